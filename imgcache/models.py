@@ -101,7 +101,11 @@ class Recipe(msgspec.Struct, frozen=True, gc=False):
 
 
 class Variant(msgspec.Struct, frozen=True, gc=False):
-    """One file made from an original. `path` is relative to the cache; `recipe` is a `Recipe.fingerprint`."""
+    """One file made from an original.
+
+    `path` is relative to the cache; `recipe` is a `Recipe.fingerprint`; `digest` is the SHA-256 of the file's bytes, so
+    that `verify` can tell a flipped bit.
+    """
 
     name: str
     width: int
@@ -110,6 +114,7 @@ class Variant(msgspec.Struct, frozen=True, gc=False):
     bytes: int
     path: str
     recipe: str
+    digest: str
 
 
 class Asset(msgspec.Struct, frozen=True):
