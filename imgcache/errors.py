@@ -4,9 +4,11 @@
 ImgcacheError
 ├── ConfigError            a setting is wrong: nothing was started              (exit status 2)
 ├── CacheBusy              another run holds this cache                        (exit status 3)
+├── IndexDamaged           the records of the cache cannot be read; they can be had again from the files
 ├── ArticleError           one article cannot be read or written; it is left as it is
 │   ├── ArticleUnreadable  article-unreadable
-│   └── ArticleChanged     article-changed
+│   ├── ArticleChanged     article-changed
+│   └── ArticleUnwritable  article-unwritable
 └── ImageError             one image failed; no other image is touched by it
     ├── BadUrl             bad-url
     ├── BadScheme          bad-scheme
@@ -61,6 +63,10 @@ class CacheBusy(ImgcacheError):
     """Another run holds the cache; the message names it."""
 
 
+class IndexDamaged(ImgcacheError):
+    """The records of the cache cannot be read. A writer that opens them again has them rebuilt from the files."""
+
+
 class ArticleError(ImgcacheError):
     """One article cannot be read or written. Line and column count from 1; a column counts characters."""
 
@@ -81,6 +87,12 @@ class ArticleChanged(ArticleError):
     """The file is no longer the one that was scanned: somebody saved it in between."""
 
     code = "article-changed"
+
+
+class ArticleUnwritable(ArticleError):
+    """The file is read-only, belongs to somebody else, or lies outside the site: its flags cannot be kept."""
+
+    code = "article-unwritable"
 
 
 class ImageError(ImgcacheError):

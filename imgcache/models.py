@@ -95,8 +95,8 @@ class Recipe(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def fingerprint(self) -> str:
-        """The same for recipes that make the same pixels into the same bytes; the name does not count."""
-        text = f"{self.width}x{self.height} {self.fit} {self.format} q{self.quality} e{self.effort}"
+        """One word for the file that is wished for: another name or another setting is another file."""
+        text = f"{self.name} {self.width}x{self.height} {self.fit} {self.format} q{self.quality} e{self.effort}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -120,7 +120,7 @@ class Variant(msgspec.Struct, frozen=True, gc=False):
 class Asset(msgspec.Struct, frozen=True):
     """One original and what was made of it: known by the SHA-256 of its bytes, whatever URLs it came from.
 
-    `recipes` are the fingerprints that `variants` answers for: several recipes that come out the same share a variant.
+    `recipes` are the fingerprints of all recipes that were asked for; those that come out the same share a variant.
     """
 
     digest: str
@@ -224,16 +224,24 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wrong with one image or one article, and where to open it."""
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong with one image or one article, and where to open it. `status` is there for `http-status` only."""
 
     code: str
     url: str | None
     message: str
     retryable: bool = False
     severity: Severity = Severity.ERROR
-    status: int | None = None
+    status: int | msgspec.UnsetType = msgspec.UNSET
     references: tuple[Place, ...] = ()
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One URL to be brought up to date, with what is recorded of it."""
+
+    url: str
+    copy: Copy | None = None
+    asset: Asset | None = None
 
 
 class Action(StrEnum):
@@ -247,10 +255,14 @@ class Action(StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one job. With `action` FAILED and an `asset`, the older copy is kept and still good."""
+    """What became of one job.
+
+    `copy` and `asset` are what is held now: with action FAILED they are the older copy, which is kept and still good.
+    """
 
     url: str
     action: Action
+    copy: Copy | None = None
     asset: Asset | None = None
     problem: Problem | None = None
     bytes_fetched: int = 0

@@ -1,5 +1,71 @@
-"""The command line."""
+"""The command line: one file a command, each a thin shell that parses, wires, runs, prints and sets the exit status.
+
+A command's file is imported when it is run, so that `imgcache --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from imgcache import __version__
+from imgcache.errors import CacheBusy, ImgcacheError
+
+COMMANDS = {
+    "sync": "Fetch, check, resize and flag every remote image of a site.",
+    "status": "Say what is cached, missing and failing, and how large it is.",
+    "show": "Show the record of one image and where it is used.",
+    "verify": "Hold blobs, records and flags against each other; --repair mends them.",
+    "gc": "Remove what no article uses any more.",
+    "forget": "Take an image out of cache, flags and manifest, and never fetch it again.",
+    "init": "Write a commented imgcache.yml.",
+}
+
+EXIT_PROBLEMS = 1
+EXIT_USAGE = 2
+EXIT_BUSY = 3
+EXIT_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"imgcache.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="imgcache", message="%(prog)s %(version)s")
+def imgcache() -> None:
+    """Keep the remote images of an article site: fetched once, checked, resized, flagged.
+
+    SITE is a folder of Markdown articles, the current one by default. Start with `imgcache sync --dry-run`.
+    """
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; every ImgcacheError ends in one line and an exit status."""
+    try:
+        imgcache(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("imgcache: interrupted; what was finished is kept", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except ImgcacheError as error:
+        click.echo(f"imgcache: {error}", err=True)
+        sys.exit(EXIT_BUSY if isinstance(error, CacheBusy) else EXIT_USAGE)

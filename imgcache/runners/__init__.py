@@ -1,1 +1,1 @@
-"""."""
+"""Where the jobs of a run are done: here, so far."""

@@ -1,0 +1,127 @@
+"""One article rewritten as a whole, or left as it is."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from imgcache.atomic import fresh_file, shown, sync_folder
+from imgcache.errors import ArticleChanged, ArticleUnreadable, ArticleUnwritable
+
+
+def rewrite(path: Path, *, site: Path, scratch: Path, scanned: str, change: Callable[[bytes], bytes]) -> bool:
+    """Replaces an article's bytes by rename, if they are still those that were scanned.
+
+    Mode, owner, ACLs and other extended attributes stay. A symbolic link stays a link: its target is rewritten. Limits:
+    a hard link becomes a file of its own, and what is saved in the microseconds between the last look and the rename
+    is lost.
+
+    Args:
+        path: of the article.
+        site: the article, and what it links to, has to lie in it.
+        scratch: a folder for the new bytes while they are incomplete: outside of what a site generator watches. Where
+            it is on another file system, a hidden file beside the article serves.
+        scanned: SHA-256 of the bytes that `change` was decided on, in hex.
+        change: old bytes to new.
+
+    Returns:
+        False if `change` changed nothing; then nothing is written.
+
+    Raises:
+        ArticleChanged: it is not the file that was scanned, or no file at all any more.
+        ArticleUnreadable: it cannot be read.
+        ArticleUnwritable: it is read-only, another user's, outside of the site, or the disk is full.
+    """
+    target = _target(path, site)
+    data, read = _read(target)
+    if hashlib.sha256(data).hexdigest() != scanned:
+        raise _changed(path)
+    new = change(data)
+    if new == data:
+        return False
+    _refuse_read_only(path, target, read)
+    try:
+        for place in (scratch / "article", target.parent / f".{target.name}.imgcache"):
+            if _replace(path, target, read, new, place):
+                break
+    except OSError as error:
+        raise ArticleUnwritable(f"{shown(path)} cannot be written: {error.strerror}") from error
+    return True
+
+
+def _target(path: Path, site: Path) -> Path:
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise _changed(path) from error
+    if not target.is_relative_to(site.resolve()):
+        raise ArticleUnwritable(f"{shown(path)} leads to {shown(target)}, outside of the site: it is left as it is")
+    return target
+
+
+def _read(target: Path) -> tuple[bytes, os.stat_result]:
+    try:
+        # Not blocking, for a pipe in place of the article would hold the run up.
+        with os.fdopen(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ArticleUnreadable(f"{shown(target)} is no plain file")
+            return file.read(), found
+    except OSError as error:
+        raise ArticleUnreadable(f"{shown(target)} cannot be read: {error.strerror}") from error
+
+
+def _refuse_read_only(path: Path, target: Path, read: os.stat_result) -> None:
+    """A rename would replace a file that its owner made read-only, and give another user's file to us."""
+    if not stat.S_IMODE(read.st_mode) & 0o222 or not os.access(target, os.W_OK):
+        raise ArticleUnwritable(f"{shown(path)} is read-only: make it writable, or exclude it")
+    if os.geteuid() not in {0, read.st_uid}:
+        raise ArticleUnwritable(f"{shown(path)} belongs to user {read.st_uid}: run imgcache as that user")
+
+
+def _replace(path: Path, target: Path, read: os.stat_result, new: bytes, place: Path) -> bool:
+    """Writes at `place`, then renames. False if the two are not on one file system."""
+    if not place.parent.is_dir():
+        return False
+    try:
+        with fresh_file(place) as file:
+            file.write(new)
+            file.flush()
+            own = os.fstat(file.fileno())
+            if (own.st_uid, own.st_gid) != (read.st_uid, read.st_gid):
+                os.chown(place, read.st_uid, read.st_gid)
+            shutil.copystat(target, place)  # mode and extended attributes; after chown, which takes bits of the mode
+            os.utime(place)
+        if _identity(target) != _key(read):
+            raise _changed(path)
+        place.replace(target)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return False
+        raise
+    finally:
+        with suppress(FileNotFoundError):
+            place.unlink()
+    sync_folder(target.parent)
+    return True
+
+
+def _identity(target: Path) -> tuple[int, ...] | None:
+    try:
+        return _key(target.lstat())
+    except FileNotFoundError:
+        return None
+
+
+def _key(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _changed(path: Path) -> ArticleChanged:
+    return ArticleChanged(f"{shown(path)} was saved while imgcache ran: it is left as it is; run again")

@@ -1,0 +1,85 @@
+"""Files that appear whole or not at all, and errors of the disk in words that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from imgcache.errors import DiskFull
+from imgcache.urls import clean
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_DISK = frozenset({errno.EIO, errno.EXDEV})
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the ways in which a disk refuses to be written into one error.
+
+    Args:
+        path: what is being written; named in the message where the system names no file itself.
+
+    Raises:
+        DiskFull: no space, no quota, no right, a read-only or failing disk. Any other OSError passes as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_SPACE | _NO_RIGHT | _NO_DISK:
+            raise
+        raise DiskFull(f"{shown(Path(error.filename or path))} cannot be written: {_advice(error)}") from error
+
+
+def shown(path: Path) -> str:
+    """A path for a message: whole, and free of control characters."""
+    return clean(str(path), 4096)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable: fsync of a file does not cover its name (fsync(2), notes)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def fresh_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file, open for writing, on the disk when the block ends, and gone if the block fails.
+
+    What a killed run left under this name is removed first; a symbolic link there is removed, not followed.
+    """
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a file, a link or a folder with all it holds; links are removed, never followed."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path)
+
+
+def _advice(error: OSError) -> str:
+    reason = error.strerror or "the system gives no reason"
+    if error.errno in _NO_SPACE:
+        return f"{reason}; free some space and run again"
+    if error.errno in _NO_RIGHT:
+        return f"{reason}; give this user the right to write there, or name another folder with --cache"
+    return f"{reason}; the whole cache has to be on one disk that works"

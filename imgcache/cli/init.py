@@ -1,0 +1,73 @@
+"""`imgcache init`: a commented imgcache.yml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from imgcache.cli.output import say
+
+TEMPLATE = """\
+# imgcache: every key is optional; a line that is commented out shows the default.
+
+# Which files are articles (globs as in .gitignore). Never entered: .git, _site, node_modules, vendor, the cache.
+# articles: ["**/*.md", "**/*.markdown", "**/*.html"]
+# exclude: []
+
+# Where the site is published: images under it are the site's own files. Default: url + baseurl of _config.yml.
+# site_url: https://example.org/news
+
+# The front matter lists whose entries carry isCached.
+# flag: [images, related.images]
+
+# Where an image is not the size that its article declares: check (say so), fix (write the true size), ignore.
+# dimensions: check
+
+# Made of every image, never larger than the original. format: auto is JPEG, or PNG where there is transparency.
+# Also: height, fit: inside | cover; format: avif | webp | jpeg | png | auto.
+# variants:
+#   - {name: thumb, width: 320, format: auto, quality: 80}
+#   - {name: w320, width: 320, format: webp, quality: 80, effort: 4}
+#   - {name: w640, width: 640, format: webp}
+#   - {name: w1280, width: 1280, format: webp}
+
+# What one image may cost.
+# limits:
+#   bytes: 50MB
+#   pixels: 50MP        # of all frames together
+#   frames: 300
+#   redirects: 5
+#   connect: 5s
+#   read: 15s
+#   total: 60s
+#   decode_memory: 1GB
+#   decode_time: 20s
+
+# How servers are asked.
+# fetch:
+#   user_agent: imgcache/VERSION (+URL)
+#   concurrency: 64
+#   per_host: 6
+#   interval: 0s        # the least time between two requests to one host
+#   retries: 3
+#   refresh_after: 30d
+
+# Networks that may be fetched from although they are not public.
+# allow_networks: []
+"""
+
+
+@click.command(short_help="Write a commented imgcache.yml.")
+@click.argument("site", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="[SITE]")
+def init(site: Path) -> None:
+    """Write a commented imgcache.yml into SITE. One that is there is left as it is."""
+    file = site / "imgcache.yml"
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(TEMPLATE)
+    except FileExistsError:
+        raise click.ClickException(f"{file} is there already; it is left as it is") from None
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+    say(f"{file} written; all in it is commented out. Next: imgcache sync --dry-run {site}")

@@ -1,0 +1,96 @@
+"""The options that all commands share, and the ground that they name."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from imgcache.config import load
+from imgcache.errors import ConfigError
+from imgcache.site import site_url_of
+from imgcache.wiring import Ground
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that all commands share."""
+    for option in reversed(
+        (
+            click.option(
+                "--config", type=click.Path(dir_okay=False, path_type=Path), help="Default: SITE/imgcache.yml."
+            ),
+            click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="Default: SITE/cache."),
+            click.option("-v", "--verbose", is_flag=True, help="Say more on standard error."),
+            click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors."),
+            click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def site_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Add SITE."""
+    return click.argument(
+        "site", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="[SITE]"
+    )(command)
+
+
+def url_and_site(command: Callable[..., None]) -> Callable[..., None]:
+    """Add URL and SITE, in whichever order they are given: only one of them can be a folder that is there."""
+
+    @click.argument("url", metavar="URL")
+    @click.argument("site", default=".", metavar="[SITE]")
+    @functools.wraps(command)
+    def ordered(url: str, site: str, **options: Any) -> None:
+        if not Path(site).is_dir() and Path(url).is_dir():
+            url, site = site, url
+        if not Path(site).is_dir():
+            raise click.BadParameter(f"{site} is no folder", param_hint="SITE")
+        command(url=url, site=Path(site), **options)
+
+    return ordered
+
+
+def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, object] | None = None) -> Ground:
+    """Read the configuration and set the logging up. Raises ConfigError."""
+    _start_logging(verbose=options["verbose"], quiet=options["quiet"], as_json=options["log_format"] == "json")
+    named = options["config"] or (Path(path) if (path := os.environ.get("IMGCACHE_CONFIG")) else None)
+    file = named or site / "imgcache.yml"
+    if named is not None and not named.is_file():
+        raise ConfigError("no such file", where=str(named))
+    config = load(file if file.is_file() else None, os.environ, flags or {})
+    if config.site_url is None and (jekyll := site / "_config.yml").is_file():
+        config = msgspec.structs.replace(config, site_url=site_url_of(jekyll.read_bytes()))
+    cache = options["cache"] or Path(os.environ.get("IMGCACHE_CACHE") or site / "cache")
+    return Ground(site.absolute(), cache.absolute(), config)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One object a line: time in seconds since the epoch, level, logger, message."""
+        line = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
+        return json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True)
+
+
+def _start_logging(*, verbose: bool, quiet: bool, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if as_json else logging.Formatter("imgcache: %(message)s"))
+    logger = logging.getLogger("imgcache")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING)
+
+
+def now() -> float:
+    """The clock that commands pass in: seconds since the epoch."""
+    return time.time()

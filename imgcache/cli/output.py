@@ -1,0 +1,92 @@
+"""What commands print for people: counts in a line, problems grouped by cause and host, each with a place to open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+import click
+
+from imgcache.models import Place, Problem, Severity
+from imgcache.quantities import format_bytes, format_seconds
+from imgcache.report import Report
+from imgcache.urls import clean, host_if_any
+
+_COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
+_PLACES_SHOWN = 3
+
+
+def say(text: str = "", *, color: str | None = None, bold: bool = False, dim: bool = False) -> None:
+    """One line on standard output; colours on a terminal only, and not where NO_COLOR is set."""
+    plain = "NO_COLOR" in os.environ
+    click.echo(text if plain else click.style(text, fg=color, bold=bold or None, dim=dim or None))
+
+
+def print_report(report: Report, *, quiet: bool, dry_run: bool) -> None:
+    """The end of a sync."""
+    print_problems(report.problems)
+    if quiet:
+        return
+    if report.problems:
+        say()
+    would = "would be " if dry_run else ""
+    rows = (
+        ("articles", f"{report.articles:,}"),
+        ("references", f"{report.references:,}"),
+        ("images", f"{report.images:,}, {report.cached:,} of them cached"),
+        (f"{would}fetched", f"{report.fetched:,} ({format_bytes(report.bytes_fetched)})"),
+        (f"{would}revalidated", f"{report.revalidated:,}"),
+        ("reused", f"{report.reused:,}"),
+        ("failed", f"{report.failed:,}"),
+        ("flags", f"{report.flags_set:,} {would}set, {report.flags_cleared:,} {would}cleared"),
+        ("time", format_seconds(report.seconds)),
+    )
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        say(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)
+
+
+def print_problems(problems: Iterable[Problem]) -> None:
+    """Each cause, under it each host, under it each image with the line to open."""
+    by_cause = sorted(problems, key=lambda problem: (problem.severity is not Severity.ERROR, _cause(problem)))
+    for (severity, code), group in groupby(by_cause, key=lambda problem: (problem.severity, problem.code)):
+        same = list(group)
+        say(f"{severity.value}: {code} ({len(same):,})", color=_COLORS[severity], bold=True)
+        for host, images in groupby(same, key=_host):
+            if host:
+                say(f"  {host}", bold=True)
+            for problem in images:
+                _print_problem(problem)
+
+
+def _print_problem(problem: Problem) -> None:
+    places = problem.references
+    if problem.url is None:
+        for place in places:
+            say(f"  {_where(place)}")
+        say(f"    {problem.message}", dim=True)
+        return
+    say(f"    {clean(problem.url, 200)}")
+    say(f"      {problem.message}", dim=True)
+    for line in places_lines(places):
+        say(f"      {line}")
+
+
+def places_lines(places: tuple[Place, ...], shown: int = _PLACES_SHOWN) -> Iterator[str]:
+    """The first places, and how many more there are."""
+    yield from (_where(place) for place in places[:shown])
+    if len(places) > shown:
+        yield f"and {len(places) - shown:,} more"
+
+
+def _where(place: Place) -> str:
+    return f"{clean(place.article, 300)}:{place.line}:{place.column}"
+
+
+def _cause(problem: Problem) -> tuple[str, str, str]:
+    return (problem.code, _host(problem), problem.url or "")
+
+
+def _host(problem: Problem) -> str:
+    return host_if_any(problem.url) if problem.url else ""

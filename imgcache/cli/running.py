@@ -1,0 +1,24 @@
+"""Runs a job to its end, or to the first Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+
+
+def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
+    """Run to the end, or to the first Ctrl-C or SIGTERM: then what is finished is written down. True if cut short."""
+
+    async def main() -> bool:
+        task = asyncio.ensure_future(work())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return True
+        return False
+
+    return asyncio.run(main())

@@ -1,0 +1,84 @@
+"""`imgcache sync`: the main job."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imgcache import wiring
+from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.options import common, now, open_ground, site_argument
+from imgcache.cli.output import print_report
+from imgcache.cli.progress import progress_for
+from imgcache.cli.running import run_job
+from imgcache.net.connect_to import ConnectTo
+from imgcache.quantities import parse_bytes, parse_seconds
+
+
+class _Quantity(click.ParamType[float]):
+    """A quantity with its unit, such as 10m or 1GB."""
+
+    def __init__(self, name: str, parse: Callable[[object], float], example: str) -> None:
+        self.name = name
+        self._parse = parse
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse the text; click asks again with what it got."""
+        try:
+            number = self._parse(value)
+        except ValueError:
+            number = 0
+        if number <= 0:
+            self.fail(f"{value!r} is not a quantity such as {self._example}", param, ctx)
+        return number
+
+
+@click.command(short_help="Fetch, check, resize and flag every remote image of a site.")
+@site_argument
+@click.option("--dry-run", is_flag=True, help="Say what would be done, touch nothing.")
+@click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
+@click.option("--only-failed", is_flag=True, help="Try only the images that failed before.")
+@click.option("--offline", is_flag=True, help="Use no network: render and flag what is held.")
+@click.option("--dimensions", type=click.Choice(["check", "fix", "ignore"]), help="Where an image has another size.")
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Worker processes; default: one a core.")
+@click.option("--max-time", type=_Quantity("time", parse_seconds, "10m"), help="Start nothing after so long: 10m.")
+@click.option("--max-bytes", type=_Quantity("size", parse_bytes, "1GB"), help="Start nothing after so much: 1GB.")
+@click.option(
+    "--connect-to", "connect_to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's; repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@common
+def sync(site: Path, dimensions: str | None, connect_to: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
+    """Find every remote image of SITE, fetch what is missing, make the variants, set the isCached flags.
+
+    Exit status: 0 all is well; 1 some images or articles have problems; 2 it could not start; 3 another run holds the
+    cache; 130 interrupted, what was finished is kept.
+    """
+    ground = open_ground(site, options, {"dimensions": dimensions})
+    request = wiring.SyncRequest(
+        refresh=options["refresh"],
+        only_failed=options["only_failed"],
+        offline=options["offline"],
+        dry_run=options["dry_run"],
+        jobs=options["jobs"],
+        max_time=options["max_time"],
+        max_bytes=options["max_bytes"],
+        connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+    )
+    progress = progress_for(quiet=options["quiet"] or as_json)
+    with wiring.sync(ground, request, progress, now) as job, progress:
+        was_cut_short = run_job(job.run)
+    report = job.report
+    if as_json:
+        sys.stdout.buffer.write(report.to_json() + b"\n")
+    else:
+        print_report(report, quiet=options["quiet"], dry_run=request.dry_run)
+    if was_cut_short:
+        click.echo("imgcache: interrupted; what was finished is kept", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0 if report.is_well else EXIT_PROBLEMS)

@@ -1,0 +1,215 @@
+"""The configuration: the only reader of imgcache.yml and of the environment.
+
+A value comes from a flag, else from the environment (`IMGCACHE_` and the key in capitals, `__` between levels), else
+from imgcache.yml, else from the default. Whatever is unknown or out of range is a ConfigError that names file, line and
+key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import yaml
+
+from imgcache import __version__
+from imgcache.errors import ConfigError
+from imgcache.models import FetchPolicy, Limits, Recipe
+from imgcache.schema import SETTINGS, VARIANT, Setting
+
+PREFIX = "IMGCACHE_"
+# Not settings: where the tests find real data; and the two options that are needed before any setting is read.
+NOT_SETTINGS = frozenset({"IMGCACHE_SHARED", "IMGCACHE_CONFIG", "IMGCACHE_CACHE"})
+
+DEFAULT_VARIANTS = (
+    Recipe("thumb", width=320, format="auto"),
+    Recipe("w320", width=320),
+    Recipe("w640", width=640),
+    Recipe("w1280", width=1280),
+)
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Every setting, checked. What each means: `imgcache init` writes them all, with comments."""
+
+    articles: tuple[str, ...] = ("**/*.md", "**/*.markdown", "**/*.html")
+    exclude: tuple[str, ...] = ()
+    site_url: str | None = None
+    flag: tuple[str, ...] = ("images", "related.images")
+    dimensions: str = "check"
+    variants: tuple[Recipe, ...] = DEFAULT_VARIANTS
+    limits: Limits = Limits()
+    fetch: FetchPolicy = FetchPolicy()
+    allow_networks: tuple[str, ...] = ()
+
+    @property
+    def user_agent(self) -> str:
+        """Who asks: the tool, its version, and the site it asks for, so that an operator can complain to somebody."""
+        if self.fetch.user_agent:
+            return self.fetch.user_agent
+        return f"imgcache/{__version__}" + (f" (+{self.site_url})" if "://" in (self.site_url or "") else "")
+
+
+class _Given(NamedTuple):
+    """One value as somebody gave it, and where it stands."""
+
+    value: object
+    where: str
+
+
+def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """The configuration of one run.
+
+    `file` is imgcache.yml or None; `flags` maps dotted keys to values, already checked by the command line. Raises
+    ConfigError.
+    """
+    given: dict[str, _Given] = {}
+    if file is not None:
+        given |= _from_file(file)
+    given |= _from_environment(environ)
+    values = {key: _read(key, item) for key, item in given.items()}
+    values |= {key: value for key, value in flags.items() if value is not None}
+    return _build(values)
+
+
+def _build(values: Mapping[str, object]) -> Config:
+    top = {key: value for key, value in values.items() if "." not in key}
+    limits = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("limits.")}
+    fetch = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("fetch.")}
+    config = msgspec.structs.replace(Config(), **top)
+    return msgspec.structs.replace(
+        config,
+        limits=msgspec.structs.replace(config.limits, **limits),
+        fetch=msgspec.structs.replace(config.fetch, **fetch),
+    )
+
+
+def _read(key: str, item: _Given) -> object:
+    setting = SETTINGS[key]
+    try:
+        return setting.parse(item.value)
+    except (ValueError, TypeError):
+        raise _wrong(key, item, setting) from None
+
+
+def _wrong(key: str, item: _Given, setting: Setting) -> ConfigError:
+    shown = repr(item.value)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return ConfigError(f"`{key}` is {shown}; it must be {setting.right}", where=item.where)
+
+
+def _unknown(key: str, known: Iterator[str], where: str) -> ConfigError:
+    names = sorted(known)
+    near = difflib.get_close_matches(key, names, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(names)
+    return ConfigError(f"unknown key `{key}`; {hint}", where=where)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
+    given = {}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        key = name.removeprefix(PREFIX).lower().replace("__", ".")
+        if key not in SETTINGS:
+            raise _unknown(key, iter(SETTINGS), name)
+        try:
+            value = yaml.load(environ[name], yaml.CSafeLoader)
+        except yaml.YAMLError:
+            value = environ[name]
+        if key == "variants":
+            _check_variants(value, name)
+        given[key] = _Given(value, name)
+    return given
+
+
+def _from_file(file: Path) -> dict[str, _Given]:
+    try:
+        root = yaml.compose(file.read_bytes(), yaml.CSafeLoader)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        raise ConfigError(f"not YAML: {getattr(error, 'problem', None) or error}", where=where) from None
+    except UnicodeDecodeError:
+        raise ConfigError("not UTF-8", where=str(file)) from None
+    if root is None:
+        return {}
+    given: dict[str, _Given] = {}
+    for key, node, line in _pairs(root, file, "the file"):
+        where = f"{file}:{line}"
+        if key in SETTINGS:
+            if key == "variants":
+                _check_variant_nodes(node, file)
+            given[key] = _Given(_plain(node, where), where)
+        elif any(known.startswith(f"{key}.") for known in SETTINGS):
+            given |= _group(key, node, file)
+        else:
+            raise _unknown(key, _level(""), where)
+    return given
+
+
+def _group(group: str, node: yaml.Node, file: Path) -> dict[str, _Given]:
+    given = {}
+    for key, value, line in _pairs(node, file, f"`{group}`"):
+        where = f"{file}:{line}"
+        if f"{group}.{key}" not in SETTINGS:
+            raise _unknown(f"{group}.{key}", (f"{group}.{name}" for name in _level(group)), where)
+        given[f"{group}.{key}"] = _Given(_plain(value, where), where)
+    return given
+
+
+def _level(group: str) -> Iterator[str]:
+    """The keys directly under a group; "" for the top."""
+    prefix = f"{group}." if group else ""
+    yield from {key.removeprefix(prefix).partition(".")[0] for key in SETTINGS if key.startswith(prefix)}
+
+
+def _pairs(node: yaml.Node, file: Path, what: str) -> Iterator[tuple[str, yaml.Node, int]]:
+    """The keys of a mapping with their values and lines. Raises ConfigError on anything else, and on a key twice."""
+    line = node.start_mark.line + 1
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{what} must be a mapping of keys to values", where=f"{file}:{line}")
+    seen: set[str] = set()
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        name = str(key.value)
+        if name in seen:
+            raise ConfigError(f"`{name}` is given twice", where=f"{file}:{line}")
+        seen.add(name)
+        yield name, value, line
+
+
+def _plain(node: yaml.Node, where: str) -> object:
+    """What YAML's safe rules make of one node."""
+    try:
+        return yaml.load(yaml.serialize(node, Dumper=yaml.CSafeDumper), yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not plain YAML: {getattr(error, 'problem', error)}", where=where) from None
+
+
+def _check_variant_nodes(node: yaml.Node, file: Path) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            for key, value, line in _pairs(item, file, f"`variants[{number}]`"):
+                _check_variant(number, key, _Given(_plain(value, f"{file}:{line}"), f"{file}:{line}"))
+
+
+def _check_variants(value: object, where: str) -> None:
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            for key, part in item.items() if isinstance(item, dict) else ():
+                _check_variant(number, str(key), _Given(part, where))
+
+
+def _check_variant(number: int, key: str, item: _Given) -> None:
+    if key not in VARIANT:
+        raise _unknown(f"variants[{number}].{key}", (f"variants[{number}].{name}" for name in VARIANT), item.where)
+    try:
+        VARIANT[key].parse(item.value)
+    except (ValueError, TypeError):
+        raise _wrong(f"variants[{number}].{key}", item, VARIANT[key]) from None

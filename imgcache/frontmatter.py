@@ -1,0 +1,250 @@
+"""Front matter: article bytes to image references, and article bytes with edits to article bytes.
+
+An edit is a splice at the marks of the YAML nodes, so every other byte stays. Each result is parsed again and compared
+with what was there: an edit that would do anything else than was asked is refused, and the article stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+import yaml
+
+from imgcache.entries import ALIAS, Entry, Part, entries, parts
+from imgcache.errors import ArticleChanged, ArticleUnreadable
+from imgcache.models import Declared, Edit, Reference, Size
+from imgcache.yaml_marks import BOM, read_head
+
+_TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
+_TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
+
+
+class FrontMatter(msgspec.Struct, frozen=True):
+    """What the head of an article says of images. `body_offset` is in bytes, `body_line` counts from 1."""
+
+    references: tuple[Reference, ...]
+    body_offset: int
+    body_line: int
+
+
+class _Splice(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+def parse(data: bytes, article: str) -> FrontMatter:
+    """Read every image of the lists named `images`, at any depth.
+
+    Args:
+        data: the whole file.
+        article: its path relative to the site, to put into the references.
+
+    Raises:
+        ArticleUnreadable: not UTF-8, an unclosed or malformed front matter, or a key twice on the way to an image.
+            Mistakes in keys that hold no images may go unreported.
+    """
+    head = read_head(data, only=b"images")
+    found = entries(head.root, head.text) if head.root else []
+    references = tuple(
+        Reference(e.url, article, e.line, e.column, e.field, e.declared, e.is_cached, e.flaggable) for e in found
+    )
+    return FrontMatter(references, head.body_offset, head.body_line)
+
+
+def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """Set or clear flags and write true sizes, changing nothing else by a byte.
+
+    Args:
+        data: the whole file.
+        edits: each names its entry by the line and column of the URL, as `parse` gave them.
+
+    Raises:
+        ArticleChanged: an edit names a place where no entry is.
+        ArticleUnreadable: the file cannot be read, or the edit cannot be made without changing something else.
+    """
+    if not edits:
+        return data
+    before = read_head(data)
+    found = entries(before.root, before.text) if before.root else []
+    index = {(entry.line, entry.column): number for number, entry in enumerate(found)}
+    wished: dict[int, Edit] = {}
+    for edit in edits:
+        number = index.get((edit.line, edit.column))
+        if number is None:
+            message = "the image that was here is not here any more: the file was saved since it was scanned"
+            raise ArticleChanged(message, line=edit.line, column=edit.column)
+        earlier = wished.get(number, edit)
+        flag = earlier.flag if edit.flag is None else edit.flag
+        wished[number] = msgspec.structs.replace(edit, flag=flag, size=edit.size or earlier.size)
+    splices = [s for number, edit in wished.items() for s in _splices(before.text, found[number], edit)]
+    if not splices:
+        return data
+    edited = _spliced(data, splices)
+    _check(edited, before.root, found, wished)
+    return edited
+
+
+def _spliced(data: bytes, splices: list[_Splice]) -> bytes:
+    bom = BOM if data.startswith(BOM) else b""
+    text = data[len(bom) :].decode()
+    pieces, position = [], 0
+    for splice in sorted(splices):
+        pieces += [text[position : splice.start], splice.text]
+        position = splice.end
+    return bom + ("".join(pieces) + text[position:]).encode()
+
+
+def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[_Splice]:
+    if edit.size:
+        yield from _write_size(text, entry, edit.size)
+    if edit.flag is None:
+        return
+    if not entry.flaggable or entry.mapping is None:
+        raise _unsafe(entry.line, entry.column)
+    own = parts(entry.mapping, text)
+    flag = own.get("isCached")
+    if edit.flag and flag and not entry.is_cached:
+        yield _Splice(flag.start, flag.end, "true")
+    elif edit.flag and not flag:
+        yield _flag_in_braces(text, entry.mapping) if entry.mapping.flow_style else _flag_line(text, own)
+    elif not edit.flag and flag and entry.is_cached:
+        in_braces = bool(entry.mapping.flow_style)
+        yield _without_item(text, entry.mapping, flag) if in_braces else _without_line(text, flag)
+
+
+def _write_size(text: str, entry: Entry, size: Size) -> Iterator[_Splice]:
+    own = parts(entry.mapping, text) if entry.mapping else {}
+    for name, number in (("width", size.width), ("height", size.height)):
+        part = own.get(name)
+        if not part:
+            continue
+        if part.bound or part.value.style in {"|", ">"}:
+            raise _unsafe(entry.line, entry.column)
+        quote = part.value.style or ""
+        space = " " if part.start == part.end else ""
+        yield _Splice(part.start, part.end, f"{space}{quote}{number}{quote}")
+
+
+def _flag_line(text: str, own: dict[str, Part]) -> _Splice:
+    """A line after the last of url, width and height, at their indent, ended as the line before it is."""
+    last = max((own[name] for name in ("url", "width", "height") if name in own), key=lambda part: part.end)
+    at = last.end
+    line_end = "\n"
+    if text[at - 1] in "\r\n":  # a block scalar's end is after its last line
+        line_end = "\r\n" if text.endswith("\r\n", 0, at) else text[at - 1]
+    elif rest := _TO_LINE_END.match(text, at):
+        at, line_end = rest.end(), rest[1]
+    return _Splice(at, at, f"{' ' * last.key.start_mark.column}isCached: true{line_end}")
+
+
+def _flag_in_braces(text: str, mapping: yaml.MappingNode) -> _Splice:
+    """An item after the last one."""
+    at = _value_end(text, *mapping.value[-1])
+    return _Splice(at, at, ", isCached: true")
+
+
+def _without_line(text: str, flag: Part) -> _Splice:
+    """Take the flag's line away; where it stands on the line of the dash, the next key moves up to the dash."""
+    key_start = flag.key.start_mark.index
+    line_start = max(text.rfind("\n", 0, key_start), text.rfind("\r", 0, key_start)) + 1
+    if not text[line_start:key_start].strip(" \t"):
+        rest = _TO_LINE_END.match(text, flag.end)
+        return _Splice(line_start, rest.end() if rest else len(text), "")
+    gap = _TO_NEXT_KEY.match(text, flag.end)
+    joined = gap and text[gap.end() : gap.end() + 1] not in {"#", "\r", "\n"}
+    return _Splice(key_start, gap.end() if gap and joined else flag.end, "")
+
+
+def _without_item(text: str, mapping: yaml.MappingNode, flag: Part) -> _Splice:
+    """Take the flag and one comma away; a comment beside it stays."""
+    keys = [key for key, _ in mapping.value]
+    number = keys.index(flag.key)
+    start, end = flag.key.start_mark.index, flag.end
+    if number > 0:
+        before = _value_end(text, *mapping.value[number - 1])
+        return _Splice(start if "#" in text[before:start] else before, end, "")
+    if len(keys) == 1:
+        return _Splice(start, end, "")
+    following = keys[1].start_mark.index
+    if "#" in text[end:following]:
+        following = text.index(",", end) + 1
+    return _Splice(start, following, "")
+
+
+def _value_end(text: str, key: yaml.Node, value: yaml.Node) -> int:
+    """Where the text of a pair ends. An alias's own text is not marked: it runs to the next separator."""
+    end: int = value.end_mark.index
+    if value.start_mark.index >= key.end_mark.index:
+        return max(end, key.end_mark.index)
+    alias = ALIAS.match(text, key.end_mark.index)
+    return alias.end() if alias else key.end_mark.index
+
+
+def _check(edited: bytes, root: yaml.Node | None, found: list[Entry], wished: dict[int, Edit]) -> None:
+    """Parse the result; it must be what it was, but for the wishes.
+
+    Raises:
+        ArticleUnreadable: at the first entry that was to be edited.
+    """
+    first = found[min(wished)]
+    try:
+        head = read_head(edited)
+        after = entries(head.root, head.text) if head.root else []
+    except ArticleUnreadable as error:
+        raise _unsafe(first.line, first.column) from error
+    said = [(e.url, e.field, e.declared, e.is_cached, e.flaggable) for e in after]
+    expected = [_wished(entry, wished.get(number)) for number, entry in enumerate(found)]
+    if said != expected or _content(root, found, wished) != _content(head.root, after, wished):
+        raise _unsafe(first.line, first.column)
+
+
+def _wished(entry: Entry, edit: Edit | None) -> tuple[str, str, Declared, bool | None, bool]:
+    """What the entry should say after the edit."""
+    declared, is_cached = entry.declared, entry.is_cached
+    if edit and edit.size:
+        keys = {key.value for key, _ in entry.mapping.value} if entry.mapping else set[str]()
+        width = edit.size.width if "width" in keys else declared.width
+        height = edit.size.height if "height" in keys else declared.height
+        declared = Declared(width, height)
+    if edit and edit.flag is not None:
+        is_cached = True if edit.flag else False if is_cached is False else None
+    return entry.url, entry.field, declared, is_cached, entry.flaggable
+
+
+def _content(root: yaml.Node | None, found: list[Entry], wished: dict[int, Edit]) -> list[str | int]:
+    """Everything that the YAML says, in order, without what the wishes are free to change."""
+    free: set[int] = set()
+    for number, edit in wished.items():
+        mapping = found[number].mapping
+        for key, value in mapping.value if mapping else ():
+            if edit.flag is not None and key.value == "isCached":
+                free |= {id(key), id(value)}
+            elif edit.size and key.value in {"width", "height"}:
+                free.add(id(value))
+    content: list[str | int] = []
+    order: dict[int, int] = {}
+    stack = [root] if root else []
+    while stack:
+        node = stack.pop()
+        if id(node) in free:
+            continue
+        content.append(order.setdefault(id(node), len(order)))
+        if content[-1] != len(order) - 1:
+            continue
+        content.append(node.tag)
+        if isinstance(node, yaml.ScalarNode):
+            content.append(node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            stack.extend(reversed(node.value))
+        else:
+            stack.extend(child for pair in reversed(node.value) for child in reversed(pair))
+    return content
+
+
+def _unsafe(line: int, column: int) -> ArticleUnreadable:
+    message = "this entry cannot be edited without changing something else: write it as plain `key: value` lines"
+    return ArticleUnreadable(message, line=line, column=column)

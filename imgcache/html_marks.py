@@ -1,0 +1,142 @@
+"""Image URLs in HTML with the place of each: `<img src>`, `<img srcset>` and `<source srcset>`.
+
+A tree builder does not say where an attribute stood, so this follows the tokenizer of the HTML standard (section 13.2.5)
+just far enough: tags, attributes, comments and the elements whose content is text. One pattern runs over all that is no
+image, so the cost is that of a search. What needs a tree is left out: an image inside `<template>` counts.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from html.entities import html5
+
+_SPACE = " \t\n\f\r"
+_ATTRIBUTES = (
+    rf"(?:[{_SPACE}/]++|[^{_SPACE}/>][^{_SPACE}/>=]*+(?:[{_SPACE}]*+=[{_SPACE}]*+"
+    rf"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{_SPACE}"'>][^{_SPACE}>]*+)?+)?+)*+"""
+)
+_IMAGE_NAME = r"[iI][mM][gG]|[sS][oO][uU][rR][cC][eE]"
+_HINT = re.compile(rf"<(?:{_IMAGE_NAME})[{_SPACE}/]")
+_TEXT_NAME = (
+    r"[sS][cC][rR][iI][pP][tT]|[sS][tT][yY][lL][eE]|[tT][iI][tT][lL][eE]|[tT][eE][xX][tT][aA][rR][eE][aA]|[xX][mM][pP]|"
+    r"[iI][fF][rR][aA][mM][eE]|[nN][oO][eE][mM][bB][eE][dD]|[nN][oO][fF][rR][aA][mM][eE][sS]|"
+    r"[pP][lL][aA][iI][nN][tT][eE][xX][tT]"
+)
+_OTHER = re.compile(
+    rf"(?:[^<]++|<(?![a-zA-Z/!?])|<(?!(?:{_IMAGE_NAME}|{_TEXT_NAME})[{_SPACE}/>])/?+[a-zA-Z][^{_SPACE}/>]*+{_ATTRIBUTES}>)*+"
+)
+_IMAGE = re.compile(rf"<({_IMAGE_NAME})(?=[{_SPACE}/>])({_ATTRIBUTES})>")
+_TEXT = re.compile(rf"<({_TEXT_NAME})(?=[{_SPACE}/>]){_ATTRIBUTES}>")
+_ATTRIBUTE = re.compile(
+    rf"[{_SPACE}/]*+([^{_SPACE}/>][^{_SPACE}/>=]*+)(?:[{_SPACE}]*+=[{_SPACE}]*+"
+    rf"""(?:"([^"]*+)"|'([^']*+)'|([^{_SPACE}"'>][^{_SPACE}>]*+))?+)?+"""
+)
+_REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|([A-Za-z0-9]+)(;?))")
+_CANDIDATE = re.compile(rf"[{_SPACE},]*+([^{_SPACE}]++)")
+_DESCRIPTORS = re.compile(r"(?:\([^)]*+(?:\)|\Z)|[^,(])*+,?")
+
+
+def has_images(text: str) -> bool:
+    """Whether a look at the tags can be worth it."""
+    return _HINT.search(text) is not None
+
+
+def image_urls(text: str) -> Iterator[tuple[str, int]]:
+    """Each URL with the index of its first character in `text`; entities decoded, empty and templated ones left out."""
+    position = 0
+    while (found := _OTHER.match(text, position)) and (position := found.end()) < len(text):
+        if image := _IMAGE.match(text, position):
+            yield from _urls_of_tag(image[1].lower(), image[2], image.start(2))
+            position = image.end()
+        elif element := _TEXT.match(text, position):
+            position = _end_of_text(text, element)
+        elif text.startswith("<!--", position):
+            position = _end_of_comment(text, position)
+        elif text.startswith(("<!", "<?", "</"), position) and not text[position + 2 : position + 3].isalpha():
+            position = _after(text, ">", position)
+        elif text.startswith(("<!", "<?"), position):
+            position = _after(text, ">", position)
+        else:
+            return  # the file ends inside a tag, which is then no tag
+
+
+def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, int]]:
+    seen: set[str] = set()
+    for attribute in _ATTRIBUTE.finditer(attributes):
+        name = attribute[1].lower()
+        if name in seen:
+            continue  # the first of two attributes counts (section 13.2.5.33)
+        seen.add(name)
+        group = attribute.lastindex or 1
+        raw = attribute[group]
+        if group == 1 or "{{" in raw or "{%" in raw:
+            continue
+        start = base + attribute.start(group)
+        if name == "src" and tag == "img":
+            value, places = unescape(raw)
+            url = value.strip(_SPACE)
+            if url:
+                yield url, start + places[len(value) - len(value.lstrip(_SPACE))]
+        elif name == "srcset":
+            value, places = unescape(raw)
+            for url, at in srcset_urls(value):
+                yield url, start + places[at]
+
+
+def srcset_urls(value: str) -> Iterator[tuple[str, int]]:
+    """The URL of each candidate and its index (HTML, section 4.8.4.2.2, "parsing a srcset attribute").
+
+    A comma inside a URL belongs to it, one at its end does not. Descriptors are skipped, right or wrong.
+    """
+    position = 0
+    while candidate := _CANDIDATE.match(value, position):
+        url = candidate[1].rstrip(",")
+        position = candidate.end()
+        if url == candidate[1] and (descriptors := _DESCRIPTORS.match(value, position)):
+            position = descriptors.end()
+        yield url, candidate.start(1)
+
+
+def unescape(raw: str) -> tuple[str, Sequence[int]]:
+    """An attribute's value with its character references decoded, and where in `raw` each character came from.
+
+    A named reference without `;` that is followed by `=` or a letter or digit stays as it is (section 13.2.5.73), so that
+    `?a=1&copy=2` is no copyright sign.
+    """
+    if "&" not in raw:
+        return raw, range(len(raw) + 1)
+    pieces: list[str] = []
+    places: list[int] = []
+    position = 0
+    for reference in _REFERENCE.finditer(raw):
+        name, end = reference[1], reference[2]
+        if name and (f"{name}{end}" not in html5 or (not end and raw.startswith("=", reference.end()))):
+            continue
+        decoded = html.unescape(reference[0])
+        pieces += [raw[position : reference.start()], decoded]
+        places += [*range(position, reference.start()), *([reference.start()] * len(decoded))]
+        position = reference.end()
+    pieces.append(raw[position:])
+    places += range(position, len(raw) + 1)
+    return "".join(pieces), places
+
+
+def _end_of_text(text: str, element: re.Match[str]) -> int:
+    """Script, style and the like hold text up to their own end tag, plaintext to the end (section 13.2.6.2)."""
+    name = element[1]
+    if name.lower() == "plaintext":
+        return len(text)
+    closing = re.compile(rf"</{name}(?=[{_SPACE}/>])", re.IGNORECASE).search(text, element.end())
+    return closing.start() if closing else len(text)
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    """Up to `-->` or `--!>`; `<!-->` and `<!--->` are whole comments (section 13.2.5.43)."""
+    return min(_after(text, "-->", position + 2), _after(text, "--!>", position + 4))
+
+
+def _after(text: str, mark: str, position: int) -> int:
+    found = text.find(mark, position)
+    return found + len(mark) if found >= 0 else len(text)

@@ -1,0 +1,87 @@
+"""One writer at a time: the cache's lock, and who holds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from imgcache.atomic import fresh_file, shown, writing
+from imgcache.errors import CacheBusy
+from imgcache.urls import clean
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a cache. `since` is in seconds since the epoch."""
+
+    pid: int
+    host: str
+    command: str
+    since: float
+
+    def __str__(self) -> str:
+        since = f"{datetime.fromtimestamp(self.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"process {self.pid} on {clean(self.host)} ({clean(self.command)}) since {since}"
+
+
+class CacheLock:
+    """A context manager: while it is entered, no other process enters the one of the same folder.
+
+    The lock is the operating system's (flock), so that it ends with its process, however that dies. The note beside it
+    only serves the message.
+    """
+
+    def __init__(self, folder: Path, *, command: str, now: float) -> None:
+        self._folder = folder
+        self._lock = FileLock(folder / "lock", thread_local=False)
+        self._note = folder / "holder.json"
+        self._holder = Holder(os.getpid(), socket.gethostname(), command, now)
+
+    def __enter__(self) -> Self:
+        """Takes the lock or fails at once.
+
+        Raises:
+            CacheBusy: another process has it.
+            DiskFull: the lock file cannot be written.
+        """
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout:
+                raise CacheBusy(
+                    f"{shown(self._folder.parent)} is in use by {self._read_holder()}: "
+                    "wait until it has ended, or name another folder with --cache"
+                ) from None
+            try:
+                self._write_note()
+            except OSError:
+                self._lock.release()
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):
+            self._note.unlink()
+        self._lock.release()
+
+    def _write_note(self) -> None:
+        part = self._folder / "holder.json.part"
+        with fresh_file(part) as file:
+            file.write(msgspec.json.encode(self._holder))
+        part.replace(self._note)
+
+    def _read_holder(self) -> str:
+        try:
+            return str(msgspec.json.decode(self._note.read_bytes(), type=Holder))
+        except (OSError, msgspec.DecodeError, OverflowError, ValueError):
+            return "another process"

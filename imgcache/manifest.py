@@ -1,0 +1,210 @@
+"""What the world is told of the cache: manifest.json, and the flags in the articles. The only writer of both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from imgcache import frontmatter
+from imgcache.article import rewrite
+from imgcache.atomic import fresh_file, shown, sync_folder, writing
+from imgcache.errors import ConfigError
+from imgcache.formats import MEDIA_TYPES
+from imgcache.index import Index
+from imgcache.models import Asset, Edit, Variant
+
+VERSION = 1
+_FORMATS = {media_type: name for name, media_type in MEDIA_TYPES.items()}
+
+
+class VariantEntry(msgspec.Struct, frozen=True, gc=False):
+    """A variant as manifest.json has it. `path` is relative to the cache; sizes are in pixels and bytes."""
+
+    name: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    path: str
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """An image as manifest.json has it, under its URL. Keys that a later version adds are passed over."""
+
+    digest: str
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    color: str
+    placeholder: str
+    original: str
+    variants: tuple[VariantEntry, ...]
+
+    @classmethod
+    def of(cls, asset: Asset) -> Entry:
+        """The public part of an asset."""
+        return cls(
+            digest=asset.digest,
+            media_type=asset.media_type,
+            width=asset.width,
+            height=asset.height,
+            bytes=asset.bytes,
+            color=asset.color,
+            placeholder=asset.placeholder,
+            original=asset.original,
+            variants=tuple(VariantEntry(v.name, v.width, v.height, v.format, v.bytes, v.path) for v in asset.variants),
+        )
+
+    def asset(self) -> Asset:
+        """As much of the asset as can be told: no recipes, no digests of variants, one frame."""
+        return Asset(
+            digest=self.digest,
+            media_type=self.media_type,
+            format=_FORMATS.get(self.media_type, ""),
+            width=self.width,
+            height=self.height,
+            frames=1,
+            bytes=self.bytes,
+            color=self.color,
+            placeholder=self.placeholder,
+            original=self.original,
+            variants=tuple(
+                Variant(v.name, v.width, v.height, v.format, v.bytes, v.path, recipe="", digest="")
+                for v in self.variants
+            ),
+            recipes=(),
+        )
+
+
+class _Document(msgspec.Struct):
+    version: int
+    images: dict[str, Entry]
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+class Manifest:
+    """manifest.json of one cache and the flags of one site. Whoever writes holds `CacheLock`."""
+
+    def __init__(self, *, site: Path, cache: Path, scratch: Path) -> None:
+        """`scratch` is a folder that the next run empties: what is incomplete lies there."""
+        self._site = site
+        self._file = cache / "manifest.json"
+        self._scratch = scratch
+
+    def write_article(self, article: str, *, scanned: str, edits: Sequence[Edit]) -> bool:
+        """Applies edits to one article, and changes nothing else by a byte.
+
+        Args:
+            article: its path relative to the site.
+            scanned: SHA-256 of the bytes in which the edits' lines and columns were found, in hex.
+            edits: what to change.
+
+        Returns:
+            False if it says all that already; then nothing is written.
+
+        Raises:
+            ArticleError: it was changed in between, cannot be written, or not safely edited; it is left as it is.
+        """
+        return rewrite(
+            self._site / article,
+            site=self._site,
+            scratch=self._scratch,
+            scanned=scanned,
+            change=lambda data: frontmatter.apply(data, edits),
+        )
+
+    def export(self, index: Index) -> bool:
+        """Brings manifest.json up to date with the index; does nothing if neither has changed since.
+
+        Returns:
+            Whether the file was replaced.
+
+        Raises:
+            DiskFull: it cannot be written; the one that is there stays.
+        """
+        if not index.changed and self._file.exists():
+            return False
+        replaced = self.write(index.entries())
+        if index.changed:
+            index.mark_exported()
+        return replaced
+
+    def write(self, entries: Iterable[tuple[str, Asset]]) -> bool:
+        """Writes manifest.json, one image a line, in flat memory and in one step.
+
+        Args:
+            entries: URL and asset, by URL in the order of code points, none twice.
+
+        Returns:
+            False if the file has these very bytes; then it is not touched.
+
+        Raises:
+            DiskFull: it cannot be written; the one that is there stays.
+            ValueError: the URLs are not in order.
+        """
+        part = self._scratch / self._file.name
+        with writing(self._file):
+            with fresh_file(part) as file:
+                file.writelines(_lines(entries))
+            if self._file.is_file() and not self._file.is_symlink() and _sha256(part) == _sha256(self._file):
+                part.unlink()
+                return False
+            part.replace(self._file)
+            sync_folder(self._file.parent)
+        return True
+
+    def read(self) -> dict[str, Entry]:
+        """What manifest.json says; empty where there is none.
+
+        Raises:
+            ConfigError: it is damaged, or of another version.
+        """
+        return read_manifest(self._file)
+
+
+def read_manifest(path: Path) -> dict[str, Entry]:
+    """What a manifest.json says, by URL; empty where there is no such file.
+
+    Raises:
+        ConfigError: it is damaged, or of another version.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    try:
+        version = msgspec.json.decode(data, type=_Version).version
+        if version != VERSION:
+            raise ConfigError(
+                f"version {version}, and this imgcache reads {VERSION}: use its version", where=shown(path)
+            )
+        return msgspec.json.decode(data, type=_Document).images
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"no manifest ({error}): remove it, and run sync to write it anew", where=shown(path)
+        ) from error
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _lines(entries: Iterable[tuple[str, Asset]]) -> Iterator[bytes]:
+    """One image a line, so that a diff shows images."""
+    encode = msgspec.json.Encoder().encode
+    before: str | None = None
+    yield b'{"version":%d,"images":{' % VERSION
+    for url, asset in entries:
+        if before is not None and url <= before:
+            raise ValueError(f"{url!r} comes after {before!r}")
+        yield b"%s\n%s:%s" % (b"," if before is not None else b"", encode(url), encode(Entry.of(asset)))
+        before = url
+    yield b"\n}}\n"

@@ -1,0 +1,34 @@
+"""The site's own images: files to check, never to fetch or flag."""
+
+from __future__ import annotations
+
+from imgcache import processor
+from imgcache.catalogue import Catalogue, Own
+from imgcache.errors import ImageError, MissingFile
+from imgcache.models import Limits
+from imgcache.site import Site
+
+
+def check_own_images(site: Site, catalogue: Catalogue, limits: Limits) -> None:
+    """Look at every own image that an article names; a file that did not change since the last look is not read."""
+    with catalogue.transaction():
+        for own in catalogue.own():
+            _check(own, site, catalogue, limits)
+
+
+def _check(own: Own, site: Site, catalogue: Catalogue, limits: Limits) -> None:
+    file = site.own_file(own.url, own.base)
+    if file is None:
+        wrong = (MissingFile.code, "no such file in the site; add it, or correct the address")
+        catalogue.put_own(own.image, None, None, wrong)
+        return
+    stat = file.stat()
+    stamp = stat.st_mtime_ns ^ stat.st_size
+    if stamp == own.stamp:
+        return
+    try:
+        header = processor.probe(file, limits)
+    except ImageError as error:
+        catalogue.put_own(own.image, stamp, None, (error.code, error.message))
+    else:
+        catalogue.put_own(own.image, stamp, header.size, None)

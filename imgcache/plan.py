@@ -1,0 +1,137 @@
+"""What is to be done for one image, and whether it is what its articles say. Pure: the clock is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from enum import StrEnum
+
+import msgspec
+
+from imgcache.models import Asset, Copy, Declared, Edit, Failure, Problem, Recipe, Reference, Severity, Size
+
+# Two shapes are the same if their ratios of width to height differ by no more than this.
+SHAPE_TOLERANCE = 0.02
+
+
+class Step(StrEnum):
+    """The next thing to do for one URL."""
+
+    REUSE = "reuse"
+    RENDER = "render"
+    REVALIDATE = "revalidate"
+    FETCH = "fetch"
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What this run was asked for."""
+
+    recipes: tuple[str, ...] = ()  # the fingerprints of all recipes
+    refresh: bool = False
+    refresh_after: float = 30 * 86_400.0
+    offline: bool = False
+
+
+def decide(copy: Copy | None, asset: Asset | None, missing: Collection[str], wish: Wish, now: float) -> Step:
+    """The next step for one URL.
+
+    Args:
+        copy: what is recorded of the URL.
+        asset: the asset that the copy names.
+        missing: the files of the asset that are not on disk in full length.
+        wish: what this run was asked for.
+        now: seconds since the epoch.
+    """
+    if copy is None or asset is None or asset.original in missing:
+        return Step.FETCH
+    if not wish.offline and (wish.refresh or is_due(copy, wish.refresh_after, now)):
+        return Step.REVALIDATE
+    if missing or asset.recipes != wish.recipes:
+        return Step.RENDER
+    return Step.REUSE
+
+
+def needs_network(copy: Copy | None, asset: Asset | None, missing: Collection[str]) -> bool:
+    """Whether nothing can be done for a URL without asking its server."""
+    return decide(copy, asset, missing, Wish(offline=True), 0.0) is Step.FETCH
+
+
+def is_due(copy: Copy, refresh_after: float, now: float) -> bool:
+    """Whether the server is to be asked again. A clock that was set back makes nothing due and nothing eternal."""
+    age = now - copy.checked_at
+    return age >= refresh_after or age < -86_400.0
+
+
+def fingerprints(recipes: Iterable[Recipe]) -> tuple[str, ...]:
+    """The fingerprints of a list of recipes: what `Asset.recipes` is compared with."""
+    return tuple(recipe.fingerprint for recipe in recipes)
+
+
+class Fit(StrEnum):
+    """How a true size stands to a declared one."""
+
+    EXACT = "exact"
+    SCALED = "scaled"  # another size, and no other shape: passes, with a warning
+    OTHER = "other"  # another shape: a problem
+
+
+def fit(declared: Declared, true: Size) -> Fit:
+    """Compare what an article declares with what the image is. What is not declared is not compared."""
+    if declared.width in (None, true.width) and declared.height in (None, true.height):
+        return Fit.EXACT
+    if declared.width is None or declared.height is None:
+        return Fit.SCALED
+    ratio = (declared.width * true.height) / (declared.height * true.width)
+    return Fit.SCALED if abs(ratio - 1.0) <= SHAPE_TOLERANCE else Fit.OTHER
+
+
+def tell(declared: Declared, true: Size) -> str:
+    """The words for a reference whose declared size is not the true one."""
+    width, height = declared.width or "?", declared.height or "?"
+    shape = "the same shape" if fit(declared, true) is Fit.SCALED else "another shape"
+    return (
+        f"declared {width}×{height}, the image is {true}: {shape};"
+        f" write width {true.width} and height {true.height}, or let --dimensions fix do it"
+    )
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one reference asks for: a change to its entry, a word to its author, both or neither."""
+
+    edit: Edit | None = None
+    severity: Severity | None = None  # of a `dimensions` problem
+
+
+def judge(reference: Reference, *, held: bool, true: Size | None, dimensions: str, may_clear: bool) -> Verdict:
+    """Hold one reference against the truth.
+
+    Args:
+        reference: with its flag and its declared size.
+        held: whether the image is on disk in full.
+        true: its displayed size, None if that is not known.
+        dimensions: check | fix | ignore.
+        may_clear: whether a flag may be taken away (not while the network is down).
+    """
+    shape = Fit.EXACT if true is None else fit(reference.declared, true)
+    fix = true if dimensions == "fix" and shape is not Fit.EXACT else None
+    wanted = held and (shape is not Fit.OTHER or dimensions != "check")
+    flag = None
+    if reference.flaggable and wanted != bool(reference.is_cached) and (wanted or may_clear):
+        flag = wanted
+    severity = None
+    if dimensions == "check" and shape is not Fit.EXACT:
+        severity = Severity.ERROR if shape is Fit.OTHER else Severity.WARNING
+    edit = Edit(reference.line, reference.column, flag, fix) if flag is not None or fix is not None else None
+    return Verdict(edit, severity)
+
+
+def failed(previous: Failure | None, problem: Problem, now: float) -> Failure:
+    """What is remembered of a URL after one more failure."""
+    return Failure(
+        code=problem.code,
+        message=problem.message,
+        first_at=previous.first_at if previous else now,
+        last_at=now,
+        count=previous.count + 1 if previous else 1,
+        status=None if problem.status is msgspec.UNSET else problem.status,
+        retryable=problem.retryable,
+    )

@@ -1,0 +1,238 @@
+"""Bytes under bytes in one SQLite file that diskcache keeps, and what to do when that file cannot be trusted."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import diskcache
+
+from imgcache.atomic import shown, writing
+from imgcache.errors import CacheBusy, DiskFull, IndexDamaged
+from imgcache.urls import clean
+
+_LAYOUT_KEY = b"-layout"
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR})
+_REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class _BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """Keys and values are bytes in the database, as they are: diskcache's own Disk would pickle and unpickle."""
+
+    def put(self, key: bytes) -> tuple[bytes, bool]:
+        return key, True
+
+    def get(self, key: object, raw: object) -> bytes:  # noqa: ARG002  # diskcache's signature
+        return _bytes(key)
+
+    def store(self, value: bytes, read: bool, key: object = None) -> tuple[int, int, None, bytes]:  # noqa: ARG002
+        return 0, diskcache.core.MODE_RAW, None, value
+
+    def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:  # noqa: ARG002
+        return _bytes(value)
+
+
+# Every setting is named, so that none is taken from the file. Nothing is ever evicted. No mmap: a file that is cut off
+# while it is mapped kills the process. NORMAL while opening, or each of twenty settings would wait for the disk.
+_SETTINGS: dict[str, Any] = {
+    **diskcache.DEFAULT_SETTINGS,
+    "eviction_policy": "none",
+    "cull_limit": 0,
+    "size_limit": 2**62,
+    "sqlite_mmap_size": 0,
+    "sqlite_synchronous": 1,
+}
+_FULL_SYNC = 2
+
+
+class Records:
+    """The file `cache.db` in a folder. Readers may open it beside one writer.
+
+    Every method raises `IndexDamaged` where the file cannot be read, `DiskFull` where it cannot be written, and
+    `CacheBusy` where another process keeps it locked for a minute. A batch belongs to the thread that began it.
+
+    Attributes:
+        fresh: there was no file, or none that could be read.
+        damaged: there was one that could not be read: it lies beside the new one as `cache.db.damaged`.
+    """
+
+    def __init__(self, folder: Path, layout: bytes, *, mend: bool) -> None:
+        """Opens or makes the file.
+
+        Args:
+            folder: made where it is missing.
+            layout: names the meaning of the records; a file of another layout counts as damaged.
+            mend: read the whole file to check it, and set a damaged one aside.
+
+        Raises:
+            IndexDamaged: it is damaged, and `mend` is false.
+        """
+        self._file = folder / "cache.db"
+        self._condemned = folder / "cache.db.condemned"
+        self._inside = False
+        self.damaged = False
+        self.fresh = False
+        try:
+            self._cache = self._open(layout, thorough=mend)
+        except IndexDamaged:
+            if not mend:
+                raise
+            with writing(self._file):
+                self._set_aside()
+            self.damaged = True
+            self._cache = self._open(layout, thorough=False)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._cache.close()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value under a key; what an open batch has written is seen."""
+        with self._guarded():
+            value: bytes | None = self._cache.get(key)
+            return value
+
+    def set(self, key: bytes, value: bytes) -> None:
+        """Writes one record, durable when the batch ends."""
+        with self.batch(), self._guarded():
+            self._cache.set(key, value)
+
+    def delete(self, key: bytes) -> bool:
+        """Removes one record; false if there was none."""
+        with self.batch(), self._guarded():
+            return bool(self._cache.delete(key))
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The records under a one-byte prefix, by key without it, in flat memory, as the last batch left them."""
+        with self._guarded(), closing(_reader(self._file)) as database:
+            yield from _rows(database, prefix)
+
+    def count(self, prefix: bytes) -> int:
+        """How many records there are under a one-byte prefix, as the last batch left them."""
+        with self._guarded(), closing(_reader(self._file)) as database:
+            query = "SELECT COUNT(*) FROM Cache WHERE key >= ? AND key < ?"
+            return int(database.execute(query, _range(prefix)).fetchone()[0])
+
+    def salvage(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """What can still be read of a prefix in the file that was set aside, up to the first unreadable place."""
+        aside = self._file.with_name("cache.db.damaged")
+        if aside.exists():
+            with suppress(sqlite3.DatabaseError, IndexDamaged), closing(_reader(aside)) as database:
+                yield from _rows(database, prefix)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """All or nothing, and durable at the end (one fsync). Inside another batch it is a part of that one."""
+        if self._inside:
+            yield
+            return
+        with ExitStack() as stack:
+            with self._guarded():
+                self._cache.reset("sqlite_synchronous", _FULL_SYNC, update=False)
+                stack.enter_context(self._cache.transact())
+            self._inside = True
+            stack.callback(self._leave)
+            yield
+            with self._guarded():
+                try:
+                    stack.close()
+                except sqlite3.Error:
+                    self._cache.close()  # which rolls back what could not be committed
+                    raise
+
+    def condemn(self, key: bytes) -> IndexDamaged:
+        """The error for a record that makes no sense. A writer that opens the file again sets it aside."""
+        with suppress(OSError):  # a reader may have no right to write
+            self._condemned.touch()
+        return IndexDamaged(
+            f"{shown(self._file)}: the record {clean(key.decode(errors='replace'))} cannot be read; "
+            "the next sync builds the index again from the files"
+        )
+
+    def _leave(self) -> None:
+        self._inside = False
+
+    def _open(self, layout: bytes, *, thorough: bool) -> Any:
+        with self._guarded():
+            if self._condemned.exists():
+                raise IndexDamaged(f"{shown(self._file)} has a record that cannot be read")
+            if self._file.exists() and self._file.stat().st_size:
+                _check(self._file, thorough=thorough)
+            with writing(self._file):
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                cache = diskcache.Cache(str(self._file.parent), disk=_BytesDisk, **_SETTINGS)
+            found = cache.get(_LAYOUT_KEY)
+            if found is None and len(cache) == 0:
+                self.fresh = True
+                cache.set(_LAYOUT_KEY, layout)
+            elif found != layout:
+                cache.close()
+                raise IndexDamaged(f"{shown(self._file)} was written by another version of imgcache")
+            return cache
+
+    def _set_aside(self) -> None:
+        for end in ("", "-wal"):
+            part = self._file.with_name(f"cache.db{end}")
+            aside = self._file.with_name(f"cache.db.damaged{end}")
+            aside.unlink(missing_ok=True)
+            if part.exists():
+                part.replace(aside)
+        for stale in ("cache.db-shm", "cache.db.damaged-shm", "cache.db.condemned"):
+            self._file.with_name(stale).unlink(missing_ok=True)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        name = shown(self._file)
+        try:
+            yield
+        except diskcache.Timeout as error:
+            if os.access(self._file, os.W_OK) and os.access(self._file.parent, os.W_OK):
+                raise CacheBusy(f"{name} has been locked by another process for a minute: try again later") from error
+            raise DiskFull(f"{name} cannot be written: give this user the right to write there") from error
+        except sqlite3.DatabaseError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code in _DAMAGE or error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHORT_READ:
+                raise IndexDamaged(
+                    f"{name} is damaged ({error}); the next sync builds it again from the files"
+                ) from error
+            if code in _REFUSED:
+                raise DiskFull(f"{name} cannot be written ({error}): look at the disk's space and rights") from error
+            if code in _BUSY:
+                raise CacheBusy(f"{name} is locked by another process: try again later") from error
+            raise
+
+
+def _reader(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=60, check_same_thread=False)
+
+
+def _rows(database: sqlite3.Connection, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    query = "SELECT key, value FROM Cache WHERE key >= ? AND key < ? ORDER BY key"
+    for key, value in database.execute(query, _range(prefix)):
+        yield _bytes(key)[len(prefix) :], _bytes(value)
+
+
+def _range(prefix: bytes) -> tuple[bytes, bytes]:
+    return prefix, prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _check(file: Path, *, thorough: bool) -> None:
+    """Reads the file without diskcache, which would take settings from it and change it on the way."""
+    with closing(_reader(file)) as database:
+        settings = {row[0] for row in database.execute("SELECT key FROM Settings")}
+        database.execute("SELECT key, raw, mode, filename, value FROM Cache LIMIT 1").fetchall()
+        if not settings <= {*_SETTINGS, *diskcache.core.METADATA}:
+            raise IndexDamaged(f"{shown(file)} has settings that are not of imgcache")
+        if thorough and database.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
+            raise IndexDamaged(f"{shown(file)} is damaged")
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise IndexDamaged("the index holds a record that imgcache did not write")
+    return value

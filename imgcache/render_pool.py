@@ -1,0 +1,261 @@
+"""The processor in worker processes: a decoder that crashes, hangs or swallows memory costs one image and nothing else.
+
+Each worker has limits on memory, time, file size, open files and core dumps, takes no notice of Ctrl-C (its parent
+does), and is replaced after some hundred images. Where the kernel lets us, it has no network. Nothing is started before
+the first image. Limit: the file system is not hidden; a decoder that is taken over can read what the user can.
+
+Pebble's ProcessPool does the work over a fork server, which imports the processor once: a new worker costs
+milliseconds. The server idles without workers, and ends with the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from importlib.machinery import ModuleSpec
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from imgcache.errors import DecoderCrash, DecoderTimeout
+from imgcache.models import Header, Limits, Recipe, Rendered
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ATTEMPTS = 3  # for one image, on a fresh pool each: Pebble gives up a whole pool when a worker dies at a bad moment
+_OPEN_FILES = 64
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
+_starting = threading.RLock()
+
+
+class RenderPool:
+    """Worker processes for as long as the `async with` block lasts. Methods may be awaited many at a time.
+
+    `limits.decode_memory` counts bytes above what an idle worker has, `limits.decode_time` seconds from the moment a
+    worker takes the image up: waiting for a free worker does not count.
+    """
+
+    def __init__(self, workers: int | None = None, limits: Limits | None = None, *, max_tasks: int = 500) -> None:
+        self._workers = workers or os.cpu_count() or 1
+        self._limits = limits or Limits()
+        self._max_tasks = max_tasks
+        self._pool = self._new()
+        self._start = asyncio.Lock()
+        self._started = False
+        self._under_way: set[ProcessFuture[object]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for future in tuple(self._under_way):
+            future.cancel()  # type: ignore[no-untyped-call]
+        await _close(self._pool)
+
+    async def render(self, path: str | Path, folder: str | Path, recipes: Sequence[Recipe]) -> Rendered:
+        """`processor.render` in a worker.
+
+        Raises:
+            ImageError: as there, DecoderCrash, DecoderTimeout.
+        """
+        return await self.run(_render, path, folder, tuple(recipes), self._limits)
+
+    async def probe(self, path: str | Path) -> Header:
+        """`processor.probe` in a worker.
+
+        Raises:
+            ImageError: as there, DecoderCrash, DecoderTimeout.
+        """
+        return await self.run(_probe, path, self._limits)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Any importable function under the same limits. Cancelling the caller kills the worker that has it in hand.
+
+        Raises:
+            DecoderCrash: the worker died, or ran out of memory.
+            DecoderTimeout: it took longer than `limits.decode_time`.
+        """
+        for _ in range(_ATTEMPTS):
+            pool = await self._ready()
+            try:
+                return await self._once(pool, function, *args, **kwargs)
+            except BrokenProcessPool:
+                await self._replace(pool)
+        raise DecoderCrash("the worker processes died again and again on this image")
+
+    async def _once(self, pool: ProcessPool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        seconds = self._limits.decode_time
+        try:
+            future = pool.schedule(_task, args=(seconds, function, args, kwargs), timeout=seconds)
+        except RuntimeError as error:  # Pebble's word for a pool that broke since it was last looked at
+            raise BrokenProcessPool(str(error)) from error
+        self._under_way.add(future)
+        try:
+            result: T = await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise DecoderTimeout(f"the decoder did not finish within {seconds:g} s (limits.decode_time)") from error
+        except ProcessExpired as error:
+            raise DecoderCrash(f"the decoder's process died: {_cause(error.exitcode)}") from error
+        except MemoryError as error:
+            raise DecoderCrash("the decoder ran out of its memory (limits.decode_memory)") from error
+        finally:
+            self._under_way.discard(future)
+        return result
+
+    async def _ready(self) -> ProcessPool:
+        async with self._start:  # takes a blink, which the event loop does not wait for
+            if not self._started:
+                await asyncio.to_thread(_launch, self._pool)
+                self._started = True
+            return self._pool
+
+    async def _replace(self, pool: ProcessPool) -> None:
+        async with self._start:
+            if self._pool is pool:
+                self._pool, self._started = self._new(), False
+                await _close(pool)
+
+    def _new(self) -> ProcessPool:
+        return ProcessPool(
+            self._workers,
+            self._max_tasks,
+            _confine,
+            (self._limits.decode_memory, _largest_file(self._limits)),
+            _Context(),
+        )
+
+
+def _launch(pool: ProcessPool) -> None:
+    with _starting, _safe_path():
+        bool(pool.active)  # the property starts the workers of a new pool
+
+
+async def _close(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    await asyncio.to_thread(pool.join)
+
+
+def _cause(code: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"exit status {code}"
+
+
+def _largest_file(limits: Limits) -> int:
+    return max(limits.bytes, 4 * limits.pixels)  # the worst a PNG comes to, about
+
+
+class _Process(ForkServerProcess):
+    """A worker that does not import the program's `__main__` again, nor anything from the working directory.
+
+    The first would run an unguarded script once more in every worker; the second would let a `signal.py` in a site's
+    folder run as us. Ctrl-C is blocked from the first instant on, and stays so in the server and its workers.
+    """
+
+    def start(self) -> None:
+        main = sys.modules["__main__"]
+        with _starting, _safe_path():
+            spec, main.__spec__ = main.__spec__, ModuleSpec("imgcache.__main__", None)  # this name is never imported
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                super().start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+                main.__spec__ = spec
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_forkserver_preload([__name__, "imgcache.processor"])
+
+
+def _render(path: str | Path, folder: str | Path, recipes: tuple[Recipe, ...], limits: Limits) -> Rendered:
+    from imgcache import processor  # in the worker alone: the parent never needs Pillow
+
+    return processor.render(path, folder, recipes, limits)
+
+
+def _probe(path: str | Path, limits: Limits) -> Header:
+    from imgcache import processor
+
+    return processor.probe(path, limits)
+
+
+def _task(seconds: float, function: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+    """In the worker. The alarm ends a decoder that hangs after its parent was killed, when nobody else counts."""
+    signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 1)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _confine(memory: int, file_size: int) -> None:
+    """In the worker, before its first task: bytes of memory above what it has now, bytes of the largest file."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler would wait for a C decoder to come back
+    for what, limit in (
+        (resource.RLIMIT_AS, _address_space() + memory),
+        (resource.RLIMIT_FSIZE, file_size),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _lower(what, limit)
+    _leave_network()
+    silence = os.open(os.devnull, os.O_WRONLY)  # libtiff and others write to the terminal what a file told them to
+    os.dup2(silence, 2)
+    os.close(silence)
+
+
+def _lower(what: int, limit: int) -> None:
+    _, hard = resource.getrlimit(what)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    with contextlib.suppress(OSError, ValueError):  # macOS has the names, but not all of the limits
+        resource.setrlimit(what, (limit, limit))
+
+
+def _address_space() -> int:
+    """Bytes mapped now; without /proc a generous guess."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return 2_000_000_000
+    return pages * resource.getpagesize()
+
+
+def _leave_network() -> None:
+    """Best effort: a network namespace of our own, empty (Linux; root, or where user namespaces are open to all)."""
+    if sys.platform != "linux":
+        return
+    unshare = ctypes.CDLL(None).unshare
+    if unshare(_CLONE_NEWNET) != 0:
+        unshare(_CLONE_NEWUSER | _CLONE_NEWNET)

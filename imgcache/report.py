@@ -1,0 +1,51 @@
+"""What a sync did: the counts that scripts read, and every problem with its places. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from imgcache.models import Action, Outcome, Problem, Severity
+
+
+class Report(msgspec.Struct):
+    """The result of one sync; its JSON is the contract with scripts.
+
+    `images` are the distinct remote URLs; `cached` of them are held in full, `failed` were tried in vain and are not
+    held. `reused` needed nothing from the network.
+    """
+
+    articles: int = 0
+    references: int = 0
+    images: int = 0
+    cached: int = 0
+    reused: int = 0
+    fetched: int = 0
+    revalidated: int = 0
+    failed: int = 0
+    bytes_fetched: int = 0
+    flags_set: int = 0
+    flags_cleared: int = 0
+    seconds: float = 0.0
+    problems: list[Problem] = []
+
+    def count(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        self.bytes_fetched += outcome.bytes_fetched
+        match outcome.action:
+            case Action.FETCHED:
+                self.fetched += 1
+            case Action.REVALIDATED:
+                self.revalidated += 1
+            case Action.REUSED | Action.RENDERED:
+                self.reused += 1
+            case Action.FAILED:
+                self.failed += outcome.asset is None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong but warnings and notes."""
+        return all(problem.severity is not Severity.ERROR for problem in self.problems)
+
+    def to_json(self) -> bytes:
+        """One object, problems sorted."""
+        return msgspec.json.encode(self)

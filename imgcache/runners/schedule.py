@@ -1,0 +1,54 @@
+"""Which job is started next: newest first, no host with more than its share. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections.abc import Iterable
+
+from imgcache.catalogue import Pending
+
+
+class Schedule:
+    """The jobs that wait, by host. A waiting job costs 16 bytes."""
+
+    def __init__(self, pending: Iterable[Pending], per_host: int) -> None:
+        """`pending` comes in the order of wish; `per_host` is how many of one host may be under way."""
+        self._per_host = per_host
+        self._waiting: dict[str, array[int]] = {}
+        self._next: dict[str, int] = {}
+        self._running: dict[str, int] = {}
+        self.total = 0
+        for rank, (image, host) in enumerate(pending):
+            self._waiting.setdefault(host, array("q")).extend((rank, image))
+            self.total += 1
+        self._ready = [(ranks[0], host) for host, ranks in self._waiting.items()]
+        heapq.heapify(self._ready)
+
+    def take(self) -> Pending | None:
+        """The next job to start; None while every host that has jobs left has its share under way."""
+        if not self._ready:
+            return None
+        _, host = heapq.heappop(self._ready)
+        at = self._next.get(host, 0)
+        self._next[host] = at + 2
+        self._running[host] = self._running.get(host, 0) + 1
+        self._offer(host)
+        return Pending(self._waiting[host][at + 1], host)
+
+    def done(self, host: str) -> None:
+        """A job of this host has ended."""
+        was_full = self._running[host] == self._per_host
+        self._running[host] -= 1
+        if was_full:
+            self._offer(host)
+
+    def rest(self) -> Iterable[int]:
+        """The images whose jobs were never started."""
+        for host, waiting in self._waiting.items():
+            yield from waiting[self._next.get(host, 0) + 1 :: 2]
+
+    def _offer(self, host: str) -> None:
+        at = self._next.get(host, 0)
+        if at < len(self._waiting[host]) and self._running[host] < self._per_host:
+            heapq.heappush(self._ready, (self._waiting[host][at], host))

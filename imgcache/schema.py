@@ -1,0 +1,136 @@
+"""What each setting may be: one row a key, with how it is read and what would be right. Pure.
+
+A row's `parse` takes what YAML made of the value (from imgcache.yml or from an environment variable) and gives the
+value that `Config` holds; it raises ValueError, and `right` completes the sentence "… must be …".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from imgcache.models import Recipe
+from imgcache.quantities import parse_bytes, parse_pixels, parse_seconds
+
+Value = object
+
+
+class Setting(NamedTuple):
+    """How one value is read, and the words for what it must be."""
+
+    parse: Callable[[Value], object]
+    right: str
+
+
+def _whole(low: int, high: int) -> Setting:
+    def parse(value: Value) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(value)
+        return value
+
+    return Setting(parse, f"a whole number from {low} to {high}")
+
+
+def _between(parse: Callable[[object], float], low: float, high: float, right: str) -> Setting:
+    def checked(value: Value) -> float:
+        number = parse(value)
+        if not low <= number <= high:
+            raise ValueError(value)
+        return number
+
+    return Setting(checked, right)
+
+
+def _one_of(*words: str) -> Setting:
+    def parse(value: Value) -> str:
+        if value not in words:
+            raise ValueError(value)
+        return str(value)
+
+    return Setting(parse, " or ".join(words))
+
+
+def _text(value: Value) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError(value)
+    return value
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(value)
+    return tuple(_text(item) for item in value)
+
+
+def _http_url(value: Value) -> str:
+    text = _text(value)
+    if not re.match(r"https?://[^/\s@]+", text):
+        raise ValueError(value)
+    return text.rstrip("/")
+
+
+def _networks(value: Value) -> tuple[str, ...]:
+    return tuple(str(ipaddress.ip_network(text)) for text in _texts(value))
+
+
+def _variant_name(value: Value) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text) or text == "original":
+        raise ValueError(value)
+    return text
+
+
+SECONDS = _between(parse_seconds, 0.001, 86_400.0, "a time such as 5s, 500ms or 2m, up to 24h")
+
+VARIANT: Mapping[str, Setting] = {
+    "name": Setting(_variant_name, "a name of letters, digits, - and _ (not `original`)"),
+    "width": _whole(1, 16_383),  # libwebp's limit for either side
+    "height": _whole(1, 16_383),
+    "fit": _one_of("inside", "cover"),
+    "format": _one_of("auto", "webp", "avif", "jpeg", "png"),
+    "quality": _whole(1, 100),
+    "effort": _whole(0, 6),
+}
+
+
+def _variants(value: Value) -> tuple[Recipe, ...]:
+    if not isinstance(value, list):
+        raise ValueError(value)
+    recipes = []
+    for item in value:
+        if not isinstance(item, dict) or "name" not in item or not {"width", "height"} & item.keys():
+            raise ValueError(value)
+        recipes.append(Recipe(**item))
+    if len({recipe.name for recipe in recipes}) < len(recipes):
+        raise ValueError(value)
+    return tuple(recipes)
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "articles": Setting(_texts, 'a list of globs, such as ["**/*.md"]'),
+    "exclude": Setting(_texts, 'a list of globs, such as ["drafts/**"]'),
+    "site_url": Setting(_http_url, "an http or https address, such as https://example.org/news"),
+    "flag": Setting(_texts, "a list of field paths, such as [images, related.images]"),
+    "dimensions": _one_of("check", "fix", "ignore"),
+    "variants": Setting(
+        _variants, "a list of mappings, each with a name of its own and a width or a height: {name: w640, width: 640}"
+    ),
+    "limits.bytes": _between(parse_bytes, 1, 10**12, "a size such as 50MB, up to 1000GB"),
+    "limits.pixels": _between(parse_pixels, 1, 10**11, "a number of pixels such as 50MP"),
+    "limits.frames": _whole(1, 100_000),
+    "limits.redirects": _whole(0, 50),
+    "limits.connect": SECONDS,
+    "limits.read": SECONDS,
+    "limits.total": SECONDS,
+    "limits.decode_memory": _between(parse_bytes, 64 * 10**6, 10**12, "a size such as 1GB, at least 64MB"),
+    "limits.decode_time": SECONDS,
+    "fetch.user_agent": Setting(_text, "a text"),
+    "fetch.concurrency": _whole(1, 1000),
+    "fetch.per_host": _whole(1, 100),
+    "fetch.interval": _between(parse_seconds, 0.0, 3600.0, "a time such as 0s or 500ms, up to 1h"),
+    "fetch.retries": _whole(0, 20),
+    "fetch.refresh_after": _between(parse_seconds, 0.0, 10 * 365 * 86_400.0, "a time such as 30d"),
+    "allow_networks": Setting(_networks, 'a list of networks, such as ["10.1.0.0/16", "fd00::/8"]'),
+}

@@ -1,0 +1,143 @@
+"""Whose image a URL names, and which file of the site it is."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from imgcache.errors import ArticleUnreadable, ConfigError
+from imgcache.models import Kind
+from imgcache.yaml_marks import check_utf8, compose
+
+# Folders whose content generators publish at the root of the site: `static` (Hugo's staticDir), `public` and `src`
+# (what Eleventy's guides copy with addPassthroughCopy), `source` (Jekyll's and Hexo's `source`), `content` (Hugo's page
+# bundles) and `assets` (Hugo's assetDir).
+STATIC_FOLDERS = ("static", "public", "src", "source", "content", "assets")
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")  # RFC 3986, section 3.1
+_EDGES = "".join(map(chr, range(0x21)))  # the URL standard strips C0 controls and spaces at both ends
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Site:
+    """A folder of articles and the address under which it is published."""
+
+    def __init__(self, root: Path, site_url: str | None) -> None:
+        """Take `site_url` as `https://example.org/news`, or `/news` where the host is not known; None if neither is."""
+        self.root = root.resolve()
+        self._address = _address(site_url.rstrip("/")) if site_url else None
+        self._names: dict[Path, frozenset[str]] = {}
+
+    def kind(self, url: str) -> Kind:
+        """Remote, the site's own, or inline. What has a scheme that is no web address counts as remote too."""
+        url = url.strip(_EDGES)
+        scheme = _SCHEME.match(url)
+        if scheme and scheme[1].lower() == "data":
+            return Kind.INLINE
+        if not scheme and not url.startswith(("//", "\\\\", "/\\", "\\/")):
+            return Kind.OWN
+        return Kind.REMOTE if self._below(url) is None else Kind.OWN
+
+    def own_file(self, url: str, article: str) -> Path | None:
+        """The file that a URL of the site names, spelt exactly so; None where there is none inside the site.
+
+        Args:
+            url: one whose kind is OWN.
+            article: path of the article relative to the site.
+        """
+        for candidate in self._candidates(url, article):
+            found = self._exact(candidate)
+            if found:
+                return found
+        return None
+
+    def _candidates(self, url: str, article: str) -> list[str]:
+        url = url.strip(_EDGES)
+        below = self._below(url)
+        path = unquote((url if below is None else below).partition("#")[0].partition("?")[0])
+        if below is None and not path.startswith("/"):
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(article), path))
+            paths = [beside, posixpath.normpath(path)]
+        else:
+            base = self._address[2] if self._address and below is None else ""
+            inside = path.removeprefix(base) if base and path.startswith(f"{base}/") else path
+            paths = [posixpath.normpath(p.lstrip("/")) for p in dict.fromkeys((inside, path))]
+        return paths + [f"{folder}/{path}" for folder in STATIC_FOLDERS for path in paths]
+
+    def _below(self, url: str) -> str | None:
+        """The path of an address under the site's, from the site's own root; None for any other address."""
+        address = _address(url)
+        if not address or not address[0] or not self._address or address[:2] != self._address[:2]:
+            return None
+        path, base = address[2], self._address[2]
+        if path == base or path.startswith(f"{base}/"):
+            return path[len(base) :] or "/"
+        return None
+
+    def _exact(self, relative: str) -> Path | None:
+        """The file at a path whose every name is spelt as on disk, also where the disk does not care for case."""
+        names = relative.split("/")
+        if ".." in names or "" in names or "\0" in relative:
+            return None
+        path = self.root / relative
+        try:
+            real = path.resolve()
+            if not real.is_relative_to(self.root) or not real.is_file():
+                return None
+        except (OSError, RuntimeError):  # a name too long, a folder that may not be entered, a loop of links
+            return None
+        folder = self.root
+        for name in names:
+            if not self._holds(folder, name):
+                return None
+            folder /= name
+        return path
+
+    def _holds(self, folder: Path, name: str) -> bool:
+        if name not in self._names.get(folder, ()):
+            self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
+        return name in self._names[folder]
+
+
+def site_url_of(config_yml: bytes) -> str | None:
+    """`url` + `baseurl` of a Jekyll configuration; the `baseurl` alone where there is no `url`; None without both.
+
+    Raises:
+        ConfigError: the file is not UTF-8 or not YAML; `where` names the line.
+    """
+    try:
+        check_utf8(config_yml)
+        root = compose(config_yml)
+    except ArticleUnreadable as error:
+        message = error.message.replace("the front matter", "the file")
+        raise ConfigError(message, where=f"_config.yml:{error.line}") from error
+    values: dict[str, str] = {}
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode) and not value.tag.endswith(":null"):
+            values[key.value] = value.value
+    url = values.get("url", "").strip().rstrip("/")
+    baseurl = values.get("baseurl", "").strip().strip("/")
+    return (f"{url}/{baseurl}" if baseurl else url) or None
+
+
+def _address(url: str) -> tuple[str, int | None, str] | None:
+    """Host, port and path of a web address, whichever of http and https; None for anything else.
+
+    A path alone is an address without a host.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in {"", *_DEFAULT_PORTS} or parts.username is not None or "\\" in url:
+        return None
+    if port == _DEFAULT_PORTS.get(parts.scheme):
+        port = None
+    path = posixpath.normpath(parts.path).replace("//", "/", 1) if "/." in parts.path else parts.path
+    return host, port, path

@@ -1,0 +1,282 @@
+"""The cache as plain files in a folder, so that any web server, CDN or rsync can serve it with no imgcache at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from imgcache.atomic import remove_tree, writing
+from imgcache.models import Asset, Rendered, Variant
+from imgcache.store import Usage
+from imgcache.store.barrier import Barrier
+from imgcache.store.merging import NAME, merge, refuse_link, sha256, staged
+from imgcache.urls import clean
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PATH = re.compile(rf"assets/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})/({NAME.pattern})")
+_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
+
+
+class LocalStore:
+    """A `Store` in the folder CACHE: `assets/` for the world, `index/staging/` for what is not yet whole.
+
+    Whoever writes holds `CacheLock` and has called `prepare`. Several threads may then commit at once. Everything has
+    to be on one file system: a rename is what makes an image appear in one step.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._assets = cache / "assets"
+        self._merging = threading.Lock()
+        self._barrier: Barrier | None = None
+        self._umask = 0o022
+        self.scratch = cache / "index" / "staging"
+
+    def prepare(self) -> None:
+        """Makes the folders and removes what a killed run left half done.
+
+        Raises:
+            DiskFull: the folder cannot be written.
+        """
+        with writing(self._cache):
+            remove_tree(self.scratch)
+            self.scratch.mkdir(parents=True)
+            self._assets.mkdir(exist_ok=True)
+            self._barrier = self._barrier or Barrier(self._assets)
+        self._umask = os.umask(0o022)
+        os.umask(self._umask)
+
+    def close(self) -> None:
+        """Ends writing; reading goes on to work."""
+        if self._barrier is not None:
+            self._barrier.close()
+            self._barrier = None
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A private folder on the cache's own file system; what is left in it at the end goes.
+
+        Raises:
+            DiskFull: the folder cannot be made or removed. What the block itself writes is for the block to guard.
+        """
+        with writing(self.scratch):
+            folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        try:
+            yield folder
+        finally:
+            with writing(folder):
+                remove_tree(folder)
+
+    def commit(self, folder: Path, digest: str, rendered: Rendered, original: Path | None = None) -> Asset:
+        """Makes one image durable, then visible.
+
+        A new digest appears in one rename. Under one that is held only what is missing is added: no file that is there
+        is changed, and a name that another recipe's bytes have is avoided.
+
+        Args:
+            folder: from `staging`; the variants' files lie in it under `Variant.path`, their plain names.
+            digest: SHA-256 of the original, in hex.
+            rendered: what the worker made.
+            original: the fetched file, anywhere in the cache's file system: it is moved. None, or the store's own
+                file, where the store has it already.
+
+        Raises:
+            DiskFull: nothing was committed, or (when files were added to a digest that is held) only some of them.
+        """
+        home = self._home(digest)
+        name = f"original.{_EXTENSIONS.get(rendered.header.format, rendered.header.format)}"
+        with writing(home):
+            if original is not None and original.parent != home:
+                original.rename(folder / name)
+            size = (folder if (folder / name).exists() else home).joinpath(name).lstat().st_size
+            files = staged(folder, digest, rendered.variants, name)
+            self._tidy(folder, {*files, name})
+            places = self._publish(folder, home, digest, name, files)
+        path = f"assets/{digest[:2]}/{digest}"
+        return Asset(
+            digest=digest,
+            media_type=rendered.header.media_type,
+            format=rendered.header.format,
+            width=rendered.header.width,
+            height=rendered.header.height,
+            frames=rendered.header.frames,
+            bytes=size,
+            color=rendered.color,
+            placeholder=rendered.placeholder,
+            original=f"{path}/{name}",
+            variants=tuple(
+                msgspec.structs.replace(variant, path=f"{path}/{places.get(variant.path, name)}")
+                for variant in rendered.variants
+            ),
+            recipes=rendered.recipes,
+        )
+
+    def stamp(self, digest: str) -> int | None:
+        """The time in ns when a file of the asset last came or went. It does not see a file changed in place."""
+        try:
+            return self._home(digest).lstat().st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def original(self, asset: Asset) -> Path:
+        """Where the original is.
+
+        Raises:
+            ValueError: the record names a path that no asset can have.
+        """
+        return self._locate(asset.original)
+
+    def missing(self, asset: Asset) -> tuple[str, ...]:
+        """The paths of an asset that are absent, of another length, or no plain files."""
+        return tuple(path for path, size, _ in _files(asset) if not self._holds(path, size))
+
+    def damage(self, asset: Asset) -> tuple[str, ...]:
+        """The paths of an asset that are absent or whose SHA-256 is not the recorded one. Reads everything."""
+        return tuple(
+            path
+            for path, size, digest in _files(asset)
+            if not self._holds(path, size) or sha256(self._locate(path)) != digest
+        )
+
+    def salvage(self, asset: Asset) -> tuple[Asset, float] | None:
+        """What is left of an asset known from manifest.json alone.
+
+        Returns:
+            The asset with those of its variants that are there in full length, their digests read anew, and the time
+            in seconds when the original was written; None where the original is not intact.
+        """
+        if not self._holds(asset.original, asset.bytes) or asset.digest not in asset.original:
+            return None
+        original = self._locate(asset.original)
+        if sha256(original) != asset.digest:
+            return None
+        variants = tuple(
+            msgspec.structs.replace(variant, digest=sha256(self._locate(variant.path)))
+            for variant in asset.variants
+            if asset.digest in variant.path and self._holds(variant.path, variant.bytes)
+        )
+        return msgspec.structs.replace(asset, variants=variants), original.stat().st_mtime
+
+    def strays(self, asset: Asset) -> tuple[str, ...]:
+        """The paths in an asset's folder that its record does not name: made by recipes of the past."""
+        named = {path for path, _, _ in _files(asset)}
+        prefix = f"assets/{asset.digest[:2]}/{asset.digest}"
+        try:
+            found = sorted(f"{prefix}/{file.name}" for file in self._home(asset.digest).iterdir())
+        except FileNotFoundError:
+            return ()
+        return tuple(path for path in found if path not in named)
+
+    def discard(self, paths: Iterable[str]) -> None:
+        """Removes single files of assets.
+
+        Raises:
+            ValueError: a path that no asset can have.
+            DiskFull: no right to remove it.
+        """
+        for path in paths:
+            target = self._locate(path)
+            with writing(target):
+                target.unlink(missing_ok=True)
+
+    def remove(self, digest: str) -> None:
+        """Takes an asset away in one step; what is not held is no error.
+
+        Raises:
+            DiskFull: no right to remove it.
+        """
+        home = self._home(digest)
+        with self.staging() as folder, writing(home), suppress(FileNotFoundError):
+            home.rename(folder / digest)
+        with suppress(OSError):  # not empty: the usual case
+            home.parent.rmdir()
+
+    def digests(self) -> Iterator[str]:
+        """Every digest that has a folder, sorted."""
+        for shelf in _folders(self._assets):
+            for home in _folders(shelf):
+                if _DIGEST.fullmatch(home.name) and home.name.startswith(shelf.name):
+                    yield home.name
+
+    def usage(self) -> Usage:
+        """Sizes in total, as the file system says."""
+        assets = files = size = 0
+        for digest in self.digests():
+            assets += 1
+            with os.scandir(self._home(digest)) as entries:
+                for entry in entries:
+                    files += 1
+                    size += entry.stat(follow_symlinks=False).st_size
+        return Usage(assets, files, size)
+
+    def _home(self, digest: str) -> Path:
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"{clean(digest)!r} is no SHA-256 in hex")
+        return self._assets / digest[:2] / digest
+
+    def _locate(self, path: str) -> Path:
+        if not _PATH.fullmatch(path):
+            raise ValueError(f"{clean(path)!r} is no path of an asset")
+        return self._cache / path
+
+    def _holds(self, path: str, size: int) -> bool:
+        if not _PATH.fullmatch(path):
+            return False
+        try:
+            found = (self._cache / path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+    def _tidy(self, folder: Path, wanted: set[str]) -> None:
+        """Leaves what is wanted, readable for a web server: temporary files are private when they are made."""
+        for entry in list(os.scandir(folder)):
+            if entry.name not in wanted or not entry.is_file(follow_symlinks=False):
+                remove_tree(Path(entry.path))
+            else:
+                Path(entry.path).chmod(0o644 & ~self._umask)
+        folder.chmod(0o755 & ~self._umask)
+
+    def _publish(self, folder: Path, home: Path, digest: str, name: str, files: dict[str, Variant]) -> dict[str, str]:
+        """Durable, then in place by rename, then the rename durable. Returns the final name of each staged one."""
+        if self._barrier is None:
+            raise RuntimeError("prepare() comes before commit()")
+        self._barrier.wait([*(Path(entry.path) for entry in os.scandir(folder)), folder])
+        home.parent.mkdir(mode=0o755, exist_ok=True)
+        refuse_link(home.parent)
+        places = {staged: staged for staged in files}
+        try:
+            folder.rename(home)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+                raise
+            refuse_link(home)
+            with self._merging:
+                places = merge(folder, home, digest, name, files)
+        self._barrier.wait([home, home.parent, self._assets])
+        return places
+
+
+def _files(asset: Asset) -> Iterator[tuple[str, int, str]]:
+    """Path, bytes and SHA-256 of each file of an asset."""
+    yield asset.original, asset.bytes, asset.digest
+    for variant in asset.variants:
+        if variant.path != asset.original:
+            yield variant.path, variant.bytes, variant.digest
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,95 @@
+"""An image file without what it tells of its maker: lossless, the coded pixels stay as they are.
+
+Kept is what decoders need, and nothing else: camera data with its GPS, comments, thumbnails, editing history, further
+pictures and whatever follows the end are left out. ICC profiles go too, for callers strip only what is sRGB already.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+# PNG, third edition, section 5.6: pixels, palette, transparency, and the chunks that say how to read the numbers.
+_PNG_KEPT = frozenset(
+    {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
+)
+_JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"  # version 1.1, square pixels, no thumbnail
+_VP8X_PRIVATE = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP (RFC 9649, section 2.7)
+
+
+def strip(body: bytes, form: str) -> bytes | None:
+    """The same picture without metadata; None where the format has no way for it, or the file is too odd to be sure."""
+    try:
+        match form:
+            case "jpeg":
+                return _jpeg(body)
+            case "png":
+                return _png(body)
+            case "webp":
+                return _webp(body)
+    except (IndexError, ValueError, struct.error):
+        return None
+    return None
+
+
+def _jpeg(body: bytes) -> bytes:
+    """Segments as in ITU-T T.81, annex B; what stands between or behind them is no part of the picture."""
+    kept, at = [body[:2]], 2
+    while True:
+        at = body.index(b"\xff", at)
+        marker = body[at + 1]
+        if marker in {0x00, 0xFF} or 0xD0 <= marker <= 0xD8:  # fill bytes and strays
+            at += 1 if marker == 0xFF else 2
+            continue
+        if marker == 0xD9:
+            return b"".join((*kept, b"\xff\xd9"))
+        end = at + 2 + int.from_bytes(body[at + 2 : at + 4])
+        if marker == 0xDA:
+            end = _scan_end(body, end)
+        if marker == 0xE0 and body[at + 4 : at + 8] == b"JFIF":
+            kept.append(_JFIF)
+        elif not 0xE0 <= marker <= 0xEF and marker != 0xFE:
+            kept.append(body[at:end])
+        elif marker == 0xEE and body[at + 4 : at + 9] == b"Adobe":  # tells CMYK from YCCK, RGB from YCbCr
+            kept.append(b"\xff\xee\x00\x0e" + body[at + 4 : at + 16])
+        at = end
+
+
+def _scan_end(body: bytes, at: int) -> int:
+    """Where the entropy-coded data ends: at the first marker that is neither stuffing nor a restart."""
+    while True:
+        at = body.index(b"\xff", at)
+        if body[at + 1] == 0 or 0xD0 <= body[at + 1] <= 0xD7:
+            at += 2
+        elif body[at + 1] == 0xFF:
+            at += 1
+        else:
+            return at
+
+
+def _png(body: bytes) -> bytes:
+    kept, at = [body[:8]], 8
+    while True:
+        length, kind = struct.unpack_from(">I4s", body, at)
+        chunk = body[at : at + 12 + length]
+        if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
+            raise ValueError("a chunk does not have its checksum")
+        if kind in _PNG_KEPT:
+            kept.append(chunk)
+        if kind == b"IEND":
+            return b"".join(kept)
+        at += len(chunk)
+
+
+def _webp(body: bytes) -> bytes:
+    kept, at, end = [], 12, 8 + struct.unpack_from("<I", body, 4)[0]
+    while at + 8 <= min(end, len(body)):
+        kind, length = struct.unpack_from("<4sI", body, at)
+        chunk = body[at : at + 8 + length + length % 2]
+        if kind == b"VP8X":
+            kept.append(chunk[:8] + bytes([chunk[8] & ~_VP8X_PRIVATE]) + chunk[9:])
+        elif kind in {b"ALPH", b"VP8 ", b"VP8L"}:
+            kept.append(chunk)
+        at += len(chunk)
+    inner = b"WEBP" + b"".join(kept)
+    return b"RIFF" + struct.pack("<I", len(inner)) + inner

@@ -1,0 +1,196 @@
+"""The main job: scan, fetch what is missing, check, resize, record, and set the flags."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from imgcache.catalogue import Catalogue, Pending
+from imgcache.errors import OverBudget
+from imgcache.flags import FlagWriter
+from imgcache.index import Index
+from imgcache.manifest import Manifest
+from imgcache.models import Limits, Outcome, Place, Problem
+from imgcache.own_images import check_own_images
+from imgcache.pipeline import Pipeline, Rehearsal
+from imgcache.plan import Wish
+from imgcache.recorder import Recorder
+from imgcache.report import Report
+from imgcache.runners.budget import Budget
+from imgcache.runners.local import LocalRunner
+from imgcache.runners.schedule import Schedule
+from imgcache.scanner import Scanner
+from imgcache.site import Site
+
+# The failures that a network which is down makes of every URL.
+_NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
+
+
+class Progress(Protocol):
+    """What a terminal shows while a sync runs."""
+
+    def scanned(self) -> None:
+        """One article more has been looked at."""
+
+    def planned(self, images: int, waiting: int) -> None:
+        """Of so many images, so many wait for work."""
+
+    def started(self, host: str) -> None:
+        """Work on one image has begun."""
+
+    def ended(self, host: str, outcome: Outcome) -> None:
+        """Work on one image has ended."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What one sync is asked for beyond the configuration of its parts."""
+
+    wish: Wish
+    only_failed: bool = False
+    dry_run: bool = False
+    per_host: int = 6
+    at_once: int = 64
+    limits: Limits = Limits()
+
+
+class Sync:
+    """One run over one site. The parts are handed in ready for use; the cache's lock is held by the caller."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        scanner: Scanner,
+        catalogue: Catalogue,
+        index: Index,
+        manifest: Manifest,
+        flags: FlagWriter,
+        recorder: Recorder,
+        pipeline: Pipeline | Rehearsal,
+        budget: Budget,
+        settings: Settings,
+        progress: Progress,
+        clock: Callable[[], float],
+    ) -> None:
+        self._site = site
+        self._scanner = scanner
+        self._catalogue = catalogue
+        self._index = index
+        self._manifest = manifest
+        self._flags = flags
+        self._recorder = recorder
+        self._pipeline = pipeline
+        self._budget = budget
+        self._settings = settings
+        self._progress = progress
+        self._clock = clock
+        self._problems: list[Problem] = []
+        self._tried = self._answered = 0
+        self._is_cut_short = False
+        self.report = Report()
+
+    async def run(self) -> Report:
+        """Do it all. Cancelled, it keeps what is finished, sets the flags of that, and raises CancelledError."""
+        began = self._clock()
+        self._scanner.scan(self._catalogue, self._progress.scanned)
+        check_own_images(self._site, self._catalogue, self._settings.limits)
+        try:
+            async with self._pipeline:
+                await self._bring_up_to_date()
+        except asyncio.CancelledError:
+            self._is_cut_short = True
+            raise
+        finally:
+            self._recorder.flush()
+            self._finish()
+            self.report.seconds = round(self._clock() - began, 3)
+        return self.report
+
+    # -- images ------------------------------------------------------------------------------------------------------
+
+    async def _bring_up_to_date(self) -> None:
+        waiting = array("q")
+        for settled in self._catalogue.remote():
+            if self._recorder.is_settled(*settled[1:]):
+                self.report.reused += 1
+            else:
+                waiting.append(settled.image)
+        if self._settings.only_failed:
+            waiting = array("q", filter(self._has_failed, waiting))
+        self._progress.planned(self._catalogue.counts()["images"], len(waiting))
+        schedule = Schedule(self._catalogue.pending(waiting), self._settings.per_host)
+        runner = LocalRunner(schedule, self._budget, at_once=self._settings.at_once, clock=self._clock)
+        await runner.run(self._work)
+        for image in schedule.rest():
+            self._leave_out(image)
+
+    def _has_failed(self, image: int) -> bool:
+        return self._index.failure(self._catalogue.url(image)) is not None
+
+    async def _work(self, pending: Pending) -> int:
+        job = self._recorder.job(pending.image)
+        self._progress.started(pending.host)
+        if self._index.forgotten(job.url):
+            self._catalogue.unsettle(pending.image)
+            return 0
+        outcome = await self._pipeline.run(job)
+        if outcome is None:
+            return 0
+        if self._settings.dry_run:
+            self.report.count(outcome)
+            self._catalogue.suppose(pending.image)
+            return 0
+        self._recorder.record(pending.image, outcome)
+        self._note(outcome)
+        self._progress.ended(pending.host, outcome)
+        return outcome.bytes_fetched
+
+    def _note(self, outcome: Outcome) -> None:
+        self.report.count(outcome)
+        self._tried += 1
+        if outcome.problem is None:
+            self._answered += 1
+            return
+        self._answered += outcome.problem.code not in _NO_ANSWER
+        self._problems.append(outcome.problem)
+
+    def _leave_out(self, image: int) -> None:
+        url = self._catalogue.url(image)
+        error = OverBudget("the run's budget was spent before its turn; run again to go on")
+        self._problems.append(Problem(error.code, url, error.message, retryable=True))
+
+    # -- articles and manifest ---------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        flags = self._flags.write(may_clear=self._may_clear)
+        self.report.flags_set, self.report.flags_cleared = flags.set, flags.cleared
+        self._problems = [self._placed(problem) for problem in self._problems] + flags.problems + self._flags.lies()
+        if not self._settings.dry_run:
+            self._manifest.export(self._index)
+        for path, code, message, line, column in self._catalogue.unreadable():
+            self._problems.append(Problem(code, None, message, references=(Place(path, line, column, ""),)))
+        for url, base, code, message in self._catalogue.broken_own():
+            self._problems.append(Problem(code, url, message, references=self._catalogue.places(url, base)))
+        counts = self._catalogue.counts()
+        for key, value in counts.items():
+            setattr(self.report, key, value)
+        self.report.problems = sorted(self._problems, key=_order)
+
+    def _placed(self, problem: Problem) -> Problem:
+        """With where the image is named: asked for when the flags are written, which moves lines."""
+        return msgspec.structs.replace(problem, references=self._catalogue.places(problem.url or ""))
+
+    @property
+    def _may_clear(self) -> bool:
+        """Not where nothing answered: then the network is down, and says nothing of any image."""
+        is_down = self._tried > 0 and self._answered == 0
+        return not (is_down or self._settings.wish.offline or self._is_cut_short or self._settings.only_failed)
+
+
+def _order(problem: Problem) -> tuple[str, str, str]:
+    place = problem.references[0] if problem.references else None
+    return (problem.code, problem.url or "", f"{place.article}:{place.line:09}" if place else "")

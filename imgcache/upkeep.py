@@ -1,0 +1,186 @@
+"""Keeping a cache sound: verify, gc, forget. All look at blobs, records, manifest and flags together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from imgcache import plan
+from imgcache.catalogue import Catalogue
+from imgcache.errors import ConfigError
+from imgcache.index import Index
+from imgcache.manifest import Entry, Manifest
+from imgcache.models import Asset
+from imgcache.plan import Fit
+from imgcache.store import Store
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """One thing that does not fit another.
+
+    Codes: `damaged-blob` (other bytes than recorded), `missing-blob` (a file of a record is not there),
+    `record-without-blob` (the original is gone), `blob-without-record` (files that nothing speaks of),
+    `copy-without-asset` (a URL whose asset has no record), `manifest` (manifest.json says something else),
+    `flag-without-copy`, `copy-without-flag`.
+    """
+
+    code: str
+    subject: str  # a path in the cache, a digest, a URL, or article:line
+    message: str
+
+
+class Removed(msgspec.Struct):
+    """What was taken out of the cache."""
+
+    copies: int = 0
+    assets: int = 0
+    files: int = 0
+    bytes: int = 0
+    subjects: list[str] = []
+
+
+class Upkeep:
+    """Over the open parts of one cache; whoever calls anything but `damage` holds the cache's lock."""
+
+    def __init__(self, *, store: Store, index: Index, catalogue: Catalogue, manifest: Manifest) -> None:
+        self._store = store
+        self._index = index
+        self._catalogue = catalogue
+        self._manifest = manifest
+
+    # -- verify ------------------------------------------------------------------------------------------------------
+
+    def damage(self) -> Iterator[Damage]:
+        """Everything that does not fit. Reads every byte of the cache. The catalogue is up to date with the site."""
+        yield from self._damaged_assets()
+        yield from self._records_without_blobs()
+        yield from self._wrong_manifest()
+        yield from self._wrong_flags()
+
+    def _damaged_assets(self) -> Iterator[Damage]:
+        for digest in self._store.digests():
+            asset = self._index.asset(digest)
+            if asset is None:
+                yield Damage("blob-without-record", digest, "files that no record speaks of")
+                continue
+            missing = set(self._store.missing(asset))
+            for path in self._store.damage(asset):
+                if path not in missing:
+                    yield Damage("damaged-blob", path, "other bytes than those that were written")
+            for path in sorted(missing):
+                yield Damage("missing-blob", path, "not there, or of another length")
+
+    def _records_without_blobs(self) -> Iterator[Damage]:
+        for asset in self._index.assets():
+            if self._store.stamp(asset.digest) is None:
+                yield Damage("record-without-blob", asset.digest, "a record whose files are gone")
+        for url, copy in self._index.copies():
+            if self._index.asset(copy.digest) is None:
+                yield Damage("copy-without-asset", url, "a URL whose image has no record")
+
+    def _wrong_manifest(self) -> Iterator[Damage]:
+        try:
+            said = self._manifest.read()
+        except ConfigError as error:
+            yield Damage("manifest", "manifest.json", str(error))
+            return
+        for url, asset in self._index.entries():
+            if said.pop(url, None) != Entry.of(asset):
+                yield Damage("manifest", url, "manifest.json says something else than the record")
+        for url in said:
+            yield Damage("manifest", url, "in manifest.json, but not held")
+
+    def _wrong_flags(self) -> Iterator[Damage]:
+        for reference in self._catalogue.flaggable():
+            copy = self._index.copy(reference.url)
+            asset = self._index.asset(copy.digest) if copy else None
+            where, url = f"{reference.article}:{reference.line}", reference.url
+            if asset is None or self._store.missing(asset):
+                if reference.is_cached:
+                    yield Damage("flag-without-copy", where, f"isCached is true, but {url} is not held")
+            elif not reference.is_cached and plan.fit(reference.declared, asset.size) is not Fit.OTHER:
+                yield Damage("copy-without-flag", where, f"{url} is held, but isCached is not true")
+
+    def take_away(self) -> Removed:
+        """Remove whatever `damage` finds in blobs and records, so that the next sync makes it anew."""
+        removed = Removed()
+        for digest in list(self._store.digests()):
+            asset = self._index.asset(digest)
+            if asset is None:
+                self._remove_asset(digest, removed)
+                continue
+            damaged = self._store.damage(asset)
+            if asset.original in damaged:
+                self._remove_asset(digest, removed)
+            elif damaged:
+                self._store.discard(damaged)
+                removed.files += len(damaged)
+        with self._index.batch():
+            for asset in list(self._index.assets()):
+                if self._store.stamp(asset.digest) is None:
+                    self._index.drop_asset(asset.digest)
+        with self._index.batch():
+            for url, copy in list(self._index.copies()):
+                if self._index.asset(copy.digest) is None:
+                    self._index.drop_copy(url)
+                    removed.copies += 1
+        self._catalogue.unsettle_all()
+        return removed
+
+    # -- gc and forget -----------------------------------------------------------------------------------------------
+
+    def collect(self, *, dry_run: bool = False) -> Removed:
+        """Remove copies that no article names, assets without copies, and files that no record names."""
+        removed = Removed()
+        used: set[bytes] = set()
+        unused: list[str] = []
+        for url, copy in self._index.copies():
+            if self._catalogue.is_used(url):
+                used.add(bytes.fromhex(copy.digest))
+            else:
+                unused.append(url)
+                removed.subjects.append(url)
+        removed.copies = len(unused)
+        if not dry_run:
+            with self._index.batch():
+                for url in unused:
+                    self._index.drop_copy(url)
+                for url, _ in list(self._index.failures()):
+                    if not self._catalogue.is_used(url):
+                        self._index.drop_failure(url)
+        for digest in list(self._store.digests()):
+            asset = self._index.asset(digest)
+            if asset is None or bytes.fromhex(digest) not in used:
+                self._remove_asset(digest, removed, dry_run=dry_run)
+            else:
+                self._remove_strays(asset, removed, dry_run=dry_run)
+        return removed
+
+    def forget(self, url: str, now: float) -> Removed:
+        """Take a URL out of records and blobs, and remember not to fetch it again."""
+        removed = Removed(subjects=[url])
+        copy = self._index.copy(url)
+        self._index.forget(url, now)
+        self._catalogue.unsettle_url(url)
+        if copy is not None:
+            removed.copies = 1
+            if not any(other.digest == copy.digest for _, other in self._index.copies()):
+                self._remove_asset(copy.digest, removed)
+        return removed
+
+    def _remove_asset(self, digest: str, removed: Removed, *, dry_run: bool = False) -> None:
+        asset = self._index.asset(digest)
+        removed.assets += 1
+        if asset is not None:
+            removed.files += 1 + len(asset.variants)
+            removed.bytes += asset.bytes + sum(variant.bytes for variant in asset.variants)
+        if not dry_run:
+            self._index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
+            self._store.remove(digest)
+
+    def _remove_strays(self, asset: Asset, removed: Removed, *, dry_run: bool) -> None:
+        strays = self._store.strays(asset)
+        removed.files += len(strays)
+        if strays and not dry_run:
+            self._store.discard(strays)

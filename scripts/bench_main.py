@@ -1,0 +1,59 @@
+"""`scripts/bench [JOB…]`: run jobs, print their tables and write each to its section of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+import bench_nothing
+import bench_overhead
+import bench_scan
+import bench_startup
+import bench_whole
+from bench_process import ROOT
+from bench_report import Section, Skipped, write_section
+
+JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
+    "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img"),
+    "nothing": (bench_nothing.run, "a sync of 100,000 references that has nothing to do"),
+    "scan": (bench_scan.run, "reading real articles with nothing remembered"),
+    "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
+    "startup": (bench_startup.run, "`imgcache --help`"),
+}
+
+
+def main() -> int:
+    """Run the jobs that are named, else all; 1 where a limit is not kept."""
+    listed = "\n".join(f"  {name:10} {what}" for name, (_, what) in JOBS.items())
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=f"Measure and write docs/benchmarks.md. Jobs:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help="all where none is named")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each thing, in turn (%(default)s)")
+    parser.add_argument("--full", action="store_true", help="the largest sizes too; the whole may take an hour")
+    parser.add_argument("--dry-run", action="store_true", help="print, and leave docs/benchmarks.md as it is")
+    options = parser.parse_args()
+    if unknown := sorted(set(options.jobs) - set(JOBS)):
+        parser.error(f"no such job: {', '.join(unknown)}; there are {', '.join(JOBS)}")
+    kept = True
+    for name in options.jobs or JOBS:
+        print(f"\n== {name}: {JOBS[name][1]}", flush=True)
+        try:
+            section = JOBS[name][0](options)
+        except Skipped as reason:
+            print(f"skipped: {reason}")
+            continue
+        command = " ".join(["scripts/bench", name, f"--rounds {options.rounds}", *(["--full"] if options.full else [])])
+        text = section.render(name, command)
+        print(text, flush=True)
+        kept = kept and section.is_kept
+        if not options.dry_run:
+            write_section(ROOT / "docs" / "benchmarks.md", name, text, order=list(JOBS))
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Job `overhead`: what an image costs besides decoding, scaling and encoding, in time and in the parent's memory."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections import defaultdict
+
+from bench_nothing import write_answers
+from bench_process import Ran, article, configure, fresh, origin, sync
+from bench_report import Limit, Section, Skipped, spread
+
+HOSTS = 20
+SMALL, LARGE, FULL = 1_000, 10_000, 100_000
+
+
+def run(options: argparse.Namespace) -> Section:
+    """Sync sites of tiny images, of two sizes, in turn; the difference between them is what one more image costs."""
+    counts = [SMALL, FULL] if options.full else [SMALL, LARGE]
+    answers = fresh("overhead") / "answers.yml"
+    write_answers(answers, HOSTS)
+    runs: dict[int, list[Ran]] = defaultdict(list)
+    with origin("--answers", str(answers)) as said:
+        for _ in range(options.rounds):
+            for count in counts:
+                ran = _sync(count, said["connect_to"])
+                runs[count].append(ran)
+                print(f"  {count:,} images: {ran.seconds:.2f} s, {ran.peak / 1e6:.1f} MB", flush=True)
+    more = counts[1] - counts[0]
+    seconds, peaks = (
+        [statistics.median(getattr(ran, key) for ran in runs[count]) for count in counts] for key in ("seconds", "peak")
+    )
+    rows = [
+        (
+            f"{count:,}",
+            spread([ran.seconds for ran in ran_here]),
+            spread([ran.seconds / count * 1000 for ran in ran_here]),
+            spread([ran.peak / 1e6 for ran in ran_here], 1),
+        )
+        for count, ran_here in runs.items()
+    ]
+    return Section(
+        title="Time and memory an image",
+        text="JPEG images of 8 × 8 from an origin on the same machine, one variant 4 pixels wide, five images an"
+        " article: fetched, checked, decoded, scaled, encoded, made durable, recorded and flagged. Nearly all of the"
+        " time is overhead, and the origin's share of the machine is in it: an upper bound.",
+        columns=["images", "seconds", "ms an image", "MB, peak of the parent"],
+        rows=rows,
+        limits=[
+            Limit("time for each further image", (seconds[1] - seconds[0]) / more * 1000, 3, "ms"),
+            Limit("memory of the parent for each further image", (peaks[1] - peaks[0]) / more, 200, "bytes"),
+        ],
+    )
+
+
+def _sync(count: int, connect_to: list[str]) -> Ran:
+    site = fresh("overhead/site")
+    configure(site, [4])
+    for first in range(0, count, 5):
+        images = [(f"http://h{one % HOSTS}.example/{one}.jpg", 8, 8) for one in range(first, first + 5)]
+        path = site / f"{first // 5000:02}" / f"{first:06}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(article(images), encoding="utf-8")
+    ran, summary = sync(site, connect_to)
+    if summary["fetched"] != count:
+        raise Skipped(f"{summary['fetched']:,} of {count:,} images were fetched")
+    return ran

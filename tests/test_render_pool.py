@@ -1,0 +1,257 @@
+"""The pool with real processes: what happens to one image happens to no other."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from imgcache.errors import DecoderCrash, DecoderTimeout, HttpStatus, ImageError, NotAnImage
+from imgcache.models import Limits, Recipe, Size
+from imgcache.render_pool import RenderPool
+
+LIMITS = Limits(decode_memory=300_000_000, decode_time=2.0)
+
+
+def echo(value: int) -> int:
+    time.sleep(0.01)
+    return value
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(60)
+
+
+def null_pointer() -> None:
+    ctypes.string_at(0)
+
+
+def hang() -> None:
+    while True:  # as a decoder in C would: no Python signal handler gets a turn that helps
+        time.sleep(60)
+
+
+def swallow() -> int:
+    return len(bytearray(2_000_000_000))
+
+
+def unwell() -> None:
+    raise HttpStatus("no", 418)
+
+
+def connect(port: int) -> str:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except OSError as error:
+        return type(error).__name__
+    return "connected"
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def blocked_signals() -> set[int]:
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, set())}
+
+
+def write_much(path: str) -> None:
+    Path(path).write_bytes(bytes(5_000_000))
+
+
+def picture(path: Path, size: tuple[int, int] = (64, 48)) -> Path:
+    Image.new("RGB", size, "navy").save(path)
+    return path
+
+
+async def beside(function: Callable[[], object], workers: int = 2) -> tuple[BaseException | object, list[int]]:
+    async with RenderPool(workers, LIMITS) as pool:
+        bad = asyncio.ensure_future(pool.run(function))
+        good = [asyncio.ensure_future(pool.run(echo, number)) for number in range(5)]
+        return (await asyncio.gather(bad, return_exceptions=True))[0], await asyncio.gather(*good)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "says"),
+    [
+        (crash, DecoderCrash, "SIGSEGV"),
+        (null_pointer, DecoderCrash, "SIGSEGV"),
+        (hang, DecoderTimeout, "2 s"),
+        (swallow, DecoderCrash, "memory"),
+    ],
+)
+def test_a_bad_image_costs_itself_and_nothing_else(
+    function: Callable[[], object], error: type[ImageError], says: str
+) -> None:
+    started = time.monotonic()
+    outcome, others = asyncio.run(beside(function))
+    assert isinstance(outcome, error)
+    assert says in str(outcome)
+    assert others == [0, 1, 2, 3, 4]
+    assert time.monotonic() - started < 20
+
+
+def test_many_crashes_in_a_row_leave_a_pool_that_works() -> None:
+    async def run() -> tuple[list[object], int]:
+        async with RenderPool(2, LIMITS) as pool:
+            crashes = await asyncio.gather(*(pool.run(null_pointer) for _ in range(6)), return_exceptions=True)
+            return list(crashes), await pool.run(echo, 7)
+
+    crashes, after = asyncio.run(run())
+    assert [type(one) for one in crashes] == [DecoderCrash] * 6
+    assert after == 7
+
+
+def test_a_pool_whose_idle_workers_were_killed_starts_again() -> None:
+    async def run() -> int:
+        async with RenderPool(1, LIMITS) as pool:
+            os.kill(await pool.run(process_id), signal.SIGKILL)
+            return await pool.run(echo, 3)
+
+    assert asyncio.run(run()) == 3
+
+
+def test_errors_of_an_image_come_back_as_themselves(tmp_path: Path) -> None:
+    (tmp_path / "page.jpg").write_text("<!doctype html>")
+
+    async def run() -> list[object]:
+        async with RenderPool(1, LIMITS) as pool:
+            tasks = (pool.probe(tmp_path / "page.jpg"), pool.run(unwell))
+            return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+    page, teapot = asyncio.run(run())
+    assert isinstance(page, NotAnImage)
+    assert page.code == "not-an-image"
+    assert "HTML" in page.message
+    assert isinstance(teapot, HttpStatus)
+    assert teapot.status == 418
+
+
+def test_render_and_probe_go_through_a_worker(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with RenderPool(1, LIMITS) as pool:
+            original = picture(tmp_path / "a.png")
+            assert (await pool.probe(original)).size == Size(64, 48)
+            rendered = await pool.render(original, tmp_path, [Recipe("w32", width=32)])
+            assert [(one.path, one.width, one.height) for one in rendered.variants] == [("w32.webp", 32, 24)]
+            with Image.open(io.BytesIO((tmp_path / "w32.webp").read_bytes())) as image:
+                assert image.size == (32, 24)
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_task_frees_its_worker() -> None:
+    async def run() -> int:
+        async with RenderPool(1, Limits(decode_time=60)) as pool:
+            await pool.run(echo, 0)
+            task = asyncio.ensure_future(pool.run(hang))
+            await asyncio.sleep(0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return await asyncio.wait_for(pool.run(echo, 9), 20)
+
+    assert asyncio.run(run()) == 9
+
+
+def test_closing_leaves_no_worker_even_one_that_hangs() -> None:
+    async def run() -> list[int]:
+        async with RenderPool(2, Limits(decode_time=60)) as pool:
+            ids = [await pool.run(process_id) for _ in range(4)]
+            task = asyncio.ensure_future(pool.run(hang))
+            await asyncio.sleep(0.3)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return ids
+
+    for number in set(asyncio.run(run())):
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)
+
+
+def test_a_worker_is_replaced_after_some_tasks() -> None:
+    async def run() -> set[int]:
+        async with RenderPool(1, LIMITS, max_tasks=2) as pool:
+            return {await pool.run(process_id) for _ in range(5)}
+
+    assert len(asyncio.run(run())) == 3
+
+
+def test_a_pool_that_was_never_asked_starts_nothing_and_closes() -> None:
+    async def run() -> None:
+        async with RenderPool(2, LIMITS):
+            pass
+
+    asyncio.run(run())
+
+
+def test_a_worker_has_ctrl_c_blocked_and_writes_no_large_file(tmp_path: Path) -> None:
+    limits = Limits(bytes=1_000_000, pixels=250_000)
+
+    async def run() -> None:
+        async with RenderPool(1, limits) as pool:
+            assert int(signal.SIGINT) in await pool.run(blocked_signals)
+            with pytest.raises(OSError, match="large"):
+                await pool.run(write_much, str(tmp_path / "large"))
+
+    asyncio.run(run())
+
+
+def test_a_worker_has_no_network_where_the_kernel_allows_it() -> None:
+    wish = "import ctypes; u = ctypes.CDLL(None).unshare; raise SystemExit(0 if u(0x40000000) == 0 else u(0x50000000))"
+    if sys.platform != "linux" or subprocess.run([sys.executable, "-c", wish], check=False).returncode != 0:
+        pytest.skip("this kernel lets us have no network namespace")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        assert connect(port) == "connected"
+
+        async def run() -> str:
+            async with RenderPool(1, LIMITS) as pool:
+                return await pool.run(connect, port)
+
+        assert asyncio.run(run()) == "OSError"
+
+
+def test_neither_the_script_nor_the_working_directory_is_run_in_a_worker(tmp_path: Path) -> None:
+    """The script has no `__main__` guard, and its folder a module that shadows the standard library."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "selectors.py").write_text("raise SystemExit('ran a file of the site')")
+    picture(site / "a.png")
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+            import asyncio
+            from imgcache.models import Limits
+            from imgcache.render_pool import RenderPool
+            print("once")
+            async def main():
+                async with RenderPool(2, Limits()) as pool:
+                    print((await pool.probe("a.png")).size)
+            asyncio.run(main())
+        """)
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=site,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("once\n64×48\n", "")
