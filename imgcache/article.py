@@ -79,6 +79,8 @@ def _read(target: Path) -> tuple[bytes, os.stat_result]:
 
 def _refuse_read_only(path: Path, target: Path, read: os.stat_result) -> None:
     """A rename would replace a file that its owner made read-only, and give another user's file to us."""
+    if _identity(target) != _key(read):
+        raise _changed(path)
     if not stat.S_IMODE(read.st_mode) & 0o222 or not os.access(target, os.W_OK):
         raise ArticleUnwritable(f"{shown(path)} is read-only: make it writable, or exclude it")
     if os.geteuid() not in {0, read.st_uid}:

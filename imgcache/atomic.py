@@ -16,6 +16,7 @@ from imgcache.urls import clean
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_DISK = frozenset({errno.EIO, errno.EXDEV})
+_IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EEXIST, errno.EISDIR})
 
 
 @contextmanager
@@ -26,12 +27,13 @@ def writing(path: Path) -> Iterator[None]:
         path: what is being written; named in the message where the system names no file itself.
 
     Raises:
-        DiskFull: no space, no quota, no right, a read-only or failing disk. Any other OSError passes as it is.
+        DiskFull: no space, no quota, no right, something in the way, a read-only or failing disk. Any other OSError
+            passes as it is.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_SPACE | _NO_RIGHT | _NO_DISK:
+        if error.errno not in _NO_SPACE | _NO_RIGHT | _NO_DISK | _IN_THE_WAY:
             raise
         raise DiskFull(f"{shown(Path(error.filename or path))} cannot be written: {_advice(error)}") from error
 
@@ -82,4 +84,6 @@ def _advice(error: OSError) -> str:
         return f"{reason}; free some space and run again"
     if error.errno in _NO_RIGHT:
         return f"{reason}; give this user the right to write there, or name another folder with --cache"
+    if error.errno in _IN_THE_WAY:
+        return f"{reason}; move away what is there, or name another folder with --cache"
     return f"{reason}; the whole cache has to be on one disk that works"

@@ -51,8 +51,8 @@ class Downloader:
     """Fetches images; use as `async with Downloader(...) as downloader`.
 
     `folder` takes the temporary files and must exist; `sniff` names the format of first bytes; `clock` is in seconds
-    since the epoch. `transport` is the innermost httpx transport, given in tests: then guard, connect_to and resolver
-    have no say, for they live in the real one. `statistics` tells what the run has cost so far.
+    since the epoch, `monotonic` paces requests. `transport` is the innermost httpx transport, given in tests: then
+    guard, connect_to and resolver have no say, for they live in the real one. `statistics` tells what the run has cost.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Downloader:
         resolver: AbstractResolver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
@@ -83,7 +84,7 @@ class Downloader:
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._headers = _headers(self._policy.user_agent)
-        self._politeness = Politeness(self._policy, sleep=sleep)
+        self._politeness = Politeness(self._policy, clock=monotonic, sleep=sleep)
         self._in_flight = InFlight()
         self._transport: httpx.AsyncBaseTransport | None = None
 

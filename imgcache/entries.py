@@ -13,6 +13,7 @@ from imgcache.models import Declared
 from imgcache.yaml_marks import clean
 
 MAX_MERGES = 100  # mappings that one entry may draw from by `<<`
+MAX_NAME = 100  # characters of one key in a field's path, which every list below repeats
 PARTS = frozenset({"url", "width", "height", "isCached"})
 
 _STR = "tag:yaml.org,2002:str"
@@ -102,7 +103,7 @@ def _children(item: _Found) -> list[_Found]:
         if key.tag == _MERGE:
             children.append((value, field, False, True))
             continue
-        name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+        name = key.value[:MAX_NAME] if isinstance(key, yaml.ScalarNode) else "?"
         if name == "images" or not isinstance(value, yaml.ScalarNode):
             children.append((value, f"{field}.{name}" if field else name, name == "images", False))
     return children
@@ -116,7 +117,7 @@ def _entry(node: yaml.Node, field: str, text: str) -> Entry | None:
         return Entry(node.value, field, line, column)
     if not isinstance(node, yaml.MappingNode):
         return None
-    own = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+    own: dict[str, Pair] = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     merging = any(key.tag == _MERGE for key, _ in node.value)
     values = _effective(node) if merging else {name: own[name][1] for name in PARTS if name in own}
     url = values.get("url")

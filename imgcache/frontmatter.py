@@ -80,22 +80,22 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
         earlier = wished.get(number, edit)
         flag = earlier.flag if edit.flag is None else edit.flag
         wished[number] = msgspec.structs.replace(edit, flag=flag, size=edit.size or earlier.size)
-    splices = [s for number, edit in wished.items() for s in _splices(before.text, found[number], edit)]
+    bom = BOM if data.startswith(BOM) else b""
+    text = data[len(bom) :].decode()
+    splices = [splice for number, edit in wished.items() for splice in _splices(text, found[number], edit)]
     if not splices:
         return data
-    edited = _spliced(data, splices)
+    edited = bom + _spliced(text, splices).encode()
     _check(edited, before.root, found, wished)
     return edited
 
 
-def _spliced(data: bytes, splices: list[_Splice]) -> bytes:
-    bom = BOM if data.startswith(BOM) else b""
-    text = data[len(bom) :].decode()
+def _spliced(text: str, splices: list[_Splice]) -> str:
     pieces, position = [], 0
     for splice in sorted(splices):
         pieces += [text[position : splice.start], splice.text]
         position = splice.end
-    return bom + ("".join(pieces) + text[position:]).encode()
+    return "".join(pieces) + text[position:]
 
 
 def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[_Splice]:

@@ -139,14 +139,22 @@ def _check(frames: int, pixels: int, limits: Limits, decoded: int | None = None)
 
 
 def _frames(image: Image.Image, limits: Limits) -> int:
-    if image.format == "TIFF":  # counting pages walks through the file: not further than the limit
-        with contextlib.suppress(EOFError):
-            image.seek(limits.frames)
-            raise TooManyFrames(f"more than the {limits.frames} frames that limits.frames allows")
-        image.seek(0)
+    if image.format == "TIFF":
+        return _pages(image, limits.frames)
     frames = int(getattr(image, "n_frames", 1))
     # An APNG's default image may be no part of the animation (PNG, third edition, section 4.8.1); Pillow counts it.
     return frames - 1 if getattr(image, "default_image", False) and frames > 1 else frames
+
+
+def _pages(image: Image.Image, most: int) -> int:
+    """Pages of a TIFF, one by one and not further than the limit: each is a directory to read, and they may be many."""
+    for page in range(1, most + 1):
+        try:
+            image.seek(page)
+        except EOFError:
+            image.seek(0)
+            return page
+    raise TooManyFrames(f"more than the {most} frames that limits.frames allows")
 
 
 def _orientation(image: Image.Image, form: str) -> int:

@@ -1,8 +1,9 @@
 """Image URLs in HTML with the place of each: `<img src>`, `<img srcset>` and `<source srcset>`.
 
-A tree builder does not say where an attribute stood, so this follows the tokenizer of the HTML standard (section 13.2.5)
-just far enough: tags, attributes, comments and the elements whose content is text. One pattern runs over all that is no
-image, so the cost is that of a search. What needs a tree is left out: an image inside `<template>` counts.
+A tree builder does not say where an attribute stood, so this follows the tokenizer of the HTML standard
+(section 13.2.5) just far enough: tags, attributes, comments and the elements whose content is text. One pattern runs
+over all that is no image, so the cost is that of a search. What needs a tree is left out: an image inside `<template>`
+counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from html.entities import html5
 
 _SPACE = " \t\n\f\r"
@@ -33,6 +35,8 @@ _ATTRIBUTE = re.compile(
     rf"[{_SPACE}/]*+([^{_SPACE}/>][^{_SPACE}/>=]*+)(?:[{_SPACE}]*+=[{_SPACE}]*+"
     rf"""(?:"([^"]*+)"|'([^']*+)'|([^{_SPACE}"'>][^{_SPACE}>]*+))?+)?+"""
 )
+_COMMENT_END = re.compile(r"-->|(?<!<!)--!>")
+_BOGUS = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections 13.2.5.6, .7 and .41)
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|([A-Za-z0-9]+)(;?))")
 _CANDIDATE = re.compile(rf"[{_SPACE},]*+([^{_SPACE}]++)")
 _DESCRIPTORS = re.compile(r"(?:\([^)]*+(?:\)|\Z)|[^,(])*+,?")
@@ -53,10 +57,9 @@ def image_urls(text: str) -> Iterator[tuple[str, int]]:
         elif element := _TEXT.match(text, position):
             position = _end_of_text(text, element)
         elif text.startswith("<!--", position):
-            position = _end_of_comment(text, position)
-        elif text.startswith(("<!", "<?", "</"), position) and not text[position + 2 : position + 3].isalpha():
-            position = _after(text, ">", position)
-        elif text.startswith(("<!", "<?"), position):
+            closing = _COMMENT_END.search(text, position + 2)  # `<!-->` and `<!--->` are whole (section 13.2.5.43)
+            position = closing.end() if closing else len(text)
+        elif _BOGUS.match(text, position):
             position = _after(text, ">", position)
         else:
             return  # the file ends inside a tag, which is then no tag
@@ -102,8 +105,8 @@ def srcset_urls(value: str) -> Iterator[tuple[str, int]]:
 def unescape(raw: str) -> tuple[str, Sequence[int]]:
     """An attribute's value with its character references decoded, and where in `raw` each character came from.
 
-    A named reference without `;` that is followed by `=` or a letter or digit stays as it is (section 13.2.5.73), so that
-    `?a=1&copy=2` is no copyright sign.
+    A named reference without `;` that is followed by `=` or a letter or digit stays as it is (section 13.2.5.73), so
+    that `?a=1&copy=2` is no copyright sign.
     """
     if "&" not in raw:
         return raw, range(len(raw) + 1)
@@ -125,16 +128,16 @@ def unescape(raw: str) -> tuple[str, Sequence[int]]:
 
 def _end_of_text(text: str, element: re.Match[str]) -> int:
     """Script, style and the like hold text up to their own end tag, plaintext to the end (section 13.2.6.2)."""
-    name = element[1]
-    if name.lower() == "plaintext":
-        return len(text)
-    closing = re.compile(rf"</{name}(?=[{_SPACE}/>])", re.IGNORECASE).search(text, element.end())
+    closing = _text_end(element[1].lower()).search(text, element.end())
     return closing.start() if closing else len(text)
 
 
-def _end_of_comment(text: str, position: int) -> int:
-    """Up to `-->` or `--!>`; `<!-->` and `<!--->` are whole comments (section 13.2.5.43)."""
-    return min(_after(text, "-->", position + 2), _after(text, "--!>", position + 4))
+@cache
+def _text_end(name: str) -> re.Pattern[str]:
+    if name == "plaintext":
+        return re.compile(r"\Z")
+    either_case = "".join(f"[{letter}{letter.upper()}]" for letter in name)  # IGNORECASE would search slowly
+    return re.compile(rf"</{either_case}(?=[{_SPACE}/>])")
 
 
 def _after(text: str, mark: str, position: int) -> int:

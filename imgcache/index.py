@@ -156,10 +156,8 @@ class Index:
 
     def entries(self) -> Iterator[tuple[str, Asset]]:
         """Every URL that is held with its asset, in the order of code points: what manifest.json says."""
-        for url, copy in self.copies():
-            asset = self.asset(copy.digest)
-            if asset is not None:
-                yield url, asset
+        for key, value in self._records.join(_COPY, self._asset_key):
+            yield self._name(key), self._decode(key, value, _assets)
 
     def counts(self) -> Counts:
         """How many records there are."""
@@ -245,6 +243,9 @@ class Index:
     def _scan(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> Iterator[tuple[str, _T]]:
         for key, value in self._records.scan(kind):
             yield self._name(key), self._decode(key, value, decoder)
+
+    def _asset_key(self, copy: bytes) -> bytes:
+        return _key(_ASSET, self._decode(copy, copy, _copies).digest)
 
     def _name(self, key: bytes) -> str:
         try:

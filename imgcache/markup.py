@@ -7,6 +7,7 @@ definition of the label.
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -20,11 +21,12 @@ from imgcache.html_marks import has_images, image_urls
 from imgcache.models import Reference
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_LONE_CR = re.compile(r"\r(?!\n)")
 _DEFINITION = re.compile(r"\[(?:\\.|[^\[\]\\])*\]:[ \t]*(?:\n[ \t>]*)?<?", re.DOTALL)
 _DESTINATION = re.compile(r"\([ \t\n]*<?")
-# What Liquid takes out of the page, or shows as code: no image of it is ever loaded.
-_UNSHOWN = re.compile(r"\{%-?\s*(comment|highlight)\b.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
-_VISIBLE = re.compile(r"[^\s]")
+_LIQUID_BLOCK = re.compile(r"\{%-?\s*(comment|highlight)\b")
+_LIQUID_END = {name: re.compile(rf"\{{%-?\s*end{name}\s*-?%\}}") for name in ("comment", "highlight")}
+_VISIBLE = re.compile(r"\S")
 
 Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
 
@@ -44,48 +46,85 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
     if not ("![" in text and not html) and not has_images(text):
         return ()
     if "{%" in text:
-        text = _UNSHOWN.sub(lambda match: _VISIBLE.sub(" ", match[0]), text)
+        text = _without_liquid_blocks(text)
     found = _in_html(text) if html else _in_markdown(text)
-    unique = sorted({(line, column, url) for url, line, column in found if "{{" not in url and "{%" not in url})
+    unique = sorted({(line, column, url) for url, line, column in found if url and "{{" not in url and "{%" not in url})
     return tuple(Reference(url, article, first_line + line, column + 1, "body") for line, column, url in unique)
 
 
 def _in_html(text: str) -> Iterator[Found]:
-    starts = [0, *(end.end() for end in _LINE_END.finditer(text))]
+    text = _LONE_CR.sub("\n", text) if text.count("\r") > text.count("\r\n") else text
+    line = counted = 0
     for url, offset in image_urls(text):
-        line = bisect.bisect_right(starts, offset) - 1
-        yield url, line, offset - starts[line]
+        line += text.count("\n", counted, offset)
+        counted = offset
+        yield url, line, offset - (text.rfind("\n", 0, offset) + 1)
 
 
 def _in_markdown(text: str) -> Iterator[Found]:
     lines = _LINE_END.split(text)
-    definitions: dict[str, object] = {}
-    for token in _parser().parse(text, definitions):
-        if not token.map:
-            continue
+    for token in _parser().parse(text, {}):
         if token.type == "html_block":
+            block = _Block(lines, token)
             for url, offset in image_urls(token.content):
-                yield _located(lines, token, url, offset)
-        for child in token.children or ():
-            if child.type == "html_inline":
-                for url, offset in image_urls(child.content):
-                    yield _located(lines, token, url, child.meta["start"] + offset)
-            elif child.type == "image" and child.meta["map"]:
-                yield _in_definition(lines, child)
-            elif child.type == "image":
-                yield _located(lines, token, child.content, child.meta["start"])
+                yield url, *block.place(offset)
+        elif token.children:
+            block = _Block(lines, token)
+            for child in token.children:
+                if child.type == "html_inline":
+                    for url, offset in image_urls(child.content):
+                        yield url, *block.place(child.meta["start"] + offset)
+                elif child.type == "image" and child.meta["map"]:
+                    yield _in_definition(lines, child)
+                elif child.type == "image":
+                    yield child.content, *block.place(child.meta["start"])
 
 
-def _located(lines: list[str], block: Token, url: str, offset: int) -> Found:
+class _Block:
     """From an index in a block's content to a place in the text: each content line is the tail of a source line."""
-    before = block.content[:offset]
-    line = (block.map or [0])[0] + before.count("\n")
-    in_line = offset - (before.rfind("\n") + 1)
-    content = block.content.split("\n")[before.count("\n")]
-    core = content.strip(" \t")
-    source = lines[line]
-    start = source.rstrip(" \t").rfind(core) if source.rstrip(" \t").endswith(core) else source.find(core)
-    return url, line, max(start, 0) + in_line - (len(content) - len(content.lstrip(" \t")))
+
+    def __init__(self, lines: list[str], token: Token) -> None:
+        self._source = lines
+        self._first = token.map[0] if token.map else 0
+        self._content = token.content.split("\n")
+        self._starts = [0, *itertools.accumulate(len(line) + 1 for line in self._content)]
+        self._shifts: dict[int, int] = {}
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column, both from 0."""
+        number = bisect.bisect_right(self._starts, offset) - 1
+        if number not in self._shifts:
+            self._shifts[number] = self._shift(number)
+        return self._first + number, max(0, offset - self._starts[number] + self._shifts[number])
+
+    def _shift(self, number: int) -> int:
+        content, source = self._content[number], self._source[self._first + number]
+        core, trimmed = content.strip(" \t"), source.rstrip(" \t")
+        at = len(trimmed) - len(core) if trimmed.endswith(core) else source.find(core)
+        return at - (len(content) - len(content.lstrip(" \t")))
+
+
+def _without_liquid_blocks(text: str) -> str:
+    """Blank out what Liquid takes out of the page or shows as code, character for character: no image there is loaded.
+
+    Dots stand for it, since spaces at a line's start would make what follows a code block. A block that is not closed
+    stays: outside of Jekyll it is plain text.
+    """
+    pieces: list[str] = []
+    position = 0
+    unclosed: set[str] = set()
+    while opening := _LIQUID_BLOCK.search(text, position):
+        name = opening[1]
+        closing = None if name in unclosed else _LIQUID_END[name].search(text, opening.end())
+        if not closing:
+            unclosed.add(name)
+            pieces.append(text[position : opening.end()])
+            position = opening.end()
+            continue
+        pieces.append(text[position : opening.start()])
+        pieces.append(_VISIBLE.sub(".", text[opening.start() : closing.end()]))
+        position = closing.end()
+    return "".join(pieces) + text[position:]
 
 
 def _in_definition(lines: list[str], token: Token) -> Found:

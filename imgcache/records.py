@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,17 @@ class Records:
         with self._guarded(), closing(_reader(self._file)) as database:
             yield from _rows(database, prefix)
 
+    def join(self, prefix: bytes, other: Callable[[bytes], bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Like `scan`, with the value of another record in place of the own: `other` names its key by the own value.
+
+        Own records whose other one is missing are left out. Both are as one and the same batch left them.
+        """
+        with self._guarded(), closing(_reader(self._file)) as database:
+            database.execute("BEGIN")
+            for key, value in _rows(database, prefix):
+                for (found,) in database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (other(value),)):
+                    yield key, _bytes(found)
+
     def count(self, prefix: bytes) -> int:
         """How many records there are under a one-byte prefix, as the last batch left them."""
         with self._guarded(), closing(_reader(self._file)) as database:
@@ -162,17 +173,13 @@ class Records:
             if self._condemned.exists():
                 raise IndexDamaged(f"{shown(self._file)} has a record that cannot be read")
             if self._file.exists() and self._file.stat().st_size:
-                _check(self._file, thorough=thorough)
+                _check(self._file, layout, thorough=thorough)
             with writing(self._file):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 cache = diskcache.Cache(str(self._file.parent), disk=_BytesDisk, **_SETTINGS)
-            found = cache.get(_LAYOUT_KEY)
-            if found is None and len(cache) == 0:
+            if cache.get(_LAYOUT_KEY) is None:
                 self.fresh = True
                 cache.set(_LAYOUT_KEY, layout)
-            elif found != layout:
-                cache.close()
-                raise IndexDamaged(f"{shown(self._file)} was written by another version of imgcache")
             return cache
 
     def _set_aside(self) -> None:
@@ -208,7 +215,9 @@ class Records:
 
 
 def _reader(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=60, check_same_thread=False)
+    return sqlite3.connect(
+        f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=60, isolation_level=None, check_same_thread=False
+    )
 
 
 def _rows(database: sqlite3.Connection, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -221,13 +230,15 @@ def _range(prefix: bytes) -> tuple[bytes, bytes]:
     return prefix, prefix[:-1] + bytes([prefix[-1] + 1])
 
 
-def _check(file: Path, *, thorough: bool) -> None:
+def _check(file: Path, layout: bytes, *, thorough: bool) -> None:
     """Reads the file without diskcache, which would take settings from it and change it on the way."""
     with closing(_reader(file)) as database:
         settings = {row[0] for row in database.execute("SELECT key FROM Settings")}
-        database.execute("SELECT key, raw, mode, filename, value FROM Cache LIMIT 1").fetchall()
         if not settings <= {*_SETTINGS, *diskcache.core.METADATA}:
             raise IndexDamaged(f"{shown(file)} has settings that are not of imgcache")
+        found = database.execute("SELECT value FROM Cache WHERE key = ?", (_LAYOUT_KEY,)).fetchall()
+        if found != [(layout,)] and database.execute("SELECT raw, mode, filename FROM Cache LIMIT 1").fetchall():
+            raise IndexDamaged(f"{shown(file)} was written by another version of imgcache")
         if thorough and database.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             raise IndexDamaged(f"{shown(file)} is damaged")
 

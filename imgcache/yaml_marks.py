@@ -15,17 +15,23 @@ import yaml
 from imgcache.errors import ArticleUnreadable
 
 BOM = b"\xef\xbb\xbf"
-MAX_DEPTH = 100  # PyYAML composes recursively in C: 100,000 brackets overflow the stack, which kills the process
+MAX_DEPTH = (
+    100  # no real front matter comes near; PyYAML composes recursively in C, and 100,000 brackets kill the process
+)
 MAX_INNER_FENCES = 50  # each `---` line inside a string costs one more parse
 
-_OPENING = re.compile(rb"---[ \t]*(?:\r\n|\n|\r)")
-_CLOSING = re.compile(rb"[\r\n](?:---|\.\.\.)[ \t]*(?=[\r\n]|\Z)")
-_TOML_OPENING = re.compile(rb"\+\+\+[ \t]*(?:\r\n|\n|\r)")
-_TOML_CLOSING = re.compile(rb"[\r\n]\+\+\+[ \t]*(?=[\r\n]|\Z)")
-_LINE_END = re.compile(rb"\r\n|\n|\r")
+_OPENING = re.compile(rb"---[ \t]*\r?\n")
+_CLOSING = re.compile(rb"\n(?:---|\.\.\.)[ \t]*(?=[\r\n]|\Z)")
+_TOML_OPENING = re.compile(rb"\+\+\+[ \t]*\r?\n")
+_TOML_CLOSING = re.compile(rb"\n\+\+\+[ \t]*(?=[\r\n]|\Z)")
+_LINE_END = re.compile(rb"\r?\n")
+_LONE_CR = re.compile(rb"\r(?!\n)")
 _BLANK = re.compile(rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n]+)*+[ \t]*")
 # The start of a YAML mapping and not of a paragraph: `key:` at a line's start, an opening brace that is not Liquid's.
 _MAPPING = re.compile(rb"\{(?![{%])|\?[ \t]|[^\s#<>*|@`\[{%!>-][^\r\n]*?:(?=[\s]|\Z)|<<:")
+
+# Without this block style goes no deeper than twice MAX_DEPTH: each mapping in a mapping starts further to the right.
+_FAR_RIGHT = re.compile(rb"[ \t?:-]{%d}" % MAX_DEPTH)
 
 _SCALAR = (
     rb"""(?:"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"|'[^'\r\n]*+'|"""
@@ -43,7 +49,8 @@ class Head(NamedTuple):
     """One front matter.
 
     `root` is its mapping, None where it is empty or holds no key that is wanted. `text` is what the marks' indexes
-    count in. `body_offset` is in bytes, `body_line` a line of the file.
+    count in: as long as the file's own text from the first `---`, if nothing was left out, and equal to it but for the
+    ends of lines and the marks of fences inside strings. `body_offset` is in bytes, `body_line` a line of the file.
     """
 
     root: yaml.MappingNode | None
@@ -62,6 +69,7 @@ def read_head(data: bytes, *, only: bytes | None = None) -> Head:
         ArticleUnreadable: not UTF-8, not closed, not YAML, or nested deeper than `MAX_DEPTH`.
     """
     check_utf8(data)
+    data = _without_lone_cr(data)
     start = len(BOM) if data.startswith(BOM) else 0
     opening = _OPENING.match(data, start)
     if not opening:
@@ -83,7 +91,7 @@ def read_head(data: bytes, *, only: bytes | None = None) -> Head:
         root = None
     line_end = _LINE_END.match(data, closing.end())
     body_offset = line_end.end() if line_end else len(data)
-    body_line = 1 + count_lines(data[start:body_offset])
+    body_line = 1 + data.count(b"\n", start, body_offset)
     return Head(root, block.decode(), body_offset, body_line)
 
 
@@ -93,7 +101,7 @@ def compose(block: bytes) -> yaml.Node | None:
     Raises:
         ArticleUnreadable: with the line and column inside `block`.
     """
-    if sum(map(block.count, b"[{-?:")) > MAX_DEPTH:
+    if block.count(b"[") + block.count(b"{") > MAX_DEPTH or _FAR_RIGHT.search(block):
         _check_depth(block)
     try:
         return yaml.compose(block, Loader=yaml.CSafeLoader)
@@ -115,9 +123,9 @@ def check_utf8(data: bytes) -> None:
         raise ArticleUnreadable(message, line=line, column=column) from error
 
 
-def count_lines(data: bytes) -> int:
-    """How many line ends there are: CR LF, LF and CR, as editors count them."""
-    return data.count(b"\n") if b"\r" not in data else len(_LINE_END.findall(data))
+def _without_lone_cr(data: bytes) -> bytes:
+    """The same length with LF for each CR that ends a line alone, as YAML and editors read it."""
+    return _LONE_CR.sub(b"\n", data) if data.count(b"\r") > data.count(b"\r\n") else data
 
 
 def _skip_toml(data: bytes, start: int) -> Head:
@@ -128,7 +136,7 @@ def _skip_toml(data: bytes, start: int) -> Head:
         return Head(None, "", 0, 1)
     line_end = _LINE_END.match(data, closing.end())
     body_offset = line_end.end() if line_end else len(data)
-    return Head(None, "", body_offset, 1 + count_lines(data[:body_offset]))
+    return Head(None, "", body_offset, 1 + data.count(b"\n", 0, body_offset))
 
 
 def _compose_until_closed(
@@ -222,7 +230,6 @@ def clean(text: str) -> str:
 
 
 def _place(data: bytes, offset: int) -> tuple[int, int]:
-    before = data[:offset]
-    last = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
-    line_start = before[last:].removeprefix(BOM) if last == 0 else before[last:]
-    return 1 + count_lines(before), 1 + len(line_start.decode(errors="replace"))
+    before = _without_lone_cr(data[:offset])
+    line_start = before[before.rfind(b"\n") + 1 :].removeprefix(BOM)
+    return 1 + before.count(b"\n"), 1 + len(line_start.decode(errors="replace"))

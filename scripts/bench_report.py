@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,13 +63,14 @@ class Section:
         """Whether every limit is."""
         return all(limit.is_kept for limit in self.limits)
 
-    def render(self, name: str, command: str) -> str:
-        """The section as Markdown, `name` being the anchor."""
+    def render(self, name: str, command: str, busy: float) -> str:
+        """The section as Markdown. `busy` is the share of the machine that was at other work when the job began."""
         lines = [f"## {self.title}", "", self.text, ""]
         lines += [f"| {' | '.join(row)} |" for row in (self.columns, ["---"] * len(self.columns), *self.rows)]
         lines += ["", *map(str, self.limits), *(f"- {note}" for note in self.notes)]
         made = ", ".join([*_versions(), *self.versions])
-        lines += ["", f"`{command}` ({name}), {datetime.now(UTC):%Y-%m-%d}. {machine()}. {made}."]
+        at_work = f"{busy:.0%} of them at other work when it began"
+        lines += ["", f"`{command}` ({name}), {datetime.now(UTC):%Y-%m-%d}. {machine()}; {at_work}. {made}."]
         return "\n".join(lines) + "\n"
 
 
@@ -76,6 +78,19 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     """The median, and in brackets the least and the greatest."""
     low, middle, high = (f"{value:,.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
     return f"{middle} ({low}–{high})"
+
+
+def busy_share(seconds: float = 2.0) -> float:
+    """The share of all cores (0 to 1) that somebody uses now: figures taken beside other work are no figures."""
+
+    def counted() -> tuple[int, int]:
+        ticks = [int(one) for one in _read("/proc/stat").partition("\n")[0].split()[1:9]]  # proc(5)
+        return sum(ticks), sum(ticks[3:5])  # idle and waiting for the disk
+
+    before = counted()
+    time.sleep(seconds)
+    after = counted()
+    return 1 - (after[1] - before[1]) / max(1, after[0] - before[0])
 
 
 def machine() -> str:

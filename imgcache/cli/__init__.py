@@ -5,7 +5,6 @@ A command's file is imported when it is run, so that `imgcache --help` answers a
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
@@ -40,6 +39,17 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; every ImgcacheError ends in one line and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("imgcache: interrupted; what was finished is kept", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except ImgcacheError as error:
+            click.echo(f"imgcache: {error}", err=True)
+            ctx.exit(EXIT_BUSY if isinstance(error, CacheBusy) else EXIT_USAGE)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -55,17 +65,5 @@ def imgcache() -> None:
 
 
 def main() -> None:
-    """Run the command line; every ImgcacheError ends in one line and an exit status."""
-    try:
-        imgcache(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("imgcache: interrupted; what was finished is kept", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    except ImgcacheError as error:
-        click.echo(f"imgcache: {error}", err=True)
-        sys.exit(EXIT_BUSY if isinstance(error, CacheBusy) else EXIT_USAGE)
+    """Run the command line."""
+    imgcache()

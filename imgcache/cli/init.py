@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from imgcache.cli.output import say
+from imgcache.errors import ConfigError
 
 TEMPLATE = """\
-# imgcache: every key is optional; a line that is commented out shows the default.
+# The settings of imgcache. Every key is optional; a line that is commented out shows the default.
 
 # Which files are articles (globs as in .gitignore). Never entered: .git, _site, node_modules, vendor, the cache.
 # articles: ["**/*.md", "**/*.markdown", "**/*.html"]
@@ -46,7 +47,7 @@ TEMPLATE = """\
 
 # How servers are asked.
 # fetch:
-#   user_agent: imgcache/VERSION (+URL)
+#   user_agent: "my-site/1.0 (+https://example.org/contact)"   # default: imgcache, its version, and site_url
 #   concurrency: 64
 #   per_host: 6
 #   interval: 0s        # the least time between two requests to one host
@@ -67,7 +68,7 @@ def init(site: Path) -> None:
         with file.open("x", encoding="utf-8") as new:
             new.write(TEMPLATE)
     except FileExistsError:
-        raise click.ClickException(f"{file} is there already; it is left as it is") from None
+        raise ConfigError("is there already; it is left as it is", where=str(file)) from None
     except OSError as error:
-        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"cannot be written: {error.strerror}", where=str(file)) from None
     say(f"{file} written; all in it is commented out. Next: imgcache sync --dry-run {site}")

@@ -41,6 +41,7 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
             upkeep.take_away()
             job = wiring.build_sync(house, ground.config, request, Silent(), now)
             run_job(job.run)
+            house.manifest.write(house.index.entries())
             left = list(upkeep.damage())
             if not (as_json or options["quiet"]):
                 print_report(job.report, quiet=True, dry_run=False)

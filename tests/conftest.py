@@ -1,0 +1,110 @@
+"""What all tests share: the command line as a user calls it, an origin on real sockets, and the real data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from examples.origin import Answer, Origin, in_thread
+from imgcache.cli import imgcache
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data; a test that needs it is skipped where there is none."""
+    folder = Path(os.environ.get("IMGCACHE_SHARED") or ROOT.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip("no real data: name its folder in IMGCACHE_SHARED")
+    return folder
+
+
+class Ended(msgspec.Struct):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, object]:
+        """What it printed, as an object."""
+        found: dict[str, object] = msgspec.json.decode(self.out)
+        return found
+
+
+class Command:
+    """`imgcache` as a user calls it, with every host led to one origin."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self._connect_to: list[str] = []
+
+    def use(self, origin: Origin) -> None:
+        """Lead every host to this origin, and trust its CA."""
+        self._monkeypatch.setenv("SSL_CERT_FILE", str(origin.ca_file))
+        self._connect_to = origin.connect_to
+
+    def __call__(self, *args: str | Path) -> Ended:
+        """Run one command in this process."""
+        words = [str(word) for word in args]
+        if words[0] == "sync" or "--repair" in words:
+            words += self._connect_to
+        ended = CliRunner().invoke(imgcache, words)
+        if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+            raise ended.exception
+        return Ended(ended.exit_code, ended.stdout, ended.stderr)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command line."""
+    for name in list(os.environ):
+        if name.startswith("IMGCACHE_") and name != "IMGCACHE_SHARED":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "0")
+    return Command(monkeypatch)
+
+
+@pytest.fixture
+def origin(run: Command) -> Iterator[Origin]:
+    """An origin that answers what a test sets; `run` is led to it."""
+    with in_thread(Origin({})) as server:
+        run.use(server)
+        yield server
+
+
+MakeSite = Callable[..., Path]
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> MakeSite:
+    """Makes a site of the given files, each `path=text`; `"a/b.md"` goes into a dict."""
+
+    def make(files: Mapping[str, str | bytes]) -> Path:
+        root = tmp_path / "site"
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return root
+
+    return make
+
+
+def article(*images: tuple[str, int, int], field: str = "images", body: str = "") -> str:
+    """An article with one list of images."""
+    lines = ["---", 'title: "A title"', f"{field}:"]
+    for url, width, height in images:
+        lines += [f"  - url: {url}", f"    width: {width}", f"    height: {height}"]
+    return "\n".join([*lines, "---", body]) + "\n"
+
+
+def picture(width: int, height: int, **fields: object) -> Answer:
+    """An answer with a drawn image of this size."""
+    return Answer(size=(width, height), **fields)  # type: ignore[arg-type]

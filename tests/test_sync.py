@@ -1,0 +1,428 @@
+"""`imgcache sync` from the outside: real sockets, real files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from examples.origin import Answer, Origin
+from tests.conftest import Command, MakeSite, article, picture
+
+A = "https://pictures.example/a.jpg"
+B = "http://pictures.example/b.png"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def articles(site: Path) -> dict[str, bytes]:
+    """Every file of the site outside the cache."""
+    return {name: data for name, data in tree(site).items() if not name.startswith("cache/")}
+
+
+def manifest(site: Path) -> dict[str, dict[str, object]]:
+    images: dict[str, dict[str, object]] = json.loads((site / "cache/manifest.json").read_text())["images"]
+    return images
+
+
+def codes(report: dict[str, object]) -> list[tuple[str, str]]:
+    problems = report["problems"]
+    assert isinstance(problems, list)
+    return [(problem["code"], problem["severity"]) for problem in problems]
+
+
+def test_an_image_is_fetched_made_smaller_recorded_and_flagged(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(1600, 900))
+    site = make_site({"a.md": article((A, 1600, 900))})
+    ended = run("sync", site, "--json")
+    report = ended.json()
+    assert ended.code == 0, ended
+    counts = {key: report[key] for key in ("articles", "references", "images", "cached", "fetched", "flags_set")}
+    assert counts == {"articles": 1, "references": 1, "images": 1, "cached": 1, "fetched": 1, "flags_set": 1}
+    assert "    height: 900\n    isCached: true\n---" in (site / "a.md").read_text()
+    entry = manifest(site)[A]
+    folder = site / "cache/assets" / str(entry["digest"])[:2] / str(entry["digest"])
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "original.jpg",
+        "thumb.jpg",
+        "w1280.webp",
+        "w320.webp",
+        "w640.webp",
+    ]
+    assert hashlib.sha256((folder / "original.jpg").read_bytes()).hexdigest() == entry["digest"]
+    assert (entry["width"], entry["height"], entry["media_type"]) == (1600, 900, "image/jpeg")
+    with Image.open(folder / "w640.webp") as variant:
+        assert (variant.size, variant.format) == ((640, 360), "WEBP")
+
+
+def test_a_second_run_fetches_nothing_and_changes_no_byte(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(400, 300))
+    site = make_site({"a.md": article((A, 400, 300))})
+    run("sync", site)
+    before = articles(site) | {"manifest": (site / "cache/manifest.json").read_bytes()}
+    changed = (site / "cache/manifest.json").stat().st_mtime_ns
+    report = run("sync", site, "--json").json()
+    assert (report["reused"], report["fetched"], report["revalidated"]) == (1, 0, 0)
+    assert origin.requests[A] == 1
+    assert articles(site) | {"manifest": (site / "cache/manifest.json").read_bytes()} == before
+    assert (site / "cache/manifest.json").stat().st_mtime_ns == changed
+
+
+def test_one_request_for_one_url_however_many_articles_use_it(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({f"{n}.md": article((A, 40, 30)) for n in range(12)})
+    report = run("sync", site, "--json").json()
+    assert (report["references"], report["images"], report["flags_set"]) == (12, 1, 12)
+    assert origin.requests[A] == 1
+
+
+def test_equal_bytes_at_two_urls_are_stored_once(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2), "red").save(file, "GIF")
+    data = file.getvalue()
+    for url in (A, B):
+        origin.answers.set(url, Answer(body=data, media_type="image/gif"))
+    site = make_site({"a.md": article((A, 2, 2), (B, 2, 2))})
+    assert run("sync", site).code == 0
+    images = manifest(site)
+    assert images[A]["digest"] == images[B]["digest"]
+    assert len([path for path in (site / "cache/assets").glob("*/*") if path.is_dir()]) == 1
+
+
+def test_a_wrong_shape_is_a_problem_and_a_scaled_one_a_warning(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(300, 400))
+    origin.answers.set(B, picture(200, 150))
+    site = make_site({"a.md": article((A, 400, 300), (B, 400, 300))})
+    ended = run("sync", site, "--json")
+    report = ended.json()
+    assert ended.code == 1
+    assert sorted(codes(report)) == [("dimensions", "error"), ("dimensions", "warning")]
+    assert (report["cached"], report["failed"], report["flags_set"]) == (2, 0, 1)
+    text = (site / "a.md").read_text()
+    assert text.count("isCached: true") == 1
+    assert text.index("isCached") > text.index(B)
+
+
+def test_dimensions_fix_writes_the_truth(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(300, 400))
+    site = make_site({"a.md": article((A, 400, 300))})
+    ended = run("sync", site, "--dimensions", "fix", "--json")
+    assert (ended.code, ended.json()["problems"]) == (0, [])
+    assert "    width: 300\n    height: 400\n    isCached: true\n" in (site / "a.md").read_text()
+    before = articles(site)
+    assert run("sync", site, "--json").json()["flags_set"] == 0
+    assert articles(site) == before
+
+
+def test_dimensions_ignore_says_nothing(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(300, 400))
+    site = make_site({"a.md": article((A, 400, 300)), "imgcache.yml": "dimensions: ignore\n"})
+    ended = run("sync", site, "--json")
+    assert (ended.code, ended.json()["problems"], ended.json()["flags_set"]) == (0, [], 1)
+
+
+def test_a_failing_image_stops_no_other_and_names_its_line(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    gone = "https://gone.example/x.jpg"
+    site = make_site({"a.md": article((gone, 1, 2), (A, 40, 30))})
+    ended = run("sync", site, "--json")
+    [problem] = ended.json()["problems"]  # type: ignore[misc]
+    assert ended.code == 1
+    assert problem == {
+        "code": "http-status",
+        "url": gone,
+        "message": problem["message"],
+        "retryable": False,
+        "severity": "error",
+        "status": 404,
+        "references": [{"article": "a.md", "line": 4, "column": 10, "field": "images"}],
+    }
+    assert (ended.json()["cached"], ended.json()["failed"], ended.json()["flags_set"]) == (1, 1, 1)
+
+
+def test_a_flag_goes_when_its_image_cannot_be_had_and_the_bytes_from_before_are_back(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(40, 30))
+    origin.answers.set(B, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30), (B, 40, 30))})
+    before = articles(site)
+    run("sync", site)
+    shutil.rmtree(site / "cache")
+    origin.answers.set(A, Answer(status=404))
+    origin.answers.set(B, Answer(status=410))
+    report = run("sync", site, "--json").json()
+    assert (report["flags_cleared"], report["failed"]) == (2, 2)
+    assert articles(site) == before
+
+
+def test_nothing_is_cleared_where_no_host_answers(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    run("sync", site)
+    shutil.rmtree(site / "cache")
+    origin.answers.set(A, Answer(down=True))
+    run.use(origin)
+    before = articles(site)
+    report = run("sync", site, "--json").json()
+    assert (report["flags_cleared"], codes(report)) == (0, [("connect", "error")])
+    assert articles(site) == before
+
+
+def test_a_refresh_that_fails_keeps_the_good_copy(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    run("sync", site)
+    origin.answers.set(A, Answer(status=500))
+    before = articles(site) | tree(site / "cache/assets")
+    ended = run("sync", site, "--refresh", "--json")
+    assert (ended.code, codes(ended.json())) == (0, [("http-status", "warning")])
+    assert articles(site) | tree(site / "cache/assets") == before
+
+
+def test_a_refresh_asks_with_validators_and_takes_304_for_an_answer(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    run("sync", site)
+    report = run("sync", site, "--refresh", "--json").json()
+    assert (report["revalidated"], report["fetched"], report["bytes_fetched"]) == (1, 0, 0)
+    assert origin.requests[A] == 2
+
+
+def test_an_image_that_changed_is_replaced_at_a_refresh(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    run("sync", site)
+    first = manifest(site)[A]["digest"]
+    origin.answers.set(A, picture(80, 60))
+    report = run("sync", site, "--refresh", "--json").json()
+    assert report["fetched"] == 1
+    assert manifest(site)[A]["digest"] != first
+    assert manifest(site)[A]["width"] == 80
+
+
+def test_what_is_older_than_refresh_after_is_asked_for_again(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30)), "imgcache.yml": "fetch: {refresh_after: 0s}\n"})
+    run("sync", site)
+    assert run("sync", site, "--json").json()["revalidated"] == 1
+
+
+def test_a_new_recipe_is_made_from_the_originals_without_fetching(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(800, 600))
+    site = make_site({"a.md": article((A, 800, 600))})
+    run("sync", site)
+    (site / "imgcache.yml").write_text(
+        "variants:\n  - {name: w320, width: 320}\n  - {name: tiny, width: 64, format: png}\n"
+    )
+    report = run("sync", site, "--json").json()
+    assert (report["fetched"], report["reused"], origin.requests[A]) == (0, 1, 1)
+    assert [variant["name"] for variant in manifest(site)[A]["variants"]] == ["w320", "tiny"]  # type: ignore[attr-defined]
+
+
+def test_a_missing_variant_is_made_again(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(800, 600))
+    site = make_site({"a.md": article((A, 800, 600))})
+    run("sync", site)
+    before = tree(site / "cache/assets")
+    next((site / "cache/assets").rglob("w640.webp")).unlink()
+    run("sync", site)
+    assert (tree(site / "cache/assets"), origin.requests[A]) == (before, 1)
+
+
+def test_a_dry_run_touches_nothing(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    before = tree(site)
+    report = run("sync", site, "--dry-run", "--json").json()
+    assert (report["fetched"], report["flags_set"], origin.requests[A]) == (1, 1, 0)
+    assert tree(site) == before
+    run("sync", site)
+    before = {name: (site / name).stat().st_mtime_ns for name in tree(site)}
+    assert run("sync", site, "--dry-run", "--json").json()["reused"] == 1
+    assert {name: (site / name).stat().st_mtime_ns for name in tree(site)} == before
+
+
+def test_offline_renders_and_flags_what_is_held_and_clears_nothing(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    run("sync", site)
+    (site / "b.md").write_text(article((A, 40, 30), (B, 10, 10)))
+    (site / "c.md").write_text(article((B, 10, 10)).replace("height: 10", "height: 10\n    isCached: true"))
+    report = run("sync", site, "--offline", "--json").json()
+    assert (report["flags_set"], report["flags_cleared"], report["problems"]) == (1, 0, [])
+    assert origin.requests[B] == 0
+
+
+def test_only_failed_tries_what_failed_and_nothing_else(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, Answer(status=503))
+    site = make_site({"a.md": article((A, 40, 30))})
+    run("sync", site)
+    origin.answers.set(A, picture(40, 30))
+    origin.answers.set(B, picture(40, 30))
+    (site / "b.md").write_text(article((B, 40, 30)))
+    report = run("sync", site, "--only-failed", "--json").json()
+    assert (report["fetched"], origin.requests[B], report["flags_set"]) == (1, 0, 1)
+
+
+def test_a_byte_budget_stops_cleanly_with_the_newest_articles_done(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    urls = [f"https://p{n}.example/x.png" for n in range(6)]
+    for url in urls:
+        origin.answers.set(url, picture(300, 200))
+    site = make_site({f"2026-01-0{n + 1}-x.md": article((url, 300, 200)) for n, url in enumerate(urls)})
+    ended = run("sync", site, "--max-bytes", "1KB", "--json")
+    report = ended.json()
+    assert (ended.code, report["fetched"], set(codes(report))) == (1, 1, {("budget", "error")})
+    assert "isCached: true" in (site / "2026-01-06-x.md").read_text()
+    assert run("sync", site, "--json").json()["cached"] == 6
+
+
+def test_crlf_bom_mode_and_everything_else_of_a_file_are_kept(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(40, 30))
+    text = "\ufeff" + article((A, 40, 30)).replace("\n", "\r\n")
+    site = make_site({"a.md": text.encode()})
+    (site / "a.md").chmod(0o640)
+    run("sync", site)
+    expected = text.replace("    height: 30\r\n", "    height: 30\r\n    isCached: true\r\n").encode()
+    assert (site / "a.md").read_bytes() == expected
+    assert stat.S_IMODE((site / "a.md").stat().st_mode) == 0o640
+
+
+def test_own_images_are_checked_and_never_fetched_or_flagged(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    own = "https://news.example/site/img/here.png"
+    config = "url: https://news.example\nbaseurl: /site\n"
+    site = make_site({"_config.yml": config, "a.md": article((own, 20, 10), ("/img/not-here.png", 1, 1))})
+    (site / "img").mkdir()
+    Image.new("RGB", (10, 20)).save(site / "img/here.png")
+    before = articles(site)
+    report = run("sync", site, "--json").json()
+    assert (report["images"], report["references"]) == (0, 2)
+    assert codes(report) == [("dimensions", "error"), ("missing-file", "error")]
+    assert (articles(site), origin.requests[own]) == (before, 0)
+
+
+def test_provider_images_are_cached_and_not_flagged(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(50, 50))
+    text = f"---\nprovider:\n  images:\n    - url: {A}\n      width: 50\n      height: 50\n---\n"
+    site = make_site({"a.md": text})
+    report = run("sync", site, "--json").json()
+    assert (report["cached"], report["flags_set"]) == (1, 0)
+    assert (site / "a.md").read_text() == text
+
+
+def test_body_images_are_cached_by_the_url_that_the_article_has(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    url = "https://pictures.example/x.jpg?a=1&b=2"
+    origin.answers.set(url, picture(40, 30))
+    site = make_site({"a.md": f'---\ntitle: x\n---\n\n<img src="{url.replace("&", "&amp;")}">\n'})
+    assert run("sync", site).code == 0
+    assert list(manifest(site)) == [url]
+
+
+def test_a_data_uri_is_counted_and_never_a_problem(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    site = make_site({"a.md": "---\ntitle: x\n---\n![x](data:image/gif;base64,R0lGODlhAQABAAAAACw=)\n"})
+    ended = run("sync", site, "--json")
+    assert (ended.code, ended.json()["references"], ended.json()["images"]) == (0, 1, 0)
+
+
+def test_an_unreadable_article_is_named_and_left_alone_and_the_others_are_done(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(40, 30))
+    bad = "---\ntitle: x\nimages:\n\t- url: y\n---\n"
+    site = make_site({"bad.md": bad, "good.md": article((A, 40, 30))})
+    ended = run("sync", site, "--json")
+    [problem] = ended.json()["problems"]  # type: ignore[misc]
+    assert (ended.code, problem["code"], problem["references"][0]["line"]) == (1, "article-unreadable", 4)
+    assert (site / "bad.md").read_text() == bad
+    assert ended.json()["flags_set"] == 1
+
+
+def test_an_article_that_did_not_change_is_not_read_again(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    past = time.time_ns() - 10**10
+    os.utime(site / "a.md", ns=(past, past))
+    run("sync", site)
+    run("sync", site)
+    text = (site / "a.md").read_bytes()
+    stamp = (site / "a.md").stat().st_mtime_ns
+    if time.time_ns() - stamp < 10**9:
+        time.sleep(0.2)
+        run("sync", site)
+    (site / "a.md").write_bytes(b"\xff" * len(text))  # unreadable, but of the same size and time: nobody looks
+    os.utime(site / "a.md", ns=(stamp, stamp))
+    assert run("sync", site, "--json").json()["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Answer(status=404), "http-status"),
+        (Answer(body=b"<!doctype html><p>hello", media_type="image/jpeg"), "not-an-image"),
+        (Answer(body=b'<svg xmlns="http://www.w3.org/2000/svg"/>', media_type="image/svg+xml"), "unsupported-format"),
+        (Answer(size=(1, 1)), "placeholder"),
+        (Answer(size=(600, 400), keep=0.5), "truncated"),
+        (Answer(status=302, location=A), "redirects"),
+        (Answer(status=302, location="ftp://pictures.example/x"), "bad-scheme"),
+        (Answer(down=True), "connect"),
+    ],
+)
+def test_each_failure_has_its_code_and_leaves_nothing_behind(
+    run: Command, origin: Origin, make_site: MakeSite, answer: Answer, code: str
+) -> None:
+    origin.answers.set(A, answer)
+    run.use(origin)
+    site = make_site({"a.md": article((A, 600, 400))})
+    ended = run("sync", site, "--json")
+    assert (ended.code, codes(ended.json())) == (1, [(code, "error")])
+    assert list((site / "cache/assets").rglob("*")) == []
+    assert list((site / "cache/index/staging").iterdir()) == []
+    assert "isCached" not in (site / "a.md").read_text()
+
+
+def test_limits_of_the_configuration_hold(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(600, 400))
+    origin.answers.set(B, picture(60, 40))
+    yml = "limits: {pixels: 10000, bytes: 5KB}\n"
+    site = make_site({"a.md": article((A, 600, 400), (B, 60, 40)), "imgcache.yml": yml})
+    report = run("sync", site, "--json").json()
+    assert report["cached"] == 1
+    assert codes(report)[0][0] in {"too-large", "too-many-pixels"}
+
+
+def test_problems_are_printed_with_the_line_to_open(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    site = make_site({"news/a.md": article((A, 1, 2))})
+    ended = run("sync", site)
+    assert "news/a.md:4:10" in ended.out
+    assert "http-status" in ended.out
+    assert "\x1b" not in ended.out
+    assert ended.err == ""
