@@ -18,6 +18,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
+BOMB = gzip.compress(IMAGE + bytes(5_000_000), 1)
 Handler = Callable[["Faults", asyncio.StreamWriter, bytes], Awaitable[None]]
 HANDLERS: dict[str, Handler] = {}
 
@@ -278,7 +279,7 @@ async def deflated(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None
 
 @fault("/gzip-bomb")
 async def gzip_bomb(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
-    writer.write(_coded("gzip", gzip.compress(IMAGE + bytes(20_000_000))))
+    writer.write(_coded("gzip", BOMB))
 
 
 @fault("/gzip-cut")
@@ -369,13 +370,13 @@ async def loop_b(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
 @fault("/stairs")
 async def stairs(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
     step = int(head.split(b" ")[1].partition(b"?")[2] or b"0") + 1
-    writer.write(_moved("301 Moved Permanently", "/good") if step > 5 else _moved("308 x", f"?{step}"))
+    writer.write(_moved("301 Moved Permanently", "/good") if step > 4 else _moved("308 x", f"?{step}"))
 
 
 @fault("/more-stairs")
 async def more_stairs(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
     step = int(head.split(b" ")[1].partition(b"?")[2] or b"0") + 1
-    writer.write(_moved("303 See Other", "/good") if step > 6 else _moved("308 x", f"?{step}"))
+    writer.write(_moved("303 See Other", "/good") if step > 5 else _moved("308 x", f"?{step}"))
 
 
 @fault("/to")

@@ -132,6 +132,11 @@ def test_ranges(wanted: str, status: int, part: slice) -> None:
         assert ask(origin, PICTURE, Range=wanted, If_Range='"other"')[1] == whole
 
 
+def test_an_address_that_cannot_be_read_gets_400() -> None:
+    with in_thread(Origin()) as origin:
+        assert ask(origin, PICTURE, Host="[::1")[0].status == 400
+
+
 def test_an_answer_may_change_while_the_origin_runs() -> None:
     with in_thread(Origin({PICTURE: Answer(size=(9, 9))})) as origin:
         first, body = ask(origin, PICTURE)

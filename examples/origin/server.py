@@ -129,7 +129,10 @@ class Origin:
         if host == "127.0.0.1" and request.raw_path == "/-/requests":
             return web.json_response({"requests": dict(self.requests), "peak": self.peak})
         proxied = request.raw_path.startswith("http://")  # the absolute form that clients of a proxy send
-        key = normal(request.raw_path if proxied else f"http://{host}{request.raw_path}")
+        try:
+            key = normal(request.raw_path if proxied else f"http://{host}{request.raw_path}")
+        except ValueError:
+            return web.Response(status=400, text="no such address\n")
         earlier = self.requests.add(key) - 1
         self._in_hand[host] += 1
         self.peak[host] = max(self.peak[host], self._in_hand[host])

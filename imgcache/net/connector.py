@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
 from imgcache.net.guard import Guard
 
-MAX_INTERIM = 16  # 1xx responses before the final one (RFC 9110, section 15.2 sets no limit; Chrome stops at 10 or so)
+MAX_INTERIM = 16  # 1xx responses before the final one; RFC 9110, section 15.2 sets no limit
 DNS_TTL = 60  # seconds that an answer is used for further connections of this run
 KEEPALIVE = 5.0  # seconds an idle connection is kept: a run meets thousands of hosts, and file descriptors are few
 
@@ -47,6 +47,11 @@ class PublicFirst(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """As the inner resolver, less the addresses that would be refused anyway."""
+        name = host.rstrip(".")
+        if name == "localhost" or name.endswith(
+            ".localhost"
+        ):  # this machine, whatever DNS says (RFC 6761, section 6.3)
+            host = "localhost"
         found = await self._inner.resolve(host, port, family)
         return [result for result in found if self._guard.allows(result["host"])] or found
 
@@ -55,10 +60,20 @@ class PublicFirst(AbstractResolver):
         await self._inner.close()
 
 
-class InterimLimit(ResponseHandler):
-    """aiohttp reads 1xx responses for as long as they come; this one breaks off after MAX_INTERIM."""
+class Handler(ResponseHandler):
+    """aiohttp's side of one connection, less patient in two places.
+
+    aiohttp reads 1xx responses for as long as they come, and leaves the reader of a body waiting for its timeout when
+    the chunked coding breaks after the head; both end at once here.
+    """
 
     _interim = 0
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """Fail this connection, and the body that is being read from it."""
+        super().set_exception(exc, exc_cause or exc)
+        if isinstance(exc, HttpProcessingError) and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError(exc.message), exc)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Queue one parsed response head."""
@@ -90,7 +105,7 @@ class GuardedConnector(aiohttp.TCPConnector):
             keepalive_timeout=KEEPALIVE,
         )
         # The only way to give aiohttp a protocol of one's own; the test with a flood of 1xx fails if it moves.
-        self._factory = functools.partial(InterimLimit, loop=self._loop)  # type: ignore[assignment]  # partial is invariant
+        self._factory = functools.partial(Handler, loop=self._loop)  # type: ignore[assignment]  # partial is invariant
 
     def _open(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info

@@ -62,6 +62,8 @@ def classify(error: BaseException, host: str) -> ImageError:
             return blocked(host, link.address)
     where = clean(host, 80)
     for link in chain:
+        if isinstance(link, ssl.SSLError) and isinstance(link, aiohttp.ClientError):
+            continue  # aiohttp's wrapper is an SSLError by inheritance only; the real one is its cause
         if isinstance(link, ssl.SSLCertVerificationError):
             return TlsFailure(f"{where}: the certificate is not good: {clean(link.verify_message)}")
         if isinstance(link, ssl.SSLError):

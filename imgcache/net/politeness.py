@@ -63,7 +63,7 @@ class Host:
     def slow_down(self, now: float, started: float, pause: float) -> None:
         """Half the slots and twice the interval; the answers to one burst count once."""
         self.next_start = max(self.next_start, now + pause)
-        if started < self.slowed_at:
+        if started <= self.slowed_at:
             return
         self.slowed_at = now
         fewer = max(1, self.slots // 2)

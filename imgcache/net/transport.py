@@ -82,12 +82,15 @@ class Transport(AiohttpTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a GET and return its head; the body is streamed by whoever reads it."""
         route = await self._route(request)
+        headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw]
+        if route.proxy and route.url.scheme == "http":  # no CONNECT that would carry them (RFC 9110, section 11.7.1)
+            headers += route.proxy.headers.items()
         token = TRUSTED.set(route.name is not None or route.proxy is not None)
         try:
             response = await self._session.request(
                 "GET",
                 route.url,
-                headers=request.headers,
+                headers=headers,
                 allow_redirects=False,
                 timeout=self._timeout,
                 server_hostname=route.name,
