@@ -24,15 +24,14 @@ class Target(NamedTuple):
 
 def target(recipe: Recipe, size: Size) -> Target:
     """What `recipe` makes of an original that is displayed at `size`."""
-    width, height = recipe.width or size.width, recipe.height or size.height
+    longest = LONGEST.get(recipe.format, 1 << 31)
+    width, height = min(recipe.width or size.width, longest), min(recipe.height or size.height, longest)
     covers = recipe.fit == "cover" and recipe.width and recipe.height
     part = _largest_part(size, width, height) if covers else size
-    longest = LONGEST.get(recipe.format, 1 << 31)
-    out = inside(part, min(width, longest), min(height, longest))
+    exact = covers and size.width >= width and size.height >= height
+    out = Size(width, height) if exact else inside(part, width, height)
     if part == size:
         return Target(out, (0, 0, size.width, size.height), out)
-    if out.width == width or out.height == height:  # `part` has whole pixels: a bound that is met is met twice
-        out = Size(min(width, part.width), min(height, part.height))
     left, top = (size.width - part.width) // 2, (size.height - part.height) // 2
     full = Size(-(-size.width * out.width // part.width), -(-size.height * out.height // part.height))
     return Target(out, (left, top, left + part.width, top + part.height), full)

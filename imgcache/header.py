@@ -124,7 +124,7 @@ def open_image(body: bytes, limits: Limits) -> Opened:
     frames = shape.frames if shape else _frames(image, limits)
     # Only the first picture of a JPEG (gain map, stereo pair) or TIFF (pages) is decoded; others animate one canvas.
     _check(frames, image.width * image.height, limits, decoded=1 if form in {"jpeg", "tiff"} else frames)
-    orientation = _orientation(image, form)
+    orientation = _orientation(image)
     width, height = image.size if orientation < 5 else image.size[::-1]
     transparent = image.has_transparency_data or (shape is not None and shape.transparent)
     return Opened(image, Header(form, MEDIA_TYPES[form], width, height, frames, transparent), orientation, body)
@@ -157,13 +157,13 @@ def _pages(image: Image.Image, most: int) -> int:
     raise TooManyFrames(f"more than the {most} frames that limits.frames allows")
 
 
-def _orientation(image: Image.Image, form: str) -> int:
-    """1 to 8, as EXIF counts; for AVIF Pillow says so what irot and imir do. TIFF is turned by its decoder.
+def _orientation(image: Image.Image) -> int:
+    """1 to 8, as EXIF counts. For AVIF Pillow says in this way what irot and imir do; TIFF is turned by its decoder.
 
-    XMP and ImageMagick's text chunks are not asked, for browsers do not ask them either.
+    XMP and ImageMagick's text chunks are not asked.
     """
     block = image.info.get("exif")
-    if form == "tiff" or not isinstance(block, bytes):
+    if not isinstance(block, bytes):
         return 1
     exif = Image.Exif()
     try:

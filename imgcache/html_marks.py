@@ -35,7 +35,7 @@ _ATTRIBUTE = re.compile(
     rf"[{_SPACE}/]*+([^{_SPACE}/>][^{_SPACE}/>=]*+)(?:[{_SPACE}]*+=[{_SPACE}]*+"
     rf"""(?:"([^"]*+)"|'([^']*+)'|([^{_SPACE}"'>][^{_SPACE}>]*+))?+)?+"""
 )
-_COMMENT_END = re.compile(r"-->|(?<!<!)--!>")
+_COMMENT_END = re.compile(r"--(?:>|(?<!<!--)!>)")
 _BOGUS = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections 13.2.5.6, .7 and .41)
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|([A-Za-z0-9]+)(;?))")
 _CANDIDATE = re.compile(rf"[{_SPACE},]*+([^{_SPACE}]++)")

@@ -81,7 +81,10 @@ def _in_markdown(text: str) -> Iterator[Found]:
 
 
 class _Block:
-    """From an index in a block's content to a place in the text: each content line is the tail of a source line."""
+    """From an index in a block's content to a place in the text.
+
+    Each content line is part of a source line, which has markers, indentation and a heading's closing `#` besides.
+    """
 
     def __init__(self, lines: list[str], token: Token) -> None:
         self._source = lines
@@ -99,9 +102,7 @@ class _Block:
 
     def _shift(self, number: int) -> int:
         content, source = self._content[number], self._source[self._first + number]
-        core, trimmed = content.strip(" \t"), source.rstrip(" \t")
-        at = len(trimmed) - len(core) if trimmed.endswith(core) else source.find(core)
-        return at - (len(content) - len(content.lstrip(" \t")))
+        return source.find(content.strip(" \t")) - (len(content) - len(content.lstrip(" \t")))
 
 
 def _without_liquid_blocks(text: str) -> str:

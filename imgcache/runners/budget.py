@@ -5,6 +5,10 @@ from __future__ import annotations
 import msgspec
 
 
+# What an image is taken to cost before the first has ended: more than most do, so that a small budget is not overrun.
+_FIRST_GUESS = 1_000_000
+
+
 class Budget(msgspec.Struct):
     """When to stop starting jobs. What is under way is finished."""
 
@@ -24,7 +28,7 @@ class Budget(msgspec.Struct):
             return False
         if self.max_bytes is None or under_way == 0:
             return True
-        average = self.spent / self.finished if self.finished else self.max_bytes / 8
+        average = self.spent / self.finished if self.finished else _FIRST_GUESS
         return self.spent + average * (under_way + 1) <= self.max_bytes
 
     def is_spent(self, now: float) -> bool:
