@@ -203,7 +203,7 @@ def _lines(entries: Iterable[tuple[str, Asset]]) -> Iterator[bytes]:
     before: str | None = None
     yield b'{"version":%d,"images":{' % VERSION
     for url, asset in entries:
-        if False:
+        if before is not None and url <= before:
             raise ValueError(f"{url!r} comes after {before!r}")
         yield b"%s\n%s:%s" % (b"," if before is not None else b"", encode(url), encode(Entry.of(asset)))
         before = url

@@ -37,7 +37,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
 def test_what_goes_in_comes_out_also_after_opening_again(index: Index, tmp_path: Path) -> None:
     assert index.fresh
     assert not index.damaged
-    assert index.copy(URL) is index.asset(ONE) is index.failure(URL) is None
+    assert [index.copy(URL), index.asset(ONE), index.failure(URL)] == [None, None, None]
     index.put_copy(URL, COPY)
     index.put_asset(unreal_asset(ONE))
     index.put_failure(URL, FAILURE)
@@ -138,7 +138,7 @@ def test_forgotten_until_it_is_remembered(index: Index) -> None:
     index.put_failure(URL, FAILURE)
     index.forget(URL, 5.0)
     assert index.forgotten(URL)
-    assert index.copy(URL) is index.failure(URL) is None
+    assert [index.copy(URL), index.failure(URL)] == [None, None]
     assert list(index.forgotten_urls()) == [URL]
     index.remember(URL)
     assert not index.forgotten(URL)
@@ -236,6 +236,25 @@ def test_a_damaged_file_is_kept_and_begun_afresh(tmp_path: Path, harm: object) -
     assert not again.damaged
     assert again.copy(URL) == COPY
     again.close()
+
+
+def test_whatever_page_is_scribbled_on_the_writer_notices(tmp_path: Path) -> None:
+    file = _file(tmp_path)
+    data = file.read_bytes()
+    pages = range(1, len(data) // 4096, 4)
+    unseen_by_reader = 0
+    for page in pages:
+        file.write_bytes(data[: page * 4096] + b"\xff" * 64 + data[page * 4096 + 64 :])
+        try:
+            Index(tmp_path / "index", mend=False).close()
+            unseen_by_reader += 1
+        except IndexDamaged:
+            pass
+        index = Index(tmp_path / "index")
+        assert index.damaged, f"page {page}"
+        index.close()
+    assert len(pages) > 5
+    assert unseen_by_reader
 
 
 def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
@@ -429,3 +448,23 @@ def test_a_full_disk_rolls_the_batch_back_and_the_index_goes_on(index: Index, tm
     assert [url for url, _ in index.copies()] == [URL]
     index.put_copy(URL + "2", COPY)
     assert index.copy(URL + "2") == COPY
+
+
+def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        index = Index(folder)
+        index.put_copy(URL, COPY)
+        with pytest.raises(DiskFull, match=r"cache\.db cannot be written"), index.batch():
+            for number in range(4000):
+                index.put_copy(f"{URL}{number}", COPY)
+        assert [url for url, _ in index.copies()] == [URL]
+        index.put_copy(URL + "2", COPY)
+        assert index.copy(URL + "2") == COPY
+        index.close()
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -81,11 +81,20 @@ def test_equal_bytes_again_change_nothing(store: LocalStore) -> None:
     assert list(store.scratch.iterdir()) == []
 
 
-def test_the_stores_own_file_as_original_stays_where_it_is(store: LocalStore) -> None:
+def test_the_stores_own_file_as_original_stays_where_it_is(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     first = put(store, BIG, {})
+    moved: list[str] = []
+    rename = Path.rename
+
+    def watched(self: Path, target: Path) -> Path:
+        moved.append(self.name)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
     with store.staging() as folder:
         (folder / "w320.webp").write_bytes(b"new")
         asset = store.commit(folder, first.digest, rendered({"w320.webp": b"new"}), store.original(first))
+    assert moved == [folder.name, "w320.webp"]
     assert store.damage(asset) == store.damage(first) == ()
 
 
@@ -260,8 +269,12 @@ def test_leftovers_of_a_killed_run_go(tmp_path: Path) -> None:
 def test_a_disk_that_fails_to_sync_commits_nothing_ever_after(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    calls: list[int] = []
+
     def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+        calls.append(descriptor)
+        if len(calls) == 1:  # as the kernel does: told once, and never again
+            raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(barrier, "_find_syncfs", lambda: full)
     broken = opened(tmp_path / "other")
