@@ -7,11 +7,12 @@ import hashlib
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from imgcache.atomic import fresh_file, shown, sync_folder
+from imgcache.atomic import fresh_file, shown
 from imgcache.errors import ArticleChanged, ArticleUnreadable, ArticleUnwritable
 
 
@@ -47,7 +48,7 @@ def rewrite(path: Path, *, site: Path, scratch: Path, scanned: str, change: Call
         return False
     _refuse_read_only(path, target, read)
     try:
-        for place in (scratch / "article", target.parent / f".{target.name}.imgcache"):
+        for place in (scratch / f"article-{threading.get_native_id()}", target.parent / f".{target.name}.imgcache"):
             if _replace(path, target, read, new, place):
                 break
     except OSError as error:
@@ -88,7 +89,11 @@ def _refuse_read_only(path: Path, target: Path, read: os.stat_result) -> None:
 
 
 def _replace(path: Path, target: Path, read: os.stat_result, new: bytes, place: Path) -> bool:
-    """Writes at `place`, then renames. False if the two are not on one file system."""
+    """Writes at `place`, then renames. False if the two are not on one file system.
+
+    The new bytes are on the disk before the rename; the rename itself need not be: after a power cut the old article is
+    there, whole, and the next run writes it again.
+    """
     if not place.parent.is_dir():
         return False
     try:
@@ -110,7 +115,6 @@ def _replace(path: Path, target: Path, read: os.stat_result, new: bytes, place: 
     finally:
         with suppress(FileNotFoundError):
             place.unlink()
-    sync_folder(target.parent)
     return True
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +16,17 @@ from imgcache.manifest import Manifest
 from imgcache.models import Edit, Place, Problem, Severity
 from imgcache.plan import Verdict
 from imgcache.scanner import Scanner
+
+# Articles written at once: each waits for the disk, and the disk takes many waits together for one.
+_WRITERS = 16
+
+
+class Change(NamedTuple):
+    """One article to be written: its path, the digest of the bytes that were scanned, and the edits."""
+
+    path: str
+    digest: str
+    edits: list[Edit]
 
 
 class Flagged(msgspec.Struct):
@@ -39,17 +52,20 @@ class FlagWriter:
     def write(self, *, may_clear: bool, url: str | None = None) -> Flagged:
         """Write every article that needs it, once. With `url`, only the flags of that image are looked at."""
         done = Flagged()
-        for path, digest, rows in self._articles(url):
-            verdicts = (self._judge(row, may_clear=may_clear) for row in rows)
-            if edits := [verdict.edit for verdict in verdicts if verdict.edit]:
-                self._edit(path, digest, edits, done)
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            for page in self._pages(url):
+                changes = [Change(path, digest, self._edits(rows, may_clear=may_clear)) for path, digest, rows in page]
+                wanted = [change for change in changes if change.edits]
+                with self._catalogue.transaction():
+                    for change, error in zip(wanted, writers.map(self._write, wanted), strict=True):
+                        self._count(change, error, done)
         return done
 
     def lies(self) -> list[Problem]:
         """Every declared size that is not the true one; asked for after `write`, which moves lines."""
         found: dict[tuple[str, Severity, str], list[Place]] = {}
-        for _, _, rows in self._articles(None):
-            for row in rows:
+        for page in self._pages(None):
+            for row in (row for _, _, rows in page for row in rows):
                 severity = self._judge(row, may_clear=False).severity
                 if severity is not None and row.true is not None:
                     message = plan.tell(row.reference.declared, row.true)
@@ -59,26 +75,36 @@ class FlagWriter:
             for (url, severity, message), places in found.items()
         ]
 
-    def _articles(self, url: str | None) -> Iterator[tuple[str, str, list[Disagreement]]]:
-        """Path, digest and disagreements of each article that has any."""
+    def _pages(self, url: str | None) -> Iterator[list[tuple[str, str, list[Disagreement]]]]:
+        """Path, digest and disagreements of the articles that have any, some hundred articles at a time."""
         after = ""
         while page := self._catalogue.disagreements(after, url):
-            for (path, digest), rows in groupby(page, key=lambda row: (row.path, row.digest)):
-                yield path, digest, list(rows)
+            articles = groupby(page, key=lambda row: (row.path, row.digest))
+            yield [(path, digest, list(rows)) for (path, digest), rows in articles]
             after = page[-1].path
 
     def _judge(self, row: Disagreement, *, may_clear: bool) -> Verdict:
         return plan.judge(row.reference, held=row.held, true=row.true, dimensions=self._dimensions, may_clear=may_clear)
 
-    def _edit(self, path: str, digest: str, edits: list[Edit], done: Flagged) -> None:
+    def _edits(self, rows: list[Disagreement], *, may_clear: bool) -> list[Edit]:
+        verdicts = (self._judge(row, may_clear=may_clear) for row in rows)
+        return [verdict.edit for verdict in verdicts if verdict.edit]
+
+    def _write(self, change: Change) -> ArticleError | None:
+        """In a thread: most of it is waiting for the disk."""
         if not self._dry_run:
             try:
-                self._manifest.write_article(path, scanned=digest, edits=edits)
+                self._manifest.write_article(change.path, scanned=change.digest, edits=change.edits)
             except ArticleError as error:
-                place = Place(path, error.line, error.column, "")
-                done.problems.append(Problem(error.code, None, error.message, retryable=True, references=(place,)))
-                return
-            with self._catalogue.transaction():
-                self._scanner.reread(path, self._catalogue)
-        done.set += sum(edit.flag is True for edit in edits)
-        done.cleared += sum(edit.flag is False for edit in edits)
+                return error
+        return None
+
+    def _count(self, change: Change, error: ArticleError | None, done: Flagged) -> None:
+        if error is not None:
+            place = Place(change.path, error.line, error.column, "")
+            done.problems.append(Problem(error.code, None, error.message, retryable=True, references=(place,)))
+            return
+        if not self._dry_run:
+            self._scanner.reread(change.path, self._catalogue)
+        done.set += sum(edit.flag is True for edit in change.edits)
+        done.cleared += sum(edit.flag is False for edit in change.edits)

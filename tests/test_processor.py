@@ -197,6 +197,12 @@ def test_gif_blocks_are_counted_and_a_cut_is_seen(frames: int, cut: float, seed:
         gif.shape(body, frames - 1)
 
 
+def test_an_animation_that_is_cut_off_behind_its_first_frame_is_refused(tmp_path: Path) -> None:
+    body = saved(noise((40, 30), "L"), "GIF", save_all=True, append_images=[noise((40, 30), "L", 2)])
+    with pytest.raises(Undecodable, match="cut off"):
+        made(body[: int(len(body) * 0.8)], tmp_path)
+
+
 # --- geometry
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-
 # What an image is taken to cost before the first has ended: more than most do, so that a small budget is not overrun.
 _FIRST_GUESS = 1_000_000
 
