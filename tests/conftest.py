@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,9 +33,9 @@ class Ended(msgspec.Struct):
     out: str
     err: str
 
-    def json(self) -> dict[str, object]:
+    def json(self) -> dict[str, Any]:
         """What it printed, as an object."""
-        found: dict[str, object] = msgspec.json.decode(self.out)
+        found: dict[str, Any] = msgspec.json.decode(self.out)
         return found
 
 

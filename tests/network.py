@@ -15,13 +15,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import httpx
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
-from faults import Faults, faults
 
 from imgcache.downloader import Downloader
 from imgcache.errors import ImageError, NotAnImage
 from imgcache.models import FetchPolicy, Limits
 from imgcache.net.connect_to import ConnectTo
 from imgcache.net.guard import Guard
+from tests.faults import Faults, faults
 
 LIMITS = Limits(bytes=1_000_000, connect=2.0, read=0.4, total=1.0)
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_status_counts_and_touches_nothing(run: Command, origin: Origin, synced:
     ended = run("status", synced, "--json")
     found = ended.json()
     assert (found["images"], found["cached"], found["failing"], found["missing"]) == (4, 2, 1, 1)
-    assert found["failures"][0]["references"][0]["article"] == "c.md"  # type: ignore[index]
+    assert found["failures"][0]["references"][0]["article"] == "c.md"
     assert {name: (synced / name).stat().st_mtime_ns for name in tree(synced)} == before
     assert "2 cached, 1 missing, 1 failing, 0 forgotten" in run("status", synced).out
 
@@ -59,8 +60,8 @@ def test_status_of_a_site_that_was_never_synced(run: Command, make_site: MakeSit
 def test_show_tells_all_of_one_image_in_either_order_of_arguments(run: Command, synced: Path) -> None:
     for words in ((A, synced), (synced, A)):
         shown = run("show", *words, "--json").json()
-        assert shown["asset"]["width"] == 800  # type: ignore[index]
-        assert [place["article"] for place in shown["references"]] == ["a.md", "b.md"]  # type: ignore[attr-defined]
+        assert shown["asset"]["width"] == 800
+        assert [place["article"] for place in shown["references"]] == ["a.md", "b.md"]
     assert "used in 2 places" in run("show", A, synced).out
     assert run("show", "https://nobody.example/x", synced).code == 1
 
@@ -108,10 +109,10 @@ def test_verify_finds_nothing_where_nothing_is_wrong(run: Command, synced: Path)
     ],
 )
 def test_verify_finds_each_kind_of_damage_and_repair_mends_it(
-    run: Command, synced: Path, harm: object, code: str
+    run: Command, synced: Path, harm: Callable[[Path], object], code: str
 ) -> None:
     good = tree(synced / "cache/assets") | {"manifest": (synced / "cache/manifest.json").read_bytes()}
-    harm(synced)  # type: ignore[operator]
+    harm(synced)
     assert code in found_by_verify(run, synced)
     assert run("verify", synced).code == 1
     ended = run("verify", synced, "--repair", "--json")
@@ -292,7 +293,7 @@ def test_an_article_changed_under_our_hands_is_left_alone(
 
     monkeypatch.setattr(Pipeline, "run", edit_meanwhile)
     ended = run("sync", site, "--json")
-    [problem] = ended.json()["problems"]  # type: ignore[misc]
+    [problem] = ended.json()["problems"]
     assert (ended.code, problem["code"], problem["retryable"]) == (1, "article-changed", True)
     assert (site / "a.md").read_text() == article((A, 40, 30), body="edited")
     monkeypatch.undo()

@@ -10,15 +10,15 @@ import pathlib
 import httpx
 import pytest
 import respx
-from faults import IMAGE, Faults, faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network import Sleeper, contents, downloader, outcome, sniff
 
 from imgcache.downloader import Downloader
 from imgcache.errors import ConfigError, DiskFull, FetchTimeout, HttpStatus, ImageError
 from imgcache.models import Fetched, FetchPolicy, Limits, NotModified, Validators
 from imgcache.net.guard import Guard
+from tests.faults import IMAGE, Faults, faults
+from tests.network import Sleeper, contents, downloader, outcome, sniff
 
 NEVER = "http://127.0.0.1:1/x.png"  # nobody listens on port 1
 

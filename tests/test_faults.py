@@ -7,8 +7,9 @@ import pathlib
 import time
 
 import pytest
-from faults import IMAGE, faults
-from network import LIMITS, contents, downloader, outcome
+
+from tests.faults import IMAGE, faults
+from tests.network import LIMITS, contents, downloader, outcome
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import ipaddress
 import pathlib
 
 import pytest
-from faults import faults
 from hypothesis import given
 from hypothesis import strategies as st
-from network import Names, downloader, outcome
 
 from imgcache.errors import BlockedAddress, ConfigError, ConnectFailure
 from imgcache.net.connect_to import ConnectTo
 from imgcache.net.guard import Guard, is_public
+from tests.faults import faults
+from tests.network import Names, downloader, outcome
 
 NOT_PUBLIC = """
     0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 100.127.255.255 100.100.100.200 127.0.0.1 127.255.255.254 168.63.129.16

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cache_samples import opened, put, sha256, unreal_asset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from imgcache.errors import DiskFull, IndexDamaged
 from imgcache.index import Counts, Index
 from imgcache.manifest import Manifest
 from imgcache.models import Copy, Failure, Validators
+from tests.cache_samples import opened, put, sha256, unreal_asset
 
 URL = "https://example.org/a.jpg"
 ONE, TWO = "1" * 64, "2" * 64

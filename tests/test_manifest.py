@@ -14,7 +14,6 @@ from random import Random
 
 import msgspec
 import pytest
-from cache_samples import RECIPE, sha256, unreal_asset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from imgcache.errors import ArticleChanged, ArticleUnreadable, ArticleUnwritable
 from imgcache.index import Index
 from imgcache.manifest import Manifest, read_manifest
 from imgcache.models import Asset, Copy, Edit, Variant
+from tests.cache_samples import RECIPE, sha256, unreal_asset
 
 ARTICLE = b"---\r\ntitle: x\r\nimages:\r\n- url: https://e.org/a.jpg\r\n  width: 1\r\n  height: 2\r\n---\r\nbody\r\n"
 FLAGGED = ARTICLE.replace(b"  height: 2\r\n", b"  height: 2\r\n  isCached: true\r\n")

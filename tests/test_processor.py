@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, ImageDraw, PngImagePlugin
 
-from imgcache import gif
 from imgcache.errors import (
     DiskFull,
     ImageError,
@@ -27,10 +26,11 @@ from imgcache.errors import (
     Undecodable,
     UnsupportedFormat,
 )
-from imgcache.geometry import inside, target
+from imgcache.formats import sniff
 from imgcache.models import Limits, Recipe, Rendered, Size
-from imgcache.processor import probe, render, sniff
-from imgcache.strip import strip
+from imgcache.processor import gif, probe, render
+from imgcache.processor.geometry import inside, target
+from imgcache.processor.strip import strip
 
 LIMITS = Limits()
 ORIENTATION = ExifTags.Base.Orientation

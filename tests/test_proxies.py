@@ -7,11 +7,11 @@ import pathlib
 
 import pytest
 import trustme
-from faults import faults
-from network import Names, downloader, outcome, tls_origin
 
 from imgcache.errors import ConfigError
 from imgcache.net.guard import Guard
+from tests.faults import faults
+from tests.network import Names, downloader, outcome, tls_origin
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cache_samples import RECIPE, opened, put, rendered, sha256, unreal_asset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from imgcache.errors import DiskFull
 from imgcache.models import Asset
 from imgcache.store import Store, Usage, barrier
 from imgcache.store.local import LocalStore
+from tests.cache_samples import RECIPE, opened, put, rendered, sha256, unreal_asset
 
 BIG = b"original " * 100
 SMALL = {"thumb.jpg": b"thumb", "w320.webp": b"webp 320"}
@@ -367,7 +367,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from cache_samples import opened, put
+from tests.cache_samples import opened, put
 root = Path(sys.argv[1])
 STEPS = {
     "os.rename", "os.mkdir", "os.chmod", "os.remove", "os.rmdir", "open", "shutil.rmtree", "os.scandir",

@@ -7,11 +7,11 @@ import pathlib
 
 import pytest
 import trustme
-from network import downloader, outcome, tls_origin
 
 from imgcache.errors import ConfigError, TlsFailure
 from imgcache.models import Fetched
 from imgcache.net.connect_to import ConnectTo
+from tests.network import downloader, outcome, tls_origin
 
 
 @pytest.fixture(scope="module")

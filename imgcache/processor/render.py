@@ -1,4 +1,4 @@
-"""What an image is, and what is made of it: bytes and recipes in, variants out, into one folder.
+"""What is made of an image: bytes and recipes in, variants out, into one folder.
 
 Decoded once, at the coarsest scale that is enough (JPEG), then each size from the next larger one. The same input gives
 the same bytes on the same version of Pillow. Animations give a still, their first frame.
@@ -15,16 +15,14 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from imgcache import colours
-from imgcache.encoder import encode, settings
-from imgcache.errors import DiskFull, MissingFile
-from imgcache.formats import EXTENSIONS, sniff
-from imgcache.geometry import Target, inside, target
-from imgcache.header import UPRIGHT, Opened, contained, open_image
-from imgcache.models import Header, Limits, Recipe, Rendered, Size, Variant
-from imgcache.strip import strip
-
-__all__ = ["probe", "render", "sniff"]
+from imgcache.errors import DiskFull
+from imgcache.formats import EXTENSIONS
+from imgcache.models import Limits, Recipe, Rendered, Size, Variant
+from imgcache.processor import colours
+from imgcache.processor.encoder import encode, settings
+from imgcache.processor.geometry import Target, inside, target
+from imgcache.processor.header import UPRIGHT, Opened, contained, open_image, read_file
+from imgcache.processor.strip import strip
 
 
 class _Source(NamedTuple):
@@ -42,17 +40,6 @@ class _Plan(NamedTuple):
     format: str
 
 
-def probe(path: str | Path, limits: Limits) -> Header:
-    """What the header says; no pixel is decoded. Width and height are in pixels as displayed.
-
-    Raises:
-        ImageError: UnsupportedFormat, NotAnImage, Undecodable, TooManyPixels, TooManyFrames, MissingFile.
-    """
-    body = _read(path)
-    with contained(limits):
-        return open_image(body, limits).header
-
-
 def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limits: Limits) -> Rendered:
     """Decodes the image at `path` whole and writes its variants into `folder` as `{recipe.name}.{extension}`.
 
@@ -62,7 +49,7 @@ def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limi
     Raises:
         ImageError: as `probe`, DecoderCrash when memory runs out, DiskFull when `folder` cannot be written.
     """
-    body = _read(path)
+    body = read_file(path)
     with contained(limits):
         opened = open_image(body, limits)
         wanted = [(recipe, target(recipe, opened.header.size)) for recipe in recipes]
@@ -75,13 +62,6 @@ def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limi
     variants = tuple(_write(Path(folder), plan, data) for plan, data in zip(plans, files, strict=True))
     answered = tuple(dict.fromkeys(recipe.fingerprint for recipe in recipes))
     return Rendered(opened.header, color, placeholder, variants, answered)
-
-
-def _read(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise MissingFile(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _decode(opened: Opened, sizes: Sequence[Size]) -> _Source:

@@ -12,6 +12,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from PIL import (
@@ -29,10 +30,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from imgcache import gif
-from imgcache.errors import DecoderCrash, ImageError, TooManyFrames, TooManyPixels, Undecodable
+from imgcache.errors import DecoderCrash, ImageError, MissingFile, TooManyFrames, TooManyPixels, Undecodable
 from imgcache.formats import HEAD, MEDIA_TYPES, sniff
 from imgcache.models import Header, Limits
+from imgcache.processor import gif
 
 # The one decoder that may look at each format: no plug-in guesses, none starts another program (EPS: Ghostscript).
 _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -81,6 +82,29 @@ class Opened(NamedTuple):
     header: Header
     orientation: int
     body: bytes
+
+
+def probe(path: str | Path, limits: Limits) -> Header:
+    """What the header says; no pixel is decoded. Width and height are in pixels as displayed.
+
+    Raises:
+        ImageError: UnsupportedFormat, NotAnImage, Undecodable, TooManyPixels, TooManyFrames, MissingFile.
+    """
+    body = read_file(path)
+    with contained(limits):
+        return open_image(body, limits).header
+
+
+def read_file(path: str | Path) -> bytes:
+    """The whole file.
+
+    Raises:
+        MissingFile: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MissingFile(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @contextlib.contextmanager

@@ -1,0 +1,200 @@
+"""Front matter of one plain line after another, cut into its top-level keys and read without a YAML parser.
+
+Most front matter needs little of YAML: `key:`, `key: scalar`, `- scalar` and `- key: scalar`, a scalar being one plain
+word or sentence or a quoted string that ends on its line. What is in that language is read here in a fraction of the
+time that libyaml takes; all else is handed back unread, so that there is one judge of what is YAML and what is not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from imgcache.entries import Entry
+from imgcache.models import Declared
+
+_SCALAR = (
+    rb"""(?:"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"|'[^'\r\n]*+'|"""
+    rb"""-?[A-Za-z0-9/.][^\s:]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\s:]*+)*+)"""
+)
+_KEY = rb"[A-Za-z_][A-Za-z0-9_-]*+"
+_SECTION = re.compile(
+    rb"(%(key)s):(?:[ ]++%(scalar)s)?+[ ]*+\r?\n"
+    rb"(?:(?:[ ]++(?:-[ ]++)?+%(key)s:(?:[ ]++%(scalar)s)?+|[ ]*+-[ ]++(?:%(key)s:(?:[ ]++%(scalar)s)?+|%(scalar)s))?+"
+    rb"[ ]*+\r?\n)*+" % {b"key": _KEY, b"scalar": _SCALAR}
+)
+# The same lines once more, now for what they say, and stricter: no control characters, no escapes but the commonest,
+# no key near the 1,024 characters at which YAML stops looking for its colon.
+_LINE = re.compile(
+    rb"([ ]*+)(-[ ]++)?+(?:([A-Za-z_][A-Za-z0-9_-]{0,99}+):(?=[ \r\n])([ ]*+))?+"
+    rb"""("[^"\\\x00-\x1f\x7f]*+(?:\\["\\/nt][^"\\\x00-\x1f\x7f]*+)*+"|'[^'\x00-\x1f\x7f]*+'|"""
+    rb"""-?[A-Za-z0-9/.][^\x00-\x20:\x7f]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\x00-\x20:\x7f]*+)*+)?+[ ]*+\r?\n"""
+)
+# Line breaks to YAML 1.1 and to no editor, and what YAML calls unprintable.
+_ODD = re.compile("[\x80-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_PIXELS = re.compile(rb"[1-9][0-9]{0,8}")
+_FLAGS = {b"true": True, b'"true"': True, b"'true'": True, b"false": False, b'"false"': False, b"'false'": False}
+_FAR_RIGHT = 40  # a deeper indent is left to the parser, which counts the levels
+
+
+class Section(NamedTuple):
+    """One top-level key with all lines below it. `line` counts from 1 in the block."""
+
+    line: int
+    text: bytes
+
+
+def plain_sections(block: bytes, wanted: bytes, position: int) -> list[Section] | None:
+    """The top-level keys whose lines contain the word `wanted`; None if any line of the block is not plain.
+
+    Plain means no anchor, tag, flow or block style anywhere, and no top-level key twice: so nothing outside of a
+    section can change its meaning. A mistake in a section that is not wanted goes unnoticed.
+
+    Args:
+        block: the front matter up to its closing line.
+        wanted: a word that can only matter where it stands.
+        position: where the line after the opening `---` starts, which is line 2.
+    """
+    found: list[Section] = []
+    keys: set[bytes] = set()
+    line = 2
+    while position < len(block):
+        section = _SECTION.match(block, position)
+        if not section or section[1] in keys:
+            return None
+        keys.add(section[1])
+        text = section[0]
+        if wanted in text:
+            found.append(Section(line, text))
+        line += text.count(b"\n")
+        position = section.end()
+    return found
+
+
+class _Unclear(Exception):
+    """What a value means is for a YAML parser to say."""
+
+
+class _Open:
+    """A mapping or a sequence whose lines are being read.
+
+    `rank` orders what may stand inside what: a mapping in column c has rank 2c, a sequence 2c + 1. `key` is the last key
+    of a mapping, as long as nothing has been its value.
+    """
+
+    __slots__ = ("field", "in_images", "key", "rank", "values")
+
+    def __init__(self, rank: int, field: str, *, in_images: bool) -> None:
+        self.rank = rank
+        self.field = field
+        self.in_images = in_images
+        self.key = b""
+        self.values: dict[bytes, tuple[bytes, int, int]] = {}  # scalar, line, column
+
+
+def plain_entries(sections: list[Section]) -> list[Entry] | None:
+    """Every image of plain sections, as `entries` finds them; None where that is not plain to see."""
+    found: list[Entry | None] = []
+    try:
+        for section in sections:
+            lines = _LINE.findall(section.text)
+            if len(lines) != section.text.count(b"\n"):
+                return None
+            if not section.text.isascii() and _ODD.search(section.text.decode()):
+                return None
+            found += [e if isinstance(e, Entry) else _entry(e) for e in _in_lines(lines, section.line)]
+    except _Unclear:
+        return None
+    return [entry for entry in found if entry]
+
+
+def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], line: int) -> list[Entry | _Open]:
+    """Bare URLs, and the mappings that stand where an image may, in the order of the lines.
+
+    Raises:
+        _Unclear: the indents are none of a plain tree, or a key comes twice.
+    """
+    found: list[Entry | _Open] = []
+    stack = [_Open(0, "", in_images=False)]
+    for number, (lead, dash, key, gap, scalar) in enumerate(lines, line):
+        if not key and not scalar:
+            continue
+        column = len(lead)
+        if dash:
+            sequence = _opened(stack, 2 * column + 1)
+            if not key:
+                if sequence.in_images:
+                    found += _bare(scalar, sequence.field, number, column + len(dash) + 1)
+                continue
+            column += len(dash)
+            mapping = _Open(2 * column, sequence.field, in_images=sequence.in_images)
+            stack.append(mapping)
+        else:
+            mapping = _opened(stack, 2 * column)
+        if column > _FAR_RIGHT or key in mapping.values:
+            raise _Unclear
+        if mapping.in_images and not mapping.values:
+            found.append(mapping)
+        at = column + len(key) + len(gap) + 2
+        mapping.values[key] = (scalar, number, at)
+        mapping.key = b"" if scalar else key
+        if scalar and key == b"images":
+            found += _bare(scalar, _path(mapping.field, key), number, at)
+    return found
+
+
+def _opened(stack: list[_Open], rank: int) -> _Open:
+    """The collection of this rank that a line belongs to: one that is open, or a new one as the value of a key."""
+    top = stack[-1]
+    while top.rank > rank:
+        stack.pop()
+        top = stack[-1]
+    if top.rank == rank:
+        return top
+    if not top.key:
+        raise _Unclear
+    inner = _Open(rank, _path(top.field, top.key), in_images=top.key == b"images")
+    top.key = b""
+    stack.append(inner)
+    return inner
+
+
+def _path(field: str, key: bytes) -> str:
+    return f"{field}.{key.decode()}" if field else key.decode()
+
+
+def _bare(scalar: bytes, field: str, line: int, column: int) -> list[Entry]:
+    url = _text(scalar)
+    return [Entry(url, field, line, column)] if url else []
+
+
+def _entry(mapping: _Open) -> Entry | None:
+    values = mapping.values
+    url, line, column = values.get(b"url", (b"", 0, 0))
+    text = _text(url)
+    if not text:
+        return None
+    flag = values.get(b"isCached")
+    if flag and flag[0] not in _FLAGS:
+        raise _Unclear
+    declared = Declared(_pixels(values.get(b"width")), _pixels(values.get(b"height")))
+    return Entry(text, mapping.field, line, column, declared, _FLAGS[flag[0]] if flag else None, flaggable=True)
+
+
+def _text(scalar: bytes) -> str:
+    """What a scalar says if it is a string. A plain one with a slash is none of YAML's numbers, dates and words."""
+    if b"\\" in scalar and scalar.startswith(b'"'):
+        raise _Unclear
+    if scalar.startswith((b'"', b"'")):
+        return scalar[1:-1].decode()
+    if scalar and b"/" not in scalar:
+        raise _Unclear
+    return scalar.decode()
+
+
+def _pixels(value: tuple[bytes, int, int] | None) -> int | None:
+    if not value:
+        return None
+    scalar = value[0]
+    digits = scalar[1:-1] if scalar.startswith((b'"', b"'")) else scalar
+    return int(digits) if _PIXELS.fullmatch(digits) else None
