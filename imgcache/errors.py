@@ -101,6 +101,7 @@ class ImageError(ImgcacheError):
     code: ClassVar[str]
     retryable: bool = False
     status: int | None = None
+    wall: str | None = None  # the bot wall that answered in the server's place
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -158,9 +159,10 @@ class HttpStatus(ImageError):
     code = "http-status"
     RETRYABLE: ClassVar[frozenset[int]] = frozenset({408, 425, 429, 500, 502, 503, 504})
 
-    def __init__(self, message: str, status: int, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, status: int, *, retry_after: float | None = None, wall: str | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.wall = wall
         self.retryable = status in self.RETRYABLE or status >= 500
         self.retry_after = retry_after  # seconds, as the server asked (RFC 9110, section 10.2.3)
 

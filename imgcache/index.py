@@ -1,24 +1,23 @@
-"""What one machine knows of its cache: the copy at each URL, the assets, the failures, and what is to be forgotten."""
+"""What one machine knows of its cache: the copy at each URL, the assets, the failures, doubts, and what to forget."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from imgcache.models import Asset, Copy, Failure
+from imgcache.histories import FAILURE, Histories, encode, key_of
+from imgcache.models import Asset, Copy
 from imgcache.records import Records
 
 # One letter before the URL or digest says what a record is. Keys are UTF-8, which SQLite orders as manifest.json is
 # ordered: by code point. A URL is kept whole however long it is; SQLite moves long keys to pages of their own.
-_COPY, _ASSET, _FAILURE, _FORGOTTEN = b"c", b"a", b"f", b"x"
-_CHANGED = b"-changed"
+_COPY, _ASSET, _FORGOTTEN = b"c", b"a", b"x"
+_CHANGED, _EXPORTED = b"-changed", b"-exported"
 _LAYOUT = b"1"
-
-_T = TypeVar("_T")
 
 
 class Salvager(Protocol):
@@ -27,6 +26,14 @@ class Salvager(Protocol):
     def salvage(self, asset: Asset) -> tuple[Asset, float] | None:
         """What is left of an asset, and when its original was written, in seconds; None where it is not intact."""
         ...
+
+
+class Held(NamedTuple):
+    """What manifest.json says of one URL: the image there, and the X-Robots-Tag that came with it."""
+
+    url: str
+    asset: Asset
+    robots_tag: str | None = None
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -40,12 +47,10 @@ class Counts(msgspec.Struct, frozen=True):
 
 _copies = msgspec.json.Decoder(Copy)
 _assets = msgspec.json.Decoder(Asset)
-_failures = msgspec.json.Decoder(Failure)
 _times = msgspec.json.Decoder(float)
-_encode = msgspec.json.Encoder().encode
 
 
-class Index:
+class Index(Histories):
     """The records of a cache in its folder `index/`. Readers may open it beside the writer, who holds `CacheLock`.
 
     Every method raises `IndexDamaged` where a record cannot be read, `DiskFull` where it cannot be written, and
@@ -62,7 +67,7 @@ class Index:
         Raises:
             IndexDamaged: it is damaged, and `mend` is false.
         """
-        self._records = Records(folder, _LAYOUT, mend=mend)
+        super().__init__(Records(folder, _LAYOUT, mend=mend))
         self._changed: bool | None = None
 
     @property
@@ -72,7 +77,7 @@ class Index:
 
     @property
     def fresh(self) -> bool:
-        """There was none, or none that could be read: `rebuild` is due if there is a manifest.json."""
+        """There was none, none that could be read, or one without a record: `rebuild` is due."""
         return self._records.fresh
 
     def close(self) -> None:
@@ -88,9 +93,9 @@ class Index:
         old = self.copy(url)
         if old != copy:
             with self.batch():
-                if old is None or old.digest != copy.digest:
+                if old is None or (old.digest, old.robots_tag) != (copy.digest, copy.robots_tag):
                     self._touch()
-                self._records.set(_key(_COPY, url), _encode(copy))
+                self._records.set(key_of(_COPY, url), encode(copy))
 
     def drop_copy(self, url: str) -> None:
         """The image at a URL is not held any more."""
@@ -105,23 +110,11 @@ class Index:
         if self.asset(asset.digest) != asset:
             with self.batch():
                 self._touch()
-                self._records.set(_key(_ASSET, asset.digest), _encode(asset))
+                self._records.set(key_of(_ASSET, asset.digest), encode(asset))
 
     def drop_asset(self, digest: str) -> None:
         """The original is not held any more."""
         self._drop(_ASSET, digest)
-
-    def failure(self, url: str) -> Failure | None:
-        """What is remembered of a URL that fails."""
-        return self._get(_FAILURE, url, _failures)
-
-    def put_failure(self, url: str, failure: Failure) -> None:
-        """Remembers a failure."""
-        self._records.set(_key(_FAILURE, url), _encode(failure))
-
-    def drop_failure(self, url: str) -> None:
-        """The URL works again."""
-        self._records.delete(_key(_FAILURE, url))
 
     def forgotten(self, url: str) -> bool:
         """Whether somebody asked never to fetch this URL again."""
@@ -131,12 +124,12 @@ class Index:
         """Takes a URL out of the records and remembers not to fetch it again. The asset stays: others may use it."""
         with self.batch():
             self.drop_copy(url)
-            self.drop_failure(url)
-            self._records.set(_key(_FORGOTTEN, url), _encode(now))
+            self.drop_history(url)
+            self._records.set(key_of(_FORGOTTEN, url), encode(now))
 
     def remember(self, url: str) -> None:
         """Takes `forget` back."""
-        self._records.delete(_key(_FORGOTTEN, url))
+        self._records.delete(key_of(_FORGOTTEN, url))
 
     def copies(self) -> Iterator[tuple[str, Copy]]:
         """Every copy by URL in the order of code points, in flat memory, as the last batch left them."""
@@ -146,22 +139,19 @@ class Index:
         """Every asset, in the order of digests, in flat memory, as the last batch left them."""
         return (asset for _, asset in self._scan(_ASSET, _assets))
 
-    def failures(self) -> Iterator[tuple[str, Failure]]:
-        """Every failure by URL, in order."""
-        return self._scan(_FAILURE, _failures)
-
     def forgotten_urls(self) -> Iterator[str]:
         """Every URL that is not to be fetched again, in order."""
         return (url for url, _ in self._scan(_FORGOTTEN, _times))
 
-    def entries(self) -> Iterator[tuple[str, Asset]]:
+    def entries(self) -> Iterator[Held]:
         """Every URL that is held with its asset, in the order of code points: what manifest.json says."""
-        for key, value in self._records.join(_COPY, self._asset_key):
-            yield self._name(key), self._decode(key, value, _assets)
+        for key, own, other in self._records.join(_COPY, self._asset_key):
+            tag = self._decode(key, own, _copies).robots_tag
+            yield Held(self._name(key), self._decode(key, other, _assets), tag)
 
     def counts(self) -> Counts:
         """How many records there are."""
-        return Counts(*(self._records.count(kind) for kind in (_COPY, _ASSET, _FAILURE, _FORGOTTEN)))
+        return Counts(*(self._records.count(kind) for kind in (_COPY, _ASSET, FAILURE, _FORGOTTEN)))
 
     @property
     def changed(self) -> bool:
@@ -170,9 +160,16 @@ class Index:
             self._changed = self._records.get(_CHANGED) is not None
         return self._changed
 
-    def mark_exported(self) -> None:
-        """manifest.json has been written from `entries`."""
-        self._records.delete(_CHANGED)
+    @property
+    def exported(self) -> str:
+        """The mark of the manifest.json that was written last; "" where none was."""
+        return (self._records.get(_EXPORTED) or b"").decode("ascii", "replace")
+
+    def mark_exported(self, mark: str = "") -> None:
+        """manifest.json has been written from `entries`; `mark` is to tell that very file from any other."""
+        with self.batch():
+            self._records.delete(_CHANGED)
+            self._records.set(_EXPORTED, mark.encode("ascii"))
         self._changed = None
 
     @contextmanager
@@ -185,12 +182,12 @@ class Index:
             self._changed = None
             raise
 
-    def rebuild(self, entries: Iterable[tuple[str, Asset]], store: Salvager) -> int:
+    def rebuild(self, entries: Iterable[Held], store: Salvager) -> int:
         """Restores copies and assets from manifest.json and the files, without any network.
 
         manifest.json has no fingerprints of recipes: the next run makes the variants again from the originals and
-        finds the same bytes there. Failures and what is to be forgotten come from the damaged file, as far as it can
-        be read.
+        finds the same bytes there. Failures, doubts and what is to be forgotten come from the damaged file, as far as
+        it can be read.
 
         Args:
             entries: what manifest.json says.
@@ -202,9 +199,9 @@ class Index:
         written: dict[str, float | None] = {}
         restored = 0
         with self.batch():
-            self._carry_over(_FAILURE, _failures)
+            self._carry_histories_over()
             self._carry_over(_FORGOTTEN, _times)
-            for url, asset in entries:
+            for url, asset, tag in entries:
                 if asset.digest not in written:
                     found = store.salvage(asset)
                     written[asset.digest] = found[1] if found else None
@@ -212,18 +209,10 @@ class Index:
                         self.put_asset(found[0])
                 time = written[asset.digest]
                 if time is not None and not self.forgotten(url):
-                    self.put_copy(url, Copy(digest=asset.digest, fetched_at=time, checked_at=time))
+                    self.put_copy(url, Copy(asset.digest, fetched_at=time, checked_at=time, robots_tag=tag))
                     restored += 1
             self._touch()
         return restored
-
-    def _carry_over(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> None:
-        for key, value in self._records.salvage(kind):
-            try:
-                decoder.decode(value)
-            except msgspec.DecodeError:
-                continue
-            self._records.set(kind + key, value)
 
     def _touch(self) -> None:
         if not self.changed:
@@ -232,33 +221,8 @@ class Index:
 
     def _drop(self, kind: bytes, name: str) -> None:
         with self.batch():
-            if self._records.delete(_key(kind, name)):
+            if self._records.delete(key_of(kind, name)):
                 self._touch()
 
-    def _get(self, kind: bytes, name: str, decoder: msgspec.json.Decoder[_T]) -> _T | None:
-        key = _key(kind, name)
-        value = self._records.get(key)
-        return None if value is None else self._decode(key, value, decoder)
-
-    def _scan(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> Iterator[tuple[str, _T]]:
-        for key, value in self._records.scan(kind):
-            yield self._name(key), self._decode(key, value, decoder)
-
     def _asset_key(self, copy: bytes) -> bytes:
-        return _key(_ASSET, self._decode(copy, copy, _copies).digest)
-
-    def _name(self, key: bytes) -> str:
-        try:
-            return key.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as error:
-            raise self._records.condemn(key) from error
-
-    def _decode(self, key: bytes, value: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
-        try:
-            return decoder.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._records.condemn(key) from error
-
-
-def _key(kind: bytes, name: str) -> bytes:
-    return kind + name.encode("utf-8", "surrogatepass")
+        return key_of(_ASSET, self._decode(copy, copy, _copies).digest)

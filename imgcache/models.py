@@ -161,7 +161,7 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):
-    """What is remembered of a URL that fails."""
+    """What is remembered of a URL that fails: a row of `count` failures since it last answered."""
 
     code: str
     message: str
@@ -170,6 +170,10 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     count: int
     status: int | None = None
     retryable: bool = False
+    last_good: float | None = None
+    wall: str | None = None  # the bot wall that refused
+    digest: str | None = None  # of the bytes that came and were refused
+    rests: int = 0  # failures since it is dead or gone: it is asked less and less often
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -234,38 +238,6 @@ class Problem(msgspec.Struct, frozen=True):
     severity: Severity = Severity.ERROR
     status: int | msgspec.UnsetType = msgspec.UNSET
     references: tuple[Place, ...] = ()
-
-
-class Job(msgspec.Struct, frozen=True):
-    """One URL to be brought up to date, with what is recorded of it."""
-
-    url: str
-    copy: Copy | None = None
-    asset: Asset | None = None
-
-
-class Action(StrEnum):
-    """What was done for one URL."""
-
-    REUSED = "reused"
-    FETCHED = "fetched"
-    REVALIDATED = "revalidated"
-    RENDERED = "rendered"  # variants made again from the original on disk
-    FAILED = "failed"
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of one job.
-
-    `copy` and `asset` are what is held now: with action FAILED they are the older copy, which is kept and still good.
-    """
-
-    url: str
-    action: Action
-    copy: Copy | None = None
-    asset: Asset | None = None
-    problem: Problem | None = None
-    bytes_fetched: int = 0
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

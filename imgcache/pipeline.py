@@ -11,18 +11,17 @@ from typing import Self
 
 import msgspec
 
-from imgcache import plan
+from imgcache import likeness, plan
 from imgcache.downloader import Downloader
 from imgcache.errors import ImageError, Placeholder
+from imgcache.jobs import Action, Doubtful, Job, Outcome
 from imgcache.models import (
-    Action,
     Asset,
     Copy,
     Fetched,
     Header,
-    Job,
+    Limits,
     NotModified,
-    Outcome,
     Problem,
     Recipe,
     Severity,
@@ -75,12 +74,12 @@ class Pipeline:
         if self._wish.offline and plan.needs_network(job.copy, job.asset, missing):
             return None
         try:
-            match plan.decide(job.copy, job.asset, missing, self._wish, self._clock()):
-                case Step.REUSE:
-                    return Outcome(job.url, Action.REUSED, job.copy, job.asset)
+            match _step(job, missing, self._wish, self._clock()):
+                case Step.REST | Step.REUSE as step:
+                    return _as_it_is(job, missing, step)
                 case Step.RENDER if job.asset:
                     asset = await self._make_again(job.asset)
-                    return Outcome(job.url, Action.RENDERED, job.copy, asset)
+                    return _but(_as_it_is(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
                 case Step.REVALIDATE if job.copy and job.asset:
                     return await self._fetch(job, job.copy.validators)
                 case _:
@@ -94,10 +93,19 @@ class Pipeline:
         if isinstance(result, NotModified):
             return await self._revalidated(job, result, now)
         try:
+            if result.digest in job.rejected:
+                return await self._rejected(job, validators, result, now)
             asset = await self._make(result.digest, Path(result.path))
         finally:
             Path(result.path).unlink(missing_ok=True)  # noqa: ASYNC240 (one system call, no wait)
-        return Outcome(job.url, Action.FETCHED, _copy_of(result, now), asset, bytes_fetched=result.bytes)
+        copy = _copy_of(result, now)
+        if validators is not None and job.asset is not None and asset.digest != job.asset.digest:
+            reason = await self._doubt(job.asset, asset, job)
+            if reason is not None:
+                held = await self._revalidated(job, NotModified(validators), now)
+                doubtful = Doubtful(copy, asset, reason)
+                return _but(held, Action.DOUBTED, bytes_fetched=result.bytes, doubtful=doubtful)
+        return Outcome(job.url, Action.FETCHED, copy, asset, bytes_fetched=result.bytes)
 
     async def _revalidated(self, job: Job, answer: NotModified, now: float) -> Outcome:
         assert job.copy is not None and job.asset is not None  # noqa: S101 (only then are validators sent)
@@ -106,6 +114,32 @@ class Pipeline:
         if self._store.missing(asset) or asset.recipes != self._wish.recipes:
             asset = await self._make_again(asset)
         return Outcome(job.url, Action.REVALIDATED, copy, asset)
+
+    async def _rejected(self, job: Job, validators: Validators | None, result: Fetched, now: float) -> Outcome:
+        """Bytes that somebody decided against: as if the server had said "not modified"."""
+        if validators is None:
+            raise Placeholder("the server still sends the picture that was rejected, and no copy is held")
+        held = await self._revalidated(job, NotModified(validators), now)
+        return _but(held, Action.REVALIDATED, bytes_fetched=result.bytes)
+
+    async def _doubt(self, old: Asset, new: Asset, job: Job) -> str | None:
+        """Why a picture may not take the place of the one held; None where it may."""
+        if likeness.is_declared(old.size, new.size, job.declared):
+            return None
+        if reason := likeness.misfit(old.size, new.size):
+            return reason
+        try:
+            seen = await self._look(old)
+        except ImageError:  # the copy is damaged: what came can only be better
+            return None
+        return likeness.differs(seen, await self._look(new), (old.size, new.size))
+
+    async def _look(self, asset: Asset) -> int:
+        from imgcache.processor.likeness import likeness as look
+
+        # Its header was held against the limits when it came; these let the same picture pass.
+        limits = Limits(pixels=asset.width * asset.height * asset.frames, frames=asset.frames)
+        return await self._pool.run(look, self._store.original(asset), limits)
 
     async def _make_again(self, asset: Asset) -> Asset:
         """Variants from the original on disk."""
@@ -129,18 +163,9 @@ class Pipeline:
             return await asyncio.to_thread(self._store.commit, folder, digest, rendered, original)
 
     def _failed(self, job: Job, missing: Sequence[str], error: ImageError) -> Outcome:
-        held = job.asset is not None and job.asset.original not in missing
-        problem = Problem(
-            error.code,
-            job.url,
-            f"{error.message}; the copy that is held stays" if held else error.message,
-            retryable=error.retryable,
-            severity=Severity.WARNING if held else Severity.ERROR,
-            status=msgspec.UNSET if error.status is None else error.status,
-        )
-        if not held:
-            return Outcome(job.url, Action.FAILED, problem=problem)
-        return Outcome(job.url, Action.FAILED, job.copy, job.asset, problem)
+        status = msgspec.UNSET if error.status is None else error.status
+        problem = Problem(error.code, job.url, error.message, retryable=error.retryable, status=status)
+        return _but(_without_answer(job, missing, problem), Action.FAILED, wall=error.wall)
 
 
 class Rehearsal:
@@ -161,9 +186,11 @@ class Rehearsal:
     async def run(self, job: Job) -> Outcome | None:
         """What would become of one URL if its server gave a good answer."""
         missing = self._store.missing(job.asset) if job.asset else ()
-        step = plan.decide(job.copy, job.asset, missing, self._wish, self._clock())
+        step = _step(job, missing, self._wish, self._clock())
         if step is Step.FETCH and self._wish.offline:
             return None
+        if step is Step.REST:
+            return _as_it_is(job, missing, step)
         return Outcome(job.url, _ACTIONS[step])
 
 
@@ -173,6 +200,36 @@ _ACTIONS = {
     Step.REVALIDATE: Action.REVALIDATED,
     Step.FETCH: Action.FETCHED,
 }
+
+
+def _step(job: Job, missing: Sequence[str], wish: Wish, now: float) -> Step:
+    """The next step, for a URL whose server is perhaps not to be asked."""
+    step = plan.decide(job.copy, job.asset, missing, wish, now)
+    if job.rest is None or step not in (Step.FETCH, Step.REVALIDATE) or wish.offline:
+        return step
+    here = plan.decide(job.copy, job.asset, missing, msgspec.structs.replace(wish, offline=True), now)
+    return here if here is Step.RENDER else Step.REST
+
+
+def _as_it_is(job: Job, missing: Sequence[str], step: Step) -> Outcome:
+    """What is held of a URL, its server not asked; with what is wrong where it was not to be asked."""
+    if step is not Step.REUSE and job.rest is not None:
+        return _without_answer(job, missing, job.rest)
+    return Outcome(job.url, Action.REUSED, job.copy, job.asset)
+
+
+def _without_answer(job: Job, missing: Sequence[str], problem: Problem) -> Outcome:
+    """What is left of a URL that gave nothing: the copy that is held, if one is."""
+    if job.asset is None or job.asset.original in missing:
+        return Outcome(job.url, Action.RESTED, problem=problem)
+    kept = msgspec.structs.replace(
+        problem, message=f"{problem.message}; the copy that is held stays", severity=Severity.WARNING
+    )
+    return Outcome(job.url, Action.RESTED, job.copy, job.asset, kept)
+
+
+def _but(outcome: Outcome, action: Action, **changes: object) -> Outcome:
+    return msgspec.structs.replace(outcome, action=action, **changes)
 
 
 def _copy_of(fetched: Fetched, now: float) -> Copy:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from imgcache.models import Asset, Copy, Declared, Edit, Failure, Problem, Recipe, Reference, Severity, Size
+from imgcache.models import Asset, Copy, Declared, Edit, Recipe, Reference, Severity, Size
 
 # Two shapes are the same if their ratios of width to height differ by no more than this.
 SHAPE_TOLERANCE = 0.02
@@ -20,6 +20,7 @@ class Step(StrEnum):
     RENDER = "render"
     REVALIDATE = "revalidate"
     FETCH = "fetch"
+    REST = "rest"  # dead or gone: not asked this time
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -122,16 +123,3 @@ def judge(reference: Reference, *, held: bool, true: Size | None, dimensions: st
         severity = Severity.ERROR if shape is Fit.OTHER else Severity.WARNING
     edit = Edit(reference.line, reference.column, flag, fix) if flag is not None or fix is not None else None
     return Verdict(edit, severity)
-
-
-def failed(previous: Failure | None, problem: Problem, now: float) -> Failure:
-    """What is remembered of a URL after one more failure."""
-    return Failure(
-        code=problem.code,
-        message=problem.message,
-        first_at=previous.first_at if previous else now,
-        last_at=now,
-        count=previous.count + 1 if previous else 1,
-        status=None if problem.status is msgspec.UNSET else problem.status,
-        retryable=problem.retryable,
-    )

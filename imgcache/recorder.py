@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections.abc import Callable
 
-from imgcache import plan
+import msgspec
+
+from imgcache import health
 from imgcache.catalogue import Catalogue
 from imgcache.index import Index
-from imgcache.models import Action, Asset, Job, Outcome
+from imgcache.jobs import Action, Job, Outcome
+from imgcache.likeness import Doubt
+from imgcache.models import Asset, Copy, Problem
 from imgcache.plan import Wish
+from imgcache.quarantine import remove_unused
 from imgcache.store import Store
 
 # Outcomes in one transaction: enough to make a write cheap, few enough to lose little in a crash (their blobs stay and
 # are found again by their digest when they are fetched anew).
 BATCH = 64
+
+_ANSWERED = frozenset({Action.FETCHED, Action.REVALIDATED, Action.DOUBTED})
 
 
 class Recorder:
@@ -30,12 +38,29 @@ class Recorder:
         self._clock = clock
         self._open = contextlib.ExitStack()
         self._waiting = 0
+        self._pending = array("q")  # images that brought again what was refused before
+        self._released: set[str] = set()  # digests that something let go of: few, for only cards and candidates do
 
-    def job(self, image: int) -> Job:
-        """The job for one image of the catalogue, with what is recorded of it."""
+    def job(self, image: int, *, wake: bool = False) -> Job:
+        """The job for one image of the catalogue, with what is recorded of it; `wake`: ask dead servers as well."""
         url = self._catalogue.url(image)
         copy = self._index.copy(url)
-        return Job(url, copy, self._index.asset(copy.digest) if copy else None)
+        return Job(
+            url,
+            copy,
+            self._index.asset(copy.digest) if copy else None,
+            rest=None if wake or self._wish.refresh else self._rest(url),
+            declared=self._catalogue.declared(url) if copy else (),
+            rejected=self._index.doubt(url).rejected,
+        )
+
+    def _rest(self, url: str) -> Problem | None:
+        failure, now = self._index.failure(url), self._clock()
+        if failure is None or not health.rests(failure, now):
+            return None
+        message = health.tell_rest(failure, self._index.health(url), now)
+        status = msgspec.UNSET if failure.status is None else failure.status
+        return Problem(failure.code, url, message, retryable=failure.retryable, status=status)
 
     def asset_of(self, digest: str) -> Asset | None:
         """What is recorded of a digest, the open transaction included."""
@@ -56,25 +81,66 @@ class Recorder:
 
     def record(self, image: int, outcome: Outcome) -> None:
         """Write one outcome down; it is durable after `flush`."""
-        if self._waiting == 0:
-            self._open.enter_context(self._index.batch())
-            self._open.enter_context(self._catalogue.transaction())
+        self._begin()
         self._write(image, outcome)
-        self._waiting += 1
-        if self._waiting >= BATCH:
-            self.flush()
 
     def flush(self) -> None:
         """Make all that was recorded durable."""
         self._open.close()
         self._waiting = 0
 
+    def tidy(self) -> None:
+        """Remove the blobs that this run let go of and nothing else uses. Comes after `flush`."""
+        remove_unused(self._released, self._index, self._store)
+        self._released.clear()
+
+    def take_back(self, image: int, problem: Problem, began: float) -> Action:
+        """Record that an image which is held is refused after all, and say what was done for it since `began`."""
+        self._begin()
+        assert problem.url is not None  # noqa: S101 (it is about an image)
+        url = problem.url
+        copy = self._index.copy(url)
+        previous = self._index.failure(url)
+        past = self._index.health(url)
+        failure = health.failed(
+            previous,
+            problem,
+            self._clock(),
+            last_good=past.last_good if past else None,
+            digest=copy.digest if copy else None,
+        )
+        self._index.put_failure(url, failure)
+        self._index.drop_copy(url)
+        self._catalogue.unsettle(image)
+        if copy is None:
+            return Action.REUSED
+        self._released.add(copy.digest)
+        if copy.fetched_at >= began:
+            return Action.FETCHED
+        return Action.REVALIDATED if copy.checked_at >= began else Action.REUSED
+
+    def confirm(self) -> None:
+        """Record that what was refused before and is still held passes now. Comes after every `take_back`."""
+        for image in self._pending:
+            url = self._catalogue.url(image)
+            if self._index.copy(url) is not None:
+                self._begin()
+                self._recover(url)
+        self._pending = array("q")
+
+    def _begin(self) -> None:
+        if self._waiting >= BATCH:
+            self.flush()
+        if self._waiting == 0:
+            self._open.enter_context(self._index.batch())
+            self._open.enter_context(self._catalogue.transaction())
+        self._waiting += 1
+
     def _write(self, image: int, outcome: Outcome) -> None:
         if outcome.action is Action.FAILED and outcome.problem:
-            previous = self._index.failure(outcome.url)
-            self._index.put_failure(outcome.url, plan.failed(previous, outcome.problem, self._clock()))
-        else:
-            self._index.drop_failure(outcome.url)
+            self._fail(outcome, outcome.problem)
+        elif outcome.action in _ANSWERED and outcome.copy:
+            self._answer(image, outcome, outcome.copy)
         if outcome.copy is None or outcome.asset is None:
             self._index.drop_copy(outcome.url)
             self._catalogue.unsettle(image)
@@ -89,3 +155,36 @@ class Recorder:
             recipes=self.recipes,
             due=outcome.copy.checked_at + self._wish.refresh_after,
         )
+
+    def _fail(self, outcome: Outcome, problem: Problem) -> None:
+        url, past = outcome.url, self._index.health(outcome.url)
+        copy = self._index.copy(url)
+        last_good = copy.checked_at if copy else past.last_good if past else None
+        failure = health.failed(
+            self._index.failure(url), problem, self._clock(), last_good=last_good, wall=outcome.wall
+        )
+        self._index.put_failure(url, failure)
+
+    def _answer(self, image: int, outcome: Outcome, copy: Copy) -> None:
+        failure = self._index.failure(outcome.url)
+        if failure is not None and failure.digest == copy.digest:  # whether they pass now is said at the end of the run
+            self._pending.append(image)
+        elif failure is not None:
+            self._recover(outcome.url)
+        doubt = self._index.doubt(outcome.url)
+        new = Doubt(rejected=doubt.rejected)
+        if outcome.doubtful:
+            candidate = outcome.doubtful.copy
+            is_same = doubt.candidate is not None and doubt.candidate.digest == candidate.digest
+            since = doubt.since if is_same else candidate.fetched_at
+            new = Doubt(candidate, outcome.doubtful.reason, since, doubt.rejected)
+            self._index.put_asset(outcome.doubtful.asset)
+        if new != doubt:
+            self._index.put_doubt(outcome.url, new)
+            self._released |= {doubt.candidate.digest} if doubt.candidate else set()
+
+    def _recover(self, url: str) -> None:
+        failure = self._index.failure(url)
+        if failure is not None:
+            self._index.put_health(url, health.recovered(failure, self._index.health(url), self._clock()))
+            self._index.drop_failure(url)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from imgcache.models import Action, Outcome, Problem, Severity
+from imgcache.jobs import Action, Outcome
+from imgcache.models import Problem, Severity
 
 
 class Report(msgspec.Struct):
@@ -34,12 +35,26 @@ class Report(msgspec.Struct):
         match outcome.action:
             case Action.FETCHED:
                 self.fetched += 1
-            case Action.REVALIDATED:
+            case Action.REVALIDATED | Action.DOUBTED:
                 self.revalidated += 1
             case Action.REUSED | Action.RENDERED:
                 self.reused += 1
             case Action.FAILED:
                 self.failed += outcome.asset is None
+            case Action.RESTED:
+                self.failed += outcome.asset is None
+                self.reused += outcome.asset is not None
+
+    def take_back(self, action: Action) -> None:
+        """An image that was counted as held is refused after all."""
+        match action:
+            case Action.FETCHED:
+                self.fetched -= 1
+            case Action.REVALIDATED:
+                self.revalidated -= 1
+            case _:
+                self.reused -= 1
+        self.failed += 1
 
     @property
     def is_well(self) -> bool:

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
-import re
-import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pathspec
 
-from imgcache import frontmatter, markup
-from imgcache.catalogue import Catalogue, File, Mention
-from imgcache.errors import ArticleError, ArticleUnreadable, ConfigError
-from imgcache.models import Kind, Reference
+from imgcache.catalogue import Catalogue, File
+from imgcache.errors import ConfigError
+from imgcache.read_pool import read_all
+from imgcache.reader import Reader
 from imgcache.site import Site
-from imgcache.urls import host_if_any
 
 # Never entered, wherever they stand: repositories, built sites, other people's code.
 NEVER_ENTERED = frozenset({".git", "_site", "node_modules", "vendor"})
-# A file saved less than this long before it was read may be saved again within the same tick of the file system's
-# clock (4 ms on Linux): its time proves nothing yet, so it is read once more by the next run.
-_RACY_NS = 50_000_000
-
-_DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
-_DATE_IN_FRONT = re.compile(
-    rb"^(?:date|publishedDateTime|published|pubDate|lastmod)[ \t]*:[ \t]*[\"']?(\d{4}-\d{2}-\d{2}(?:[T ][\d:]+)?)",
-    re.MULTILINE,
-)
 
 
 class Scan(msgspec.Struct):
@@ -51,7 +38,7 @@ class Scanner:
         self._site = site
         self._articles = pathspec.GitIgnoreSpec.from_lines(articles)
         self._exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
-        self._flag = frozenset(flag)
+        self._reader = Reader(site, flag)
         self._cache = os.path.realpath(cache)
 
     def walk(self) -> Iterator[File]:
@@ -90,12 +77,10 @@ class Scanner:
         """Bring the catalogue up to date with the site: read what changed, drop what is gone."""
         scan = Scan()
         with catalogue.transaction():
-            for file in self.walk():
-                scan.articles += 1
-                if not catalogue.is_unchanged(file):
-                    self.read(file, catalogue)
-                    scan.read += 1
-                on_article()
+            with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
+                for batch in batches:
+                    catalogue.put_articles(batch)
+                    scan.read += len(batch)
             if scan.articles < catalogue.counts()["articles"]:
                 present = {file.path for file in self.walk()}
                 gone = [path for path in catalogue.article_paths() if path not in present]
@@ -105,53 +90,14 @@ class Scanner:
                 catalogue.drop_unused_images()
         return scan
 
+    def _changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> Iterator[File]:
+        for file in self.walk():
+            scan.articles += 1
+            on_article()
+            if not catalogue.is_unchanged(file):
+                yield file
+
     def reread(self, path: str, catalogue: Catalogue) -> None:
         """Read one article again, after it was written."""
         stat = (self._site.root / path).stat()
-        self.read(File(path, stat.st_mtime_ns, stat.st_size), catalogue)
-
-    def read(self, file: File, catalogue: Catalogue) -> None:
-        """Read one article into the catalogue."""
-        if time.time_ns() - file.mtime_ns < _RACY_NS:
-            file = file._replace(mtime_ns=0)
-        try:
-            data = (self._site.root / file.path).read_bytes()
-        except OSError as error:
-            unreadable = ArticleUnreadable(f"cannot be read: {error.strerror}")
-            catalogue.put_unreadable(file._replace(mtime_ns=0), "", unreadable)
-            return
-        digest = hashlib.sha256(data).hexdigest()
-        try:
-            references = extract(data, file.path)
-        except ArticleError as error:
-            catalogue.put_unreadable(file, digest, error)
-            return
-        mentions = [self._mention(reference) for reference in references]
-        catalogue.put_article(file, digest, newest(file, data), mentions)
-
-    def _mention(self, reference: Reference) -> Mention:
-        kind = self._site.kind(reference.url)
-        if reference.flaggable and (kind is not Kind.REMOTE or reference.field not in self._flag):
-            reference = msgspec.structs.replace(reference, flaggable=False)
-        return Mention(reference, kind, host_if_any(reference.url) if kind is Kind.REMOTE else "")
-
-
-def extract(data: bytes, article: str) -> tuple[Reference, ...]:
-    """All image references of one article, front matter and body. Raises ArticleUnreadable."""
-    front = frontmatter.parse(data, article)
-    try:
-        body = data[front.body_offset :].decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: front.body_offset + error.start].count(b"\n") + 1
-        raise ArticleUnreadable("not UTF-8; save the file as UTF-8", line=line) from None
-    html = article.endswith((".html", ".htm"))
-    return front.references + markup.references(body, article, first_line=front.body_line, html=html)
-
-
-def newest(file: File, data: bytes) -> str:
-    """When the article is from, as a text that sorts: by its name, else its front matter, else the file's time."""
-    if match := _DATE_IN_NAME.match(file.path.rpartition("/")[2]):
-        return match[1]
-    if found := _DATE_IN_FRONT.search(data, 0, 4096):
-        return found[1].decode()
-    return datetime.fromtimestamp(file.mtime_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        catalogue.put_articles([self._reader.read(File(path, stat.st_mtime_ns, stat.st_size))])

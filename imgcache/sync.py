@@ -9,12 +9,14 @@ from typing import Protocol
 
 import msgspec
 
+from imgcache import cards, quarantine
 from imgcache.catalogue import Catalogue, Pending
 from imgcache.errors import OverBudget
 from imgcache.flags import FlagWriter
 from imgcache.index import Index
+from imgcache.jobs import Action, Outcome
 from imgcache.manifest import Manifest
-from imgcache.models import Limits, Outcome, Place, Problem
+from imgcache.models import Limits, Place, Problem
 from imgcache.own_images import check_own_images
 from imgcache.pipeline import Pipeline, Rehearsal
 from imgcache.plan import Wish
@@ -89,6 +91,7 @@ class Sync:
         self._progress = progress
         self._clock = clock
         self._problems: list[Problem] = []
+        self._warnings: list[tuple[Problem, list[str]]] = []  # each about several URLs
         self._tried = self._answered = 0
         self._is_cut_short = False
         self.report = Report()
@@ -106,6 +109,8 @@ class Sync:
             raise
         finally:
             self._recorder.flush()
+            if not self._settings.dry_run:
+                self._refuse_cards(began)
             self._finish()
             self.report.seconds = round(self._clock() - began, 3)
         return self.report
@@ -132,7 +137,7 @@ class Sync:
         return self._index.failure(self._catalogue.url(image)) is not None
 
     async def _work(self, pending: Pending) -> int:
-        job = self._recorder.job(pending.image)
+        job = self._recorder.job(pending.image, wake=self._settings.only_failed)
         self._progress.started(pending.host)
         if self._index.forgotten(job.url):
             self._catalogue.unsettle(pending.image)
@@ -142,7 +147,10 @@ class Sync:
             return 0
         if self._settings.dry_run:
             self.report.count(outcome)
-            self._catalogue.suppose(pending.image)
+            if outcome.problem is None:
+                self._catalogue.suppose(pending.image)
+            else:
+                self._problems.append(outcome.problem)
             return 0
         self._recorder.record(pending.image, outcome)
         self._note(outcome)
@@ -151,6 +159,9 @@ class Sync:
 
     def _note(self, outcome: Outcome) -> None:
         self.report.count(outcome)
+        if outcome.problem is not None and outcome.action is not Action.FAILED:
+            self._problems.append(outcome.problem)  # of earlier runs: this one did not ask
+            return
         self._tried += 1
         if outcome.problem is None:
             self._answered += 1
@@ -163,12 +174,33 @@ class Sync:
         error = OverBudget("the run's budget was spent before its turn; run again to go on")
         self._problems.append(Problem(error.code, url, error.message, retryable=True))
 
+    def _refuse_cards(self, began: float) -> None:
+        """Before any flag is written: only now it is known which pictures are one and the same."""
+        found = cards.suspects(self._catalogue.sharing(cards.SHARED_BY, self._index.cards()))
+        self._warnings = found.warnings
+        for host, digest in found.cards:
+            self._index.put_card(host, digest, self._clock())
+        refused = [(image, self._catalogue.url(image)) for image in found.refused]
+        for image, url in refused:
+            problem = cards.problem(url)
+            self._problems.append(problem)
+            self.report.take_back(self._recorder.take_back(image, problem, began))
+        self._recorder.confirm()
+        self._recorder.flush()
+        self._recorder.tidy()
+        if not self._may_clear:  # these flags are known to be wrong, whatever else is not known
+            for _, url in refused:
+                self.report.flags_cleared += self._flags.write(may_clear=True, url=url).cleared
+
     # -- articles and manifest ---------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
         flags = self._flags.write(may_clear=self._may_clear)
-        self.report.flags_set, self.report.flags_cleared = flags.set, flags.cleared
+        self.report.flags_set += flags.set
+        self.report.flags_cleared += flags.cleared
+        self._problems += quarantine.problems(self._index, self._catalogue)
         self._problems = [self._placed(problem) for problem in self._problems] + flags.problems + self._flags.lies()
+        self._problems += [self._placed(problem, *urls) for problem, urls in self._warnings]
         if not self._settings.dry_run:
             self._manifest.export(self._index)
         for path, code, message, line, column in self._catalogue.unreadable():
@@ -180,9 +212,11 @@ class Sync:
             setattr(self.report, key, value)
         self.report.problems = sorted(self._problems, key=_order)
 
-    def _placed(self, problem: Problem) -> Problem:
-        """With where the image is named: asked for when the flags are written, which moves lines."""
-        return msgspec.structs.replace(problem, references=self._catalogue.places(problem.url or ""))
+    def _placed(self, problem: Problem, *urls: str) -> Problem:
+        """With where its images are named: asked for when the flags are written, which moves lines."""
+        about = urls or (problem.url or "",)
+        places = tuple(place for url in about for place in self._catalogue.places(url))
+        return msgspec.structs.replace(problem, references=places)
 
     @property
     def _may_clear(self) -> bool:

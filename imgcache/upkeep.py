@@ -10,9 +10,11 @@ from imgcache import plan
 from imgcache.catalogue import Catalogue
 from imgcache.errors import ConfigError
 from imgcache.index import Index
+from imgcache.likeness import Doubt
 from imgcache.manifest import Entry, Manifest
 from imgcache.models import Asset
 from imgcache.plan import Fit
+from imgcache.quarantine import unused
 from imgcache.store import Store
 
 
@@ -78,6 +80,9 @@ class Upkeep:
         for url, copy in self._index.copies():
             if self._index.asset(copy.digest) is None:
                 yield Damage("copy-without-asset", url, "a URL whose image has no record")
+        for url, doubt in self._index.doubts():
+            if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
+                yield Damage("copy-without-asset", url, "a URL whose quarantined picture has no record")
 
     def _wrong_manifest(self) -> Iterator[Damage]:
         try:
@@ -85,8 +90,8 @@ class Upkeep:
         except ConfigError as error:
             yield Damage("manifest", "manifest.json", str(error))
             return
-        for url, asset in self._index.entries():
-            if said.pop(url, None) != Entry.of(asset):
+        for url, asset, tag in self._index.entries():
+            if said.pop(url, None) != Entry.of(asset, tag):
                 yield Damage("manifest", url, "manifest.json says something else than the record")
         for url in said:
             yield Damage("manifest", url, "in manifest.json, but not held")
@@ -125,6 +130,9 @@ class Upkeep:
                 if self._index.asset(copy.digest) is None:
                     self._index.drop_copy(url)
                     removed.copies += 1
+            for url, doubt in list(self._index.doubts()):
+                if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
+                    self._index.put_doubt(url, Doubt(rejected=doubt.rejected))
         self._catalogue.unsettle_all()
         return removed
 
@@ -134,21 +142,17 @@ class Upkeep:
         """Remove copies that no article names, assets without copies, and files that no record names."""
         removed = Removed()
         used: set[bytes] = set()
-        unused: list[str] = []
+        idle: list[str] = []
         for url, copy in self._index.copies():
             if self._catalogue.is_used(url):
                 used.add(bytes.fromhex(copy.digest))
             else:
-                unused.append(url)
+                idle.append(url)
                 removed.subjects.append(url)
-        removed.copies = len(unused)
+        used |= {bytes.fromhex(digest) for digest in self._quarantined()}
+        removed.copies = len(idle)
         if not dry_run:
-            with self._index.batch():
-                for url in unused:
-                    self._index.drop_copy(url)
-                for url, _ in list(self._index.failures()):
-                    if not self._catalogue.is_used(url):
-                        self._index.drop_failure(url)
+            self._drop_unused(idle)
         for digest in list(self._store.digests()):
             asset = self._index.asset(digest)
             if asset is None or bytes.fromhex(digest) not in used:
@@ -157,16 +161,32 @@ class Upkeep:
                 self._remove_strays(asset, removed, dry_run=dry_run)
         return removed
 
+    def _quarantined(self) -> Iterator[str]:
+        """The digests of candidates for URLs that an article names."""
+        for url, doubt in self._index.doubts():
+            if doubt.candidate is not None and self._catalogue.is_used(url):
+                yield doubt.candidate.digest
+
+    def _drop_unused(self, copies: list[str]) -> None:
+        """Drop these copies, and what is remembered of URLs that no article names."""
+        with self._index.batch():
+            for url in copies:
+                self._index.drop_copy(url)
+            for memory in (self._index.failures, self._index.healths, self._index.doubts):
+                for url, _ in memory():
+                    if not self._catalogue.is_used(url):
+                        self._index.drop_history(url)
+
     def forget(self, url: str, now: float) -> Removed:
         """Take a URL out of records and blobs, and remember not to fetch it again."""
         removed = Removed(subjects=[url])
-        copy = self._index.copy(url)
+        copy, candidate = self._index.copy(url), self._index.doubt(url).candidate
         self._index.forget(url, now)
         self._catalogue.unsettle_url(url)
         if copy is not None:
             removed.copies = 1
-            if not any(other.digest == copy.digest for _, other in self._index.copies()):
-                self._remove_asset(copy.digest, removed)
+        for digest in unused({one.digest for one in (copy, candidate) if one}, self._index):
+            self._remove_asset(digest, removed)
         return removed
 
     def _remove_asset(self, digest: str, removed: Removed, *, dry_run: bool = False) -> None:

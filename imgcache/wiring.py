@@ -17,7 +17,7 @@ from imgcache.config import Config
 from imgcache.downloader import Downloader
 from imgcache.flags import FlagWriter
 from imgcache.formats import sniff
-from imgcache.index import Index
+from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
 from imgcache.manifest import Manifest
 from imgcache.net.connect_to import ConnectTo
@@ -94,7 +94,8 @@ def writer(ground: Ground, command: str, clock: Clock) -> Iterator[House]:
         index = stack.enter_context(closing(Index(folder)))
         manifest = Manifest(site=ground.root, cache=cache, scratch=store.scratch)
         if index.fresh:
-            index.rebuild(((url, entry.asset()) for url, entry in sorted(manifest.read().items())), store)
+            said = sorted(manifest.read().items())
+            index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in said), store)
         yield _house(ground, stack, store=store, index=index, manifest=manifest, folder=folder)
 
 
@@ -187,6 +188,8 @@ def _pipeline(
         policy=msgspec.structs.replace(config.fetch, user_agent=config.user_agent),
         guard=Guard(config.allow_networks),
         connect_to=request.connect_to,
+        respect_robots=config.respect_robots,
+        respect_robots_tag=config.respect_robots_tag,
         clock=clock,
     )
     return Pipeline(

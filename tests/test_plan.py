@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcache import plan
-from imgcache.models import Asset, Copy, Declared, Edit, Problem, Reference, Severity, Size
+from imgcache.models import Asset, Copy, Declared, Edit, Reference, Severity, Size
 from imgcache.plan import Fit, Step, Wish
 
 DAY = 86_400.0
@@ -94,10 +94,3 @@ def test_fix_writes_the_size_and_check_tells_it() -> None:
     told = plan.judge(reference, held=True, true=Size(300, 400), dimensions="check", may_clear=True)
     assert (told.edit, told.severity) == (None, Severity.ERROR)
     assert "declared 400×300, the image is 300×400: another shape" in plan.tell(reference.declared, Size(300, 400))
-
-
-def test_a_failure_keeps_when_it_began() -> None:
-    problem = Problem("http-status", "u", "404", status=404)
-    first = plan.failed(None, problem, 10.0)
-    second = plan.failed(first, problem, 20.0)
-    assert (second.first_at, second.last_at, second.count, second.status) == (10.0, 20.0, 2, 404)

@@ -17,8 +17,11 @@ COMMANDS = {
     "status": "Say what is cached, missing and failing, and how large it is.",
     "show": "Show the record of one image and where it is used.",
     "verify": "Hold blobs, records and flags against each other; --repair mends them.",
+    "quarantine": "Decide on pictures that changed in a doubtful way.",
     "gc": "Remove what no article uses any more.",
     "forget": "Take an image out of cache, flags and manifest, and never fetch it again.",
+    "export": "Hand the cached images to the site's build, or to a web server.",
+    "serve": "Serve the cached images over HTTP, with a gallery for people.",
     "init": "Write a commented imgcache.yml.",
 }
 

@@ -54,6 +54,14 @@ TEMPLATE = """\
 #   retries: 3
 #   refresh_after: 30d
 
+# robots.txt is obeyed. With respect_robots_tag, images whose server says noimageindex, noai, noimageai or none in
+# X-Robots-Tag are refused as well; what it says is in manifest.json either way.
+# respect_robots: true
+# respect_robots_tag: false
+
+# SVG can run scripts and load files: it is refused. There is no other value yet.
+# svg: refuse
+
 # Networks that may be fetched from although they are not public.
 # allow_networks: []
 """

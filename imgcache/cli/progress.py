@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from imgcache.models import Outcome
+from imgcache.jobs import Outcome
 from imgcache.quantities import format_bytes, format_seconds
 
 

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from imgcache import wiring
+from imgcache import health, wiring
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, open_ground, url_and_site
+from imgcache.cli.options import common, now, open_ground, url_and_site
 from imgcache.cli.output import places_lines, say
+from imgcache.health import Health, State, day
+from imgcache.likeness import Doubt
 from imgcache.models import Asset, Copy, Failure, Place
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """The record of one URL."""
+    """The record of one URL. Times in seconds since the epoch; `first_failure` is the first that is remembered."""
 
     url: str
     copy: Copy | None
     asset: Asset | None
     failure: Failure | None
+    state: State
+    first_failure: float | None
+    last_good: float | None
+    doubt: Doubt
     is_forgotten: bool
     references: tuple[Place, ...]
 
@@ -41,12 +46,16 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
     """
     with wiring.reader(open_ground(site, options)) as house:
         house.scanner.scan(house.catalogue)
-        copy = house.index.copy(url)
+        copy, failure, past = house.index.copy(url), house.index.failure(url), house.index.health(url)
         shown = Shown(
             url=url,
             copy=copy,
             asset=house.index.asset(copy.digest) if copy else None,
-            failure=house.index.failure(url),
+            failure=failure,
+            state=health.state(failure, past, now()),
+            first_failure=past.first_failure if past else failure.first_at if failure else None,
+            last_good=_last_good(copy, failure, past),
+            doubt=house.index.doubt(url),
             is_forgotten=house.index.forgotten(url),
             references=house.catalogue.places(url),
         )
@@ -62,7 +71,7 @@ def _print(shown: Shown) -> None:
     if shown.asset and shown.copy:
         asset, copy = shown.asset, shown.copy
         say(f"  {asset.media_type}, {asset.size}, {format_bytes(asset.bytes)}, colour {asset.color}")
-        say(f"  fetched {_day(copy.fetched_at)}, last confirmed {_day(copy.checked_at)}")
+        say(f"  fetched {day(copy.fetched_at)}, last confirmed {day(copy.checked_at)}")
         say(f"  {asset.original}")
         for variant in asset.variants:
             say(f"  {variant.path}  {variant.width}×{variant.height}  {format_bytes(variant.bytes)}")
@@ -72,11 +81,21 @@ def _print(shown: Shown) -> None:
         say("  forgotten: never fetched; take it back with `imgcache forget --undo`")
     if failure := shown.failure:
         say(f"  {failure.code}: {failure.message}", color="red")
-        say(f"  failing since {_day(failure.first_at)}, {failure.count} times, last {_day(failure.last_at)}")
+        say(f"  failing since {day(failure.first_at)}, {failure.count} times, last {day(failure.last_at)}")
+        if due := health.next_ask(failure):
+            say(f"  asked again from {day(due)}")
+    if shown.state is not State.OK:
+        good = f", last good {day(shown.last_good)}" if shown.last_good is not None else ", never good"
+        say(f"  {shown.state}{good}")
+    if shown.doubt.candidate:
+        say(f"  quarantined since {day(shown.doubt.since)}: {clean(shown.doubt.reason)}", color="yellow")
     say(f"  used in {len(shown.references):,} places" + (":" if shown.references else ""))
     for line in places_lines(shown.references, 20):
         say(f"    {line}")
 
 
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _last_good(copy: Copy | None, failure: Failure | None, past: Health | None) -> float | None:
+    """When the URL last answered well, as far as that is remembered."""
+    times = [failure.last_good if failure else None, past.last_good if past else None]
+    times.append(copy.checked_at if copy else None)
+    return max((time for time in times if time is not None), default=None)

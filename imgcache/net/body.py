@@ -1,4 +1,4 @@
-"""A response's body, from the wire to a temporary file: capped, decoded, sniffed, hashed.
+"""A response's body, from the wire to a temporary file: capped, decoded, sniffed, hashed; or its first lines.
 
 Blocking writes stay on the event loop: a piece goes into the page cache in microseconds, less than a thread's switch.
 """
@@ -61,11 +61,34 @@ async def save(
             _check_cap(received, cap)
             for part in decoder.feed(piece) if decoder else (piece,):
                 sink.write(part)
-        if announced is not None and received != announced:
-            raise Truncated(f"{received:,} bytes came of the {announced:,} that were announced")
+        _check_length(received, announced)
         if decoder:
             decoder.finish()
         return sink.finish()
+
+
+async def first_lines(response: httpx.Response, *, most: int, statistics: HostStatistics) -> bytes:
+    """The body, or the whole lines of its first `most` bytes; what comes after is not read.
+
+    Raises:
+        Truncated: fewer bytes than announced.
+        Undecodable: a content coding other than gzip and deflate, or a broken one.
+    """
+    announced = _content_length(response.headers)
+    decoder = _decoder(response.headers.get("content-encoding", ""))
+    found = bytearray()
+    received = 0
+    async for piece in response.stream:  # type: ignore[union-attr]  # ours are asynchronous
+        received += len(piece)
+        statistics.bytes += len(piece)
+        for part in decoder.feed(piece) if decoder else (piece,):
+            found += part
+            if len(found) > most or received > most:
+                return bytes(found[: found.rfind(b"\n", 0, most) + 1])
+    _check_length(received, announced)
+    if decoder:
+        decoder.finish()
+    return bytes(found)
 
 
 def _content_length(headers: httpx.Headers) -> int | None:
@@ -76,6 +99,11 @@ def _content_length(headers: httpx.Headers) -> int | None:
 def _check_cap(count: int, cap: int) -> None:
     if count > cap:
         raise TooLarge(f"the body has more than {cap:,} bytes (limits.bytes)")
+
+
+def _check_length(received: int, announced: int | None) -> None:
+    if announced is not None and received != announced:
+        raise Truncated(f"{received:,} bytes came of the {announced:,} that were announced")
 
 
 class _Inflate:

@@ -97,9 +97,7 @@ class Politeness:
         Raises:
             HostDown: it failed to connect DOWN_AFTER times in a row.
         """
-        share = self._hosts.get(host)
-        if share is None:
-            share = self._hosts[host] = Host(self._policy.per_host, self._policy.interval)
+        share = self._share(host)
         _refuse_if_down(share, host)
         await share.acquire()
         try:
@@ -115,6 +113,17 @@ class Politeness:
                 share.failures = 0
         finally:
             share.release()
+
+    def pace(self, host: str, interval: float) -> None:
+        """Leave at least so many seconds between two requests to `host` from now on; a longer interval stays."""
+        share = self._share(host)
+        share.interval = max(share.interval, interval)
+
+    def _share(self, host: str) -> Host:
+        share = self._hosts.get(host)
+        if share is None:
+            share = self._hosts[host] = Host(self._policy.per_host, self._policy.interval)
+        return share
 
     async def _wait_for_start(self, share: Host) -> None:
         now = self._clock()

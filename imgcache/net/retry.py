@@ -10,13 +10,13 @@ import datetime
 import email.utils
 import random
 
-from imgcache.errors import DiskFull, HostDown, HttpStatus, ImageError, OverBudget
+from imgcache.errors import DiskFull, HostDown, HttpStatus, ImageError, OverBudget, Robots
 
 BASE = 0.5  # seconds before the second attempt, doubled for each further one
 LONGEST_BACKOFF = 30.0
 LONGEST_RETRY_AFTER = 60.0  # who asks for more is left alone until the next run
 
-_NOT_IN_THIS_RUN = (HostDown, OverBudget, DiskFull)
+_NOT_IN_THIS_RUN = (HostDown, OverBudget, DiskFull, Robots)
 
 
 def delay(attempt: int, error: ImageError, *, retries: int, rng: random.Random) -> float | None:

@@ -1,0 +1,50 @@
+"""Which article uses which image: the relational memory of a site, in SQLite.
+
+It answers what the records by URL cannot: what changed since the last run, which images are still to be settled, which
+flags differ from the truth, where an image is used. Rows stay on disk and are read as a stream, so that a million
+references need no more memory than a thousand. All of it can be made anew by reading the articles: a damaged file is
+thrown away.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imgcache.catalogue.articles import Articles
+from imgcache.catalogue.images import Images
+from imgcache.catalogue.references import References
+from imgcache.catalogue.rows import Disagreement, File, Mention, Own, Pending, ReadArticle, Settled
+from imgcache.catalogue.schema import open_tables
+from imgcache.catalogue.sharing import Sharing
+
+__all__ = ["Catalogue", "Disagreement", "File", "Mention", "Own", "Pending", "ReadArticle", "Settled"]
+
+
+class Catalogue(Articles, Images, References, Sharing):
+    """The tables of one site. Not shared between processes: the cache's lock guards it."""
+
+    def __init__(self, file: Path, scope: str) -> None:
+        """Open or make the file. `scope` names all that references depend on beside the articles' bytes."""
+        super().__init__(open_tables(file, scope))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def counts(self) -> dict[str, int]:
+        """How many articles, references, remote images, and remote images held there are."""
+        row = self._db.execute(
+            "SELECT (SELECT count(*) FROM article), (SELECT count(*) FROM reference),"
+            " (SELECT count(*) FROM image WHERE kind = 'remote'),"
+            " (SELECT count(*) FROM image WHERE kind = 'remote' AND digest IS NOT NULL)"
+        ).fetchone()
+        return dict(zip(("articles", "references", "images", "cached"), row, strict=True))
+
+    def note(self, key: str) -> str | None:
+        """A text kept from run to run."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def put_note(self, key: str, value: str) -> None:
+        """Keep a text from run to run."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -1,0 +1,113 @@
+"""Articles in the catalogue, and the references that each of them makes."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from imgcache.catalogue.rows import File, Mention, ReadArticle
+from imgcache.catalogue.schema import Tables
+
+_MAX_KNOWN_IMAGES = 8192  # ids kept at hand: a megabyte or two
+
+
+class Articles(Tables):
+    """What is recorded of articles. `put_articles` belongs into a transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__(db)
+        self._known_images: dict[tuple[str, str], int] = {}
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        try:
+            with super().transaction():
+                yield
+        except BaseException:
+            self._known_images.clear()  # some were entered by what is undone
+            raise
+
+    def is_unchanged(self, file: File) -> bool:
+        """Whether the article was read as it is now."""
+        row = self._db.execute("SELECT mtime_ns, size FROM article WHERE path = ?", (file.path,)).fetchone()
+        return row is not None and file.mtime_ns != 0 and row == (file.mtime_ns, file.size)
+
+    def put_articles(self, articles: Sequence[ReadArticle]) -> None:
+        """Record articles that were read, each in place of what was known of it.
+
+        Of one that cannot be read, the references that it had when it could be are kept.
+        """
+        ids = self._article_ids([article.file.path for article in articles])
+        read = [(ids[article.file.path], article) for article in articles if not article.wrong]
+        self._db.executemany(
+            "INSERT INTO article (id, path, mtime_ns, size, digest, newest, code, message, line, column)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET mtime_ns = excluded.mtime_ns,"
+            " size = excluded.size, digest = excluded.digest, newest = excluded.newest, code = excluded.code,"
+            " message = excluded.message, line = excluded.line, column = excluded.column",
+            [_columns(ids[article.file.path], article) for article in articles],
+        )
+        self._db.executemany("DELETE FROM reference WHERE article = ?", [(number,) for number, _ in read])
+        self._db.executemany(
+            "INSERT OR IGNORE INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (number, m.line, m.column, self._image_id(m), m.field, m.width, m.height, m.is_cached, m.flaggable)
+                for number, article in read
+                for m in article.mentions
+            ],
+        )
+
+    def _article_ids(self, paths: Iterable[str]) -> dict[str, int]:
+        """The number of each article, a free one for those that have none."""
+        ids: dict[str, int] = {}
+        (free,) = self._db.execute("SELECT coalesce(max(id), 0) FROM article").fetchone()
+        for path in paths:
+            known = self._db.execute("SELECT id FROM article WHERE path = ?", (path,)).fetchone()
+            if not known:
+                free += 1
+            ids[path] = known[0] if known else free
+        return ids
+
+    def _image_id(self, mention: Mention) -> int:
+        """The number of an image, which is entered where it is new."""
+        key = (mention.url, mention.base)
+        known = self._known_images.get(key)
+        if known is not None:
+            return known
+        row = self._db.execute("SELECT id FROM image WHERE url = ? AND base = ?", key).fetchone()
+        if not row:
+            insert = "INSERT INTO image (url, base, kind, host) VALUES (?, ?, ?, ?) RETURNING id"
+            row = self._db.execute(insert, (*key, mention.kind, mention.host)).fetchone()
+        if len(self._known_images) >= _MAX_KNOWN_IMAGES:
+            self._known_images.clear()
+        self._known_images[key] = row[0]
+        return int(row[0])
+
+    def article_paths(self) -> Iterator[str]:
+        """Every article known, sorted."""
+        yield from (path for (path,) in self._db.execute("SELECT path FROM article ORDER BY path"))
+
+    def drop_articles(self, paths: Iterable[str]) -> None:
+        """Forget articles that are no longer there."""
+        for path in paths:
+            self._db.execute("DELETE FROM reference WHERE article = (SELECT id FROM article WHERE path = ?)", (path,))
+            self._db.execute("DELETE FROM article WHERE path = ?", (path,))
+
+    def drop_unused_images(self) -> None:
+        """Forget images that no article names any more."""
+        self._known_images.clear()
+        self._db.execute("DELETE FROM image WHERE id NOT IN (SELECT image FROM reference)")
+
+    def unreadable(self) -> Iterator[tuple[str, str, str, int, int]]:
+        """Each article that cannot be read: path, code, message, line, column."""
+        yield from self._db.execute(
+            "SELECT path, code, message, line, column FROM article WHERE code IS NOT NULL ORDER BY path"
+        )
+
+
+def _columns(number: int, article: ReadArticle) -> tuple[int | str | None, ...]:
+    wrong = msgspec.structs.astuple(article.wrong) if article.wrong else (None, None, None, None)
+    return (number, *article.file, article.digest, article.newest, *wrong)

@@ -1,0 +1,85 @@
+"""Images in the catalogue, and what is believed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from imgcache.catalogue.rows import Own, Pending, Settled
+from imgcache.catalogue.schema import Tables
+from imgcache.models import Asset, Size
+
+
+class Images(Tables):
+    """What is recorded of images."""
+
+    def remote(self) -> Iterator[Settled]:
+        """Every remote image, with what is believed of it."""
+        rows = self._db.execute("SELECT id, digest, stamp, recipes, due FROM image WHERE kind = 'remote'")
+        yield from map(Settled._make, rows)
+
+    def remote_urls(self) -> Iterator[str]:
+        """The URL of every remote image, sorted."""
+        yield from (url for (url,) in self._db.execute("SELECT url FROM image WHERE kind = 'remote' ORDER BY url"))
+
+    def pending(self, images: Sequence[int]) -> Iterator[Pending]:
+        """The given images, those of the newest article first; equally new ones in the order of their URLs."""
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (image INTEGER PRIMARY KEY)")
+        with self.transaction():
+            self._db.execute("DELETE FROM wanted")
+            self._db.executemany("INSERT INTO wanted VALUES (?)", ((image,) for image in images))
+        rows = self._db.execute(
+            "SELECT i.id, i.host FROM wanted w JOIN image i ON i.id = w.image JOIN reference r ON r.image = i.id"
+            " JOIN article a ON a.id = r.article GROUP BY i.id ORDER BY max(a.newest) DESC, i.url"
+        )
+        yield from map(Pending._make, rows)
+
+    def url(self, image: int) -> str:
+        """The URL of one image."""
+        return str(self._db.execute("SELECT url FROM image WHERE id = ?", (image,)).fetchone()[0])
+
+    def settle(self, image: int, asset: Asset, *, stamp: int | None, recipes: str, due: float) -> None:
+        """Record that an image is held in full."""
+        self._db.execute(
+            "UPDATE image SET digest = ?, stamp = ?, recipes = ?, due = ?, width = ?, height = ? WHERE id = ?",
+            (asset.digest, stamp, recipes, due, asset.width, asset.height, image),
+        )
+
+    def suppose(self, image: int) -> None:
+        """Take an image for held, its size unknown: what a dry run thinks of one that would be fetched."""
+        self._db.execute("UPDATE image SET digest = '', width = NULL, height = NULL WHERE id = ?", (image,))
+
+    def unsettle(self, image: int) -> None:
+        """Record that an image is not held."""
+        self._db.execute(
+            "UPDATE image SET digest = NULL, stamp = NULL, recipes = NULL, due = NULL, width = NULL, height = NULL"
+            " WHERE id = ?",
+            (image,),
+        )
+
+    def unsettle_all(self) -> None:
+        """Take nothing for held: the next sync looks at every image anew."""
+        self._db.execute("UPDATE image SET stamp = NULL WHERE kind = 'remote'")
+
+    def unsettle_url(self, url: str) -> None:
+        """Record that the image at a URL is not held, if any article names it."""
+        for (image,) in self._db.execute("SELECT id FROM image WHERE url = ? AND kind = 'remote'", (url,)).fetchall():
+            self.unsettle(image)
+
+    def own(self) -> list[Own]:
+        """Every image of the site itself."""
+        rows = self._db.execute("SELECT id, url, base, stamp FROM image WHERE kind = 'own' ORDER BY url, base")
+        return [Own._make(row) for row in rows]
+
+    def put_own(self, image: int, stamp: int | None, size: Size | None, wrong: tuple[str, str] | None) -> None:
+        """Record what was found of one of the site's own images: its size, or a code and a message."""
+        width, height = (size.width, size.height) if size else (None, None)
+        self._db.execute(
+            "UPDATE image SET stamp = ?, width = ?, height = ?, code = ?, message = ? WHERE id = ?",
+            (stamp, width, height, *(wrong or (None, None)), image),
+        )
+
+    def broken_own(self) -> list[tuple[str, str, str, str]]:
+        """Each own image with something wrong: URL, base, code, message."""
+        return self._db.execute(
+            "SELECT url, base, code, message FROM image WHERE kind = 'own' AND code IS NOT NULL ORDER BY url, base"
+        ).fetchall()

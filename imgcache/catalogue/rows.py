@@ -1,0 +1,92 @@
+"""The rows that go into the catalogue and come out of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from imgcache.models import Kind, Reference, Size
+
+
+class File(NamedTuple):
+    """One article as the file system shows it, path relative to the site. `mtime_ns` 0 is never taken for unchanged."""
+
+    path: str
+    mtime_ns: int
+    size: int
+
+
+class Mention(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One reference in the columns of the table, with whose image it is and the host that would be asked.
+
+    `base` is the folder that a relative URL of the site hangs on; "" where the URL alone says which file is meant.
+    """
+
+    url: str
+    base: str
+    kind: str
+    host: str
+    line: int
+    column: int
+    field: str
+    width: int | None
+    height: int | None
+    is_cached: bool | None
+    flaggable: bool
+
+
+class Wrong(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Why an article cannot be read: an `ArticleError` as a row."""
+
+    code: str
+    message: str
+    line: int
+    column: int
+
+
+class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
+    """An article that was read: `newest` is a date that sorts as text. With `wrong`, nothing could be read of it."""
+
+    file: File
+    digest: str
+    newest: str
+    mentions: list[Mention]
+    wrong: Wrong | None = None
+
+
+class Settled(NamedTuple):
+    """What the catalogue believes of one remote image; to be held against the disk."""
+
+    image: int
+    digest: str | None
+    stamp: int | None
+    recipes: str | None
+    due: float | None
+
+
+class Pending(NamedTuple):
+    """One image that needs work, newest article first."""
+
+    image: int
+    host: str
+
+
+class Own(NamedTuple):
+    """One image of the site itself, with what was found at the last look. `base` is the folder it is relative to."""
+
+    image: int
+    url: str
+    base: str
+    stamp: int | None
+
+
+class Disagreement(NamedTuple):
+    """One reference whose flag or declared size differs from what is known of the image."""
+
+    path: str
+    digest: str
+    reference: Reference
+    kind: Kind
+    held: bool
+    true: Size | None

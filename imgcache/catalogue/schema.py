@@ -1,0 +1,74 @@
+"""The tables of the catalogue, and how their file is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+_VERSION = 2
+# A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE article (
+  id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL,
+  digest TEXT NOT NULL, newest TEXT NOT NULL, code TEXT, message TEXT, line INTEGER, column INTEGER);
+CREATE TABLE image (
+  id INTEGER PRIMARY KEY, url TEXT NOT NULL, base TEXT NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
+  digest TEXT, stamp INTEGER, recipes TEXT, due REAL, width INTEGER, height INTEGER, code TEXT, message TEXT,
+  UNIQUE (url, base));
+CREATE TABLE reference (
+  article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, image INTEGER NOT NULL, field TEXT NOT NULL,
+  width INTEGER, height INTEGER, is_cached INTEGER, flaggable INTEGER NOT NULL,
+  PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
+CREATE INDEX reference_image ON reference (image);
+"""
+
+
+def open_tables(file: Path, scope: str) -> sqlite3.Connection:
+    """Open or make the file. What was recorded under another `scope`, or is damaged, is thrown away."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _open(file, scope)
+    except sqlite3.DatabaseError:
+        for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+            file.with_name(name).unlink(missing_ok=True)
+        return _open(file, scope)
+
+
+def _open(file: Path, scope: str) -> sqlite3.Connection:
+    db = sqlite3.connect(file, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        known = db.execute("SELECT value FROM meta WHERE key = 'scope'").fetchone() if version == _VERSION else None
+        if known != (scope,):
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                db.execute(f'DROP TABLE "{name}"')
+            db.executescript(_SCHEMA)
+            db.execute("INSERT INTO meta VALUES ('scope', ?)", (scope,))
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+class Tables:
+    """What all parts of the catalogue share."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")

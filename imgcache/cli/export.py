@@ -1,0 +1,171 @@
+"""`imgcache export`: the cached images in the site's build, or behind a web server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imgcache.cli import EXIT_PROBLEMS
+from imgcache.cli.options import common, open_ground, site_argument
+from imgcache.cli.output import say
+from imgcache.export import entries, fronts, placing
+from imgcache.manifest import read_manifest
+
+
+@click.group(short_help="Hand the cached images to the site's build, or to a web server.")
+def export() -> None:
+    """Write what a site's build needs to show the cached images, or the configuration of a web server in front."""
+
+
+def _into_build(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what all generators share."""
+    for option in reversed(
+        (
+            site_argument,
+            click.option(
+                "--assets-url",
+                default=entries.DEFAULT_ASSETS_URL,
+                show_default=True,
+                metavar="URL",
+                help="Where the files are published: a path of the site, or an address.",
+            ),
+            click.option(
+                "--copy-to",
+                type=click.Path(file_okay=False, path_type=Path),
+                metavar="DIR",
+                help="Put the files that pages ask for here; what earlier runs put here and no page asks for goes.",
+            ),
+            click.option(
+                "--output",
+                type=click.Path(file_okay=False, path_type=Path),
+                metavar="DIR",
+                help="The generator's source folder; default: SITE.",
+            ),
+            click.option("--force", is_flag=True, help="Replace files of these names that imgcache did not write."),
+            common,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _in_front(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what all web servers share."""
+    for option in reversed(
+        (
+            site_argument,
+            click.option(
+                "--upstream",
+                default=fronts.DEFAULT_UPSTREAM,
+                show_default=True,
+                metavar="URL",
+                help="Where `imgcache serve` answers.",
+            ),
+            click.option("--server-name", "names", multiple=True, metavar="NAME", help="Of the site; repeatable."),
+            click.option(
+                "--listen", default="80", show_default=True, metavar="[ADDRESS:]PORT", help="Where it listens."
+            ),
+            click.option(
+                "--output",
+                type=click.Path(dir_okay=False, path_type=Path),
+                metavar="FILE",
+                help="Write it there instead of printing it.",
+            ),
+            click.option("--force", is_flag=True, help="Replace a FILE that imgcache did not write."),
+            common,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@export.command(short_help="A data file and an include, with no plugin: GitHub Pages too.")
+@_into_build
+def jekyll(**options: Any) -> None:
+    """Write _data/imgcache.json and _includes/imgcache.html, which turns a URL into a <picture>.
+
+    It needs no plugin, and so works on GitHub Pages. Exit status: 1 where a file of the cache is missing.
+    """
+    _build("jekyll", options)
+
+
+@export.command(short_help="A data file and a partial.")
+@_into_build
+def hugo(**options: Any) -> None:
+    """Write data/imgcache.json and layouts/partials/imgcache.html, which turns a URL into a <picture>.
+
+    Exit status: 1 where a file of the cache is missing.
+    """
+    _build("hugo", options)
+
+
+@export.command(short_help="A data file and a shortcode.")
+@_into_build
+def eleventy(**options: Any) -> None:
+    """Write _data/imgcache.json and imgcache.shortcode.cjs, which turns a URL into a <picture>.
+
+    Exit status: 1 where a file of the cache is missing.
+    """
+    _build("eleventy", options)
+
+
+@export.command(short_help="A configuration that serves assets/ and passes the rest on.")
+@_in_front
+def nginx(**options: Any) -> None:
+    """Print a configuration for nginx: it serves assets/ from the folder and passes the rest to the endpoint."""
+    _front("nginx", options)
+
+
+@export.command(short_help="A configuration that serves assets/ and passes the rest on.")
+@_in_front
+def caddy(**options: Any) -> None:
+    """Print a Caddyfile: Caddy serves assets/ from the folder and passes the rest to the endpoint."""
+    _front("caddy", options)
+
+
+def _build(target: str, options: Mapping[str, Any]) -> None:
+    generator = import_module(f"imgcache.export.{target}")
+    ground = open_ground(options["site"], options)
+    assets_url = entries.check_assets_url(options["assets_url"])
+    automatic = {recipe.name for recipe in ground.config.variants if recipe.format == "auto"}
+    images = entries.held_images(read_manifest(ground.cache / "manifest.json"), automatic)
+    folder = options["output"] or options["site"]
+    files: dict[str, bytes] = generator.files(images, assets_url)
+    is_complete = True
+    if options["copy_to"]:
+        paths = {path for held in images.values() for path in held.paths}
+        is_complete = _copy(placing.copy_assets(paths, ground.cache, options["copy_to"], force=options["force"]))
+    written = placing.write_files(folder, files, force=options["force"])
+    for name in files:
+        say(f"{name}: {'written' if name in written else 'as it was'}")
+    say(f"{len(images):,} images, published at {assets_url}")
+    if not images:
+        click.echo("imgcache: nothing is cached yet; run `imgcache sync` first", err=True)
+    if written and not options["quiet"]:
+        say()
+        say(generator.USAGE.rstrip())
+    sys.exit(0 if is_complete else EXIT_PROBLEMS)
+
+
+def _copy(copied: placing.Copied) -> bool:
+    say(f"{copied.placed:,} files placed, {copied.kept:,} as they were, {copied.removed:,} removed")
+    for path in copied.missing:
+        click.echo(f"imgcache: assets/{path} is missing; `imgcache verify --repair` brings it back", err=True)
+    return not copied.missing
+
+
+def _front(target: str, options: Mapping[str, Any]) -> None:
+    ground = open_ground(options["site"], options)
+    front = fronts.front(ground.cache, options["upstream"], options["names"], options["listen"])
+    text: str = import_module(f"imgcache.export.{target}").configuration(front)
+    output: Path | None = options["output"]
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    written = placing.write_files(output.parent, {output.name: text.encode()}, force=options["force"])
+    say(f"{output.name}: {'written' if written else 'as it was'}")

@@ -1,0 +1,115 @@
+"""`imgcache serve`: the cached images over HTTP."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imgcache.cli.options import common, open_ground, site_argument
+from imgcache.errors import ConfigError
+from imgcache.wiring import Ground
+
+_NEEDED = {"uvicorn": "uvicorn", "uvloop": "uvloop", "httptools": "httptools", "prometheus_client": "prometheus-client"}
+_BACKLOG = 2048
+_GRACE = 10  # seconds for answers under way when the server is to stop
+
+
+@click.command(short_help="Serve the cached images over HTTP.")
+@site_argument
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any that is free.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--access-log", type=click.Choice(["text", "json", "off"]), help="A line for each request.")
+@common
+def serve(site: Path, host: str, port: int, workers: int, access_log: str | None, **options: Any) -> None:
+    """Serve the cached images of SITE over HTTP, with a gallery at / for people. It never fetches anything.
+
+    A sync may run beside it: what it does shows within a second. SIGTERM and Ctrl-C end it when the answers under way
+    are sent, at the latest after ten seconds.
+    """
+    missing = sorted(package for module, package in _NEEDED.items() if find_spec(module) is None)
+    if missing:
+        raise ConfigError(f"serve needs {', '.join(missing)}: pip install 'imgcache[serve]'")
+    ground = open_ground(site, options, {"serve.access_log": access_log})
+    _allow_connections()
+    with _listen(host, port) as listener:
+        address, chosen = listener.getsockname()[:2]
+        if not options["quiet"]:
+            shown = f"[{address}]" if ":" in address else address
+            click.echo(f"imgcache: serving {ground.cache} on http://{shown}:{chosen}", err=True)
+        if workers == 1:
+            _serve_here(ground, listener)
+        else:
+            _serve_in_workers(ground, listener, workers, options["config"])
+
+
+def _serve_here(ground: Ground, listener: socket.socket) -> None:
+    from uvicorn import Config, Server
+
+    from imgcache.server.endpoint import Endpoint
+
+    server = Server(Config(Endpoint(ground.cache, ground.root, ground.config.serve), **_settings()))
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended in good order
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=[listener])
+
+
+def _serve_in_workers(ground: Ground, listener: socket.socket, workers: int, config: Path | None) -> None:
+    """Each worker builds its own endpoint from the environment; their counters meet in a folder."""
+    from uvicorn import Config
+    from uvicorn.supervisors import Multiprocess
+
+    listener.set_inheritable(True)
+    with tempfile.TemporaryDirectory(prefix="imgcache-metrics-") as folder:
+        os.environ |= {
+            "IMGCACHE_SITE": str(ground.root),
+            "IMGCACHE_CACHE": str(ground.cache),
+            "IMGCACHE_SERVE__ACCESS_LOG": ground.config.serve.access_log,
+            "PROMETHEUS_MULTIPROC_DIR": folder,
+        }
+        if config is not None:
+            os.environ["IMGCACHE_CONFIG"] = str(config.absolute())
+        Multiprocess(Config("imgcache.server:app", workers=workers, **_settings()), sockets=[listener]).run()
+
+
+def _settings() -> Mapping[str, Any]:
+    from imgcache.server.protocol import BoundedProtocol
+
+    return {
+        "loop": "uvloop",
+        "http": BoundedProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "log_level": "error",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "backlog": _BACKLOG,
+        "timeout_graceful_shutdown": _GRACE,
+    }
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen at {host} port {port}: {reason}", where="--host, --port") from None
+
+
+def _allow_connections() -> None:
+    """As many open files as this user may have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

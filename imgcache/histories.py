@@ -1,0 +1,130 @@
+"""What a URL did in the past, as records: its failures, what came and was doubtful, and the cards of its host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from imgcache.health import Health
+from imgcache.likeness import Doubt
+from imgcache.models import Failure
+from imgcache.records import Records
+
+FAILURE = b"f"
+_HEALTH, _DOUBT, _CARD = b"h", b"q", b"k"
+
+_T = TypeVar("_T")
+
+_failures = msgspec.json.Decoder(Failure)
+_healths = msgspec.json.Decoder(Health)
+_doubts = msgspec.json.Decoder(Doubt)
+_times = msgspec.json.Decoder(float)
+encode = msgspec.json.Encoder().encode
+
+
+class Histories:
+    """The part of an index that remembers what happened; `Index` says what is held."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def failure(self, url: str) -> Failure | None:
+        """What is remembered of a URL that fails."""
+        return self._get(FAILURE, url, _failures)
+
+    def put_failure(self, url: str, failure: Failure) -> None:
+        """Remembers a failure."""
+        self._records.set(key_of(FAILURE, url), encode(failure))
+
+    def drop_failure(self, url: str) -> None:
+        """The URL works again."""
+        self._records.delete(key_of(FAILURE, url))
+
+    def health(self, url: str) -> Health | None:
+        """What is remembered of a URL that failed and has answered since."""
+        return self._get(_HEALTH, url, _healths)
+
+    def put_health(self, url: str, health: Health) -> None:
+        """Remembers that a URL failed and answers again."""
+        self._records.set(key_of(_HEALTH, url), encode(health))
+
+    def doubt(self, url: str) -> Doubt:
+        """What came at a URL and is doubtful, and what was rejected there."""
+        return self._get(_DOUBT, url, _doubts) or Doubt()
+
+    def put_doubt(self, url: str, doubt: Doubt) -> None:
+        """Remembers what is doubtful; an empty doubt is no record."""
+        if doubt == Doubt():
+            self._records.delete(key_of(_DOUBT, url))
+        else:
+            self._records.set(key_of(_DOUBT, url), encode(doubt))
+
+    def put_card(self, host: str, digest: str, now: float) -> None:
+        """Remembers that a host sends these bytes in place of pictures that it does not have."""
+        self._records.set(key_of(_CARD, f"{host} {digest}"), encode(now))
+
+    def drop_history(self, url: str) -> None:
+        """Nothing is remembered of what a URL did: no failure, no doubt."""
+        for kind in (FAILURE, _HEALTH, _DOUBT):
+            self._records.delete(key_of(kind, url))
+
+    def failures(self) -> Iterator[tuple[str, Failure]]:
+        """Every failure by URL, in order."""
+        return self._scan(FAILURE, _failures)
+
+    def healths(self) -> Iterator[tuple[str, Health]]:
+        """Every URL that failed and has answered since, in order."""
+        return self._scan(_HEALTH, _healths)
+
+    def doubts(self) -> Iterator[tuple[str, Doubt]]:
+        """Every URL of which something is doubtful or rejected, in order."""
+        return self._scan(_DOUBT, _doubts)
+
+    def cards(self) -> Iterator[tuple[str, str]]:
+        """Every host and digest that `put_card` has remembered."""
+        for key, _ in self._scan(_CARD, _times):
+            host, _, digest = key.partition(" ")
+            yield host, digest
+
+    def _carry_histories_over(self) -> None:
+        """Takes from a damaged file what can still be read of it."""
+        self._carry_over(FAILURE, _failures)
+        self._carry_over(_HEALTH, _healths)
+        self._carry_over(_DOUBT, _doubts)
+        self._carry_over(_CARD, _times)
+
+    def _carry_over(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> None:
+        for key, value in self._records.salvage(kind):
+            try:
+                decoder.decode(value)
+            except msgspec.DecodeError:
+                continue
+            self._records.set(kind + key, value)
+
+    def _get(self, kind: bytes, name: str, decoder: msgspec.json.Decoder[_T]) -> _T | None:
+        key = key_of(kind, name)
+        value = self._records.get(key)
+        return None if value is None else self._decode(key, value, decoder)
+
+    def _scan(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> Iterator[tuple[str, _T]]:
+        for key, value in self._records.scan(kind):
+            yield self._name(key), self._decode(key, value, decoder)
+
+    def _name(self, key: bytes) -> str:
+        try:
+            return key.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise self._records.condemn(key) from error
+
+    def _decode(self, key: bytes, value: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
+        try:
+            return decoder.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._records.condemn(key) from error
+
+
+def key_of(kind: bytes, name: str) -> bytes:
+    """The key of a record: one letter for its kind, then a URL or a digest."""
+    return kind + name.encode("utf-8", "surrogatepass")

@@ -1,0 +1,56 @@
+"""What is to be done for one URL, and what became of it: frozen, comparable, picklable."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from imgcache.models import Asset, Copy, Declared, Problem
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One URL to be brought up to date, with what is recorded of it."""
+
+    url: str
+    copy: Copy | None = None
+    asset: Asset | None = None
+    rest: Problem | None = None  # why its server is not to be asked now
+    declared: tuple[Declared, ...] = ()  # by the articles, where a copy is held
+    rejected: tuple[str, ...] = ()  # digests that somebody decided against
+
+
+class Action(StrEnum):
+    """What was done for one URL."""
+
+    REUSED = "reused"
+    FETCHED = "fetched"
+    REVALIDATED = "revalidated"
+    RENDERED = "rendered"  # variants made again from the original on disk
+    FAILED = "failed"
+    RESTED = "rested"  # dead or gone: not asked this time
+    DOUBTED = "doubted"  # what came is doubtful: the older copy stays until somebody decides
+
+
+class Doubtful(msgspec.Struct, frozen=True):
+    """A picture that came at a refresh and may not take the place of the copy held without a person's word."""
+
+    copy: Copy
+    asset: Asset
+    reason: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one job.
+
+    `copy` and `asset` are what is held now: with action FAILED they are the older copy, which is kept and still good.
+    """
+
+    url: str
+    action: Action
+    copy: Copy | None = None
+    asset: Asset | None = None
+    problem: Problem | None = None
+    bytes_fetched: int = 0
+    wall: str | None = None  # the bot wall that refused
+    doubtful: Doubtful | None = None
