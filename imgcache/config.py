@@ -21,8 +21,9 @@ from imgcache.models import FetchPolicy, Limits, Recipe
 from imgcache.schema import SETTINGS, VARIANT, Setting
 
 PREFIX = "IMGCACHE_"
-# Not settings: where the tests find real data; and the two options that are needed before any setting is read.
-NOT_SETTINGS = frozenset({"IMGCACHE_SHARED", "IMGCACHE_CONFIG", "IMGCACHE_CACHE"})
+# Not settings: where the tests find real data; and what is needed before any setting is read. IMGCACHE_SITE is for a
+# server that is given `imgcache.server:app` and no command line.
+NOT_SETTINGS = frozenset({"IMGCACHE_SHARED", "IMGCACHE_CONFIG", "IMGCACHE_CACHE", "IMGCACHE_SITE"})
 
 DEFAULT_VARIANTS = (
     Recipe("thumb", width=320, format="auto"),
@@ -30,6 +31,15 @@ DEFAULT_VARIANTS = (
     Recipe("w640", width=640),
     Recipe("w1280", width=1280),
 )
+
+
+class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How `imgcache serve` answers. `memory` is what the images held by one worker may take, in bytes."""
+
+    memory: int = 64_000_000
+    fallback: str = "none"  # none | placeholder
+    client_hints: bool = False
+    access_log: str = "off"  # text | json | off
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -43,7 +53,11 @@ class Config(msgspec.Struct, frozen=True):
     variants: tuple[Recipe, ...] = DEFAULT_VARIANTS
     limits: Limits = Limits()
     fetch: FetchPolicy = FetchPolicy()
+    respect_robots: bool = True
+    respect_robots_tag: bool = False
+    svg: str = "refuse"
     allow_networks: tuple[str, ...] = ()
+    serve: ServePolicy = ServePolicy()
 
     @property
     def user_agent(self) -> str:
@@ -79,11 +93,13 @@ def _build(values: Mapping[str, object]) -> Config:
     top = {key: value for key, value in values.items() if "." not in key}
     limits = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("limits.")}
     fetch = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("fetch.")}
+    serve = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("serve.")}
     config = msgspec.structs.replace(Config(), **top)
     return msgspec.structs.replace(
         config,
         limits=msgspec.structs.replace(config.limits, **limits),
         fetch=msgspec.structs.replace(config.fetch, **fetch),
+        serve=msgspec.structs.replace(config.serve, **serve),
     )
 
 

@@ -13,7 +13,7 @@ from imgcache.article import rewrite
 from imgcache.atomic import fresh_file, shown, sync_folder, writing
 from imgcache.errors import ConfigError
 from imgcache.formats import MEDIA_TYPES
-from imgcache.index import Index
+from imgcache.index import Held, Index
 from imgcache.models import Asset, Edit, Variant
 
 VERSION = 1
@@ -31,8 +31,11 @@ class VariantEntry(msgspec.Struct, frozen=True, gc=False):
     path: str
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """An image as manifest.json has it, under its URL. Keys that a later version adds are passed over."""
+class Entry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An image as manifest.json has it, under its URL. Keys that a later version adds are passed over.
+
+    `robots_tag` is the X-Robots-Tag that came with the image; without one the key is left out.
+    """
 
     digest: str
     media_type: str
@@ -43,10 +46,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     placeholder: str
     original: str
     variants: tuple[VariantEntry, ...]
+    robots_tag: str | None = None
 
     @classmethod
-    def of(cls, asset: Asset) -> Entry:
-        """The public part of an asset."""
+    def of(cls, asset: Asset, robots_tag: str | None = None) -> Entry:
+        """The public part of what is held at a URL."""
         return cls(
             digest=asset.digest,
             media_type=asset.media_type,
@@ -57,6 +61,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
             placeholder=asset.placeholder,
             original=asset.original,
             variants=tuple(VariantEntry(v.name, v.width, v.height, v.format, v.bytes, v.path) for v in asset.variants),
+            robots_tag=robots_tag,
         )
 
     def asset(self) -> Asset:
@@ -123,24 +128,33 @@ class Manifest:
     def export(self, index: Index) -> bool:
         """Brings manifest.json up to date with the index; does nothing if neither has changed since.
 
+        Whether the file has is told by its size, time and inode: one that was damaged or copied is written again.
+
         Returns:
             Whether the file was replaced.
 
         Raises:
             DiskFull: it cannot be written; the one that is there stays.
         """
-        if not index.changed and self._file.exists():
+        if not index.changed and index.exported == self._mark() != "":
             return False
         replaced = self.write(index.entries())
-        if index.changed:
-            index.mark_exported()
+        index.mark_exported(self._mark())
         return replaced
 
-    def write(self, entries: Iterable[tuple[str, Asset]]) -> bool:
+    def _mark(self) -> str:
+        """Another one whenever the file was written; "" where there is none."""
+        try:
+            found = self._file.lstat()
+        except FileNotFoundError:
+            return ""
+        return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+
+    def write(self, entries: Iterable[Held]) -> bool:
         """Writes manifest.json, one image a line, in flat memory and in one step.
 
         Args:
-            entries: URL and asset, by URL in the order of code points, none twice.
+            entries: what is held, by URL in the order of code points, none twice.
 
         Returns:
             False if the file has these very bytes; then it is not touched.
@@ -197,14 +211,14 @@ def _sha256(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _lines(entries: Iterable[tuple[str, Asset]]) -> Iterator[bytes]:
+def _lines(entries: Iterable[Held]) -> Iterator[bytes]:
     """One image a line, so that a diff shows images."""
     encode = msgspec.json.Encoder().encode
     before: str | None = None
     yield b'{"version":%d,"images":{' % VERSION
-    for url, asset in entries:
+    for url, asset, tag in entries:
         if before is not None and url <= before:
             raise ValueError(f"{url!r} comes after {before!r}")
-        yield b"%s\n%s:%s" % (b"," if before is not None else b"", encode(url), encode(Entry.of(asset)))
+        yield b"%s\n%s:%s" % (b"," if before is not None else b"", encode(url), encode(Entry.of(asset, tag)))
         before = url
     yield b"\n}}\n"

@@ -15,6 +15,7 @@ from imgcache.atomic import shown, writing
 from imgcache.errors import CacheBusy, DiskFull, IndexDamaged
 from imgcache.urls import clean
 
+_PRIVATE = b"-"  # of the first byte of keys that are no records
 _LAYOUT_KEY = b"-layout"
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR})
 _REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -58,7 +59,8 @@ class Records:
     `CacheBusy` where another process keeps it locked for a minute. A batch belongs to the thread that began it.
 
     Attributes:
-        fresh: there was no file, or none that could be read.
+        fresh: there was no file, none that could be read, or one without a record: it was made by a run that was
+            killed before it wrote any.
         damaged: there was one that could not be read: it lies beside the new one as `cache.db.damaged`.
     """
 
@@ -113,8 +115,8 @@ class Records:
         with self._guarded(), closing(_reader(self._file)) as database:
             yield from _rows(database, prefix)
 
-    def join(self, prefix: bytes, other: Callable[[bytes], bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Like `scan`, with the value of another record in place of the own: `other` names its key by the own value.
+    def join(self, prefix: bytes, other: Callable[[bytes], bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Like `scan`, with the value of another record after the own: `other` names its key by the own value.
 
         Own records whose other one is missing are left out. Both are as one and the same batch left them.
         """
@@ -122,7 +124,7 @@ class Records:
             database.execute("BEGIN")
             for key, value in _rows(database, prefix):
                 for (found,) in database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (other(value),)):
-                    yield key, _bytes(found)
+                    yield key, value, _bytes(found)
 
     def count(self, prefix: bytes) -> int:
         """How many records there are under a one-byte prefix, as the last batch left them."""
@@ -174,23 +176,29 @@ class Records:
             if self._condemned.exists():
                 raise IndexDamaged(f"{shown(self._file)} has a record that cannot be read")
             if self._file.exists() and self._file.stat().st_size:
+                if thorough:
+                    _roll_back(self._file)
                 _check(self._file, layout, thorough=thorough)
             with writing(self._file):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 cache = diskcache.Cache(str(self._file.parent), disk=_BytesDisk, **_SETTINGS)
             if cache.get(_LAYOUT_KEY) is None:
-                self.fresh = True
                 cache.set(_LAYOUT_KEY, layout)
+            self.fresh = _is_bare(self._file)
             return cache
 
     def _set_aside(self) -> None:
-        for end in ("", "-wal"):
+        is_worth_keeping = not _is_bare(self._file)
+        for end in ("", "-wal", "-journal"):
             part = self._file.with_name(f"cache.db{end}")
             aside = self._file.with_name(f"cache.db.damaged{end}")
+            if not is_worth_keeping:
+                part.unlink(missing_ok=True)
+                continue
             aside.unlink(missing_ok=True)
             if part.exists():
                 part.replace(aside)
-        for stale in ("cache.db-shm", "cache.db.damaged-shm", "cache.db.condemned"):
+        for stale in ("cache.db-shm", *["cache.db.damaged-shm"] * is_worth_keeping, "cache.db.condemned"):
             self._file.with_name(stale).unlink(missing_ok=True)
 
     @contextmanager
@@ -221,6 +229,13 @@ def _reader(file: Path) -> sqlite3.Connection:
     )
 
 
+def _roll_back(file: Path) -> None:
+    """Undoes what a killed writer left half done before the file was in WAL mode, which no read-only look may do."""
+    if file.with_name(f"{file.name}-journal").exists():
+        with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as database:
+            database.execute("SELECT 1 FROM sqlite_master").fetchone()
+
+
 def _rows(database: sqlite3.Connection, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     query = "SELECT key, value FROM Cache WHERE key >= ? AND key < ? ORDER BY key"
     for key, value in database.execute(query, _range(prefix)):
@@ -242,6 +257,22 @@ def _check(file: Path, layout: bytes, *, thorough: bool) -> None:
             raise IndexDamaged(f"{shown(file)} was written by another version of imgcache")
         if thorough and database.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             raise IndexDamaged(f"{shown(file)} is damaged")
+
+
+def _is_bare(file: Path) -> bool:
+    """Whether a file can be read and holds no record: its making was broken off by a kill or a full disk."""
+    try:
+        with closing(_reader(file)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'Cache'").fetchone():
+                if database.execute("SELECT 1 FROM sqlite_master WHERE tbl_name != 'Settings'").fetchone():
+                    return False
+                settings = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'Settings'").fetchone()
+                counted = "SELECT 1 FROM Settings WHERE key = 'count' AND value != 0"  # diskcache counts its records
+                return not (settings and database.execute(counted).fetchone())
+            query = "SELECT 1 FROM Cache WHERE key < ? OR key >= ? LIMIT 1"
+            return database.execute(query, _range(_PRIVATE)).fetchone() is None
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _bytes(value: object) -> bytes:

@@ -52,6 +52,12 @@ def _one_of(*words: str) -> Setting:
     return Setting(parse, " or ".join(words))
 
 
+def _yes_or_no(value: Value) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
+    return value
+
+
 def _text(value: Value) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(value)
@@ -80,6 +86,14 @@ def _variant_name(value: Value) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text) or text == "original":
         raise ValueError(value)
     return text
+
+
+def _log_form(value: Value) -> str:
+    """YAML 1.1 reads a bare `off` as false."""
+    word = "off" if value is False else value
+    if word not in {"text", "json", "off"}:
+        raise ValueError(value)
+    return str(word)
 
 
 SECONDS = _between(parse_seconds, 0.001, 86_400.0, "a time such as 5s, 500ms or 2m, up to 24h")
@@ -132,5 +146,12 @@ SETTINGS: Mapping[str, Setting] = {
     "fetch.interval": _between(parse_seconds, 0.0, 3600.0, "a time such as 0s or 500ms, up to 1h"),
     "fetch.retries": _whole(0, 20),
     "fetch.refresh_after": _between(parse_seconds, 0.0, 10 * 365 * 86_400.0, "a time such as 30d"),
+    "respect_robots": Setting(_yes_or_no, "true or false"),
+    "respect_robots_tag": Setting(_yes_or_no, "true or false"),
+    "svg": _one_of("refuse"),
     "allow_networks": Setting(_networks, 'a list of networks, such as ["10.1.0.0/16", "fd00::/8"]'),
+    "serve.memory": _between(parse_bytes, 0, 10**12, "a size such as 64MB"),
+    "serve.fallback": _one_of("none", "placeholder"),
+    "serve.client_hints": Setting(_yes_or_no, "true or false"),
+    "serve.access_log": Setting(_log_form, "text or json or off"),
 }

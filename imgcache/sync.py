@@ -27,6 +27,7 @@ from imgcache.runners.local import LocalRunner
 from imgcache.runners.schedule import Schedule
 from imgcache.scanner import Scanner
 from imgcache.site import Site
+from imgcache.urls import without_credentials
 
 # The failures that a network which is down makes of every URL.
 _NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
@@ -213,10 +214,14 @@ class Sync:
         self.report.problems = sorted(self._problems, key=_order)
 
     def _placed(self, problem: Problem, *urls: str) -> Problem:
-        """With where its images are named: asked for when the flags are written, which moves lines."""
+        """With where its images are named: asked for when the flags are written, which moves lines.
+
+        A password in a URL leaves it here: reports end in the logs of others.
+        """
         about = urls or (problem.url or "",)
         places = tuple(place for url in about for place in self._catalogue.places(url))
-        return msgspec.structs.replace(problem, references=places)
+        url = problem.url and without_credentials(problem.url)
+        return msgspec.structs.replace(problem, url=url, references=places)
 
     @property
     def _may_clear(self) -> bool:

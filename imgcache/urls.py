@@ -41,7 +41,12 @@ def clean(text: str, limit: int = 200) -> str:
 
 def redact(url: str, limit: int = 200) -> str:
     """`url` for a message or a log: clean, and with credentials struck out."""
-    return clean(_CREDENTIALS.sub(r"\1\2***@", url.strip()), limit)
+    return clean(without_credentials(url.strip()), limit)
+
+
+def without_credentials(url: str) -> str:
+    """`url` as it is, but for a user name and password before its host, which are struck out."""
+    return _CREDENTIALS.sub(r"\1\2***@", url)
 
 
 def request_url(url: str) -> str:

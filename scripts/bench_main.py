@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
+import bench_crash
+import bench_faults
 import bench_nothing
 import bench_overhead
 import bench_scan
@@ -20,6 +22,8 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
     "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
     "startup": (bench_startup.run, "`imgcache --help`"),
+    "faults": (bench_faults.run, "the memory of 64 downloads of 50 MB under way at once"),
+    "crash": (bench_crash.run, "300 kills at random times, and a minute of damaged files"),
 }
 
 

@@ -37,8 +37,8 @@ def run(options: argparse.Namespace) -> Section:
     return Section(
         title="Reading articles with nothing remembered",
         text=f"{articles:,} articles ({COPIES} copies of a real Jekyll site, {size / 1e6:.1f} MB, {references:,}"
-        " references): walked, read, front matter and body parsed, and recorded in a new catalogue on disk, in one"
-        " process.",
+        " references): walked, read, front matter and body parsed, and recorded in a new catalogue on disk, with"
+        " one helper process for each further core, whose start counts.",
         columns=["", "articles/s"],
         rows=[["scan", spread(rates, 0)]],
         limits=[Limit("articles/s", statistics.median(rates), 8000, at_least=True)],

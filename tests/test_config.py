@@ -32,13 +32,15 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
         "fetch: {refresh_after: 7d, interval: 0s, user_agent: me/1}\n"
         "variants:\n  - {name: a, width: 10, fit: cover, height: 20, format: avif, quality: 1, effort: 6}\n"
         "site_url: https://example.org/news/\n"
-        "allow_networks: [10.0.0.0/8]\n",
+        "allow_networks: [10.0.0.0/8]\n"
+        "respect_robots: false\nrespect_robots_tag: true\nsvg: refuse\n",
     )
     limits = config.limits
     assert (limits.bytes, limits.pixels, limits.connect, limits.decode_memory) == (5_000_000, 2_000_000, 0.5, 2**30)
     assert (config.fetch.refresh_after, config.user_agent) == (7 * 86_400.0, "me/1")
     assert config.variants == (Recipe("a", 10, 20, "cover", "avif", 1, 6),)
     assert (config.site_url, config.allow_networks) == ("https://example.org/news", ("10.0.0.0/8",))
+    assert (config.respect_robots, config.respect_robots_tag, config.svg) == (False, True, "refuse")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,9 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
         ("variants: [{name: ../x, width: 1}]", "`variants[0].name` is '../x'; it must be a name of letters"),
         ("variants: [{name: a, width: 1, quality: 101}]", "`variants[0].quality` is 101; it must be a whole number"),
         ("allow_networks: [10.0.0.1/8]", "it must be a list of networks"),
+        ("respect_robots: sometimes", "`respect_robots` is 'sometimes'; it must be true or false"),
+        ("respect_robots_tag: 1", "`respect_robots_tag` is 1; it must be true or false"),
+        ("svg: sanitize", "`svg` is 'sanitize'; it must be refuse"),
         ("site_url: example.org", "it must be an http or https address"),
         ("dimensions: !!python/object/apply:os.system [ls]", "not plain YAML"),
     ],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import pathlib
+import time
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from imgcache.downloader import Downloader
 from imgcache.errors import ConfigError, DiskFull, FetchTimeout, HttpStatus, ImageError
 from imgcache.models import Fetched, FetchPolicy, Limits, NotModified, Validators
 from imgcache.net.guard import Guard
-from tests.faults import IMAGE, Faults, faults
+from tests.faults import HANDLERS, IMAGE, Faults, faults, response
 from tests.network import Sleeper, contents, downloader, outcome, sniff
 
 NEVER = "http://127.0.0.1:1/x.png"  # nobody listens on port 1
@@ -143,6 +145,39 @@ def test_a_host_that_is_down_is_not_asked_for_ever(tmp_path: pathlib.Path) -> No
             assert fetching.statistics.hosts["127.0.0.1"].failures == 5
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_a_busy_server_sees_fewer_at_once_and_later(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    starts: list[float] = []
+    at_work = most = 0
+
+    async def busy_at_first(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+        nonlocal at_work, most
+        number = origin.counts["/good"]
+        if number > 6:
+            starts.append(time.monotonic())
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.2 if number <= 6 else 1.0)
+        at_work -= 1
+        writer.write(response(b"later", status) if number <= 6 else response())
+
+    async def scene() -> None:
+        nonlocal most
+        monkeypatch.setitem(HANDLERS, "/good", busy_at_first)
+        limits = Limits(bytes=1_000_000, read=5.0, total=5.0)
+        async with faults() as origin, downloader(tmp_path, limits=limits) as fetching:
+            first = await asyncio.gather(*(outcome(fetching, origin.url(f"/good?{n}")) for n in range(6)))
+            assert (first, most) == (["http-status"] * 6, 6)
+            most = 0
+            then = await asyncio.gather(*(outcome(fetching, origin.url(f"/good?a{n}")) for n in range(7)))
+            assert (then, most) == (["ok"] * 7, 3)  # half of fetch.per_host
+
+    asyncio.run(scene())
+    assert min(later - earlier for earlier, later in itertools.pairwise(starts)) > 0.2  # seconds; 0.25 are kept
 
 
 def test_a_name_that_is_none_is_dns(tmp_path: pathlib.Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from imgcache import frontmatter
 from imgcache.article import rewrite
 from imgcache.errors import ArticleChanged, ArticleUnreadable, ArticleUnwritable, ConfigError, DiskFull  # fmt: skip
-from imgcache.index import Index
+from imgcache.index import Held, Index
 from imgcache.manifest import Manifest, read_manifest
 from imgcache.models import Asset, Copy, Edit, Variant
 from tests.cache_samples import RECIPE, sha256, unreal_asset
@@ -293,7 +293,7 @@ def test_killed_at_any_step_the_article_is_old_or_new(tmp_path: Path) -> None:
 
 def test_only_the_promised_keys_one_image_a_line(site: Path, manifest: Manifest) -> None:
     two = unreal_asset(TWO)
-    assert manifest.write([('https://e.org/ä?a="1"&b', unreal_asset(ONE)), ("https://e.org/ü", two)])
+    assert manifest.write([Held('https://e.org/ä?a="1"&b', unreal_asset(ONE)), Held("https://e.org/ü", two)])
     text = (site / "cache" / "manifest.json").read_text()
     assert len(text.splitlines()) == 4
     document = json.loads(text)
@@ -311,11 +311,11 @@ def test_only_the_promised_keys_one_image_a_line(site: Path, manifest: Manifest)
 
 def test_the_same_again_does_not_touch_the_file(site: Path, manifest: Manifest) -> None:
     file = site / "cache" / "manifest.json"
-    assert manifest.write([("u:1", unreal_asset(ONE))])
+    assert manifest.write([Held("u:1", unreal_asset(ONE))])
     before = file.stat()
-    assert not manifest.write([("u:1", unreal_asset(ONE))])
+    assert not manifest.write([Held("u:1", unreal_asset(ONE))])
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert manifest.write([("u:2", unreal_asset(ONE))])
+    assert manifest.write([Held("u:2", unreal_asset(ONE))])
     assert file.stat().st_ino != before.st_ino
     assert list((site / "cache/index/staging").iterdir()) == []
 
@@ -333,7 +333,7 @@ def test_what_is_not_in_order_is_refused_and_the_old_file_stays(
 ) -> None:
     manifest.write([])
     with pytest.raises(ValueError, match="comes after"):
-        manifest.write([(url, unreal_asset(ONE)) for url in urls])
+        manifest.write([Held(url, unreal_asset(ONE)) for url in urls])
     assert manifest.read() == {}
     assert list((site / "cache/index/staging").iterdir()) == []
 
@@ -394,8 +394,8 @@ def test_export_pays_what_a_killed_run_owes(site: Path, manifest: Manifest) -> N
 
 
 def test_flat_memory(site: Path, manifest: Manifest) -> None:
-    def entries(count: int) -> Iterator[tuple[str, Asset]]:
-        return ((f"u:{number:09}", unreal_asset(ONE)) for number in range(count))
+    def entries(count: int) -> Iterator[Held]:
+        return (Held(f"u:{number:09}", unreal_asset(ONE)) for number in range(count))
 
     manifest.write([])
     peaks = []
@@ -425,7 +425,7 @@ def test_a_manifest_that_cannot_be_read_is_named(site: Path, manifest: Manifest,
 
 
 def test_keys_of_a_later_version_are_passed_over(site: Path, manifest: Manifest) -> None:
-    manifest.write([("u:1", unreal_asset(ONE))])
+    manifest.write([Held("u:1", unreal_asset(ONE))])
     file = site / "cache/manifest.json"
     file.write_bytes(file.read_bytes().replace(b'"digest"', b'"credit":{"by":[1]},"digest"'))
     assert manifest.read()["u:1"].digest == ONE
@@ -439,6 +439,6 @@ def test_a_full_disk_leaves_the_old_manifest(site: Path, manifest: Manifest, mon
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFull, match=r"manifest\.json cannot be written: No space"):
-        manifest.write([("u:1", unreal_asset(ONE))])
+        manifest.write([Held("u:1", unreal_asset(ONE))])
     assert manifest.read() == {}
     assert list((site / "cache/index/staging").iterdir()) == []

@@ -418,6 +418,15 @@ def test_limits_of_the_configuration_hold(run: Command, origin: Origin, make_sit
     assert codes(report)[0][0] in {"too-large", "too-many-pixels"}
 
 
+def test_a_password_in_a_url_is_refused_and_never_printed(run: Command, make_site: MakeSite) -> None:
+    site = make_site({"a.md": article(("https://user:secret@pictures.example/a.jpg", 4, 3))})
+    told = run("sync", site, "--json")
+    assert (told.code, codes(told.json())) == (1, [("bad-url", "error")])
+    assert told.json()["problems"][0]["url"] == "https://***@pictures.example/a.jpg"
+    for ended in (told, run("sync", site), run("sync", site, "-v"), run("status", site), run("status", site, "--json")):
+        assert "secret" not in ended.out + ended.err
+
+
 def test_problems_are_printed_with_the_line_to_open(run: Command, origin: Origin, make_site: MakeSite) -> None:
     site = make_site({"news/a.md": article((A, 1, 2))})
     ended = run("sync", site)

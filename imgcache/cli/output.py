@@ -11,7 +11,7 @@ import click
 from imgcache.models import Place, Problem, Severity
 from imgcache.quantities import format_bytes, format_seconds
 from imgcache.report import Report
-from imgcache.urls import clean, host_if_any
+from imgcache.urls import clean, host_if_any, redact
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 _PLACES_SHOWN = 3
@@ -67,7 +67,7 @@ def _print_problem(problem: Problem) -> None:
             say(f"  {_where(place)}")
         say(f"    {problem.message}", dim=True)
         return
-    say(f"    {clean(problem.url, 200)}")
+    say(f"    {redact(problem.url)}")
     say(f"      {problem.message}", dim=True)
     for line in places_lines(places):
         say(f"      {line}")

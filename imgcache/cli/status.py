@@ -17,6 +17,7 @@ from imgcache.health import State
 from imgcache.models import Place, Problem, Severity
 from imgcache.quantities import format_bytes
 from imgcache.store import Usage
+from imgcache.urls import without_credentials
 
 
 class Failing(msgspec.Struct, frozen=True):
@@ -131,7 +132,7 @@ def _failures(house: wiring.House, clock: float) -> Iterator[Failing]:
             past = house.index.health(url)
             yield Failing(
                 code=failure.code,
-                url=url,
+                url=without_credentials(url),
                 message=failure.message,
                 retryable=failure.retryable,
                 state=health.state(failure, past, clock),
