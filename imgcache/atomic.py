@@ -35,7 +35,9 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_SPACE | _NO_RIGHT | _NO_DISK | _IN_THE_WAY:
             raise
-        raise DiskFull(f"{shown(Path(error.filename or path))} cannot be written: {_advice(error)}") from error
+        raise DiskFull(
+            f"{shown(Path(error.filename2 or error.filename or path))} cannot be written: {_advice(error)}"
+        ) from error
 
 
 def shown(path: Path) -> str:

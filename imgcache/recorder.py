@@ -21,6 +21,7 @@ from imgcache.store import Store
 # Outcomes in one transaction: enough to make a write cheap, few enough to lose little in a crash (their blobs stay and
 # are found again by their digest when they are fetched anew).
 BATCH = 64
+BATCH_SECONDS = 0.5
 
 _ANSWERED = frozenset({Action.FETCHED, Action.REVALIDATED, Action.DOUBTED})
 
@@ -38,6 +39,7 @@ class Recorder:
         self._clock = clock
         self._open = contextlib.ExitStack()
         self._waiting = 0
+        self._opened = 0.0
         self._pending = array("q")  # images that brought again what was refused before
         self._released: set[str] = set()  # digests that something let go of: few, for only cards and candidates do
 
@@ -129,11 +131,14 @@ class Recorder:
         self._pending = array("q")
 
     def _begin(self) -> None:
-        if self._waiting >= BATCH:
+        now = self._clock()
+        if self._waiting >= BATCH or abs(now - self._opened) >= BATCH_SECONDS:
             self.flush()
         if self._waiting == 0:
-            self._open.enter_context(self._index.batch())
+            # The last one entered commits first: the index, for what it lacks the catalogue must not believe.
             self._open.enter_context(self._catalogue.transaction())
+            self._open.enter_context(self._index.batch())
+            self._opened = now
         self._waiting += 1
 
     def _write(self, image: int, outcome: Outcome) -> None:

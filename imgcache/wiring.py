@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ from imgcache import __version__, plan
 from imgcache.catalogue import Catalogue
 from imgcache.config import Config
 from imgcache.downloader import Downloader
+from imgcache.errors import ConfigError
 from imgcache.flags import FlagWriter
 from imgcache.formats import sniff
 from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
-from imgcache.manifest import Manifest
+from imgcache.manifest import Entry, Manifest
 from imgcache.net.connect_to import ConnectTo
 from imgcache.net.guard import Guard
 from imgcache.pipeline import Pipeline, Rehearsal
@@ -32,6 +34,8 @@ from imgcache.site import Site
 from imgcache.store.local import LocalStore
 from imgcache.sync import Progress, Settings, Sync
 from imgcache.upkeep import Upkeep
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
@@ -94,9 +98,17 @@ def writer(ground: Ground, command: str, clock: Clock) -> Iterator[House]:
         index = stack.enter_context(closing(Index(folder)))
         manifest = Manifest(site=ground.root, cache=cache, scratch=store.scratch)
         if index.fresh:
-            said = sorted(manifest.read().items())
-            index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in said), store)
+            index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in _said(manifest)), store)
         yield _house(ground, stack, store=store, index=index, manifest=manifest, folder=folder)
+
+
+def _said(manifest: Manifest) -> list[tuple[str, Entry]]:
+    """What manifest.json says, in order; nothing where it is damaged: then images are fetched and it is written anew."""
+    try:
+        return sorted(manifest.read().items())
+    except ConfigError as error:
+        logger.warning("%s; it will be written anew", error)
+        return []
 
 
 @contextmanager

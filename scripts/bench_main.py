@@ -11,6 +11,7 @@ import bench_faults
 import bench_nothing
 import bench_overhead
 import bench_scan
+import bench_serve
 import bench_startup
 import bench_whole
 from bench_process import ROOT
@@ -21,6 +22,7 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "nothing": (bench_nothing.run, "a sync of 100,000 references that has nothing to do"),
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
     "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
+    "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
     "startup": (bench_startup.run, "`imgcache --help`"),
     "faults": (bench_faults.run, "the memory of 64 downloads of 50 MB under way at once"),
     "crash": (bench_crash.run, "300 kills at random times, and a minute of damaged files"),

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcache.errors import DiskFull, IndexDamaged
-from imgcache.index import Counts, Index
+from imgcache.index import Counts, Held, Index
 from imgcache.manifest import Manifest
 from imgcache.models import Copy, Failure, Validators
 from tests.cache_samples import opened, put, sha256, unreal_asset
@@ -50,7 +50,7 @@ def test_what_goes_in_comes_out_also_after_opening_again(index: Index, tmp_path:
     assert list(again.copies()) == [(URL, COPY)]
     assert list(again.assets()) == [unreal_asset(ONE)]
     assert list(again.failures()) == [(URL, FAILURE)]
-    assert list(again.entries()) == [(URL, unreal_asset(ONE))]
+    assert list(again.entries()) == [Held(URL, unreal_asset(ONE), COPY.robots_tag)]
     assert again.counts() == Counts(1, 1, 1, 0)
     again.drop_copy(URL)
     again.drop_asset(ONE)
@@ -358,8 +358,9 @@ def test_rebuilt_from_manifest_and_files_without_a_network(tmp_path: Path) -> No
 
     index = Index(cache / "index")
     assert index.damaged
-    assert index.rebuild(((url, entry.asset()) for url, entry in manifest.read().items()), store) == 3
-    entries = dict(index.entries())
+    said = manifest.read().items()
+    assert index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in said), store) == 3
+    entries = {held.url: held.asset for held in index.entries()}
     assert list(entries) == ["u:1", "u:2", "u:3"]
     assert [v.path for v in entries["u:1"].variants] == [v.path for v in whole.variants]
     assert [v.digest for v in entries["u:1"].variants] == [sha256(b"w")]

@@ -41,7 +41,8 @@ class Articles(Tables):
 
         Of one that cannot be read, the references that it had when it could be are kept.
         """
-        ids = self._article_ids([article.file.path for article in articles])
+        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM article").fetchone()
+        ids = self._article_ids([article.file.path for article in articles], last)
         read = [(ids[article.file.path], article) for article in articles if not article.wrong]
         self._db.executemany(
             "INSERT INTO article (id, path, mtime_ns, size, digest, newest, code, message, line, column)"
@@ -50,7 +51,8 @@ class Articles(Tables):
             " message = excluded.message, line = excluded.line, column = excluded.column",
             [_columns(ids[article.file.path], article) for article in articles],
         )
-        self._db.executemany("DELETE FROM reference WHERE article = ?", [(number,) for number, _ in read])
+        known = [(number,) for number, _ in read if number <= last]
+        self._db.executemany("DELETE FROM reference WHERE article = ?", known)
         self._db.executemany(
             "INSERT OR IGNORE INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -60,15 +62,13 @@ class Articles(Tables):
             ],
         )
 
-    def _article_ids(self, paths: Iterable[str]) -> dict[str, int]:
-        """The number of each article, a free one for those that have none."""
+    def _article_ids(self, paths: Iterable[str], last: int) -> dict[str, int]:
+        """The number of each article: those that have none are numbered on from the `last` one."""
         ids: dict[str, int] = {}
-        (free,) = self._db.execute("SELECT coalesce(max(id), 0) FROM article").fetchone()
         for path in paths:
             known = self._db.execute("SELECT id FROM article WHERE path = ?", (path,)).fetchone()
-            if not known:
-                free += 1
-            ids[path] = known[0] if known else free
+            last += not known
+            ids[path] = known[0] if known else last
         return ids
 
     def _image_id(self, mention: Mention) -> int:

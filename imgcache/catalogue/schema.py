@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgcache.atomic import writing
+
 _VERSION = 2
 # A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
 _SCHEMA = """
@@ -32,9 +34,10 @@ def open_tables(file: Path, scope: str) -> sqlite3.Connection:
     try:
         return _open(file, scope)
     except sqlite3.DatabaseError:
-        for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
-            file.with_name(name).unlink(missing_ok=True)
-        return _open(file, scope)
+        with writing(file):
+            for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+                file.with_name(name).unlink(missing_ok=True)
+            return _open(file, scope)
 
 
 def _open(file: Path, scope: str) -> sqlite3.Connection:

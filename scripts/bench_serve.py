@@ -1,0 +1,211 @@
+"""Job `serve`: the endpoint beside nginx, with a thousand connections held, and from start to first answer."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from bench_process import WORK, fresh
+from bench_report import Limit, Section, Skipped, spread
+
+URL = "https://pictures.example/{name}.jpg"
+SIZES = {"8 KB": (8_000, 0.5), "200 KB": (200_000, 0.8)}  # the share of nginx's rate that is promised
+IMAGES = 100_000
+HELD = 1_000
+SECONDS = 4
+_NGINX = """
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; open_file_cache max=100;
+  types {{ image/jpeg jpg; }}
+  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
+  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
+  server {{ listen 127.0.0.1:{port}; root {cache}; }}
+}}
+"""
+
+
+def run(options: argparse.Namespace) -> Section:
+    """Each server has one core, and wrk another."""
+    for tool in ("wrk", "nginx", "taskset"):
+        if shutil.which(tool) is None:
+            raise Skipped(f"{tool} is not installed: apt-get install wrk nginx util-linux")
+    site = fresh("serve/site")
+    paths = _cache(site / "cache")
+    rows, limits = [], []
+    with _imgcache(site) as (port, _), _nginx(site / "cache") as other:
+        for name, (_, share) in SIZES.items():
+            targets = {
+                "nginx": f"http://127.0.0.1:{other}/{paths[name]}",
+                "`/assets/…`": f"http://127.0.0.1:{port}/{paths[name]}",
+                "`/image?url=…`": f"http://127.0.0.1:{port}/image?w=100&url={_asked(name)}",
+            }
+            rates: dict[str, list[float]] = {key: [] for key in targets}
+            for _ in range(options.rounds):
+                for key, target in targets.items():
+                    rates[key].append(_wrk(target)[0])
+            rows += [[key, name, spread(values, 0), ""] for key, values in rates.items()]
+            base = statistics.median(rates.pop("nginx"))
+            limits += [
+                Limit(f"{key}, {name}, share of nginx", statistics.median(values) / base, share, at_least=True)
+                for key, values in rates.items()
+            ]
+        slowest = _beside_held_connections(port, paths)
+    rows.append([f"`/assets/…` beside {HELD:,} connections held", "8 KB", "", f"{slowest:.1f} ms"])
+    limits.append(Limit(f"99th percentile beside {HELD:,} connections held", slowest, 50, "ms"))
+    seconds, memory = _starts(options.rounds)
+    limits += [
+        Limit(f"start to first answer, {IMAGES:,} images", statistics.median(seconds), 1, "s"),
+        Limit(f"peak of memory, {IMAGES:,} images", max(memory), 150, "MB"),
+    ]
+    return Section(
+        title="Serving",
+        text=f"`imgcache serve` and nginx on one core each, wrk with 32 connections on another, {SECONDS} s a run, in"
+        f" turn. Of the {HELD:,} connections half have sent half a request, and half have asked for 200 KB and do not"
+        " read it; wrk asks for 8 KB with 16 more. No figures of thumbor: it is not installed here.",
+        columns=["", "body", "requests/s", "99th percentile"],
+        rows=rows,
+        limits=limits,
+        versions=[_version("nginx", "-v"), _version("wrk", "-v")],
+    )
+
+
+def _asked(name: str) -> str:
+    return quote(URL.format(name=name), safe="")
+
+
+def _cache(cache: Path) -> dict[str, str]:
+    """Files that begin as JPEG does, of random bytes, and a manifest that names them. Gives the paths."""
+    images, paths = {}, {}
+    for name, (size, _) in SIZES.items():
+        data = b"\xff\xd8\xff" + random.Random(size).randbytes(size - 3)
+        digest = hashlib.sha256(data).hexdigest()
+        path = paths[name] = f"assets/{digest[:2]}/{digest}/original.jpg"
+        (cache / path).parent.mkdir(parents=True)
+        (cache / path).write_bytes(data)
+        images[URL.format(name=name)] = _entry(digest, path, size)
+    _manifest(cache, images)
+    return paths
+
+
+def _entry(digest: str, path: str, size: int) -> dict[str, object]:
+    variants = [
+        {"name": f"w{width}", "width": width, "height": width, "format": "webp", "bytes": size, "path": path}
+        for width in (320, 640, 1280)
+    ]
+    entry = {"digest": digest, "media_type": "image/jpeg", "width": 1600, "height": 900, "bytes": size}
+    return entry | {"color": "#808080", "placeholder": "data:," + "A" * 380, "original": path, "variants": variants}
+
+
+def _manifest(cache: Path, images: dict[str, dict[str, object]]) -> None:
+    lines = (f"\n{json.dumps(url)}:{json.dumps(entry, separators=(',', ':'))}" for url, entry in sorted(images.items()))
+    text = '{"version":1,"images":{' + ",".join(lines) + "\n}}\n"
+    (cache / "manifest.json").write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _imgcache(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    command = ["taskset", "-c", "0", sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            said = re.search(r":(\d+)$", process.stderr.readline())
+            if said is None:
+                raise Skipped("imgcache serve did not start: pip install 'imgcache[serve]'")
+            yield int(said[1]), process
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def _nginx(cache: Path) -> Iterator[int]:
+    folder = fresh("serve/nginx")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, cache=cache, port=port), encoding="utf-8")
+    command = ["taskset", "-c", "0", "nginx", "-c", str(folder / "nginx.conf")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait(port: int) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.02)
+    raise Skipped("nginx did not start")
+
+
+def _wrk(target: str, connections: int = 32) -> tuple[float, float]:
+    """Requests a second, and the 99th percentile of the latency in ms."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", target]
+    last = max(os.sched_getaffinity(0))
+    said = subprocess.run(["taskset", "-c", str(last), *command], capture_output=True, text=True, check=True).stdout
+    rate, late = re.search(r"Requests/sec:\s+([\d.]+)", said), re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
+    if rate is None or late is None or "Non-2xx" in said:
+        raise Skipped(f"wrk could not measure {target}: {said[-300:]}")
+    return float(rate[1]), float(late[1]) * {"us": 0.001, "ms": 1, "s": 1000}[late[2]]
+
+
+def _beside_held_connections(port: int, paths: dict[str, str]) -> float:
+    ask = f"GET /{paths['200 KB']} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with contextlib.ExitStack() as stack:
+        for number in range(HELD):
+            connection = socket.socket()
+            stack.enter_context(connection)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", port))
+            connection.sendall(ask if number % 2 else ask[:20])
+        return _wrk(f"http://127.0.0.1:{port}/{paths['8 KB']}", 16)[1]
+
+
+def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
+    """Seconds from the start of the process to its first answer, and the peak of its memory in MB."""
+    site = WORK / "serve" / "large"
+    if not (site / "cache" / "manifest.json").is_file():
+        site = fresh("serve/large")
+        (site / "cache").mkdir()
+        numbers = (f"{number:064x}" for number in range(IMAGES))
+        _manifest(site / "cache", {
+            URL.format(name=f"2026/01/the-title-of-an-article/{digest[-8:]}"):
+            _entry(digest, f"assets/{digest[:2]}/{digest}/original.jpg", 100_000) for digest in numbers
+        })  # fmt: skip
+    seconds, memory = [], []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        with _imgcache(site) as (port, process):
+            name = "2026/01/the-title-of-an-article/00000007"
+            with contextlib.suppress(urllib.error.HTTPError):  # the file is not there; the answer is
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/image?w=320&url={_asked(name)}")
+            seconds.append(time.perf_counter() - began)
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+            peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+            memory.append(int(peak[1]) / 1000 if peak else 0.0)
+    return seconds, memory
+
+
+def _version(tool: str, option: str) -> str:
+    said = subprocess.run([tool, option], capture_output=True, text=True, check=False)
+    found = re.search(r"(?:nginx/|wrk )(?:debian/)?([\w.-]+)", said.stdout + said.stderr)
+    return f"{tool} {found[1] if found else ''}".strip()
