@@ -16,7 +16,8 @@ import yaml
 from imgcache.entries import ALIAS, Entry, Part, entries, parts
 from imgcache.errors import ArticleChanged, ArticleUnreadable
 from imgcache.models import Declared, Edit, Reference, Size
-from imgcache.yaml_marks import BOM, read_head
+from imgcache.sections import plain_entries, plain_sections
+from imgcache.yaml_marks import BOM, Block, compose_head, find_block, read_head
 
 _TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
 _TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
@@ -47,12 +48,29 @@ def parse(data: bytes, article: str) -> FrontMatter:
         ArticleUnreadable: not UTF-8, an unclosed or malformed front matter, or a key twice on the way to an image.
             Mistakes in keys that hold no images may go unreported.
     """
-    head = read_head(data, only=b"images")
-    found = entries(head.root, head.text) if head.root else []
-    references = tuple(
-        Reference(e.url, article, e.line, e.column, e.field, e.declared, e.is_cached, e.flaggable) for e in found
+    block = find_block(data)
+    if isinstance(block, Block):
+        found = _plain(block)
+        if found is not None:
+            return FrontMatter(_references(found, article), *block.body())
+        block = compose_head(block)
+    found = entries(block.root, block.text) if block.root else []
+    return FrontMatter(_references(found, article), block.body_offset, block.body_line)
+
+
+def _plain(block: Block) -> list[Entry] | None:
+    """What `entries` would find, read without the parser; None where that is not plain to see."""
+    sections = plain_sections(block.text, b"images", block.inside - block.start)
+    return None if sections is None else plain_entries(sections)
+
+
+def _references(found: list[Entry], article: str) -> tuple[Reference, ...]:
+    return tuple(
+        [
+            Reference(url, article, line, column, field, declared, is_cached, flaggable)
+            for url, field, line, column, declared, is_cached, flaggable, _ in found
+        ]
     )
-    return FrontMatter(references, head.body_offset, head.body_line)
 
 
 def apply(data: bytes, edits: Sequence[Edit]) -> bytes:

@@ -15,9 +15,10 @@ from functools import cache
 from html.entities import html5
 
 _SPACE = " \t\n\f\r"
+_VALUE = rf"""[{_SPACE}]*+=[{_SPACE}]*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{_SPACE}"'>][^{_SPACE}>]*+)?+"""
+# The first repetition is what nearly all attributes look like, and saves half of the time of the second.
 _ATTRIBUTES = (
-    rf"(?:[{_SPACE}/]++|[^{_SPACE}/>][^{_SPACE}/>=]*+(?:[{_SPACE}]*+=[{_SPACE}]*+"
-    rf"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{_SPACE}"'>][^{_SPACE}>]*+)?+)?+)*+"""
+    rf"""(?:[{_SPACE}]++[a-zA-Z-]++="[^"]*+")*+(?:[{_SPACE}/]++|[^{_SPACE}/>][^{_SPACE}/>=]*+(?:{_VALUE})?+)*+"""
 )
 _IMAGE_NAME = r"[iI][mM][gG]|[sS][oO][uU][rR][cC][eE]"
 _HINT = re.compile(rf"<(?:{_IMAGE_NAME})[{_SPACE}/]")
@@ -26,13 +27,21 @@ _TEXT_NAME = (
     r"[iI][fF][rR][aA][mM][eE]|[nN][oO][eE][mM][bB][eE][dD]|[nN][oO][fF][rR][aA][mM][eE][sS]|"
     r"[pP][lL][aA][iI][nN][tT][eE][xX][tT]"
 )
-_OTHER = re.compile(
-    rf"(?:[^<]++|<(?![a-zA-Z/!?])|<(?!(?:{_IMAGE_NAME}|{_TEXT_NAME})[{_SPACE}/>])/?+[a-zA-Z][^{_SPACE}/>]*+{_ATTRIBUTES}>)*+"
-)
+_INITIAL = "[iIsStTxXnNpP]"  # of all these names: one look spares trying each
+_OTHER_TAG = rf"<(?!(?={_INITIAL})(?:{_IMAGE_NAME}|{_TEXT_NAME})[{_SPACE}/>])/?+[a-zA-Z][^{_SPACE}/>]*+{_ATTRIBUTES}>"
+_OTHER_COMMENT = r"<!--[^->][^-]*+(?:-[^-][^-]*+)*+-->"
+# All that is no image, and then the image, if it is like most: one `src` in quotes, with no space or template in it.
+_PLAIN_ATTRIBUTES = rf"""(?:[{_SPACE}]++(?![sS][rR][cC])[a-zA-Z-]++="[^"]*+")*+"""
+_PLAIN_SOURCE = rf"""src="([^"{_SPACE}&{{][^"{_SPACE}{{]*+)\""""  # no entity in front, which might be a space
+_PLAIN_IMAGE = rf"<img{_PLAIN_ATTRIBUTES}[{_SPACE}]++{_PLAIN_SOURCE}{_PLAIN_ATTRIBUTES}[{_SPACE}]*+/?+>"
+_TO_IMAGE = re.compile(rf"(?:[^<]++|{_OTHER_TAG}|<(?![a-zA-Z/!?])|{_OTHER_COMMENT})*+(?:{_PLAIN_IMAGE})?+")
 _IMAGE = re.compile(rf"<({_IMAGE_NAME})(?=[{_SPACE}/>])({_ATTRIBUTES})>")
 _TEXT = re.compile(rf"<({_TEXT_NAME})(?=[{_SPACE}/>]){_ATTRIBUTES}>")
-_ATTRIBUTE = re.compile(
-    rf"[{_SPACE}/]*+([^{_SPACE}/>][^{_SPACE}/>=]*+)(?:[{_SPACE}]*+=[{_SPACE}]*+"
+_SOURCE = r"[sS][rR][cC](?:[sS][eE][tT])?+"
+# The next attribute that is named so, past all others.
+_SOURCE_ATTRIBUTE = re.compile(
+    rf"(?:[{_SPACE}/]++|(?!{_SOURCE}(?:[{_SPACE}/=]|\Z))[^{_SPACE}/>][^{_SPACE}/>=]*+(?:{_VALUE})?+)*+"
+    rf"({_SOURCE})(?:[{_SPACE}]*+=[{_SPACE}]*+"
     rf"""(?:"([^"]*+)"|'([^']*+)'|([^{_SPACE}"'>][^{_SPACE}>]*+))?+)?+"""
 )
 _COMMENT_END = re.compile(r"--(?:>|(?<!<!--)!>)")
@@ -50,8 +59,11 @@ def has_images(text: str) -> bool:
 def image_urls(text: str) -> Iterator[tuple[str, int]]:
     """Each URL with the index of its first character in `text`; entities decoded, empty and templated ones left out."""
     position = 0
-    while (found := _OTHER.match(text, position)) and (position := found.end()) < len(text):
-        if image := _IMAGE.match(text, position):
+    while found := _TO_IMAGE.match(text, position):
+        position = found.end()
+        if found[1]:
+            yield _decoded(found[1]), found.start(1)
+        elif image := _IMAGE.match(text, position):
             yield from _urls_of_tag(image[1].lower(), image[2], image.start(2))
             position = image.end()
         elif element := _TEXT.match(text, position):
@@ -62,12 +74,14 @@ def image_urls(text: str) -> Iterator[tuple[str, int]]:
         elif _BOGUS.match(text, position):
             position = _after(text, ">", position)
         else:
-            return  # the file ends inside a tag, which is then no tag
+            return  # the file ends here, or inside a tag, which is then no tag
 
 
 def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, int]]:
     seen: set[str] = set()
-    for attribute in _ATTRIBUTE.finditer(attributes):
+    position = 0
+    while attribute := _SOURCE_ATTRIBUTE.match(attributes, position):
+        position = attribute.end()
         name = attribute[1].lower()
         if name in seen:
             continue  # the first of two attributes counts (section 13.2.5.33)
@@ -77,15 +91,15 @@ def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, in
         if group == 1 or "{{" in raw or "{%" in raw:
             continue
         start = base + attribute.start(group)
-        if name == "src" and tag == "img":
+        if name == "srcset":
+            value, places = unescape(raw)
+            for url, at in srcset_urls(value):
+                yield url, start + places[at]
+        elif tag == "img":
             value, places = unescape(raw)
             url = value.strip(_SPACE)
             if url:
                 yield url, start + places[len(value) - len(value.lstrip(_SPACE))]
-        elif name == "srcset":
-            value, places = unescape(raw)
-            for url, at in srcset_urls(value):
-                yield url, start + places[at]
 
 
 def srcset_urls(value: str) -> Iterator[tuple[str, int]]:
@@ -100,6 +114,12 @@ def srcset_urls(value: str) -> Iterator[tuple[str, int]]:
         if url == candidate[1] and (descriptors := _DESCRIPTORS.match(value, position)):
             position = descriptors.end()
         yield url, candidate.start(1)
+
+
+def _decoded(raw: str) -> str:
+    if raw.count("&") == raw.count("&amp;"):
+        return raw.replace("&amp;", "&")
+    return unescape(raw)[0].rstrip(_SPACE)
 
 
 def unescape(raw: str) -> tuple[str, Sequence[int]]:

@@ -53,7 +53,8 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
 
 
 def _in_html(text: str) -> Iterator[Found]:
-    text = _LONE_CR.sub("\n", text) if text.count("\r") > text.count("\r\n") else text
+    if "\r" in text and text.count("\r") > text.count("\r\n"):
+        text = _LONE_CR.sub("\n", text)
     line = counted = 0
     for url, offset in image_urls(text):
         line += text.count("\n", counted, offset)
@@ -62,7 +63,7 @@ def _in_html(text: str) -> Iterator[Found]:
 
 
 def _in_markdown(text: str) -> Iterator[Found]:
-    lines = _LINE_END.split(text)
+    lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
     for token in _parser().parse(text, {}):
         if token.type == "html_block":
             block = _Block(lines, token)

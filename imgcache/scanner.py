@@ -91,10 +91,11 @@ class Scanner:
         return scan
 
     def _changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> Iterator[File]:
+        is_first = not catalogue.counts()["articles"]
         for file in self.walk():
             scan.articles += 1
             on_article()
-            if not catalogue.is_unchanged(file):
+            if is_first or not catalogue.is_unchanged(file):
                 yield file
 
     def reread(self, path: str, catalogue: Catalogue) -> None:

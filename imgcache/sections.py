@@ -17,18 +17,19 @@ _SCALAR = (
     rb"""(?:"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"|'[^'\r\n]*+'|"""
     rb"""-?[A-Za-z0-9/.][^\s:]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\s:]*+)*+)"""
 )
-_KEY = rb"[A-Za-z_][A-Za-z0-9_-]*+"
+_PAIR = rb"[A-Za-z_][A-Za-z0-9_-]*+:(?=[ \r\n])(?:[ ]++%b)?+" % _SCALAR
 _SECTION = re.compile(
-    rb"(%(key)s):(?:[ ]++%(scalar)s)?+[ ]*+\r?\n"
-    rb"(?:(?:[ ]++(?:-[ ]++)?+%(key)s:(?:[ ]++%(scalar)s)?+|[ ]*+-[ ]++(?:%(key)s:(?:[ ]++%(scalar)s)?+|%(scalar)s))?+"
-    rb"[ ]*+\r?\n)*+" % {b"key": _KEY, b"scalar": _SCALAR}
+    rb"([A-Za-z_][A-Za-z0-9_-]*+):(?:[ ]++%(scalar)b)?+[ ]*+\r?\n"
+    rb"(?:(?:[ ]++(?:-[ ]++)?+%(pair)b|[ ]*+-[ ]++(?:%(pair)b|%(scalar)b))?+[ ]*+\r?\n)*+"
+    % {b"pair": _PAIR, b"scalar": _SCALAR}
 )
 # The same lines once more, now for what they say, and stricter: no control characters, no escapes but the commonest,
 # no key near the 1,024 characters at which YAML stops looking for its colon.
 _LINE = re.compile(
-    rb"([ ]*+)(-[ ]++)?+(?:([A-Za-z_][A-Za-z0-9_-]{0,99}+):(?=[ \r\n])([ ]*+))?+"
+    rb"^([ ]*+)(-[ ]++)?+(?:([A-Za-z_][A-Za-z0-9_-]{0,99}+):(?=[ \r\n])([ ]*+))?+"
     rb"""("[^"\\\x00-\x1f\x7f]*+(?:\\["\\/nt][^"\\\x00-\x1f\x7f]*+)*+"|'[^'\x00-\x1f\x7f]*+'|"""
-    rb"""-?[A-Za-z0-9/.][^\x00-\x20:\x7f]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\x00-\x20:\x7f]*+)*+)?+[ ]*+\r?\n"""
+    rb"""-?[A-Za-z0-9/.][^\x00-\x20:\x7f]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\x00-\x20:\x7f]*+)*+)?+[ ]*+\r?\n""",
+    re.MULTILINE,
 )
 # Line breaks to YAML 1.1 and to no editor, and what YAML calls unprintable.
 _ODD = re.compile("[\x80-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -78,8 +79,8 @@ class _Unclear(Exception):
 class _Open:
     """A mapping or a sequence whose lines are being read.
 
-    `rank` orders what may stand inside what: a mapping in column c has rank 2c, a sequence 2c + 1. `key` is the last key
-    of a mapping, as long as nothing has been its value.
+    `rank` orders what may stand inside what: a mapping in column c has rank 2c, a sequence 2c + 1. `key` is the last
+    key of a mapping, as long as nothing has been its value.
     """
 
     __slots__ = ("field", "in_images", "key", "rank", "values")
@@ -182,12 +183,12 @@ def _entry(mapping: _Open) -> Entry | None:
 
 
 def _text(scalar: bytes) -> str:
-    """What a scalar says if it is a string. A plain one with a slash is none of YAML's numbers, dates and words."""
-    if b"\\" in scalar and scalar.startswith(b'"'):
-        raise _Unclear
+    """What a scalar says if it is a string. Plain ones that may be YAML's numbers, dates and words are not clear."""
     if scalar.startswith((b'"', b"'")):
+        if b"\\" in scalar and scalar.startswith(b'"'):
+            raise _Unclear
         return scalar[1:-1].decode()
-    if scalar and b"/" not in scalar:
+    if scalar and b"/" not in scalar and not (scalar[:1].isalpha() and len(scalar) > len("false")):
         raise _Unclear
     return scalar.decode()
 

@@ -33,24 +33,13 @@ _MAPPING = re.compile(rb"\{(?![{%])|\?[ \t]|[^\s#<>*|@`\[{%!>-][^\r\n]*?:(?=[\s]
 # Without this block style goes no deeper than twice MAX_DEPTH: each mapping in a mapping starts further to the right.
 _FAR_RIGHT = re.compile(rb"[ \t?:-]{%d}" % MAX_DEPTH)
 
-_SCALAR = (
-    rb"""(?:"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"|'[^'\r\n]*+'|"""
-    rb"""-?[A-Za-z0-9/.][^\s:]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\s:]*+)*+)"""
-)
-_KEY = rb"""[A-Za-z_][A-Za-z0-9_-]*+"""
-_SECTION = re.compile(
-    rb"(%(key)s):(?:[ ]++%(scalar)s)?+[ ]*+\r?\n"
-    rb"(?:(?:[ ]++(?:-[ ]++)?+%(key)s:(?:[ ]++%(scalar)s)?+|[ ]*+-[ ]++(?:%(key)s:(?:[ ]++%(scalar)s)?+|%(scalar)s))?+"
-    rb"[ ]*+\r?\n)*+" % {b"key": _KEY, b"scalar": _SCALAR}
-)
-
 
 class Head(NamedTuple):
     """One front matter.
 
-    `root` is its mapping, None where it is empty or holds no key that is wanted. `text` is what the marks' indexes
-    count in: as long as the file's own text from the first `---`, if nothing was left out, and equal to it but for the
-    ends of lines and the marks of fences inside strings. `body_offset` is in bytes, `body_line` a line of the file.
+    `root` is its mapping, None where it is empty. `text` is what the marks' indexes count in: as long as the file's own
+    text from the first `---`, and equal to it but for the ends of lines and the marks of fences inside strings.
+    `body_offset` is in bytes, `body_line` a line of the file.
     """
 
     root: yaml.MappingNode | None
@@ -59,14 +48,38 @@ class Head(NamedTuple):
     body_line: int
 
 
-def read_head(data: bytes, *, only: bytes | None = None) -> Head:
-    """Find and compose the front matter of an article.
+class Block(NamedTuple):
+    """Where a front matter stands, before any of it is parsed.
 
-    With `only`, top-level keys whose lines do not contain that word may be left out, where every line of the block is
-    so plain that this cannot change the meaning of the rest.
+    `data` is the file with LF for each CR that ends a line alone; the block begins at `start`, its first line after the
+    fence at `inside`. `closing` may yet turn out to be part of a quoted string.
+    """
+
+    data: bytes
+    start: int
+    inside: int
+    closing: re.Match[bytes]
+
+    @property
+    def text(self) -> bytes:
+        """From the opening fence to the end of the line before the closing one."""
+        return self.data[self.start : self.closing.start() + 1]
+
+    def body(self) -> tuple[int, int]:
+        """The offset of the body in bytes, and the line of the file on which it starts."""
+        line_end = _LINE_END.match(self.data, self.closing.end())
+        offset = line_end.end() if line_end else len(self.data)
+        return offset, 1 + self.data.count(b"\n", self.start, offset)
+
+
+_NO_FRONT_MATTER = Head(None, "", 0, 1)
+
+
+def find_block(data: bytes) -> Block | Head:
+    """The front matter of an article, or at once a head without one.
 
     Raises:
-        ArticleUnreadable: not UTF-8, not closed, not YAML, or nested deeper than `MAX_DEPTH`.
+        ArticleUnreadable: not UTF-8, or not closed.
     """
     check_utf8(data)
     data = _without_lone_cr(data)
@@ -74,25 +87,36 @@ def read_head(data: bytes, *, only: bytes | None = None) -> Head:
     opening = _OPENING.match(data, start)
     if not opening:
         return _skip_toml(data, start)
-    no_front_matter = Head(None, "", 0, 1)
     content = _BLANK.match(data, opening.end())
     seems_mapping = bool(content and _MAPPING.match(data, content.end()))
     closing = _CLOSING.search(data, opening.end() - 1)
     if not closing:
         if seems_mapping:
             raise ArticleUnreadable("the front matter opened here is not closed: add a line `---` below it")
-        return no_front_matter
+        return _NO_FRONT_MATTER
     if not seems_mapping and content and content.end() < closing.start():
-        return no_front_matter
-    root, block, closing = _compose_until_closed(data, start, closing, only)
+        return _NO_FRONT_MATTER
+    return Block(data, start, opening.end(), closing)
+
+
+def compose_head(block: Block) -> Head:
+    """Parse a front matter.
+
+    Raises:
+        ArticleUnreadable: not YAML, or nested deeper than `MAX_DEPTH`.
+    """
+    root, text, closing = _compose_until_closed(block)
     if root is not None and not isinstance(root, yaml.MappingNode):
         if not isinstance(root, yaml.ScalarNode) or root.value:
-            return no_front_matter
+            return _NO_FRONT_MATTER
         root = None
-    line_end = _LINE_END.match(data, closing.end())
-    body_offset = line_end.end() if line_end else len(data)
-    body_line = 1 + data.count(b"\n", start, body_offset)
-    return Head(root, block.decode(), body_offset, body_line)
+    return Head(root, text.decode(), *block._replace(closing=closing).body())
+
+
+def read_head(data: bytes) -> Head:
+    """Find and parse the front matter of an article. Raises as `find_block` and `compose_head` do."""
+    block = find_block(data)
+    return compose_head(block) if isinstance(block, Block) else block
 
 
 def compose(block: bytes) -> yaml.Node | None:
@@ -125,7 +149,7 @@ def check_utf8(data: bytes) -> None:
 
 def _without_lone_cr(data: bytes) -> bytes:
     """The same length with LF for each CR that ends a line alone, as YAML and editors read it."""
-    return _LONE_CR.sub(b"\n", data) if data.count(b"\r") > data.count(b"\r\n") else data
+    return _LONE_CR.sub(b"\n", data) if b"\r" in data and data.count(b"\r") > data.count(b"\r\n") else data
 
 
 def _skip_toml(data: bytes, start: int) -> Head:
@@ -139,18 +163,15 @@ def _skip_toml(data: bytes, start: int) -> Head:
     return Head(None, "", body_offset, 1 + data.count(b"\n", 0, body_offset))
 
 
-def _compose_until_closed(
-    data: bytes, start: int, closing: re.Match[bytes], only: bytes | None
-) -> tuple[yaml.Node | None, bytes, re.Match[bytes]]:
+def _compose_until_closed(block: Block) -> tuple[yaml.Node | None, bytes, re.Match[bytes]]:
     """Take the first closing line at which the YAML before it is whole.
 
     YAML forbids `---` at the margin even inside a quoted string (YAML 1.2.2, rule c-forbidden), so such a line is
     parsed as `___`, which is as long: the marks stay right.
     """
-    block = data[start : closing.start() + 1]
-    plain = _plain_part(block, only) if only else block
+    data, start, _, closing = block
     try:
-        return (compose(plain) if plain else None), plain, closing
+        return compose(block.text), block.text, closing
     except ArticleUnreadable as error:
         first_error = last_error = error
     masked = bytearray(data)
@@ -161,34 +182,12 @@ def _compose_until_closed(
         if not following or "quoted scalar" not in last_error.message:
             break
         closing = following
-        block = bytes(masked[start : closing.start() + 1])
+        text = bytes(masked[start : closing.start() + 1])
         try:
-            return compose(block), block, closing
+            return compose(text), text, closing
         except ArticleUnreadable as error:
             last_error = error
     raise first_error
-
-
-def _plain_part(block: bytes, wanted: bytes) -> bytes:
-    """The block with top-level keys that do not speak of `wanted` blanked out, line for line; b"" if none is left.
-
-    This is most of the speed: libyaml costs microseconds a scalar. It is done only if every line of the block is one
-    plain or one-line quoted scalar, `key:`, `key: scalar` or `- scalar`, with no anchor, tag, flow or block style, and
-    no top-level key comes twice; anything else is returned whole. A mistake in a key that is left out is not reported.
-    """
-    opening = _OPENING.match(block)
-    position = opening.end() if opening else 0
-    parts = [block[:position]]
-    keys: set[bytes] = set()
-    while position < len(block):
-        section = _SECTION.match(block, position)
-        if not section or section[1] in keys:
-            return block
-        keys.add(section[1])
-        lines = section[0]
-        parts.append(lines if wanted in lines else b"\n" * lines.count(b"\n"))
-        position = section.end()
-    return b"".join(parts) if wanted in block else b""
 
 
 def _check_depth(block: bytes) -> None:

@@ -106,6 +106,7 @@ def test_liquid_blocks_hide_only_what_they_hold() -> None:
     [
         ("<IMG\tSRC = 'a b.png' src=no>", ["a b.png"]),
         ("<img/src=a.png/>", ["a.png/"]),
+        ('<img src="&#32;a"><img src="b&#32;"><img src=" c"><img alt="" src="d&amp;e" a="">', ["a", "b", "c", "d&e"]),
         ('<img src=\n"\n a.png \n">', ["a.png"]),
         ("<img alt='<img src=no>' src=a>", ["a"]),
         ('<a title="> <img src=no>"><img src=a>', ["a"]),
@@ -159,7 +160,8 @@ def test_html_places(line_end: str) -> None:
 PIECES = [
     "<", ">", "img", "<img ", "<IMG/", "src=", " src='", '"', "'", " ", "=", "/", "x.png", "&amp;", "&copy", "&copy=",
     "&#x41;", "<!--", "-->", "--!>", "<!", "</", "<script>", "</script>", "<style ", "</style>", "<p ", "title=", "\n",
-    "\t", "a", "é", "<b>",
+    "\t", "a", "é", "<b>", '<img src="x.png"', '<img alt="a" src="?&amp;&lt" ', ' src="&#9;y&amp;b&#32;"', ' src=" y"',
+    ' a="b"', "/>",
 ]  # fmt: skip
 
 

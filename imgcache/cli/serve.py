@@ -78,7 +78,9 @@ def _serve_in_workers(ground: Ground, listener: socket.socket, workers: int, con
         }
         if config is not None:
             os.environ["IMGCACHE_CONFIG"] = str(config.absolute())
-        Multiprocess(Config("imgcache.server:app", workers=workers, **_settings()), sockets=[listener]).run()
+        Multiprocess(
+            Config("imgcache.server:endpoint", factory=True, workers=workers, **_settings()), sockets=[listener]
+        ).run()
 
 
 def _settings() -> Mapping[str, Any]:

@@ -100,7 +100,7 @@ class LocalStore:
                 original.rename(folder / name)
             size = (folder if (folder / name).exists() else home).joinpath(name).lstat().st_size
             files = staged(folder, digest, rendered.variants, name)
-            self._tidy(folder, {*files, name})
+            self._tidy(folder, {*files, name}, name)
             places = self._publish(folder, home, digest, name, files)
         path = f"assets/{digest[:2]}/{digest}"
         return Asset(
@@ -238,12 +238,12 @@ class LocalStore:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
-    def _tidy(self, folder: Path, wanted: set[str]) -> None:
-        """Leaves what is wanted, readable for a web server: temporary files are private when they are made."""
+    def _tidy(self, folder: Path, wanted: set[str], original: str) -> None:
+        """Leaves what is wanted, readable for a web server: the original is private when it was downloaded."""
         for entry in list(os.scandir(folder)):
             if entry.name not in wanted or not entry.is_file(follow_symlinks=False):
                 remove_tree(Path(entry.path))
-            else:
+            elif entry.name == original:
                 Path(entry.path).chmod(0o644 & ~self._umask)
         folder.chmod(0o755 & ~self._umask)
 
@@ -251,7 +251,7 @@ class LocalStore:
         """Durable, then in place by rename, then the rename durable. Returns the final name of each staged one."""
         if self._barrier is None:
             raise RuntimeError("prepare() comes before commit()")
-        self._barrier.wait([*(Path(entry.path) for entry in os.scandir(folder)), folder])
+        self._barrier.wait(_whole(folder))
         home.parent.mkdir(mode=0o755, exist_ok=True)
         refuse_link(home.parent)
         places = {staged: staged for staged in files}
@@ -265,6 +265,12 @@ class LocalStore:
                 places = merge(folder, home, digest, name, files)
         self._barrier.wait([home, home.parent, self._assets])
         return places
+
+
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder's files and itself; not looked at before somebody asks."""
+    yield from (Path(entry.path) for entry in os.scandir(folder))
+    yield folder
 
 
 def _files(asset: Asset) -> Iterator[tuple[str, int, str]]:
