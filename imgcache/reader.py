@@ -1,0 +1,104 @@
+"""Reads articles: from a file to the rows that the catalogue keeps of it. Knows nothing of other articles."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from imgcache import frontmatter, markup
+from imgcache.catalogue.rows import File, Mention, ReadArticle, Wrong
+from imgcache.errors import ArticleError, ArticleUnreadable
+from imgcache.models import Kind, Reference
+from imgcache.site import Site
+from imgcache.urls import host_if_any
+
+# A file saved less than this long before it was read may be saved again within the same tick of the file system's
+# clock (4 ms on Linux): its time proves nothing yet, so it is read once more by the next run.
+_RACY_NS = 50_000_000
+_MAX_KNOWN_URLS = 4096  # the same images come again and again; about a megabyte
+
+_DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
+_DATE_IN_FRONT = re.compile(
+    rb"\n(?:date|publishedDateTime|published|pubDate|lastmod)[ \t]*:[ \t]*[\"']?(\d{4}-\d{2}-\d{2}(?:[T ][\d:]+)?)"
+)
+
+
+class Reader:
+    """Reads the articles of one site."""
+
+    def __init__(self, site: Site, flag: Iterable[str]) -> None:
+        """`flag` are the fields whose entries carry isCached."""
+        self.site = site
+        self.flag = frozenset(flag)
+        self._whose = functools.lru_cache(maxsize=_MAX_KNOWN_URLS)(self._look_at)
+
+    def read(self, file: File) -> ReadArticle:
+        """Read one article; an error is part of the answer."""
+        if time.time_ns() - file.mtime_ns < _RACY_NS:
+            file = file._replace(mtime_ns=0)
+        try:
+            with open(f"{self.site.root}/{file.path}", "rb", buffering=0) as opened:  # noqa: PTH123 - half the time
+                data = opened.read()
+        except OSError as error:
+            unreadable = ArticleUnreadable(f"cannot be read: {error.strerror}")
+            return ReadArticle(file._replace(mtime_ns=0), "", "", [], _wrong(unreadable))
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            references = extract(data, file.path)
+        except ArticleError as error:
+            return ReadArticle(file, digest, "", [], _wrong(error))
+        return ReadArticle(file, digest, newest(file, data), [self._mention(reference) for reference in references])
+
+    def _mention(self, reference: Reference) -> Mention:
+        url, field, declared = reference.url, reference.field, reference.declared
+        kind, host = self._whose(url)
+        return Mention(
+            url,
+            reference.article.rpartition("/")[0] + "/" if host is None else "",
+            kind,
+            host or "",
+            reference.line,
+            reference.column,
+            field,
+            declared.width,
+            declared.height,
+            reference.is_cached,
+            reference.flaggable and kind == "remote" and field in self.flag,
+        )
+
+    def _look_at(self, url: str) -> tuple[str, str | None]:
+        """Whose image it is and the host to ask for it: None where that is a file beside the article."""
+        kind = self.site.kind(url)
+        if kind is Kind.REMOTE:
+            return kind.value, host_if_any(url)
+        beside = kind is Kind.OWN and not url.startswith("/") and "://" not in url
+        return kind.value, None if beside else ""
+
+
+def _wrong(error: ArticleError) -> Wrong:
+    return Wrong(error.code, error.message, error.line, error.column)
+
+
+def extract(data: bytes, article: str) -> tuple[Reference, ...]:
+    """All image references of one article, front matter and body. Raises ArticleUnreadable."""
+    front = frontmatter.parse(data, article)
+    try:
+        body = data[front.body_offset :].decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: front.body_offset + error.start].count(b"\n") + 1
+        raise ArticleUnreadable("not UTF-8; save the file as UTF-8", line=line) from None
+    html = article.endswith((".html", ".htm"))
+    return front.references + markup.references(body, article, first_line=front.body_line, html=html)
+
+
+def newest(file: File, data: bytes) -> str:
+    """When the article is from, as a text that sorts: by its name, else its front matter, else the file's time."""
+    if match := _DATE_IN_NAME.match(file.path.rpartition("/")[2]):
+        return match[1]
+    if found := _DATE_IN_FRONT.search(data, 0, 4096):
+        return found[1].decode()
+    return datetime.fromtimestamp(file.mtime_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,99 @@
+"""Reading with helper processes: what they answer is what this process would have read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imgcache.catalogue.rows import File, ReadArticle
+from imgcache.read_pool import read_all
+from imgcache.reader import Reader
+from imgcache.site import Site
+from tests.conftest import MakeSite, article
+
+NUMBER = 200
+WRONG: dict[str, str | bytes] = {
+    "torn.md": "---\nimages: [a\n---\n",
+    "latin.md": b"---\ntitle: caf\xe9\nimages: [a]\n---\n",
+    "page.html": "<img src='https://h/é.png'><img src='beside.png'>",
+}
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Path:
+    """Articles of yesterday."""
+    names = [f"n{number}.md" for number in range(NUMBER)]
+    root = make_site({name: article((f"https://h/{name}.png", 6, 4)) for name in names} | WRONG)
+    for path in root.iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    return root
+
+
+def listed(site: Path) -> list[File]:
+    files = [File(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(site.iterdir())]
+    return [*files, File("gone.md", 1, 1)]
+
+
+def in_order(articles: list[ReadArticle]) -> list[ReadArticle]:
+    return sorted(articles, key=lambda article: article.file.path)
+
+
+class Patient(Reader):
+    """Reads slowly, so that the helper has time to come up."""
+
+    own = 0
+
+    def read(self, file: File) -> ReadArticle:
+        self.own += 1
+        time.sleep(0.05)
+        return super().read(file)
+
+
+def test_helpers_read_what_is_read_here(site: Path) -> None:
+    files = listed(site)
+    reader = Patient(Site(site, "https://h"), ["images"])
+    found = [article for batch in read_all(reader, iter(files), few=0, most_helpers=1) for article in batch]
+    assert reader.own < len(files)
+    plain = Reader(Site(site, "https://h"), ["images"])
+    assert in_order(found) == in_order([plain.read(file) for file in files])
+    assert [a.file.path for a in in_order(found) if a.wrong] == ["gone.md", "latin.md", "torn.md"]
+
+
+@pytest.mark.parametrize("python", ["/bin/false", "/nowhere/python"])
+def test_helpers_that_die_cost_no_article(site: Path, python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    files = listed(site)
+    reader = Reader(Site(site, None), ["images"])
+    found = [article for batch in read_all(reader, iter(files), few=0, most_helpers=2) for article in batch]
+    assert in_order(found) == in_order([reader.read(file) for file in files])
+
+
+def test_few_articles_start_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.Popen", None)
+    files = listed(site)
+    assert sum(map(len, read_all(Reader(Site(site, None), []), iter(files), few=len(files)))) == len(files)
+
+
+def test_ending_early_ends_the_helpers(site: Path) -> None:
+    batches = read_all(Reader(Site(site, None), []), iter(listed(site)), few=0, most_helpers=1)
+    next(batches)
+    started = set(children())
+    batches.close()
+    assert started - set(children())
+
+
+def children() -> list[int]:
+    """The processes that this one started and has not taken leave of."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split() if folder.name.isdigit() else []
+        except OSError:
+            continue
+        if fields and int(fields[1]) == os.getpid():
+            found.append(int(folder.name))
+    return found
