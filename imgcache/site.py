@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from imgcache.errors import ArticleUnreadable, ConfigError
+from imgcache.frontmatter.yaml_marks import check_utf8, compose
 from imgcache.models import Kind
-from imgcache.yaml_marks import check_utf8, compose
 
 # Folders whose content generators publish at the root of the site: `static` (Hugo's staticDir), `public` and `src`
 # (what Eleventy's guides copy with addPassthroughCopy), `source` (Jekyll's and Hexo's `source`), `content` (Hugo's page

@@ -103,7 +103,7 @@ def writer(ground: Ground, command: str, clock: Clock) -> Iterator[House]:
 
 
 def _said(manifest: Manifest) -> list[tuple[str, Entry]]:
-    """What manifest.json says, in order; nothing where it is damaged: then images are fetched and it is written anew."""
+    """What manifest.json says, in order; nothing where it is damaged: then images are fetched, and it is rewritten."""
     try:
         return sorted(manifest.read().items())
     except ConfigError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,20 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: name its folder in IMGCACHE_SHARED")
     return folder
+
+
+def system_program(name: str, at: Path | None = None) -> str:
+    """A program that scripts/system-packages installs: by its name, or as the file `at`.
+
+    Where it is missing, a test that needs it fails in CI, and is skipped elsewhere, saying what to do.
+    """
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") if at is None else at.exists() and str(at)
+    if found:
+        return found
+    message = f"{name} is not on this machine: scripts/system-packages installs it"
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
 
 
 class Ended(msgspec.Struct):

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imgcache import frontmatter
-from imgcache.entries import entries
 from imgcache.errors import ArticleChanged, ArticleUnreadable
-from imgcache.frontmatter import apply, parse
+from imgcache.frontmatter import apply, parse, splices
+from imgcache.frontmatter.entries import entries
+from imgcache.frontmatter.yaml_marks import read_head
 from imgcache.models import Declared, Edit, Reference, Size
-from imgcache.yaml_marks import read_head
 
 URL = "https://example.org/a.png"
 
@@ -143,8 +142,8 @@ def test_what_cannot_be_edited_alone_is_refused(entry: str) -> None:
 )
 def test_a_wrong_splice_never_leaves_the_room(monkeypatch: pytest.MonkeyPatch, good: str, damage: str) -> None:
     """The net below the splices: whatever goes wrong there, the article stays as it is."""
-    spliced = frontmatter._spliced
-    monkeypatch.setattr(frontmatter, "_spliced", lambda *args: spliced(*args).replace(good, damage))
+    spliced = splices._spliced
+    monkeypatch.setattr(splices, "_spliced", lambda *args: spliced(*args).replace(good, damage))
     data = f"---\ntitle: t\ntags:\n  - b\nimages:\n  - {{url: {URL}}}\n---\n".encode()
     with pytest.raises(ArticleUnreadable):
         apply(data, [at(only(data), flag=True)])

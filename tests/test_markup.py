@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from imgcache.frontmatter import parse
-from imgcache.html_marks import image_urls, srcset_urls
 from imgcache.markup import references
+from imgcache.markup.html_marks import image_urls, srcset_urls
 
 
 def find(text: str, *, html: bool = False) -> list[tuple[str, int, int]]:

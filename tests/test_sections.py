@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from imgcache.entries import Entry, entries
 from imgcache.errors import ArticleUnreadable
-from imgcache.sections import plain_entries, plain_sections
-from imgcache.yaml_marks import Block, compose_head, find_block
+from imgcache.frontmatter.entries import Entry, entries
+from imgcache.frontmatter.sections import plain_entries, plain_sections
+from imgcache.frontmatter.yaml_marks import Block, compose_head, find_block
 
 
 def plain(data: bytes) -> list[Entry] | None:

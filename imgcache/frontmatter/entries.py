@@ -9,8 +9,8 @@ from typing import NamedTuple
 import yaml
 
 from imgcache.errors import ArticleUnreadable
+from imgcache.frontmatter.yaml_marks import clean
 from imgcache.models import Declared
-from imgcache.yaml_marks import clean
 
 MAX_MERGES = 100  # mappings that one entry may draw from by `<<`
 MAX_NAME = 100  # characters of one key in a field's path, which every list below repeats

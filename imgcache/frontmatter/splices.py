@@ -13,11 +13,11 @@ from typing import NamedTuple
 import msgspec
 import yaml
 
-from imgcache.entries import ALIAS, Entry, Part, entries, parts
 from imgcache.errors import ArticleChanged, ArticleUnreadable
+from imgcache.frontmatter.entries import ALIAS, Entry, Part, entries, parts
+from imgcache.frontmatter.sections import plain_entries, plain_sections
+from imgcache.frontmatter.yaml_marks import BOM, Block, compose_head, find_block, read_head
 from imgcache.models import Declared, Edit, Reference, Size
-from imgcache.sections import plain_entries, plain_sections
-from imgcache.yaml_marks import BOM, Block, compose_head, find_block, read_head
 
 _TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
 _TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")

@@ -17,7 +17,7 @@ from markdown_it.common.utils import normalizeReference
 from markdown_it.rules_inline import StateInline, html_inline, image
 from markdown_it.token import Token
 
-from imgcache.html_marks import has_images, image_urls
+from imgcache.markup.html_marks import has_images, image_urls
 from imgcache.models import Reference
 
 _LINE_END = re.compile(r"\r\n|\n|\r")

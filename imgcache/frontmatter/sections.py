@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from imgcache.entries import Entry
+from imgcache.frontmatter.entries import Entry
 from imgcache.models import Declared
 
 _SCALAR = (

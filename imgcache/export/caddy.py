@@ -1,0 +1,23 @@
+"""Caddy in front: a Caddyfile with one site that serves the files and passes the rest to the endpoint."""
+
+from __future__ import annotations
+
+from imgcache.export import template
+from imgcache.export.fronts import HEADERS, LASTING, PATH, Front
+
+
+def configuration(front: Front) -> str:
+    """The text of the Caddyfile. With a name Caddy fetches a certificate itself; without one it speaks plain HTTP."""
+    port = f":{front.listen}" if front.listen.isdigit() else front.listen
+    headers = {"Cache-Control": LASTING, **HEADERS}
+    values = {
+        "@ADDRESS@": ", ".join(front.names) or f"http://{port}",
+        "@ROOT@": front.root,
+        "@PATH@": PATH,
+        "@HEADERS@": "\n\t\t\t".join(f'{name} "{value}"' for name, value in headers.items()),
+        "@UPSTREAM@": f"{front.scheme}://{front.upstream}",
+    }
+    text = template("Caddyfile", "caddy")
+    for place, value in values.items():
+        text = text.replace(place, value)
+    return text

@@ -1,0 +1,63 @@
+"""What the configurations of the web servers in front have in common: what they may be told, and the headers. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from imgcache.errors import ConfigError
+from imgcache.export.entries import FILE
+from imgcache.urls import clean
+
+DEFAULT_UPSTREAM = "http://127.0.0.1:8080"
+
+# What may be served from the folder: exactly the paths under which the cache keeps files.
+PATH = rf"^/{FILE.pattern}$"
+
+# Never changed once written (RFC 8246); nobody guesses a type; shown by pages elsewhere (Fetch, section 3.8); and
+# opened on its own a file can run nothing (CSP 3, section 6).
+LASTING = "public, max-age=31536000, immutable"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+_UPSTREAM = re.compile(r"(https?)://((?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)/?")
+_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_LISTEN = re.compile(r"(?:(?:[0-9.]+|\[[0-9A-Fa-f:.]+\]):)?[0-9]{1,5}")
+# A path stands between double quotes; nginx has no way to write a $ (it would name a variable), and no escape of braces
+# survives in a Caddyfile, where they name placeholders.
+_UNQUOTABLE = re.compile(r"""["\\${}\x00-\x1f\x7f]""")
+
+
+class Front(msgspec.Struct, frozen=True):
+    """One web server in front: whose names, where it listens (`80` or `127.0.0.1:8090`), and what it passes on to."""
+
+    root: str
+    scheme: str
+    upstream: str
+    names: tuple[str, ...]
+    listen: str
+
+
+def front(cache: Path, upstream: str, names: Sequence[str], listen: str) -> Front:
+    """A front from what was typed. Raises ConfigError for what a configuration cannot hold, or is misled by."""
+    root = str(cache)
+    if found := _UNQUOTABLE.search(root):
+        raise ConfigError(f"{clean(root, 4096)} has a {found[0]!r}, which a configuration cannot hold; move the cache")
+    match = _UPSTREAM.fullmatch(upstream)
+    if match is None:
+        raise ConfigError(f"{clean(upstream)!r} is no address such as {DEFAULT_UPSTREAM}", where="--upstream")
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{clean(name)!r} is no name such as images.example.org", where="--server-name")
+    if not _LISTEN.fullmatch(listen):
+        raise ConfigError(
+            f"{clean(listen)!r} is neither a port nor an address such as 127.0.0.1:8090", where="--listen"
+        )
+    return Front(root, match[1], match[2], tuple(names), listen)

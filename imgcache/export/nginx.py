@@ -1,0 +1,35 @@
+"""nginx in front: a file for conf.d, with one server that serves the files and passes the rest to the endpoint."""
+
+from __future__ import annotations
+
+from imgcache.export import template
+from imgcache.export.fronts import HEADERS, LASTING, PATH, Front
+from imgcache.formats import MEDIA_TYPES
+
+# Debian's mime.types does not know AVIF, and only types that browsers show safely are told as what they are.
+_TYPES = {"jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp", "avif": "avif"}
+
+
+def configuration(front: Front) -> str:
+    """The text of the configuration."""
+    listen = [front.listen, f"[::]:{front.listen}"] if front.listen.isdigit() else [front.listen]
+    values = {
+        "@UPSTREAM@": front.upstream if ":" in front.upstream.rpartition("]")[2] else _with_port(front),
+        "@SCHEME@": front.scheme,
+        "@LISTEN@": "\n    ".join(f"listen {address};" for address in listen),
+        "@NAMES@": " ".join(front.names) or "_",
+        "@ROOT@": front.root,
+        "@PATH@": PATH,
+        "@TYPES@": "\n            ".join(f"{MEDIA_TYPES[name]} {ending};" for name, ending in _TYPES.items()),
+        "@LASTING@": LASTING,
+        "@HEADERS@": "\n        ".join(f'add_header {name} "{value}" always;' for name, value in HEADERS.items()),
+    }
+    text = template("nginx.conf", "nginx")
+    for place, value in values.items():
+        text = text.replace(place, value)
+    return text
+
+
+def _with_port(front: Front) -> str:
+    """`server` in an upstream block means port 80 unless it is told another, https or not."""
+    return f"{front.upstream}:{443 if front.scheme == 'https' else 80}"
