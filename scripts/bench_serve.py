@@ -123,7 +123,9 @@ def _manifest(cache: Path, images: dict[str, dict[str, object]]) -> None:
 @contextlib.contextmanager
 def _imgcache(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     command = ["taskset", "-c", "0", sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    environment = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(WORK / "pycache")  # compiled, as it is once installed
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stderr is not None
             said = re.search(r":(\d+)$", process.stderr.readline())

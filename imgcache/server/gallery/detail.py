@@ -1,0 +1,192 @@
+"""The page of one image as the templates show it. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from imgcache.errors import ImageError
+from imgcache.health import day
+from imgcache.manifest import Entry, VariantEntry
+from imgcache.models import Severity, Size
+from imgcache.quantities import format_bytes
+from imgcache.server.gallery import problems
+from imgcache.server.gallery.problems import Wrong
+from imgcache.server.gallery.search import Search
+from imgcache.server.gallery.shelf import Known
+from imgcache.server.gallery.stock import LIGHT_WIDTH, candidates, for_page
+from imgcache.server.gallery.views import Picture, asset_link, colour_of, name_of, share, stylesheet
+from imgcache.urls import clean, redact, request_url
+
+_STATES_TOLD = {
+    "held": "Held: the original and its versions are on disk",
+    "failing": "Not held: its server does not give it",
+    "waiting": "Not held: the next sync fetches it",
+    "forgotten": "Not held: somebody asked never to fetch it again",
+}
+_LARGEST_SHOWN = 1280  # pixels
+
+
+class Version(NamedTuple):
+    """One file of an image."""
+
+    name: str
+    link: str
+    size: str
+    format: str
+    bytes: str
+    share: str
+
+
+class Usage(NamedTuple):
+    """One use of an image."""
+
+    place: str
+    field: str
+    declared: str
+    flag: str
+    wrong: list[Wrong]
+
+
+class Detail(NamedTuple):
+    """The page of one image. `facts` are pairs of name and value."""
+
+    name: str
+    url: str
+    outside: str  # "" where the URL is nothing to follow
+    state: str
+    state_told: str
+    picture: Picture | None
+    candidate: Picture | None
+    colours: str
+    facts: list[tuple[str, str]]
+    saved: str
+    versions: list[Version]
+    wrong: list[Wrong]
+    uses: list[Usage] | None
+    more_uses: int
+    back: str
+    host: str
+    host_link: str
+
+
+def detail(known: Known, search: Search, now: float) -> Detail:
+    """One image as it is shown. `now`: seconds since the epoch."""
+    entry = known.entry
+    picture = _picture(_large(entry), entry.color) if entry else None
+    candidate = _picture(_large(known.candidate), known.candidate.color) if known.candidate else None
+    return Detail(
+        name=name_of(known.url),
+        url=redact(known.url, 2000),
+        outside=_outside(known.url),
+        state=known.state,
+        state_told=_STATES_TOLD[known.state],
+        picture=picture,
+        candidate=candidate,
+        colours=stylesheet([picture, candidate]),
+        facts=_facts(known),
+        saved=_saved(entry) if entry else "",
+        versions=_versions(entry) if entry else [],
+        wrong=_wrong(known, now),
+        uses=_usages(known),
+        more_uses=known.use_count - len(known.uses or ()),
+        back=search.back(),
+        host=known.host,
+        host_link=Search(host=known.host).link(),
+    )
+
+
+def _outside(url: str) -> str:
+    try:
+        return request_url(url)
+    except ImageError:  # javascript:, control characters: a text, and nothing to follow
+        return ""
+
+
+def _picture(file: VariantEntry | None, color: str) -> Picture | None:
+    return None if file is None else Picture(asset_link(file.path), file.width, file.height, colour_of(color))
+
+
+def _large(entry: Entry | None) -> VariantEntry | None:
+    """What the page of an image shows: the widest file up to `_LARGEST_SHOWN`."""
+    if entry is None:
+        return None
+    files = sorted(candidates(entry), key=lambda one: (one.width, -one.bytes))
+    small = [one for one in files if one.width <= _LARGEST_SHOWN]
+    return small[-1] if small else files[0] if files else None
+
+
+def _facts(known: Known) -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    if entry := known.entry:
+        facts.append(
+            ("Original", f"{entry.width}×{entry.height}, {clean(entry.media_type)}, {format_bytes(entry.bytes)}")
+        )
+    if copy := known.copy:
+        facts += [("Fetched", day(copy.fetched_at)), ("Checked", day(copy.checked_at))]
+        if copy.final_url:
+            facts.append(("Redirected to", redact(copy.final_url, 500)))
+    if failure := known.failure:
+        facts.append(("Last try", day(failure.last_at)))
+    if known.entry:
+        facts += [("Colour", clean(known.entry.color, 20)), ("SHA-256", clean(known.entry.digest, 80))]
+    return facts
+
+
+def _saved(entry: Entry) -> str:
+    light = for_page(entry)
+    if light is None or light.bytes >= entry.bytes:
+        return ""
+    return (
+        f"A page {LIGHT_WIDTH} px wide loads {format_bytes(light.bytes)} instead of {format_bytes(entry.bytes)}:"
+        f" {format_bytes(entry.bytes - light.bytes)} saved ({share(entry.bytes, light.bytes)})"
+    )
+
+
+def _versions(entry: Entry) -> list[Version]:
+    kind = entry.media_type.removeprefix("image/")
+    original = VariantEntry("original", entry.width, entry.height, kind, entry.bytes, entry.original)
+    return [
+        Version(
+            clean(one.name, 40),
+            asset_link(one.path),
+            f"{one.width}×{one.height}",
+            clean(one.format, 20),
+            format_bytes(one.bytes),
+            f"{100 * one.bytes / entry.bytes:.0f} %" if entry.bytes else "",
+        )
+        for one in (original, *entry.variants)
+    ]
+
+
+def _wrong(known: Known, now: float) -> list[Wrong]:
+    """What is wrong with the image itself; what is wrong in an article stands beside its place."""
+    found = []
+    if known.failure:
+        found.append(problems.of_failure(known.failure, known.health, now, held=known.entry is not None))
+    if known.doubt and known.doubt.candidate:
+        found.append(problems.of_doubt(known.doubt))
+    return found
+
+
+def _usages(known: Known) -> list[Usage] | None:
+    if known.uses is None:
+        return None
+    true = Size(known.entry.width, known.entry.height) if known.entry else None
+    shown = []
+    for use in known.uses:
+        claim = use.claim
+        flag = "isCached: true" if claim.is_cached else "no flag" if claim.flaggable else "carries no flag"
+        wrong = list(problems.of_claim(claim, true, held=known.entry is not None))
+        declared = claim.declared
+        shown.append(
+            Usage(
+                place=f"{clean(use.article, 300)}:{use.line}:{use.column}",
+                field=clean(use.field, 80),
+                declared=f"{declared.width or '?'}×{declared.height or '?'}"
+                if declared.width or declared.height
+                else "",
+                flag=flag,
+                wrong=sorted(wrong, key=lambda one: one.severity is not Severity.ERROR),
+            )
+        )
+    return shown

@@ -1,0 +1,116 @@
+"""Where the gallery's facts lie: manifest.json, and the two files of the index, none of which it ever writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from imgcache.atomic import shown
+from imgcache.errors import ConfigError, IndexDamaged
+from imgcache.index import Index
+from imgcache.manifest import VERSION, Entry, read_manifest
+from imgcache.records import Records
+
+_FIRST_LINE = b'{"version":%d,"images":{\n' % VERSION
+_line = msgspec.json.Decoder(dict[str, Entry])
+
+Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """The files of one cache. The index of a cache that lies elsewhere is under the site."""
+
+    manifest: Path
+    index: Path
+
+    @classmethod
+    def of(cls, cache: Path, site: Path | None) -> Sources:
+        """The files as they lie now; any of them may be missing."""
+        folder = cache / "index"
+        if site is not None and not folder.is_dir():
+            folder = site / "cache" / "index"
+        return cls(cache / "manifest.json", folder)
+
+    @property
+    def records(self) -> Path:
+        """Copies, failures and doubts by URL."""
+        return self.index / "cache.db"
+
+    @property
+    def catalogue(self) -> Path:
+        """Which article uses which image."""
+        return self.index / "catalogue.db"
+
+    def stamp(self) -> Stamp:
+        """Another value whenever one of the files has changed."""
+        databases = (self.records, self.catalogue)
+        logs = (file.with_name(f"{file.name}-wal") for file in databases)
+        # An empty log says nothing: a reader makes one where there is none.
+        return (*map(_stamp, (self.manifest, *databases)), *(_stamp(log, empty=False) for log in logs))
+
+
+def _stamp(file: Path, *, empty: bool = True) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size or empty else None
+
+
+def entries(manifest: Path) -> Iterator[tuple[str, Entry]]:
+    """What a manifest.json says, in flat memory where it has one image a line, as imgcache writes it.
+
+    Raises:
+        ConfigError: it is damaged, or of another version.
+    """
+    try:
+        file = manifest.open("rb")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror})", where=shown(manifest)) from error
+    with file:
+        if file.readline() != _FIRST_LINE:
+            yield from read_manifest(manifest).items()
+            return
+        for line in file:
+            if line == b"}}\n":
+                return
+            try:
+                yield from _line.decode(b"{%s}" % line.rstrip(b",\n")).items()
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise ConfigError(f"a line cannot be read ({error})", where=shown(manifest)) from error
+    raise ConfigError("it ends too early: let sync write it anew", where=shown(manifest))
+
+
+class IndexView(Index):
+    """An index that is only read. Opened as `Index` opens it, the file would be written to, behind a running sync."""
+
+    def __init__(self, file: Path) -> None:
+        """`file` is the cache.db; every question opens it anew."""
+        super(Index, self).__init__(_RecordsView(file))
+
+
+class _RecordsView(Records):
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def get(self, key: bytes) -> bytes | None:
+        with self._guarded(), closing(read_only(self._file)) as database:
+            row = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+    def condemn(self, key: bytes) -> IndexDamaged:  # noqa: ARG002  # the writer finds it by itself
+        return IndexDamaged(f"{shown(self._file)} has a record that cannot be read: the next sync mends it")
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def read_only(file: Path) -> sqlite3.Connection:
+    """A database that this connection cannot change."""
+    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)

@@ -1,0 +1,196 @@
+"""What the gallery's templates show: every text ready for a person, every link ready for an attribute. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from imgcache.models import Size
+from imgcache.quantities import format_bytes
+from imgcache.server.gallery.search import ANY_PROBLEM, PAGE, SORTS, STATES, Search
+from imgcache.server.gallery.shelf import Found, Overview, Tile
+from imgcache.server.gallery.stock import LIGHT_WIDTH
+from imgcache.urls import clean
+
+
+class Picture(NamedTuple):
+    """An `<img>`. `colour` names a class of the generated stylesheet, "" for none."""
+
+    src: str
+    width: int
+    height: int
+    colour: str
+
+
+class Card(NamedTuple):
+    """One tile of the grid."""
+
+    link: str
+    name: str
+    host: str
+    facts: str
+    picture: Picture | None
+    badge: str
+    severity: str
+    state: str
+
+
+class Chip(NamedTuple):
+    """A filter that is set or taken back by a link."""
+
+    label: str
+    number: str
+    link: str
+    is_on: bool
+
+
+class Figure(NamedTuple):
+    """One number with its name."""
+
+    name: str
+    value: str
+    note: str
+
+
+class Grid(NamedTuple):
+    """The page of the grid."""
+
+    search: Search
+    figures: list[Figure]
+    states: list[Chip]
+    problems: list[Chip]
+    hosts: list[str]
+    sorts: list[tuple[str, str]]
+    summary: str
+    cards: list[Card]
+    colours: str
+    previous: str
+    next: str
+    page: str
+    hidden: dict[str, str]
+
+
+def grid(overview: Overview, found: Found, search: Search) -> Grid:
+    """The grid as it is shown."""
+    cards = [_card(tile, search) for tile in found.tiles]
+    pages = max(-(-found.number // PAGE), 1)
+    return Grid(
+        search=search,
+        figures=figures(overview),
+        states=_states(overview, search),
+        problems=_problems(overview, search),
+        hosts=[*overview.hosts, *([search.host] if search.host and search.host not in overview.hosts else [])],
+        sorts=[(key, sort.label) for key, sort in SORTS.items()],
+        summary=_summary(overview, found.number, search),
+        cards=cards,
+        colours=stylesheet(card.picture for card in cards),
+        previous=search.link(page=min(search.page - 1, pages)) if search.page > 1 else "",
+        next=search.link(page=search.page + 1) if search.page < pages else "",
+        page=f"Page {search.page:,} of {pages:,}" if pages > 1 else "",
+        hidden={name: value for name, value in search.fields().items() if name in ("state", "problem")},
+    )
+
+
+def figures(overview: Overview) -> list[Figure]:
+    """The totals."""
+    totals = overview.totals
+    held = "all held" if totals.held == totals.images else f"{totals.held:,} held"
+    return [
+        Figure("Images", f"{totals.images:,}", held if totals.images else ""),
+        Figure("Hosts", f"{totals.hosts:,}", ""),
+        Figure("Originals", format_bytes(totals.before), ""),
+        Figure(f"Served at {LIGHT_WIDTH} px", format_bytes(totals.after), share(totals.before, totals.after)),
+    ]
+
+
+def colours_css(asked: str) -> str:
+    """A class for each asked colour (`aabbcc-ddeeff`): `style` attributes would need a hole in the policy."""
+    colours = dict.fromkeys(part for part in asked.lower().split("-")[: 2 * PAGE] if _is_colour(part))
+    return "".join(f".c-{colour}{{background-color:#{colour}}}\n" for colour in colours)
+
+
+def _is_colour(text: str) -> bool:
+    return len(text) == 6 and set(text) <= set("0123456789abcdef")
+
+
+def stylesheet(pictures: Iterable[Picture | None]) -> str:
+    """The address of the stylesheet with the colours of these pictures, "" where there are none."""
+    colours = sorted({one.colour for one in pictures if one and one.colour})
+    return f"/gallery/colours.css?c={'-'.join(colours)}" if colours else ""
+
+
+def colour_of(color: str | None) -> str:
+    """`aabbcc` of `#AABBCC`, "" of anything else."""
+    text = (color or "").lower().removeprefix("#")
+    return text if _is_colour(text) else ""
+
+
+def asset_link(path: str) -> str:
+    """Where the endpoint serves a file of the cache."""
+    return "/" + quote(path.lstrip("/"))
+
+
+def name_of(url: str) -> str:
+    """What a person would call an image: the last part of its path."""
+    path = url.partition("#")[0].partition("?")[0].rstrip("/")
+    return clean(unquote(path.rpartition("/")[2]) or url, 120)
+
+
+def _card(tile: Tile, search: Search) -> Card:
+    picture = None
+    if tile.thumb and tile.thumb_width and tile.thumb_height:
+        picture = Picture(asset_link(tile.thumb), tile.thumb_width, tile.thumb_height, colour_of(tile.color))
+    facts = []
+    if tile.width and tile.height and tile.bytes is not None:
+        facts += [str(Size(tile.width, tile.height)), format_bytes(tile.bytes).replace(" ", "\u00a0")]
+    if tile.uses is not None:
+        facts.append("unused" if tile.uses == 0 else "1\u00a0use" if tile.uses == 1 else f"{tile.uses:,}\u00a0uses")
+    badge = tile.code or ("" if tile.state == "held" else tile.state)
+    if tile.code == "http-status" and tile.status:
+        badge = f"{badge} {tile.status}"
+    return Card(
+        link=search.image(tile.url),
+        name=name_of(tile.url),
+        host=clean(tile.host, 80),
+        facts=" · ".join(facts),
+        picture=picture,
+        badge=badge,
+        severity=tile.severity or ("note" if badge else ""),
+        state=tile.state,
+    )
+
+
+def _states(overview: Overview, search: Search) -> list[Chip]:
+    chips = [Chip("All", f"{overview.totals.images:,}", search.link(state="", problem=""), is_on=not search.state)]
+    for key, label in STATES.items():
+        if count := overview.states.get(key, 0):
+            is_on = search.state == key
+            chips.append(Chip(label, f"{count:,}", search.link(state="" if is_on else key), is_on))
+    return chips
+
+
+def _problems(overview: Overview, search: Search) -> list[Chip]:
+    chips = []
+    if overview.wrong:
+        is_on = search.problem == ANY_PROBLEM
+        link = search.link(problem="" if is_on else ANY_PROBLEM)
+        chips.append(Chip("Any problem", f"{overview.wrong:,}", link, is_on))
+    for code, count in overview.problems.items():
+        is_on = search.problem == code
+        chips.append(Chip(clean(code, 40), f"{count:,}", search.link(problem="" if is_on else code), is_on))
+    return chips
+
+
+def _summary(overview: Overview, count: int, search: Search) -> str:
+    images = "1 image" if count == 1 else f"{count:,} images"
+    if not search.is_narrowed:
+        return images
+    return f"{images} of {overview.totals.images:,}" if count else "No image is like that"
+
+
+def share(before: int, after: int) -> str:
+    """`−74 %`; "" where there is nothing to compare."""
+    if before <= 0 or after >= before:
+        return ""
+    return f"−{100 * (before - after) / before:.0f} %"
