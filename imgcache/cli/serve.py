@@ -79,7 +79,7 @@ def _serve_in_workers(ground: Ground, listener: socket.socket, workers: int, con
         if config is not None:
             os.environ["IMGCACHE_CONFIG"] = str(config.absolute())
         Multiprocess(
-            Config("imgcache.server:endpoint", factory=True, workers=workers, **_settings()), sockets=[listener]
+            Config("imgcache.server:build", factory=True, workers=workers, **_settings()), sockets=[listener]
         ).run()
 
 

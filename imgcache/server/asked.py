@@ -1,0 +1,58 @@
+"""What a request says in its fields, as far as an answer depends on it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Self
+
+import msgspec
+
+_WIDTH = re.compile(r"\s*([1-9][0-9]{0,4})\s*")
+_RATIO = re.compile(r"\s*([0-9]{1,2}(?:\.[0-9]{1,3})?)\s*")  # RFC 9651, section 3.3.2
+_RATIOS = (0.1, 8.0)
+
+
+class Asked(msgspec.Struct, gc=False):
+    """The fields, in text; None where absent. Several lines of one field are one, with commas (RFC 9110, 5.2)."""
+
+    is_get: bool
+    accept: str | None = None
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_range: str | None = None
+    range: str | None = None
+    sec_ch_width: str | None = None
+    sec_ch_dpr: str | None = None
+
+    @classmethod
+    def of(cls, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Self:
+        """From the method and the headers as ASGI gives them, with names in lower case."""
+        asked = cls(method == "GET")
+        for name, value in headers:
+            key = _FIELDS.get(name)
+            if key is not None:
+                text, before = value.decode("latin-1"), getattr(asked, key)
+                setattr(asked, key, text if before is None else f"{before}, {text}")
+        return asked
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether anything but the whole could be the answer."""
+        return not (self.if_none_match is None and self.range is None and self.if_match is None)
+
+    def width(self, named: int | None) -> int | None:
+        """The pixels that are wanted, by the client hints.
+
+        Without a width in the query Sec-CH-Width says it, in pixels of the device; a width in the query is one of the
+        page, and Sec-CH-DPR times as many pixels are wanted.
+        """
+        if named is None:
+            found = _WIDTH.fullmatch(self.sec_ch_width or "")
+            return int(found[1]) if found else None
+        found = _RATIO.fullmatch(self.sec_ch_dpr or "")
+        low, high = _RATIOS
+        return round(named * min(high, max(low, float(found[1])))) if found else named
+
+
+_FIELDS = {name.replace("_", "-").encode(): name for name in Asked.__struct_fields__ if name != "is_get"}

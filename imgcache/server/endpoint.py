@@ -1,0 +1,237 @@
+"""The ASGI callable: which route a request takes, and how its answer is sent. It never fetches and never renders."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+import msgspec
+
+from imgcache.config import ServePolicy
+from imgcache.server import accept
+from imgcache.server.access_log import Request, access_log
+from imgcache.server.asked import Asked
+from imgcache.server.blobs import Blobs
+from imgcache.server.bodies import SAFE, SHARED, Body, Headers
+from imgcache.server.chronicle import Chronicle
+from imgcache.server.images import Images
+from imgcache.server.library import Library
+from imgcache.server.metrics import CONTENT_TYPE, Metrics, State
+from imgcache.server.responses import Answer, Page, answer_with, problem, whole
+
+MAX_TARGET = 60_000  # bytes: the longest URL that is fetched, all escaped, fits; httptools ends at 65,535 with 400
+_CHUNK = 262_144
+_FAILURES_KEPT = 15.0  # seconds for which the index is not asked again
+_MAX_FIELDS = 100
+_JSON: Headers = ((b"content-type", b"application/json"), *SAFE)
+_ASSET: Headers = ((b"cache-control", b"public, max-age=31536000, immutable"),)
+_MANIFEST: Headers = ((b"cache-control", b"public, max-age=5"),)
+_NO_STORE: Headers = ((b"cache-control", b"no-store"),)
+_ALLOW: Headers = ((b"allow", b"GET, HEAD"),)
+_logger = logging.getLogger("imgcache.server")
+
+Message = dict[str, Any]
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[Message], Any]
+_Handler = Callable[[str, bytes, Asked], Coroutine[None, None, Answer]]
+
+
+class _Pages(Protocol):
+    def respond(self, path: str, query: Mapping[str, list[str]]) -> Page | None: ...
+
+
+class Endpoint:
+    """One cache, served to one event loop."""
+
+    def __init__(
+        self, cache: Path, site: Path | None, policy: ServePolicy, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` gives seconds that only go forward."""
+        self._library = Library(cache, clock)
+        self._blobs = Blobs(cache, policy.memory, clock)
+        self._chronicle = Chronicle(cache)
+        self._images = Images(self._library, self._blobs, self._chronicle, policy)
+        self._gallery = functools.cache(lambda: _gallery(cache, site))
+        self._metrics = Metrics()
+        self._log = access_log(policy.access_log)
+        self._clock = clock
+        self._failures: Mapping[str, int] = {}
+        self._failures_at = float("-inf")
+        self._routes: Mapping[str, tuple[str, _Handler]] = {
+            "/image": ("image", self._image),
+            "/manifest.json": ("manifest", self._manifest),
+            "/healthz": ("healthz", self._health),
+            "/metrics": ("metrics", self._measures),
+            "/": ("gallery", self._page),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's scope, as https://asgi.readthedocs.io/en/latest/specs/www.html has it."""
+        if scope["type"] == "http":
+            await self._answer(scope, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def at_hand(self, target: bytes, accepted: str | None) -> tuple[bytes, bytes] | None:
+        """The head and the body for a plain GET, counted, where all that it takes is in memory; else it is called.
+
+        The head is without status line, Date and the empty line: see `imgcache.server.protocol`.
+        """
+        if self._log is not None:
+            return None
+        path, _, query = target.partition(b"?")
+        if path == b"/image":
+            route, found = "image", self._images.at_hand(query, accepted)
+        else:
+            blob = self._blobs.at_hand(path[1:].decode("latin-1"))
+            route, found = "assets", (blob, _ASSET) if blob else None
+        if found is None or found[0].data is None:
+            return None
+        body, more = found
+        self._metrics.count(route, 200, body.size, 0.0)
+        return body.head_with(more), found[0].data
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._library.view()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _answer(self, scope: Scope, send: Send) -> None:
+        began, method = self._clock(), scope["method"]
+        asked = Asked.of(method, scope["headers"])
+        route, answer = await self._route(scope, method, asked)
+        ready = self._clock() - began
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        sent = await self._send_body(answer, send, is_head=method == "HEAD")
+        self._metrics.count(route, answer.status, sent, ready)
+        if self._log is not None:
+            query = scope["query_string"]
+            target = scope.get("raw_path") or scope["path"].encode()
+            target = target + b"?" + query if query else target
+            client = scope.get("client") or ("-", 0)
+            seconds = self._clock() - began
+            self._log(Request(time.time(), str(client[0]), method, target, answer.status, sent, seconds))
+
+    async def _route(self, scope: Scope, method: str, asked: Asked) -> tuple[str, Answer]:
+        """The name of the route, for the metrics, and the answer."""
+        path, query = scope["path"], scope["query_string"]
+        if root := scope.get("root_path"):
+            path = path.removeprefix(root)
+        if method not in {"GET", "HEAD"}:
+            return "other", _refuse(asked, 405, "method", "only GET and HEAD are answered", _ALLOW)
+        if len(path) + len(query) > MAX_TARGET:
+            return "other", _refuse(asked, 414, "too-long", f"at most {MAX_TARGET:,} bytes are read", ())
+        name, answer = self._routes.get(path) or self._below(path)
+        return name, await answer(path, query, asked)
+
+    def _below(self, path: str) -> tuple[str, _Handler]:
+        """The routes that are a beginning of the path."""
+        if path.startswith("/assets/"):
+            return "assets", self._asset
+        if path.startswith("/gallery/"):
+            return "gallery", self._page
+        return "other", self._nothing
+
+    async def _nothing(self, _path: str, _query: bytes, asked: Asked) -> Answer:
+        return _refuse(asked, 404, "not-found", "there is nothing here", ())
+
+    async def _image(self, _path: str, query: bytes, asked: Asked) -> Answer:
+        return await self._images.answer(query, asked)
+
+    async def _asset(self, path: str, _query: bytes, asked: Asked) -> Answer:
+        name = path[1:]
+        blob = self._blobs.at_hand(name) or await self._blobs.get(name)
+        if blob is None:
+            return _refuse(asked, 404, "not-found", "the cache has no such file", SHARED)
+        return answer_with(blob, asked, _ASSET)
+
+    async def _page(self, path: str, query: bytes, asked: Asked) -> Answer:
+        try:
+            fields = parse_qs(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            return _refuse(asked, 400, "query", f"more than {_MAX_FIELDS} fields", ())
+        pages = await asyncio.to_thread(self._gallery)  # its first use imports and compiles templates
+        page = await asyncio.to_thread(pages.respond, path, fields) if pages else None
+        if page is None:
+            return _refuse(asked, 404, "not-found", "there is nothing here", ())
+        return whole(page.status, tuple(page.headers), page.body)
+
+    async def _manifest(self, _path: str, _query: bytes, asked: Asked) -> Answer:
+        lines = (await self._library.view()).lines
+        if lines is None:
+            return _refuse(asked, 404, "not-found", "there is no manifest.json yet: run imgcache sync", ())
+        stamp = lines.stamp
+        etag = f'"{stamp.mtime_ns:x}-{stamp.size:x}-{stamp.inode:x}"'
+        body = Body(size=stamp.size, etag=etag, headers=_JSON, data=None, file=lines.file)
+        return answer_with(body, asked, _MANIFEST)
+
+    async def _health(self, _path: str, _query: bytes, _asked: Asked) -> Answer:
+        view = await self._library.view()
+        if self._library.trouble is None:
+            return _json(200, {"status": "ok", "images": view.images})
+        message = "manifest.json cannot be read; the log says why"
+        return _json(503, {"status": "unreadable", "images": view.images, "message": message})
+
+    async def _measures(self, _path: str, _query: bytes, _asked: Asked) -> Answer:
+        view, now = await self._library.view(), self._clock()
+        if now - self._failures_at > _FAILURES_KEPT:
+            self._failures_at = now
+            self._failures = await asyncio.to_thread(self._chronicle.failures)
+        last_run = await asyncio.to_thread(self._chronicle.last_run)
+        is_readable = self._library.trouble is None
+        state = State(view.images, self._blobs.bytes_held, is_readable, last_run, self._failures)
+        body = await asyncio.to_thread(self._metrics.render, state)
+        return whole(200, ((b"content-type", CONTENT_TYPE), *_NO_STORE, *SAFE), body)
+
+    async def _send_body(self, answer: Answer, send: Send, *, is_head: bool) -> int:
+        """The bytes that were handed over: a piece at a time from a file, each when the one before it has gone."""
+        if is_head or answer.file is None:
+            body = b"" if is_head else answer.body
+            await send({"type": "http.response.body", "body": body})
+            return len(body)
+        at, end = answer.start, answer.start + answer.length
+        while at < end:
+            try:
+                piece = await asyncio.to_thread(os.pread, answer.file.number, min(_CHUNK, end - at), at)
+            except OSError as error:
+                _logger.warning("a file of the cache cannot be read: %s", error.strerror)
+                piece = b""
+            if not piece:  # cut off meanwhile: the server breaks the connection, so that the client knows
+                break
+            at += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": at < end})
+        return at - answer.start
+
+
+def _refuse(asked: Asked, status: int, code: str, message: str, headers: Headers) -> Answer:
+    as_html = accept.prefers_html(accept.parse(asked.accept or ""))
+    return problem(status, code, message, as_html=as_html, headers=headers)
+
+
+def _json(status: int, value: Mapping[str, object]) -> Answer:
+    return whole(status, (*_JSON, *_NO_STORE), msgspec.json.encode(value) + b"\n")
+
+
+def _gallery(cache: Path, site: Path | None) -> _Pages | None:
+    """The gallery, where what it needs is installed."""
+    try:
+        module = importlib.import_module("imgcache.server.gallery")
+    except ModuleNotFoundError as error:
+        _logger.warning("no gallery: %s is not installed", error.name)
+        return None
+    pages: _Pages = module.Gallery(cache, site)
+    return pages

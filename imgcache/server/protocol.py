@@ -1,0 +1,105 @@
+"""uvicorn's protocol with two additions: an end to what one client may send, and a short way for what is in memory.
+
+The short way answers a plain GET from the parser's callback: no task, no scope, one write. It cuts the time of such an
+answer to a third. Whatever is conditional, has a body, is pipelined behind another answer or meets a slow reader goes
+uvicorn's way. Limit: it leans on names inside uvicorn's HttpToolsProtocol, which `tests/test_serve.py` exercises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from imgcache.server.endpoint import Endpoint
+
+MAX_HEAD = 131_072  # bytes of request line and fields
+HEAD_WITHIN = 30.0  # seconds from the first byte, or from the connection, to the end of the fields
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_NOT_PLAIN = frozenset(
+    b"content-length transfer-encoding expect upgrade range if-range if-match if-none-match if-modified-since"
+    b" if-unmodified-since".split()
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection: a head that is too large (RFC 6585, section 5) or too slow ends it."""
+
+    _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+    _is_answered = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """The clock begins to run."""
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(HEAD_WITHIN, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes before the fields end; a head that came in part has to be whole in time."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._head_bytes or self.transport.is_closing():
+            return
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_WITHIN, self._give_up)
+        if self._head_bytes > MAX_HEAD:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: answer at once, or hand it on."""
+        self._head_bytes = 0
+        self._disarm()
+        self._is_answered = self._answer_at_once()
+        if not self._is_answered:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A body is no part of the head; nothing here reads one."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._head_bytes = 0
+        if self._is_answered:
+            self.on_response_complete()
+        else:
+            super().on_message_complete()
+
+    def _answer_at_once(self) -> bool:
+        before: RequestResponseCycle | None = self.cycle  # None before the first, whatever uvicorn's types say
+        is_idle = not self.pipeline and (before is None or before.response_complete)
+        if not is_idle or self.flow.write_paused or not isinstance(self.app, Endpoint) or not self._is_plain():
+            return False
+        accepted = [value.decode("latin-1") for name, value in self.headers if name == b"accept"]
+        found = self.app.at_hand(self.url, ", ".join(accepted) if accepted else None)
+        if found is None:
+            return False
+        head, body = found
+        date = b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
+        self.transport.writelines((b"HTTP/1.1 200 OK\r\n", date, head, b"\r\n", body))
+        return True
+
+    def _is_plain(self) -> bool:
+        parser: httptools.HttpRequestParser = self.parser
+        if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        return _NOT_PLAIN.isdisjoint(name for name, _ in self.headers)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self, *_: Any) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
