@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import compileall
+import os
 import sys
 from collections.abc import Callable
 
@@ -29,6 +31,12 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
 }
 
 
+def _compile() -> None:
+    """As pip leaves a package: compiled. An editable install is not, where Python is told to write no bytecode."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(ROOT / "imgcache", quiet=1)
+
+
 def main() -> int:
     """Run the jobs that are named, else all; 1 where a limit is not kept."""
     listed = "\n".join(f"  {name:10} {what}" for name, (_, what) in JOBS.items())
@@ -44,6 +52,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := sorted(set(options.jobs) - set(JOBS)):
         parser.error(f"no such job: {', '.join(unknown)}; there are {', '.join(JOBS)}")
+    _compile()
     kept = True
     for name in options.jobs or JOBS:
         print(f"\n== {name}: {JOBS[name][1]}", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -137,6 +138,26 @@ def test_any_query_is_read_or_refused_in_words(url: bytes, rest: bytes) -> None:
         assert str(error)
     else:
         assert found.url
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "`url` is missing"),
+        (b"url=", "`url` is missing"),
+        (b"url=a&url=a", "`url` is given twice"),
+        (b"url=a&%75rl=b", "`url` is given twice"),
+        (b"url=a&w=1&w=1", "`w` is given twice"),
+        (b"url=%f", "the query has a % that two"),
+        (b"url=%ff", "the query is not UTF-8"),
+        (b"url=a&w=0", "`w` must be a whole number of pixels"),
+        (b"url=a&w=", "`w` must be a whole number of pixels"),
+        (b"url=a&format=svg", "`format` must be one of avif, jpeg, original, png, webp"),
+    ],
+)
+def test_a_query_that_is_refused(text: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        query.parse(text)
 
 
 @pytest.mark.parametrize(

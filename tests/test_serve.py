@@ -259,6 +259,11 @@ def test_many_requests_on_one_connection(place: Place) -> None:
     answer = raw(place.port, asked.encode())
     statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
     assert statuses == [b"200"] * 5 + [b"404", b"200"]
+    kinds = re.findall(rb"content-type: ([a-z/]+)", answer)
+    assert kinds == [b"image/webp"] * 2 + [b"application/json"] + [b"image/webp"] * 2 + [
+        b"application/json",
+        b"image/webp",
+    ]
     assert answer.count(data) == 4
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\n"
     with_body = f"{head}Content-Length: 4\r\n\r\nbody{head}Connection: close\r\n\r\n"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from imgcache.config import ServePolicy
+from imgcache.server.access_log import Request, access_log
 from tests.served import ask, held, raw, serving, write_manifest
 
 SECRET = b"the secret outside"
@@ -105,6 +106,7 @@ TARGETS = [
     b"/image?url=file:///etc/passwd",
     b"/image?url=%00",
     b"/image?url=%1b%5b2J",
+    b"/image?url=\x9b2J",
     b"/image?url=" + b"a" * 40_000,
     b"*",
     b"http://127.0.0.1/secret.jpg",
@@ -178,3 +180,14 @@ def test_the_text_log_names_the_request(place: Place, capfd: pytest.CaptureFixtu
 def test_an_error_repeats_nothing_that_a_terminal_obeys(place: Place) -> None:
     told = ask(place.port, "/image?url=%1b%5b2J%e2%80%ae")
     assert json.loads(told.body)["message"] == "\ufffd[2J\ufffd is not held"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_whatever_another_server_lets_through_is_cleaned(form: str, capfd: pytest.CaptureFixture[str]) -> None:
+    write = access_log(form)
+    assert write is not None
+    write(Request(0.0, "192.0.2.1", "G\x1bT", b"/\x1b[2J\x9b2J\n\x00" + b"a" * 9000, 200, 1, 0.5))
+    logged = capfd.readouterr().err.removesuffix("\n")
+    assert logged.isprintable()
+    assert len(logged) < 2200
+    assert logged.isascii() is (form == "json")
