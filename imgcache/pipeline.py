@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ from imgcache.plan import Step, Wish
 from imgcache.render_pool import RenderPool
 from imgcache.store import Store
 
+_COMMITTERS = 4  # images moved into place at once
+
 
 class Pipeline:
     """Brings one URL after the other up to date; many may be under way at once."""
@@ -55,10 +58,12 @@ class Pipeline:
         self._clock = clock
         self._asset_of = asset_of
         self._parts = AsyncExitStack()
+        self._committers = ThreadPoolExecutor(_COMMITTERS, thread_name_prefix="commit")
         self._making: dict[str, asyncio.Task[Asset]] = {}
 
     async def __aenter__(self) -> Self:
         """Connections and worker processes live as long as the block."""
+        self._parts.callback(self._committers.shutdown)
         await self._parts.enter_async_context(self._downloader)
         await self._parts.enter_async_context(self._pool)
         return self
@@ -160,7 +165,9 @@ class Pipeline:
         with self._store.staging() as folder:
             rendered = await self._pool.render(original, folder, self._recipes)
             _refuse_pixel(rendered.header)
-            return await asyncio.to_thread(self._store.commit, folder, digest, rendered, original)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._committers, self._store.commit, folder, digest, rendered, original
+            )
 
     def _failed(self, job: Job, missing: Sequence[str], error: ImageError) -> Outcome:
         status = msgspec.UNSET if error.status is None else error.status

@@ -87,7 +87,9 @@ class Recorder:
         self._write(image, outcome)
 
     def flush(self) -> None:
-        """Make all that was recorded durable."""
+        """Make all that was recorded durable: the blobs first, then what speaks of them."""
+        if self._waiting:
+            self._store.settle()
         self._open.close()
         self._waiting = 0
 

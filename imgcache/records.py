@@ -78,6 +78,8 @@ class Records:
         self._file = folder / "cache.db"
         self._condemned = folder / "cache.db.condemned"
         self._inside = False
+        self._is_writer = mend
+        self._vacant: dict[bytes, bool] = {}
         self.damaged = False
         self.fresh = False
         try:
@@ -96,17 +98,22 @@ class Records:
 
     def get(self, key: bytes) -> bytes | None:
         """The value under a key; what an open batch has written is seen."""
+        if self._is_vacant(key[:1]):
+            return None
         with self._guarded():
             value: bytes | None = self._cache.get(key)
             return value
 
     def set(self, key: bytes, value: bytes) -> None:
         """Writes one record, durable when the batch ends."""
+        self._vacant[key[:1]] = False
         with self.batch(), self._guarded():
             self._cache.set(key, value)
 
     def delete(self, key: bytes) -> bool:
         """Removes one record; false if there was none."""
+        if self._is_vacant(key[:1]):
+            return False
         with self.batch(), self._guarded():
             return bool(self._cache.delete(key))
 
@@ -125,6 +132,12 @@ class Records:
             for key, value in _rows(database, prefix):
                 for (found,) in database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (other(value),)):
                     yield key, value, _bytes(found)
+
+    def _is_vacant(self, prefix: bytes) -> bool:
+        """Whether there was no record of a kind, and this writer has made none: most sites have none of most kinds."""
+        if self._is_writer and prefix not in self._vacant:
+            self._vacant[prefix] = self.count(prefix) == 0
+        return self._vacant.get(prefix, False)
 
     def count(self, prefix: bytes) -> int:
         """How many records there are under a one-byte prefix, as the last batch left them."""

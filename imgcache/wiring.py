@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import shutil
@@ -36,6 +37,8 @@ from imgcache.sync import Progress, Settings, Sync
 from imgcache.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
+
+_COPIES = 5  # tries to copy the index whole while another command writes it
 
 Clock = Callable[[], float]
 
@@ -116,12 +119,27 @@ def reader(ground: Ground) -> Iterator[House]:
     """The parts over a copy of the index, for a command that touches nothing."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
-        for file in (ground.cache / "index").glob("*.db*"):
-            shutil.copy2(file, folder)
         store = LocalStore(ground.cache)
-        index = stack.enter_context(closing(Index(folder)))
+        index = stack.enter_context(closing(_index_copy(ground.cache / "index", folder)))
         manifest = Manifest(site=ground.root, cache=ground.cache, scratch=folder)
         yield _house(ground, stack, store=store, index=index, manifest=manifest, folder=folder)
+
+
+def _index_copy(source: Path, folder: Path) -> Index:
+    """The index over a copy of its files. Made again where a sync wrote while they were copied, so that it is torn."""
+    for _ in range(_COPIES):
+        for name in ("cache.db", "cache.db-wal", "catalogue.db", "catalogue.db-wal"):  # SQLite makes its -shm anew
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(source / name, folder)
+        index = Index(folder)
+        if not index.damaged:
+            break
+        index.close()
+        for left in folder.iterdir():
+            left.unlink()
+    else:
+        index = Index(folder)
+    return index
 
 
 def _house(

@@ -71,9 +71,11 @@ class Nursery:
         self._process.stdin.write((json.dumps({"words": words, "output": str(self._output), **orders}) + "\n").encode())
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
-        yield pid
-        code = int(self._process.stdout.readline())
-        self.ended = Ended(code, pid, self._output.read_text(errors="replace"))
+        try:
+            yield pid
+        finally:  # also where the block failed: or the next one would take this code for its process
+            code = int(self._process.stdout.readline())
+            self.ended = Ended(code, pid, self._output.read_text(errors="replace"))
 
     def _has_ended(self) -> bool:
         """Whether the status of the command under way can be read."""

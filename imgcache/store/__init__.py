@@ -31,7 +31,11 @@ class Store(Protocol):
         ...
 
     def commit(self, folder: Path, digest: str, rendered: Rendered, original: Path | None = None) -> Asset:
-        """Makes one image's files durable and visible in one step."""
+        """Makes one image's files visible in one step."""
+        ...
+
+    def settle(self) -> None:
+        """Makes all that was committed durable; comes before a record that speaks of it."""
         ...
 
     def stamp(self, digest: str) -> int | None:

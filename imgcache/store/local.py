@@ -39,6 +39,7 @@ class LocalStore:
         self._shelves = str(self._assets)
         self._merging = threading.Lock()
         self._barrier: Barrier | None = None
+        self._unsettled: set[Path] = set()
         self._umask = 0o022
         self.scratch = cache / "index" / "staging"
 
@@ -78,7 +79,7 @@ class LocalStore:
                 remove_tree(folder)
 
     def commit(self, folder: Path, digest: str, rendered: Rendered, original: Path | None = None) -> Asset:
-        """Makes one image durable, then visible.
+        """Makes one image visible. `settle` makes it durable, before any record speaks of it.
 
         A new digest appears in one rename. Under one that is held only what is missing is added: no file that is there
         is changed, and a name that another recipe's bytes have is avoided.
@@ -120,6 +121,18 @@ class LocalStore:
             ),
             recipes=rendered.recipes,
         )
+
+    def settle(self) -> None:
+        """Makes durable all that was committed: asked for before a record speaks of it, for many images at once.
+
+        Raises:
+            DiskFull: the disk could not take all that was written.
+        """
+        homes = set(self._unsettled)
+        if homes and self._barrier is not None:
+            with writing(self._assets):
+                self._barrier.wait(_below(homes, self._assets))
+            self._unsettled -= homes
 
     def stamp(self, digest: str) -> int | None:
         """The time in ns when a file of the asset last came or went. It does not see a file changed in place."""
@@ -248,10 +261,9 @@ class LocalStore:
         folder.chmod(0o755 & ~self._umask)
 
     def _publish(self, folder: Path, home: Path, digest: str, name: str, files: dict[str, Variant]) -> dict[str, str]:
-        """Durable, then in place by rename, then the rename durable. Returns the final name of each staged one."""
+        """In place by rename. Returns the final name of each staged file."""
         if self._barrier is None:
             raise RuntimeError("prepare() comes before commit()")
-        self._barrier.wait(_whole(folder))
         home.parent.mkdir(mode=0o755, exist_ok=True)
         refuse_link(home.parent)
         places = {staged: staged for staged in files}
@@ -263,14 +275,17 @@ class LocalStore:
             refuse_link(home)
             with self._merging:
                 places = merge(folder, home, digest, name, files)
-        self._barrier.wait([home, home.parent, self._assets])
+        self._unsettled.add(home)
         return places
 
 
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder's files and itself; not looked at before somebody asks."""
-    yield from (Path(entry.path) for entry in os.scandir(folder))
-    yield folder
+def _below(homes: Iterable[Path], assets: Path) -> Iterator[Path]:
+    """The files of assets, and every folder that names one; not looked at before somebody asks."""
+    for home in homes:
+        yield from (Path(entry.path) for entry in os.scandir(home))
+        yield home
+        yield home.parent
+    yield assets
 
 
 def _files(asset: Asset) -> Iterator[tuple[str, int, str]]:
