@@ -48,7 +48,6 @@ STEPS = {
     "original staged": Step("pathlib", "Path.rename", _to(r"/original\.")),
     "files durable": Step("imgcache.store.barrier", "Barrier.wait"),
     "image in place": Step("pathlib", "Path.rename", _to(r"/assets/../[0-9a-f]{64}$")),
-    "place durable": Step("imgcache.store.barrier", "Barrier.wait", nth=2),
     "second image in place": Step("pathlib", "Path.rename", _to(r"/assets/../[0-9a-f]{64}$"), nth=2),
     "outcome recorded": Step("imgcache.recorder", "Recorder.record"),
     "outcomes committed": Step("imgcache.recorder", "Recorder.flush"),
