@@ -62,6 +62,13 @@ TEMPLATE = """\
 # SVG can run scripts and load files: it is refused. There is no other value yet.
 # svg: refuse
 
+# The endpoint, `imgcache serve`.
+# serve:
+#   memory: 64MB        # of hot files, in each worker
+#   fallback: none      # none | placeholder: what is sent, with status 404, for an image that is not held
+#   client_hints: false # take Sec-CH-Width and Sec-CH-DPR for a wish
+#   access_log: "off"   # off | text | json
+
 # Networks that may be fetched from although they are not public.
 # allow_networks: []
 """
