@@ -31,6 +31,8 @@ from imgcache.urls import without_credentials
 
 # The failures that a network which is down makes of every URL.
 _NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
+# Those that are found without asking any host: they say nothing of the network.
+_NOT_ASKED = frozenset({"bad-url", "bad-scheme", "blocked-address", "disk-full"})
 
 
 class Progress(Protocol):
@@ -163,12 +165,11 @@ class Sync:
         if outcome.problem is not None and outcome.action is not Action.FAILED:
             self._problems.append(outcome.problem)  # of earlier runs: this one did not ask
             return
-        self._tried += 1
-        if outcome.problem is None:
-            self._answered += 1
-            return
-        self._answered += outcome.problem.code not in _NO_ANSWER
-        self._problems.append(outcome.problem)
+        code = outcome.problem.code if outcome.problem else ""
+        self._tried += code not in _NOT_ASKED
+        self._answered += code not in _NOT_ASKED | _NO_ANSWER
+        if outcome.problem is not None:
+            self._problems.append(outcome.problem)
 
     def _leave_out(self, image: int) -> None:
         url = self._catalogue.url(image)

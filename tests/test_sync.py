@@ -185,6 +185,22 @@ def test_nothing_is_cleared_where_no_host_answers(run: Command, origin: Origin, 
     assert articles(site) == before
 
 
+def test_a_url_that_is_never_asked_for_is_no_sign_of_a_network(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30), ("ftp://pictures.example/b.png", 1, 1))})
+    run("sync", site)
+    shutil.rmtree(site / "cache")
+    origin.answers.set(A, Answer(down=True))
+    run.use(origin)
+    before = articles(site)
+    assert b"isCached: true" in before["a.md"]
+    report = run("sync", site, "--json").json()
+    assert (report["flags_cleared"], codes(report)) == (0, [("bad-scheme", "error"), ("connect", "error")])
+    assert articles(site) == before
+
+
 def test_a_refresh_that_fails_keeps_the_good_copy(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30))
     site = make_site({"a.md": article((A, 40, 30))})
