@@ -38,7 +38,7 @@ def serve(site: Path, host: str, port: int, workers: int, access_log: str | None
     """
     missing = sorted(package for module, package in _NEEDED.items() if find_spec(module) is None)
     if missing:
-        raise ConfigError(f"serve needs {', '.join(missing)}: pip install 'imgcache[serve]'")
+        raise ConfigError(f"serve needs {', '.join(missing)}, which `pip install imgcache` brings")
     ground = open_ground(site, options, {"serve.access_log": access_log})
     _allow_connections()
     with _listen(host, port) as listener:
