@@ -39,12 +39,3 @@ class Catalogue(Articles, Images, References, Sharing):
             " (SELECT count(*) FROM image WHERE kind = 'remote' AND digest IS NOT NULL)"
         ).fetchone()
         return dict(zip(("articles", "references", "images", "cached"), row, strict=True))
-
-    def note(self, key: str) -> str | None:
-        """A text kept from run to run."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def put_note(self, key: str, value: str) -> None:
-        """Keep a text from run to run."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
