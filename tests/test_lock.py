@@ -67,7 +67,7 @@ def test_a_worker_that_outlives_a_killed_holder_does_not_hold_the_lock(tmp_path:
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         with CacheLock(tmp_path, command="imgcache sync", now=NOW):
-            pass
+            assert str(os.getpid()) in (tmp_path / "holder.json").read_text()
 
 
 def test_free_again_after_use_also_after_an_error(tmp_path: Path) -> None:
