@@ -20,11 +20,14 @@ import os, sys, time
 from pathlib import Path
 from imgcache.lock import CacheLock
 with CacheLock(Path(sys.argv[1]), command="imgcache sync site", now=1700000000.0):
-    if sys.argv[2:] == ["with a worker"] and os.fork() == 0:
-        os.setsid()
-        print(os.getpid(), flush=True)
-        sys.stdin.read()
-        os._exit(0)
+    if sys.argv[2:] == ["with a worker"]:
+        told, tell = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            os.write(tell, b".")
+            sys.stdin.read()
+            os._exit(0)
+        os.read(told, 1)
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -38,7 +41,7 @@ def held(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     )  # fmt: skip
     with process:
         assert process.stdout is not None
-        assert process.stdout.readline()
+        assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
 
