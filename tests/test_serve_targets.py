@@ -129,6 +129,20 @@ def test_a_target_that_names_nothing(place: Place, target: bytes, capfd: pytest.
     assert logged.removesuffix("\n").isprintable(), ascii(logged)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/FOLDER/original.jpg"])
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [(b"", 400), (b"Host: a\r\nHost: b\r\n", 400), (b"Host: a, b\r\n", 400), (b"Host: a\r\n", 200), (b"Host:\r\n", 200)],
+)
+def test_a_request_has_one_host(place: Place, path: str, fields: bytes, expected: int) -> None:  # RFC 9112, section 3.2
+    path = path.replace("/FOLDER", f"/{place.folder}")
+    for _ in range(2):  # the second time the file is at hand
+        answer = raw(place.port, f"GET {path} HTTP/1.1\r\n".encode() + fields + b"Connection: close\r\n\r\n")
+        assert status(answer) == expected
+    older = raw(place.port, f"GET {path} HTTP/1.0\r\n\r\n".encode())
+    assert status(older) == 200
+
+
 def test_the_file_is_there_all_the_same(place: Place) -> None:
     data = (place.cache / place.folder / "original.jpg").read_bytes()
     path = f"/{place.folder}/original.jpg"

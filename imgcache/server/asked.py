@@ -17,6 +17,7 @@ class Asked(msgspec.Struct, gc=False):
     """The fields, in text; None where absent. Several lines of one field are one, with commas (RFC 9110, 5.2)."""
 
     is_get: bool
+    host: str | None = None
     accept: str | None = None
     if_match: str | None = None
     if_none_match: str | None = None
@@ -35,6 +36,11 @@ class Asked(msgspec.Struct, gc=False):
                 text, before = value.decode("latin-1"), getattr(asked, key)
                 setattr(asked, key, text if before is None else f"{before}, {text}")
         return asked
+
+    @property
+    def has_one_host(self) -> bool:
+        """Whether there is a Host field, and only one, as a request of HTTP/1.1 has to have (RFC 9112, section 3.2)."""
+        return self.host is not None and "," not in self.host
 
     @property
     def is_conditional(self) -> bool:

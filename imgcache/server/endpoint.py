@@ -24,6 +24,7 @@ from imgcache.server.bodies import SAFE, SHARED, Body, Headers
 from imgcache.server.chronicle import Chronicle
 from imgcache.server.images import Images
 from imgcache.server.library import Library
+from imgcache.server.lines import Descriptor
 from imgcache.server.metrics import CONTENT_TYPE, Metrics, State
 from imgcache.server.responses import Answer, Page, answer_with, problem, whole
 
@@ -77,7 +78,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's scope, as https://asgi.readthedocs.io/en/latest/specs/www.html has it."""
         if scope["type"] == "http":
-            await self._answer(scope, send)
+            await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -110,13 +111,18 @@ class Endpoint:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _answer(self, scope: Scope, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, method = self._clock(), scope["method"]
         asked = Asked.of(method, scope["headers"])
         route, answer = await self._route(scope, method, asked)
         ready = self._clock() - began
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        sent = await self._send_body(answer, send, is_head=method == "HEAD")
+        if method == "HEAD" or answer.file is None:
+            body = b"" if method == "HEAD" else answer.body
+            await send({"type": "http.response.body", "body": body})
+            sent = len(body)
+        else:
+            sent = await _send_file(answer, answer.file, receive, send)
         self._metrics.count(route, answer.status, sent, ready)
         if self._log is not None:
             query = scope["query_string"]
@@ -131,6 +137,8 @@ class Endpoint:
         path, query = scope["path"], scope["query_string"]
         if root := scope.get("root_path"):
             path = path.removeprefix(root)
+        if scope.get("http_version") == "1.1" and not asked.has_one_host:
+            return "other", _refuse(asked, 400, "host", "a request of HTTP/1.1 has one Host field", ())
         if method not in {"GET", "HEAD"}:
             return "other", _refuse(asked, 405, "method", "only GET and HEAD are answered", _ALLOW)
         if len(path) + len(query) > MAX_TARGET:
@@ -197,16 +205,18 @@ class Endpoint:
         body = await asyncio.to_thread(self._metrics.render, state)
         return whole(200, ((b"content-type", CONTENT_TYPE), *_NO_STORE, *SAFE), body)
 
-    async def _send_body(self, answer: Answer, send: Send, *, is_head: bool) -> int:
-        """The bytes that were handed over: a piece at a time from a file, each when the one before it has gone."""
-        if is_head or answer.file is None:
-            body = b"" if is_head else answer.body
-            await send({"type": "http.response.body", "body": body})
-            return len(body)
-        at, end = answer.start, answer.start + answer.length
-        while at < end:
+
+async def _send_file(answer: Answer, file: Descriptor, receive: Receive, send: Send) -> int:
+    """The bytes that were handed over: a piece at a time, each when the one before it has gone and somebody is there.
+
+    uvicorn takes what is sent to a client that has gone without a word, and the rest of the file would be read for it.
+    """
+    at, end = answer.start, answer.start + answer.length
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        while at < end and not gone.done():
             try:
-                piece = await asyncio.to_thread(os.pread, answer.file.number, min(_CHUNK, end - at), at)
+                piece = await asyncio.to_thread(os.pread, file.number, min(_CHUNK, end - at), at)
             except OSError as error:
                 _logger.warning("a file of the cache cannot be read: %s", error.strerror)
                 piece = b""
@@ -214,7 +224,15 @@ class Endpoint:
                 break
             at += len(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": at < end})
-        return at - answer.start
+    finally:
+        gone.cancel()
+    return at - answer.start
+
+
+async def _gone(receive: Receive) -> None:
+    """Until the client has left, which `receive` says after the end of the request's body."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _refuse(asked: Asked, status: int, code: str, message: str, headers: Headers) -> Answer:

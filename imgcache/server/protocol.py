@@ -92,7 +92,8 @@ class BoundedProtocol(HttpToolsProtocol):
         parser: httptools.HttpRequestParser = self.parser
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
-        return _NOT_PLAIN.isdisjoint(name for name, _ in self.headers)
+        names = [name for name, _ in self.headers]
+        return names.count(b"host") == 1 and _NOT_PLAIN.isdisjoint(names)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
