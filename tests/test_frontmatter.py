@@ -6,29 +6,8 @@ import pytest
 
 from imgcache.errors import ArticleUnreadable
 from imgcache.frontmatter import apply, parse
-from imgcache.models import Declared, Edit, Reference, Size
-
-URL = "https://example.org/a.png"
-
-
-def read(text: str | bytes) -> tuple[Reference, ...]:
-    return parse(text if isinstance(text, bytes) else text.encode(), "a.md").references
-
-
-def only(text: str | bytes) -> Reference:
-    (reference,) = read(text)
-    return reference
-
-
-def at(reference: Reference, *, flag: bool | None = None, size: Size | None = None) -> Edit:
-    return Edit(reference.line, reference.column, flag=flag, size=size)
-
-
-def flagged(text: str, *, flag: bool = True) -> str:
-    """The article with every flaggable image flagged, or none."""
-    data = text.encode()
-    edits = [at(r, flag=flag) for r in parse(data, "a.md").references if r.flaggable]
-    return apply(data, edits).decode()
+from imgcache.models import Declared, Size
+from tests.front_matter import URL, at, flagged, only, read
 
 
 def test_reads_lists_at_any_depth_with_their_paths() -> None:

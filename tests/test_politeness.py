@@ -240,6 +240,9 @@ def test_a_slot_on_its_way_to_one_who_is_cancelled_goes_to_the_next() -> None:
         line[0].cancel()  # in the moment between the hand-over and its arrival
         async with asyncio.timeout(5):
             await line[1]
+        assert (line[0].cancelled(), host.free) == (True, 0), "the one slot has an owner, and only one"
+        host.release()
+        assert host.free == 1
 
     asyncio.run(scene())
 

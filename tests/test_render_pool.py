@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import io
+import multiprocessing.process
 import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -191,9 +193,14 @@ def test_a_worker_is_replaced_after_some_tasks() -> None:
 
 
 def test_a_pool_that_was_never_asked_starts_nothing_and_closes() -> None:
+    def running() -> tuple[set[threading.Thread], set[multiprocessing.process.BaseProcess]]:
+        return set(threading.enumerate()), set(multiprocessing.active_children())
+
     async def run() -> None:
+        before = running()
         async with RenderPool(2, LIMITS):
-            pass
+            assert running() == before
+        assert running()[1] == before[1]
 
     asyncio.run(run())
 
