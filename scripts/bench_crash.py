@@ -31,10 +31,7 @@ def run(options: argparse.Namespace) -> Section:
     if not real.is_dir():
         raise Skipped("no real site here; set IMGCACHE_SHARED to the folder that holds one")
     work = fresh("crash")
-    pristine = work / "pristine"
-    shutil.copytree(real, pristine)
-    for path in [pristine, *pristine.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    pristine = _writable(real, work / "pristine")
     expected = outside(pristine)
     refused = {normal(url) for url in unflagged(pristine)}
     struck = strike(pristine)
@@ -66,6 +63,14 @@ def run(options: argparse.Namespace) -> Section:
     for law in [*found.broken, *found.differs, *found.orphans, *tally.wrong][:30]:
         print(f"  broken: {law}", flush=True)
     return _section(found, tally, articles=len(expected), flags=struck, seconds=seconds, took=took)
+
+
+def _writable(real: Path, copy: Path) -> Path:
+    """A copy that may be written into, whatever the rights of the real one."""
+    shutil.copytree(real, copy)
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return copy
 
 
 def _dot() -> None:

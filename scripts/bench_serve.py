@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -57,10 +57,7 @@ def run(options: argparse.Namespace) -> Section:
                 "`/assets/…`": f"http://127.0.0.1:{port}/{paths[name]}",
                 "`/image?url=…`": f"http://127.0.0.1:{port}/image?w=100&url={_asked(name)}",
             }
-            rates: dict[str, list[float]] = {key: [] for key in targets}
-            for _ in range(options.rounds):
-                for key, target in targets.items():
-                    rates[key].append(_wrk(target)[0])
+            rates = _in_turn(targets, options.rounds)
             rows += [[key, name, spread(values, 0), ""] for key, values in rates.items()]
             base = statistics.median(rates.pop("nginx"))
             limits += [
@@ -168,6 +165,15 @@ def _wrk(target: str, connections: int = 32) -> tuple[float, float]:
     if rate is None or late is None or "Non-2xx" in said:
         raise Skipped(f"wrk could not measure {target}: {said[-300:]}")
     return float(rate[1]), float(late[1]) * {"us": 0.001, "ms": 1, "s": 1000}[late[2]]
+
+
+def _in_turn(targets: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
+    """Requests a second of each target, once a round: what slows the machine for a while slows all of them."""
+    rates: dict[str, list[float]] = {key: [] for key in targets}
+    for _ in range(rounds):
+        for key, target in targets.items():
+            rates[key].append(_wrk(target)[0])
+    return rates
 
 
 def _beside_held_connections(port: int, paths: dict[str, str]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,72 +17,59 @@ from imgcache.cli.output import say
 from imgcache.export import entries, fronts, placing
 from imgcache.manifest import read_manifest
 
+_Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 
 @click.group(short_help="Hand the cached images to the site's build, or to a web server.")
 def export() -> None:
     """Write what a site's build needs to show the cached images, or the configuration of a web server in front."""
 
 
-def _into_build(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what all generators share."""
-    for option in reversed(
-        (
-            site_argument,
-            click.option(
-                "--assets-url",
-                default=entries.DEFAULT_ASSETS_URL,
-                show_default=True,
-                metavar="URL",
-                help="Where the files are published: a path of the site, or an address.",
-            ),
-            click.option(
-                "--copy-to",
-                type=click.Path(file_okay=False, path_type=Path),
-                metavar="DIR",
-                help="Put the files that pages ask for here; what earlier runs put here and no page asks for goes.",
-            ),
-            click.option(
-                "--output",
-                type=click.Path(file_okay=False, path_type=Path),
-                metavar="DIR",
-                help="The generator's source folder; default: SITE.",
-            ),
-            click.option("--force", is_flag=True, help="Replace files of these names that imgcache did not write."),
-            common,
-        )
-    ):
-        command = option(command)
-    return command
+def _with(*options: _Decorator) -> _Decorator:
+    """Add options to a command, in this order in its help."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+    return decorate
 
 
-def _in_front(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what all web servers share."""
-    for option in reversed(
-        (
-            site_argument,
-            click.option(
-                "--upstream",
-                default=fronts.DEFAULT_UPSTREAM,
-                show_default=True,
-                metavar="URL",
-                help="Where `imgcache serve` answers.",
-            ),
-            click.option("--server-name", "names", multiple=True, metavar="NAME", help="Of the site; repeatable."),
-            click.option(
-                "--listen", default="80", show_default=True, metavar="[ADDRESS:]PORT", help="Where it listens."
-            ),
-            click.option(
-                "--output",
-                type=click.Path(dir_okay=False, path_type=Path),
-                metavar="FILE",
-                help="Write it there instead of printing it.",
-            ),
-            click.option("--force", is_flag=True, help="Replace a FILE that imgcache did not write."),
-            common,
-        )
-    ):
-        command = option(command)
-    return command
+_into_build = _with(
+    site_argument,
+    click.option(
+        "--assets-url",
+        default=entries.DEFAULT_ASSETS_URL,
+        show_default=True,
+        metavar="URL",
+        help="Where the files are published: a path of the site, or an address.",
+    ),
+    click.option(
+        "--copy-to",
+        type=_FOLDER,
+        metavar="DIR",
+        help="Put the files that pages ask for here; what earlier runs put here and no page asks for goes.",
+    ),
+    click.option("--output", type=_FOLDER, metavar="DIR", help="The generator's source folder; default: SITE."),
+    click.option("--force", is_flag=True, help="Replace files of these names that imgcache did not write."),
+    common,
+)
+_in_front = _with(
+    site_argument,
+    click.option(
+        "--upstream",
+        default=fronts.DEFAULT_UPSTREAM,
+        show_default=True,
+        metavar="URL",
+        help="Where `imgcache serve` answers.",
+    ),
+    click.option("--server-name", "names", multiple=True, metavar="NAME", help="Of the site; repeatable."),
+    click.option("--listen", default="80", show_default=True, metavar="[ADDRESS:]PORT", help="Where it listens."),
+    click.option("--output", type=_FILE, metavar="FILE", help="Write it there instead of printing it."),
+    click.option("--force", is_flag=True, help="Replace a FILE that imgcache did not write."),
+    common,
+)
 
 
 @export.command(short_help="A data file and an include, with no plugin: GitHub Pages too.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +50,9 @@ def list_(site: Path, *, as_json: bool, **options: Any) -> None:
 def accept(url: str, site: Path, **options: Any) -> None:
     """Make the picture that came the copy of URL."""
     ground = open_ground(site, options)
-    with wiring.writer(ground, "quarantine", now) as house:
-        house.scanner.scan(house.catalogue)
+    with _deciding(ground) as house:
         _of(house).accept(url, ground.config.fetch.refresh_after)
         flags = house.flag_writer(ground.config.dimensions).write(may_clear=True, url=url)
-        house.manifest.export(house.index)
     say(f"accepted: {clean(url, 300)}")
     say(f"{flags.set:,} flags set, {flags.cleared:,} cleared", dim=True)
 
@@ -62,12 +62,18 @@ def accept(url: str, site: Path, **options: Any) -> None:
 @common
 def reject(url: str, site: Path, **options: Any) -> None:
     """Keep the copy of URL, and take the bytes that came for "not modified" from now on."""
-    ground = open_ground(site, options)
+    with _deciding(open_ground(site, options)) as house:
+        _of(house).reject(url)
+    say(f"rejected: {clean(url, 300)}")
+
+
+@contextmanager
+def _deciding(ground: wiring.Ground) -> Iterator[wiring.House]:
+    """The house with its articles read; what was decided stands in manifest.json at the end."""
     with wiring.writer(ground, "quarantine", now) as house:
         house.scanner.scan(house.catalogue)
-        _of(house).reject(url)
+        yield house
         house.manifest.export(house.index)
-    say(f"rejected: {clean(url, 300)}")
 
 
 def _of(house: wiring.House) -> Quarantine:

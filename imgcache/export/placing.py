@@ -74,18 +74,11 @@ def copy_assets(paths: Collection[str], cache: Path, folder: Path, *, force: boo
     _write(listing, _listing(before.union(there)))
     placed = 0
     for path in there:
-        source, target = cache / "assets" / path, folder / path
-        if _is_same(source, target):
-            continue
-        if os.path.lexists(target) and path not in before and not force:
+        try:
+            placed += _bring(cache / "assets" / path, folder / path, may_replace=force or path in before)
+        except ConfigError:
             _write(listing, _listing(before.union(there) - {path}))
-            raise ConfigError(
-                "is there already, is not the cached file, and was not put there by imgcache export: move it away, or"
-                " let --force replace it",
-                where=shown(target),
-            )
-        _place(source, target)
-        placed += 1
+            raise
     stale = sorted(before - wanted)
     for path in stale:
         _remove(folder, path)
@@ -142,6 +135,20 @@ def _is_same(source: Path, target: Path) -> bool:
     if ours.st_size != theirs.st_size:
         return False
     return ours.st_mtime_ns == theirs.st_mtime_ns or filecmp.cmp(source, target, shallow=False)
+
+
+def _bring(source: Path, target: Path, *, may_replace: bool) -> bool:
+    """One file into its place; False where it is there. Raises ConfigError where another one is in its way."""
+    if _is_same(source, target):
+        return False
+    if os.path.lexists(target) and not may_replace:
+        raise ConfigError(
+            "is there already, is not the cached file, and was not put there by imgcache export: move it away, or"
+            " let --force replace it",
+            where=shown(target),
+        )
+    _place(source, target)
+    return True
 
 
 def _place(source: Path, target: Path) -> None:
