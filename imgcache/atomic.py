@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,11 +74,12 @@ def fresh_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a file, a link or a folder with all it holds; links are removed, never followed."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path)
+    """Removes a file, a link or a folder with all it holds, if it is there; links are removed, never followed."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _advice(error: OSError) -> str:

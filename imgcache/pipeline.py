@@ -93,6 +93,7 @@ class Pipeline:
             return self._failed(job, missing, error)
 
     async def _fetch(self, job: Job, validators: Validators | None) -> Outcome:
+        await self._pool.room()
         result = await self._downloader.fetch(job.url, validators)
         now = self._clock()
         if isinstance(result, NotModified):

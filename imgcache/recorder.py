@@ -1,10 +1,17 @@
-"""Writes down what became of each image: in the index by URL, in the catalogue for the next run."""
+"""Writes down what became of each image: in the index by URL, in the catalogue for the next run.
+
+Outcomes gather while those before them are made durable: the files first, in a thread, then the records that speak of
+them, in one transaction.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -18,16 +25,18 @@ from imgcache.plan import Wish
 from imgcache.quarantine import remove_unused
 from imgcache.store import Store
 
-# Outcomes in one transaction: enough to make a write cheap, few enough to lose little in a crash (their blobs stay and
-# are found again by their digest when they are fetched anew).
-BATCH = 64
-BATCH_SECONDS = 0.5
+# Between two transactions: long enough to make a write cheap, short enough to lose little in a crash (the files stay
+# and are found again by their digest when they are fetched anew).
+_PAUSE = 0.05
 
 _ANSWERED = frozenset({Action.FETCHED, Action.REVALIDATED, Action.DOUBTED})
 
 
 class Recorder:
-    """The only writer of the index and of what the catalogue says of images, during a sync."""
+    """The only writer of the index and of what the catalogue says of images, during a sync.
+
+    Use as `async with recorder`; what is recorded there is written in the background, and all of it by `flush`.
+    """
 
     def __init__(
         self, *, index: Index, catalogue: Catalogue, store: Store, wish: Wish, clock: Callable[[], float]
@@ -37,11 +46,35 @@ class Recorder:
         self._store = store
         self._wish = wish
         self._clock = clock
-        self._open = contextlib.ExitStack()
-        self._waiting = 0
-        self._opened = 0.0
+        self._more = asyncio.Event()
+        self._waiting: dict[int, Outcome] = {}
+        self._in_hand: dict[int, Outcome] = {}  # their files are being made durable
+        self._keeper: asyncio.Task[None] | None = None
         self._pending = array("q")  # images that brought again what was refused before
         self._released: set[str] = set()  # digests that something let go of: few, for only cards and candidates do
+
+    async def __aenter__(self) -> Self:
+        """Outcomes are written down as they come."""
+        self._keeper = asyncio.create_task(self._keep())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)  # what went wrong, `flush` meets again
+            self._keeper = None
+
+    async def _keep(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            self._in_hand, self._waiting = self._waiting, {}
+            await asyncio.to_thread(self._store.settle)
+            self._write_all(self._in_hand)
+            self._in_hand = {}
+            await asyncio.sleep(_PAUSE)
 
     def job(self, image: int, *, wake: bool = False) -> Job:
         """The job for one image of the catalogue, with what is recorded of it; `wake`: ask dead servers as well."""
@@ -65,7 +98,11 @@ class Recorder:
         return Problem(failure.code, url, message, retryable=failure.retryable, status=status)
 
     def asset_of(self, digest: str) -> Asset | None:
-        """What is recorded of a digest, the open transaction included."""
+        """What is known of a digest, written down or not yet."""
+        for outcomes in (self._waiting, self._in_hand):
+            for outcome in outcomes.values():
+                if outcome.asset is not None and outcome.asset.digest == digest:
+                    return outcome.asset
         return self._index.asset(digest)
 
     def is_settled(self, digest: str | None, stamp: int | None, recipes: str | None, due: float | None) -> bool:
@@ -82,25 +119,46 @@ class Recorder:
         return " ".join(self._wish.recipes)
 
     def record(self, image: int, outcome: Outcome) -> None:
-        """Write one outcome down; it is durable after `flush`."""
-        self._begin()
-        self._write(image, outcome)
+        """Write one outcome down, soon; it is durable after `flush`.
+
+        Raises:
+            DiskFull: what came before it could not be made durable.
+        """
+        if self._keeper is not None and self._keeper.done():
+            self._keeper.result()
+        self._waiting[image] = outcome
+        self._more.set()
 
     def flush(self) -> None:
-        """Make all that was recorded durable: the blobs first, then what speaks of them."""
-        if self._waiting:
+        """Make all that was recorded durable: the files first, then what speaks of them."""
+        outcomes = self._in_hand | self._waiting
+        if outcomes:
             self._store.settle()
-        self._open.close()
-        self._waiting = 0
+            self._write_all(outcomes)
+            self._in_hand, self._waiting = {}, {}
+
+    def _write_all(self, outcomes: Mapping[int, Outcome]) -> None:
+        with self.batch():
+            for image, outcome in outcomes.items():
+                self._write(image, outcome)
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """All that is written in the block, or nothing."""
+        # The last one entered commits first: the index, for what it lacks the catalogue must not believe.
+        with self._catalogue.transaction(), self._index.batch():
+            yield
 
     def tidy(self) -> None:
-        """Remove the blobs that this run let go of and nothing else uses. Comes after `flush`."""
+        """Remove the blobs that this run let go of and nothing else uses. Comes after every `batch`."""
         remove_unused(self._released, self._index, self._store)
         self._released.clear()
 
     def take_back(self, image: int, problem: Problem, began: float) -> Action:
-        """Record that an image which is held is refused after all, and say what was done for it since `began`."""
-        self._begin()
+        """Record that an image which is held is refused after all, and say what was done for it since `began`.
+
+        Belongs into a `batch`, after `flush`; so does `confirm`.
+        """
         assert problem.url is not None  # noqa: S101 (it is about an image)
         url = problem.url
         copy = self._index.copy(url)
@@ -128,20 +186,8 @@ class Recorder:
         for image in self._pending:
             url = self._catalogue.url(image)
             if self._index.copy(url) is not None:
-                self._begin()
                 self._recover(url)
         self._pending = array("q")
-
-    def _begin(self) -> None:
-        now = self._clock()
-        if self._waiting >= BATCH or abs(now - self._opened) >= BATCH_SECONDS:
-            self.flush()
-        if self._waiting == 0:
-            # The last one entered commits first: the index, for what it lacks the catalogue must not believe.
-            self._open.enter_context(self._catalogue.transaction())
-            self._open.enter_context(self._index.batch())
-            self._opened = now
-        self._waiting += 1
 
     def _write(self, image: int, outcome: Outcome) -> None:
         if outcome.action is Action.FAILED and outcome.problem:

@@ -28,12 +28,15 @@ from typing import ParamSpec, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from imgcache.atomic import writing
 from imgcache.errors import DecoderCrash, DecoderTimeout
 from imgcache.models import Header, Limits, Recipe, Rendered
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Images in hand for each worker: enough to keep it busy, few enough that a crash loses little of what was fetched.
+_AHEAD = 4
 _ATTEMPTS = 3  # for one image, on a fresh pool each: Pebble gives up a whole pool when a worker dies at a bad moment
 _OPEN_FILES = 64
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
@@ -55,6 +58,8 @@ class RenderPool:
         self._start = asyncio.Lock()
         self._started = False
         self._under_way: set[ProcessFuture[object]] = set()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,8 +71,12 @@ class RenderPool:
             future.cancel()  # type: ignore[no-untyped-call]
         await _close(self._pool)
 
+    async def room(self) -> None:
+        """Returns when so few images wait for a worker that one more is worth fetching."""
+        await self._has_room.wait()
+
     async def render(self, path: str | Path, folder: str | Path, recipes: Sequence[Recipe]) -> Rendered:
-        """`processor.render` in a worker.
+        """`processor.render` in a worker, which makes the folder.
 
         Raises:
             ImageError: as there, DecoderCrash, DecoderTimeout.
@@ -104,6 +113,8 @@ class RenderPool:
         except RuntimeError as error:  # Pebble's word for a pool that broke since it was last looked at
             raise BrokenProcessPool(str(error)) from error
         self._under_way.add(future)
+        if len(self._under_way) >= _AHEAD * self._workers:
+            self._has_room.clear()
         try:
             result: T = await asyncio.wrap_future(future)
         except TimeoutError as error:
@@ -114,6 +125,8 @@ class RenderPool:
             raise DecoderCrash("the decoder ran out of its memory (limits.decode_memory)") from error
         finally:
             self._under_way.discard(future)
+            if len(self._under_way) < _AHEAD * self._workers:
+                self._has_room.set()
         return result
 
     async def _ready(self) -> ProcessPool:
@@ -201,6 +214,8 @@ class _Context(ForkServerContext):
 def _render(path: str | Path, folder: str | Path, recipes: tuple[Recipe, ...], limits: Limits) -> Rendered:
     from imgcache import processor  # in the worker alone: the parent never needs Pillow
 
+    with writing(Path(folder)):
+        Path(folder).mkdir(mode=0o700, exist_ok=True)
     return processor.render(path, folder, recipes, limits)
 
 

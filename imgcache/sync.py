@@ -105,7 +105,7 @@ class Sync:
         self._scanner.scan(self._catalogue, self._progress.scanned)
         check_own_images(self._site, self._catalogue, self._settings.limits)
         try:
-            async with self._pipeline:
+            async with self._pipeline, self._recorder:
                 await self._bring_up_to_date()
         except asyncio.CancelledError:
             self._is_cut_short = True
@@ -183,12 +183,12 @@ class Sync:
         for host, digest in found.cards:
             self._index.put_card(host, digest, self._clock())
         refused = [(image, self._catalogue.url(image)) for image in found.refused]
-        for image, url in refused:
-            problem = cards.problem(url)
-            self._problems.append(problem)
-            self.report.take_back(self._recorder.take_back(image, problem, began))
-        self._recorder.confirm()
-        self._recorder.flush()
+        with self._recorder.batch():
+            for image, url in refused:
+                problem = cards.problem(url)
+                self._problems.append(problem)
+                self.report.take_back(self._recorder.take_back(image, problem, began))
+            self._recorder.confirm()
         self._recorder.tidy()
         if not self._may_clear:  # these flags are known to be wrong, whatever else is not known
             for _, url in refused:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from imgcache.atomic import writing
 from imgcache.models import Asset, Header, Rendered, Variant
 from imgcache.store.local import LocalStore
 
@@ -36,6 +37,8 @@ def put(
 ) -> Asset:
     """Stage and commit; with a digest and no original, as for variants of an original that is held."""
     with store.staging() as folder:
+        with writing(folder):  # as the worker does
+            folder.mkdir()
         for name, data in variants.items():
             (folder / name).write_bytes(data)
         fetched = None

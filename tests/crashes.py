@@ -43,7 +43,7 @@ STEPS = {
     "articles scanned": Step("imgcache.catalogue", "Catalogue.transaction"),
     "body file made": Step("tempfile", "mkstemp", lambda **options: options.get("prefix") == "fetch-"),
     "body written": Step("imgcache.net.body", "_Sink.finish"),
-    "staging made": Step("tempfile", "mkdtemp", lambda **options: "staging" in str(options.get("dir"))),
+    "staging left": Step("imgcache.store.local", "LocalStore.staging"),
     "variants written": Step("imgcache.render_pool", "RenderPool.render"),
     "original staged": Step("pathlib", "Path.rename", _to(r"/original\.")),
     "files durable": Step("imgcache.store.barrier", "Barrier.wait"),
@@ -141,7 +141,7 @@ def keep_log(path: str) -> None:
 
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     current = contextvars.ContextVar("current", default="")
-    run, ask = Pipeline.run, Transport.handle_async_request
+    run, ask = Pipeline.run, Transport.ask
 
     async def logged_run(self: Any, job: Any) -> Any:
         current.set(job.url)
@@ -150,12 +150,12 @@ def keep_log(path: str) -> None:
         os.write(log, f"ended {job.url}\n".encode())
         return outcome
 
-    async def logged_ask(self: Any, request: Any) -> Any:
+    async def logged_ask(self: Any, url: Any, headers: Any) -> Any:
         os.write(log, f"asked {current.get()}\n".encode())
-        return await ask(self, request)
+        return await ask(self, url, headers)
 
     setattr(Pipeline, "run", logged_run)  # noqa: B010 (mypy lets nobody assign a method)
-    setattr(Transport, "handle_async_request", logged_ask)  # noqa: B010
+    setattr(Transport, "ask", logged_ask)  # noqa: B010
 
 
 def _become(order: dict[str, Any]) -> None:

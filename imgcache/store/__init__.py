@@ -27,7 +27,7 @@ class Store(Protocol):
     """
 
     def staging(self) -> AbstractContextManager[Path]:
-        """A private folder for the files of one image; what is left in it at the end goes."""
+        """A private place for the folder of one image's files, which the block makes; what is left of it goes."""
         ...
 
     def commit(self, folder: Path, digest: str, rendered: Rendered, original: Path | None = None) -> Asset:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import stat
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +18,7 @@ from imgcache.atomic import remove_tree, writing
 from imgcache.models import Asset, Rendered, Variant
 from imgcache.store import Usage
 from imgcache.store.barrier import Barrier
-from imgcache.store.merging import NAME, merge, refuse_link, sha256, staged
+from imgcache.store.merging import NAME, merge, recorded, refuse_link, sha256, staged
 from imgcache.urls import clean
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -40,6 +40,7 @@ class LocalStore:
         self._merging = threading.Lock()
         self._barrier: Barrier | None = None
         self._unsettled: set[Path] = set()
+        self._numbers = itertools.count()
         self._umask = 0o022
         self.scratch = cache / "index" / "staging"
 
@@ -65,13 +66,12 @@ class LocalStore:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A private folder on the cache's own file system; what is left in it at the end goes.
+        """A private place on the cache's own file system, for a folder that the block makes; what is left of it goes.
 
         Raises:
-            DiskFull: the folder cannot be made or removed. What the block itself writes is for the block to guard.
+            DiskFull: the folder cannot be removed. What the block itself writes is for the block to guard.
         """
-        with writing(self.scratch):
-            folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        folder = self.scratch / f"image-{next(self._numbers)}"
         try:
             yield folder
         finally:
@@ -94,8 +94,8 @@ class LocalStore:
         Raises:
             DiskFull: nothing was committed, or (when files were added to a digest that is held) only some of them.
         """
-        home = self._home(digest)
-        name = f"original.{_EXTENSIONS.get(rendered.header.format, rendered.header.format)}"
+        home, kind = self._home(digest), rendered.header.format
+        name = f"original.{_EXTENSIONS.get(kind, kind)}"
         with writing(home):
             if original is not None and original.parent != home:
                 original.rename(folder / name)
@@ -103,24 +103,7 @@ class LocalStore:
             files = staged(folder, digest, rendered.variants, name)
             self._tidy(folder, {*files, name}, name)
             places = self._publish(folder, home, digest, name, files)
-        path = f"assets/{digest[:2]}/{digest}"
-        return Asset(
-            digest=digest,
-            media_type=rendered.header.media_type,
-            format=rendered.header.format,
-            width=rendered.header.width,
-            height=rendered.header.height,
-            frames=rendered.header.frames,
-            bytes=size,
-            color=rendered.color,
-            placeholder=rendered.placeholder,
-            original=f"{path}/{name}",
-            variants=tuple(
-                msgspec.structs.replace(variant, path=f"{path}/{places.get(variant.path, name)}")
-                for variant in rendered.variants
-            ),
-            recipes=rendered.recipes,
-        )
+        return recorded(rendered, digest, size, name, places)
 
     def settle(self) -> None:
         """Makes durable all that was committed: asked for before a record speaks of it, for many images at once.
@@ -210,7 +193,7 @@ class LocalStore:
         """
         home = self._home(digest)
         with self.staging() as folder, writing(home), suppress(FileNotFoundError):
-            home.rename(folder / digest)
+            home.rename(folder)
         with suppress(OSError):  # not empty: the usual case
             home.parent.rmdir()
 

@@ -1,4 +1,4 @@
-"""How the files of one image come into a folder that may hold some already."""
+"""How the files of one image come into a folder that may hold some already, and the record of where they lie."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from imgcache.atomic import shown
 from imgcache.errors import DiskFull
-from imgcache.models import Variant
+from imgcache.models import Asset, Rendered, Variant
 from imgcache.urls import clean
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -51,6 +54,36 @@ def merge(folder: Path, home: Path, digest: str, original: str, files: dict[str,
             (folder / staged).rename(home / name)
         places[staged] = name
     return places
+
+
+def recorded(rendered: Rendered, digest: str, size: int, original: str, places: Mapping[str, str]) -> Asset:
+    """The record of an image whose files have their places.
+
+    Args:
+        rendered: what the worker made; a variant that is not in `places` shares the original's file.
+        digest: SHA-256 of the original, in hex.
+        size: of the original, in bytes.
+        original: its file's name.
+        places: the final name of each staged file.
+    """
+    path, header = f"assets/{digest[:2]}/{digest}", rendered.header
+    return Asset(
+        digest=digest,
+        media_type=header.media_type,
+        format=header.format,
+        width=header.width,
+        height=header.height,
+        frames=header.frames,
+        bytes=size,
+        color=rendered.color,
+        placeholder=rendered.placeholder,
+        original=f"{path}/{original}",
+        variants=tuple(
+            msgspec.structs.replace(variant, path=f"{path}/{places.get(variant.path, original)}")
+            for variant in rendered.variants
+        ),
+        recipes=rendered.recipes,
+    )
 
 
 def _names(staged: str, variant: Variant) -> tuple[str, str, str]:
