@@ -56,9 +56,11 @@ class FlagWriter:
             for page in self._pages(url):
                 changes = [Change(path, digest, self._edits(rows, may_clear=may_clear)) for path, digest, rows in page]
                 wanted = [change for change in changes if change.edits]
-                with self._catalogue.transaction():
-                    for change, error in zip(wanted, writers.map(self._write, wanted), strict=True):
-                        self._count(change, error, done)
+                errors = writers.map(self._write, wanted)
+                written = [change for change, error in zip(wanted, errors, strict=True) if _count(change, error, done)]
+                if written and not self._dry_run:
+                    with self._catalogue.transaction():
+                        self._scanner.reread((change.path for change in written), self._catalogue)
         return done
 
     def lies(self) -> list[Problem]:
@@ -99,12 +101,13 @@ class FlagWriter:
                 return error
         return None
 
-    def _count(self, change: Change, error: ArticleError | None, done: Flagged) -> None:
-        if error is not None:
-            place = Place(change.path, error.line, error.column, "")
-            done.problems.append(Problem(error.code, None, error.message, retryable=True, references=(place,)))
-            return
-        if not self._dry_run:
-            self._scanner.reread(change.path, self._catalogue)
-        done.set += sum(edit.flag is True for edit in change.edits)
-        done.cleared += sum(edit.flag is False for edit in change.edits)
+
+def _count(change: Change, error: ArticleError | None, done: Flagged) -> bool:
+    """Add what became of one article; whether it was written."""
+    if error is not None:
+        place = Place(change.path, error.line, error.column, "")
+        done.problems.append(Problem(error.code, None, error.message, retryable=True, references=(place,)))
+        return False
+    done.set += sum(edit.flag is True for edit in change.edits)
+    done.cleared += sum(edit.flag is False for edit in change.edits)
+    return True

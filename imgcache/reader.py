@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -41,8 +42,7 @@ class Reader:
         if time.time_ns() - file.mtime_ns < _RACY_NS:
             file = file._replace(mtime_ns=0)
         try:
-            with open(f"{self.site.root}/{file.path}", "rb", buffering=0) as opened:  # noqa: PTH123 - half the time
-                data = opened.read()
+            data = _content(f"{self.site.root}/{file.path}", file.size)
         except OSError as error:
             unreadable = ArticleUnreadable(f"cannot be read: {error.strerror}")
             return ReadArticle(file._replace(mtime_ns=0), "", "", [], _wrong(unreadable))
@@ -77,6 +77,18 @@ class Reader:
             return kind.value, host_if_any(url)
         beside = kind is Kind.OWN and not url.startswith("/") and "://" not in url
         return kind.value, None if beside else ""
+
+
+def _content(path: str, size: int) -> bytes:
+    """The bytes of a file that had so many when it was looked at: half the system calls that `open` makes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        data = os.read(descriptor, size + 1)
+        while more := os.read(descriptor, size + 1):
+            data += more
+    finally:
+        os.close(descriptor)
+    return data
 
 
 def _wrong(error: ArticleError) -> Wrong:

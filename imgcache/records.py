@@ -20,6 +20,7 @@ _LAYOUT_KEY = b"-layout"
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR})
 _REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_RECENT = 1024  # records that a writer keeps at hand: those of the images under way, a megabyte or two
 
 
 class _BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
@@ -80,6 +81,7 @@ class Records:
         self._inside = False
         self._is_writer = mend
         self._vacant: dict[bytes, bool] = {}
+        self._recent: dict[bytes, bytes | None] = {}
         self.damaged = False
         self.fresh = False
         try:
@@ -100,22 +102,28 @@ class Records:
         """The value under a key; what an open batch has written is seen."""
         if self._is_vacant(key[:1]):
             return None
+        if key in self._recent:
+            return self._recent[key]
         with self._guarded():
             value: bytes | None = self._cache.get(key)
-            return value
+        self._note(key, value)
+        return value
 
     def set(self, key: bytes, value: bytes) -> None:
         """Writes one record, durable when the batch ends."""
         self._vacant[key[:1]] = False
         with self.batch(), self._guarded():
             self._cache.set(key, value)
+        self._note(key, value)
 
     def delete(self, key: bytes) -> bool:
         """Removes one record; false if there was none."""
         if self._is_vacant(key[:1]):
             return False
         with self.batch(), self._guarded():
-            return bool(self._cache.delete(key))
+            was_there = bool(self._cache.delete(key))
+        self._note(key, None)
+        return was_there
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The records under a one-byte prefix, by key without it, in flat memory, as the last batch left them."""
@@ -164,13 +172,13 @@ class Records:
                 stack.enter_context(self._cache.transact())
             self._inside = True
             stack.callback(self._leave)
-            yield
-            with self._guarded():
-                try:
-                    stack.close()
-                except sqlite3.Error:
-                    self._cache.close()  # which rolls back what could not be committed
-                    raise
+            try:
+                yield
+                with self._guarded():
+                    self._commit(stack)
+            except BaseException:
+                self._recent.clear()  # what was written is undone
+                raise
 
     def condemn(self, key: bytes) -> IndexDamaged:
         """The error for a record that makes no sense. A writer that opens the file again sets it aside."""
@@ -180,6 +188,21 @@ class Records:
             f"{shown(self._file)}: the record {clean(key.decode(errors='replace'))} cannot be read; "
             "the next sync builds the index again from the files"
         )
+
+    def _note(self, key: bytes, value: bytes | None) -> None:
+        """An image's records are read and written several times while it is under way. Others do not write here."""
+        if not self._is_writer:
+            return
+        if len(self._recent) >= _RECENT:
+            self._recent.clear()
+        self._recent[key] = value
+
+    def _commit(self, batch: ExitStack) -> None:
+        try:
+            batch.close()
+        except sqlite3.Error:
+            self._cache.close()  # which rolls back what could not be committed
+            raise
 
     def _leave(self) -> None:
         self._inside = False

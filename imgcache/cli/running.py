@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 
 def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
     """Run to the end, or to the first Ctrl-C or SIGTERM: then what is finished is written down. True if cut short."""
+    import uvloop  # an eighth less CPU an image than asyncio's own loop
 
     async def main() -> bool:
         task = asyncio.ensure_future(work())
@@ -21,4 +22,5 @@ def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
             return True
         return False
 
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from imgcache.catalogue import Pending
 from imgcache.runners.budget import Budget
@@ -22,24 +22,29 @@ class LocalRunner:
 
     async def run(self, work: Callable[[Pending], Awaitable[int]]) -> None:
         """Do `work` for each job; it returns how many bytes it fetched. Cancelled, it cancels what is under way."""
-        under_way: dict[asyncio.Task[int], Pending] = {}
+        under_way: dict[asyncio.Future[int], Pending] = {}
+        ended: asyncio.Queue[asyncio.Future[int]] = asyncio.Queue()  # asyncio.wait would look at all of them each time
         try:
             while True:
-                self._start(work, under_way)
+                for pending in self._next(len(under_way)):
+                    begun = asyncio.ensure_future(work(pending))
+                    begun.add_done_callback(ended.put_nowait)
+                    under_way[begun] = pending
                 if not under_way:
                     return
-                ended, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                for task in ended:
-                    self._schedule.done(under_way.pop(task).host)
-                    self._budget.add(task.result())
+                done = await ended.get()
+                self._schedule.done(under_way.pop(done).host)
+                self._budget.add(done.result())
         finally:
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _start(self, work: Callable[[Pending], Awaitable[int]], under_way: dict[asyncio.Task[int], Pending]) -> None:
-        while len(under_way) < self._at_once and self._budget.allows(len(under_way), self._clock()):
+    def _next(self, running: int) -> Iterator[Pending]:
+        """The jobs to start now, beside so many under way."""
+        while running < self._at_once and self._budget.allows(running, self._clock()):
             pending = self._schedule.take()
             if pending is None:
                 return
-            under_way[asyncio.ensure_future(work(pending))] = pending
+            yield pending
+            running += 1
