@@ -50,12 +50,12 @@ def run(options: argparse.Namespace) -> Section:
     site = fresh("serve/site")
     paths = _cache(site / "cache")
     rows, limits = [], []
-    with _imgcache(site) as (port, _), _nginx(site / "cache") as other:
+    with serving(site) as (port, _), _nginx(site / "cache") as other:
         for name, (_, share) in SIZES.items():
             targets = {
                 "nginx": f"http://127.0.0.1:{other}/{paths[name]}",
                 "`/assets/…`": f"http://127.0.0.1:{port}/{paths[name]}",
-                "`/image?url=…`": f"http://127.0.0.1:{port}/image?w=100&url={_asked(name)}",
+                "`/image?url=…`": f"http://127.0.0.1:{port}/image?w=100&url={asked(name)}",
             }
             rates = _in_turn(targets, options.rounds)
             rows += [[key, name, spread(values, 0), ""] for key, values in rates.items()]
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> Section:
         title="Serving",
         text=f"`imgcache serve` and nginx on one core each, wrk with 32 connections on another, {SECONDS} s a run, in"
         f" turn. Of the {HELD:,} connections half have sent half a request, and half have asked for 200 KB and do not"
-        " read it; wrk asks for 8 KB with 16 more. No figures of thumbor: it is not installed here.",
+        " read it; wrk asks for 8 KB with 16 more.",
         columns=["", "body", "requests/s", "99th percentile"],
         rows=rows,
         limits=limits,
@@ -84,7 +84,8 @@ def run(options: argparse.Namespace) -> Section:
     )
 
 
-def _asked(name: str) -> str:
+def asked(name: str) -> str:
+    """An image's URL as a query has it."""
     return quote(URL.format(name=name), safe="")
 
 
@@ -118,7 +119,8 @@ def _manifest(cache: Path, images: dict[str, dict[str, object]]) -> None:
 
 
 @contextlib.contextmanager
-def _imgcache(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def serving(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """`imgcache serve` on the first core, compiled as it is once installed: its port and its process."""
     command = ["taskset", "-c", "0", sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
     environment = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(WORK / "pycache")  # compiled, as it is once installed
@@ -142,27 +144,28 @@ def _nginx(cache: Path) -> Iterator[int]:
     command = ["taskset", "-c", "0", "nginx", "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            _wait(port)
+            wait_for(port)
             yield port
         finally:
             process.terminate()
 
 
-def _wait(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Return when something listens there."""
     for _ in range(200):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.02)
-    raise Skipped("nginx did not start")
+    raise Skipped("the server did not start")
 
 
-def _wrk(target: str, connections: int = 32) -> tuple[float, float]:
-    """Requests a second, and the 99th percentile of the latency in ms."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", target]
+def wrk(target: str, connections: int = 32, seconds: int = SECONDS) -> tuple[float, float]:
+    """Requests a second, and the 99th percentile of the latency in ms. Raises Skipped where any answer is not 2xx."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", target]
     last = max(os.sched_getaffinity(0))
     said = subprocess.run(["taskset", "-c", str(last), *command], capture_output=True, text=True, check=True).stdout
     rate, late = re.search(r"Requests/sec:\s+([\d.]+)", said), re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
-    if rate is None or late is None or "Non-2xx" in said:
+    if rate is None or late is None or "Non-2xx" in said or "Socket errors" in said:
         raise Skipped(f"wrk could not measure {target}: {said[-300:]}")
     return float(rate[1]), float(late[1]) * {"us": 0.001, "ms": 1, "s": 1000}[late[2]]
 
@@ -172,7 +175,7 @@ def _in_turn(targets: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {key: [] for key in targets}
     for _ in range(rounds):
         for key, target in targets.items():
-            rates[key].append(_wrk(target)[0])
+            rates[key].append(wrk(target)[0])
     return rates
 
 
@@ -185,7 +188,7 @@ def _beside_held_connections(port: int, paths: dict[str, str]) -> float:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect(("127.0.0.1", port))
             connection.sendall(ask if number % 2 else ask[:20])
-        return _wrk(f"http://127.0.0.1:{port}/{paths['8 KB']}", 16)[1]
+        return wrk(f"http://127.0.0.1:{port}/{paths['8 KB']}", 16)[1]
 
 
 def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
@@ -202,10 +205,10 @@ def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
     seconds, memory = [], []
     for _ in range(rounds):
         began = time.perf_counter()
-        with _imgcache(site) as (port, process):
+        with serving(site) as (port, process):
             name = "2026/01/the-title-of-an-article/00000007"
             with contextlib.suppress(urllib.error.HTTPError):  # the file is not there; the answer is
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/image?w=320&url={_asked(name)}")
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/image?w=320&url={asked(name)}")
             seconds.append(time.perf_counter() - began)
             status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
             peak = re.search(r"VmHWM:\s+(\d+) kB", status)
