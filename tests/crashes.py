@@ -41,7 +41,7 @@ STEPS = {
     "lock taken": Step("imgcache.lock", "CacheLock.__enter__"),
     "index opened": Step("imgcache.index", "Index.__init__"),
     "articles scanned": Step("imgcache.catalogue", "Catalogue.transaction"),
-    "body file made": Step("tempfile", "mkstemp", lambda **options: options.get("prefix") == "fetch-"),
+    "body file made": Step("imgcache.net.body", "_Sink._open"),
     "body written": Step("imgcache.net.body", "_Sink.finish"),
     "staging left": Step("imgcache.store.local", "LocalStore.staging"),
     "variants written": Step("imgcache.render_pool", "RenderPool.render"),

@@ -1,31 +1,37 @@
 """A response's body, from the wire to a temporary file: capped, decoded, sniffed, hashed; or its first lines.
 
-Blocking writes stay on the event loop: a piece goes into the page cache in microseconds, less than a thread's switch.
+The pieces of a large body are written by the event loop: into the page cache in microseconds, sooner than a thread is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import pathlib
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from typing import IO, Self
 
-import httpx
 import msgspec
+from multidict import MultiMapping
 
 from imgcache.errors import DiskFull, NotAnImage, TooLarge, Truncated, Undecodable
+from imgcache.net.reply import Reply
 from imgcache.net.statistics import HostStatistics
 from imgcache.urls import clean
 
 Sniff = Callable[[bytes], str | None]
 """The first bytes -> the format's name; raises NotAnImage or UnsupportedFormat, None counts as the former."""
 
-HEAD = 1024  # bytes that are looked at before anything is written
+HEAD = 1024  # bytes that are looked at before any more are taken
+SMALL = 65_536  # bytes of a body that is written in one go
 PIECE = 65_536  # bytes that one step of decompression may yield
+
+_numbers = itertools.count()
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -37,10 +43,22 @@ class Saved(msgspec.Struct, frozen=True):
     format: str
 
 
+def new_part(folder: pathlib.Path) -> IO[bytes]:
+    """A new file in a folder that is ours alone. A web server may read it, for it becomes an original."""
+    path = f"{folder}/fetch-{os.getpid()}-{next(_numbers)}.part"
+    return open(path, "xb", opener=_private_to_write)
+
+
+def _private_to_write(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+
 async def save(
-    response: httpx.Response, *, folder: pathlib.Path, cap: int, sniff: Sniff, statistics: HostStatistics
+    reply: Reply, *, folder: pathlib.Path, cap: int, sniff: Sniff, statistics: HostStatistics, writers: Executor
 ) -> Saved:
     """Write the body to a new file in `folder`, which the caller owns from then on; on any error there is none.
+
+    `writers` are threads, in which small bodies are written.
 
     Raises:
         TooLarge: more than `cap` bytes, announced, sent, or after decoding.
@@ -49,51 +67,57 @@ async def save(
         Undecodable: a content coding other than gzip and deflate, or a broken one.
         DiskFull: the folder cannot be written.
     """
-    announced = _content_length(response.headers)
-    if announced is not None and announced > cap:
-        raise TooLarge(f"the server announces {announced:,} bytes; at most {cap:,} are taken (limits.bytes)")
-    decoder = _decoder(response.headers.get("content-encoding", ""))
+    announced = content_length(reply.headers)
+    check_announced(announced, cap)
+    decoder = decoder_of(reply.headers)
     received = 0
     with _Sink(folder, cap, sniff) as sink:
-        async for piece in response.stream:  # type: ignore[union-attr]  # ours are asynchronous
+        while piece := await reply.piece():
             received += len(piece)
             statistics.bytes += len(piece)
             _check_cap(received, cap)
             for part in decoder.feed(piece) if decoder else (piece,):
                 sink.write(part)
-        _check_length(received, announced)
+        check_length(received, announced)
         if decoder:
             decoder.finish()
-        return sink.finish()
+        return await sink.finish(writers)
 
 
-async def first_lines(response: httpx.Response, *, most: int, statistics: HostStatistics) -> bytes:
+async def first_lines(reply: Reply, *, most: int, statistics: HostStatistics) -> bytes:
     """The body, or the whole lines of its first `most` bytes; what comes after is not read.
 
     Raises:
         Truncated: fewer bytes than announced.
         Undecodable: a content coding other than gzip and deflate, or a broken one.
     """
-    announced = _content_length(response.headers)
-    decoder = _decoder(response.headers.get("content-encoding", ""))
+    announced = content_length(reply.headers)
+    decoder = decoder_of(reply.headers)
     found = bytearray()
     received = 0
-    async for piece in response.stream:  # type: ignore[union-attr]  # ours are asynchronous
+    while piece := await reply.piece():
         received += len(piece)
         statistics.bytes += len(piece)
         for part in decoder.feed(piece) if decoder else (piece,):
             found += part
             if len(found) > most or received > most:
                 return bytes(found[: found.rfind(b"\n", 0, most) + 1])
-    _check_length(received, announced)
+    check_length(received, announced)
     if decoder:
         decoder.finish()
     return bytes(found)
 
 
-def _content_length(headers: httpx.Headers) -> int | None:
+def content_length(headers: MultiMapping[str]) -> int | None:
+    """The bytes of the body that are announced, None where there is no such number."""
     text = headers.get("content-length", "")
     return int(text[:18]) if text.isascii() and text.isdigit() else None
+
+
+def check_announced(announced: int | None, cap: int) -> None:
+    """Raise TooLarge where more than `cap` bytes are announced."""
+    if announced is not None and announced > cap:
+        raise TooLarge(f"the server announces {announced:,} bytes; at most {cap:,} are taken (limits.bytes)")
 
 
 def _check_cap(count: int, cap: int) -> None:
@@ -101,18 +125,20 @@ def _check_cap(count: int, cap: int) -> None:
         raise TooLarge(f"the body has more than {cap:,} bytes (limits.bytes)")
 
 
-def _check_length(received: int, announced: int | None) -> None:
+def check_length(received: int, announced: int | None) -> None:
+    """Raise Truncated where a body that has ended has another length than announced."""
     if announced is not None and received != announced:
         raise Truncated(f"{received:,} bytes came of the {announced:,} that were announced")
 
 
-class _Inflate:
+class Inflate:
     """gzip and deflate, in steps of at most PIECE bytes, so that the cap sees a bomb before it goes off."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: zlib or gzip, as the header says
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        """What `data` brings, in parts. Raises Undecodable."""
         try:
             full = True
             while (data or full) and not self._zlib.eof:
@@ -123,27 +149,33 @@ class _Inflate:
             raise Undecodable(f"the body's content coding is broken: {clean(str(error))}") from None
 
     def finish(self) -> None:
+        """Raise Truncated where there is no end."""
         if not self._zlib.eof:
             raise Truncated("the body's content coding has no end")
 
 
-def _decoder(coding: str) -> _Inflate | None:
-    name = coding.strip().lower()
+def decoder_of(headers: MultiMapping[str]) -> Inflate | None:
+    """What undoes the content coding, None where there is none. Raises Undecodable for one that was not asked for."""
+    name = ", ".join(headers.getall("content-encoding", ())).strip().lower()
     if name in {"", "identity"}:
         return None
     if name in {"gzip", "x-gzip", "deflate"}:
-        return _Inflate()
+        return Inflate()
     raise Undecodable(f"the server sent the content coding {clean(name, 40)}, which was not asked for")
 
 
 class _Sink:
-    """The file being written. It comes to be with the first HEAD bytes, once they are found to be an image."""
+    """The file being written. It comes to be once the first HEAD bytes are found to be an image.
+
+    A small body gathers in memory and is written by a thread: to make a file takes the kernel longer than all else that
+    is done for a small image. The pieces of a larger one are written as they come.
+    """
 
     def __init__(self, folder: pathlib.Path, cap: int, sniff: Sniff) -> None:
         self._folder = folder
         self._cap = cap
         self._sniff = sniff
-        self._head = b""
+        self._gathered = b""
         self._format = ""
         self._path = ""
         self._file: IO[bytes] | None = None
@@ -163,42 +195,68 @@ class _Sink:
     def write(self, data: bytes) -> None:
         self._count += len(data)
         _check_cap(self._count, self._cap)
+        self._hash.update(data)
         if self._file is not None:
             self._append(self._file, data)
             return
-        self._head += data
-        if len(self._head) >= HEAD:
-            self._open()
+        self._gathered += data
+        if not self._format and len(self._gathered) >= HEAD:
+            self._look()
+        if len(self._gathered) > SMALL:
+            self._append(self._open(), self._gathered)
+            self._gathered = b""
 
-    def finish(self) -> Saved:
+    async def finish(self, writers: Executor) -> Saved:
         if not self._count:
             raise NotAnImage("the answer is empty")
-        file = self._file or self._open()
-        try:
-            file.close()
-        except OSError as error:
-            raise _disk(error, self._folder) from error
+        if not self._format:
+            self._look()
+        if self._file is not None:
+            self._close(self._file)
+        else:
+            await _to_its_end(writers, self._write_at_once)
         self._done = True
         return Saved(self._path, self._hash.hexdigest(), self._count, self._format)
 
-    def _open(self) -> IO[bytes]:
-        self._format = self._sniff(self._head) or ""
+    def _look(self) -> None:
+        self._format = self._sniff(self._gathered) or ""
         if not self._format:
             raise NotAnImage("the first bytes are those of no image")
+
+    def _write_at_once(self) -> None:
+        file = self._open()
+        self._append(file, self._gathered)
+        self._close(file)
+
+    def _open(self) -> IO[bytes]:
         try:
-            handle, self._path = tempfile.mkstemp(dir=self._folder, prefix="fetch-", suffix=".part")
-            file = self._file = os.fdopen(handle, "wb")
+            file = self._file = new_part(self._folder)
         except OSError as error:
             raise _disk(error, self._folder) from error
-        self._append(file, self._head)
+        self._path = file.name
         return file
 
     def _append(self, file: IO[bytes], data: bytes) -> None:
-        self._hash.update(data)
         try:
             file.write(data)
         except OSError as error:
             raise _disk(error, self._folder) from error
+
+    def _close(self, file: IO[bytes]) -> None:
+        try:
+            file.close()
+        except OSError as error:
+            raise _disk(error, self._folder) from error
+
+
+async def _to_its_end(threads: Executor, work: Callable[[], None]) -> None:
+    """In a thread, which cannot be stopped: who is cancelled meanwhile goes when it is done."""
+    working = asyncio.get_running_loop().run_in_executor(threads, work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
 
 
 def _disk(error: OSError, folder: pathlib.Path) -> DiskFull:

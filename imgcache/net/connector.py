@@ -69,6 +69,13 @@ class Handler(ResponseHandler):
 
     _interim = 0
 
+    @functools.cached_property
+    def certificate_ends(self) -> float | None:
+        """Until when the server's certificate is good, in seconds since the epoch; None where there is none."""
+        connection = self.transport and self.transport.get_extra_info("ssl_object")
+        ends = connection and (connection.getpeercert() or {}).get("notAfter")
+        return float(ssl.cert_time_to_seconds(ends)) if ends else None
+
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """Fail this connection, and the body that is being read from it."""
         super().set_exception(exc, exc_cause or exc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+from multidict import MultiMapping
 
 from imgcache import __version__
 from imgcache.errors import ConfigError
@@ -38,12 +38,18 @@ def fitting(validators: Validators) -> Validators:
     return Validators(fits(validators.etag), fits(validators.last_modified))
 
 
-def validators(headers: httpx.Headers) -> Validators:
+def validators(headers: MultiMapping[str]) -> Validators:
     """The validators of a response (RFC 9110, section 8.8), as far as they can be sent back."""
     return fitting(Validators(headers.get("etag"), headers.get("last-modified")))
 
 
-def robots_tag(headers: httpx.Headers) -> str | None:
+def robots_tag(headers: MultiMapping[str]) -> str | None:
     """X-Robots-Tag, all fields of that name in one, fit to be recorded."""
-    value = headers.get("x-robots-tag")
-    return clean(value, 500) if value else None
+    values = headers.getall("x-robots-tag", ())
+    return clean(", ".join(values), 500) if any(values) else None
+
+
+def cookies(headers: MultiMapping[str]) -> set[str]:
+    """The names of the cookies that a response sets (RFC 6265, section 5.2), fit to be shown."""
+    names = (value.partition(";")[0].partition("=")[0].strip() for value in headers.getall("set-cookie", ()))
+    return {clean(name, 80) for name in names if name}

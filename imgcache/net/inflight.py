@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Awaitable, Callable, Hashable
 
 import msgspec
 
 from imgcache.errors import DiskFull, ImageError
 from imgcache.models import Fetched, NotModified
+from imgcache.net.body import new_part
 
 Answer = Fetched | NotModified
 
@@ -67,7 +67,7 @@ def _hand_over(turn: asyncio.Future[Answer], answer: Answer) -> None:
 
 def _copy(answer: Fetched) -> Fetched:
     source = pathlib.Path(answer.path)
-    with tempfile.NamedTemporaryFile(dir=source.parent, prefix="fetch-", suffix=".part", delete=False) as target:
+    with new_part(source.parent) as target:
         try:
             with source.open("rb") as original:
                 shutil.copyfileobj(original, target)

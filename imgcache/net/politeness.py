@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import collections
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 from imgcache.errors import BlockedAddress, HostDown, HttpStatus, ImageError
 from imgcache.models import FetchPolicy
@@ -88,31 +88,40 @@ class Politeness:
         self._all = asyncio.Semaphore(policy.concurrency)
         self._hosts: dict[str, Host] = {}
 
-    @asynccontextmanager
-    async def turn(self, host: str) -> AsyncIterator[None]:
-        """One request to `host`, from its start to the last byte of its body.
+    def turn(self, host: str) -> _Turn:
+        """One request to `host`, from its start to the last byte of its body: a block for `async with`.
 
-        An ImageError that leaves the block is noted against the host, a block that ends well in its favour.
-
-        Raises:
-            HostDown: it failed to connect DOWN_AFTER times in a row.
+        An ImageError that leaves the block is noted against the host, a block that ends well in its favour. Entering it
+        raises HostDown where the host failed to connect DOWN_AFTER times in a row.
         """
+        return _Turn(self, host)
+
+    async def enter(self, host: str) -> Host:
+        """Wait for the slots, and for the time, of one request; `leave` must follow. Raises HostDown."""
         share = self._share(host)
         _refuse_if_down(share, host)
         await share.acquire()
         try:
             _refuse_if_down(share, host)
             await self._wait_for_start(share)
-            async with self._all:
-                started = self._clock()
-                try:
-                    yield
-                except ImageError as error:
-                    self._note(share, error, started)
-                    raise
-                share.failures = 0
-        finally:
+            await self._all.acquire()
+        except BaseException:
             share.release()
+            raise
+        return share
+
+    def leave(self, share: Host, error: BaseException | None, started: float) -> None:
+        """Give the slots back, and note how it went."""
+        if error is None:
+            share.failures = 0
+        elif isinstance(error, ImageError):
+            self._note(share, error, started)
+        self._all.release()
+        share.release()
+
+    def now(self) -> float:
+        """On the clock that starts are counted by."""
+        return self._clock()
 
     def pace(self, host: str, interval: float) -> None:
         """Leave at least so many seconds between two requests to `host` from now on; a longer interval stays."""
@@ -145,6 +154,25 @@ class Politeness:
             asked = error.retry_after or 0.0
             pause = asked if error.status == 429 and asked <= LONGEST_PAUSE else 0.0
             share.slow_down(self._clock(), started, pause)
+
+
+class _Turn:
+    """An `async with` block, as a class: it is entered for every request, and a generator costs three times as much."""
+
+    __slots__ = ("_host", "_politeness", "_share", "_started")
+
+    def __init__(self, politeness: Politeness, host: str) -> None:
+        self._politeness = politeness
+        self._host = host
+
+    async def __aenter__(self) -> None:
+        self._share = await self._politeness.enter(self._host)
+        self._started = self._politeness.now()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._politeness.leave(self._share, error, self._started)
 
 
 def _refuse_if_down(share: Host, host: str) -> None:

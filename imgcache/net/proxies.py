@@ -30,6 +30,10 @@ class Proxies:
             if (url := self._environment.get(scheme))
         }
 
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._by_scheme)
+
     def choose(self, scheme: str, host: str, port: int) -> Proxy | None:
         """The proxy for this request, None where it goes directly."""
         proxy = self._by_scheme.get(scheme)

@@ -1,22 +1,27 @@
-"""httpx's transport over aiohttp, with our connector, our proxies and URLs that go out as they are."""
+"""httpx's transport over aiohttp, with our connector, our proxies and URLs that go out as they are.
+
+It is asked in two ways: by httpx's own interface, and by `ask`, which spares httpx's Request and Response.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import aiohttp
 import httpx
 import msgspec
 from aiohttp.abc import AbstractResolver
+from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
 from imgcache.models import Limits
 from imgcache.net.connect_to import ConnectTo, redirected
-from imgcache.net.connector import TRUSTED, GuardedConnector
+from imgcache.net.connector import TRUSTED, GuardedConnector, Handler
 from imgcache.net.guard import Guard, blocked
 from imgcache.net.proxies import Proxies, Proxy
+from imgcache.net.reply import Carrier, Reply, readable
 from imgcache.net.tls import ssl_context
 from imgcache.urls import split
 
@@ -28,48 +33,78 @@ LOCAL_SUFFIXES = ("localhost", "local", "internal", "intranet", "lan", "home.arp
 
 
 class Route(msgspec.Struct, frozen=True):
-    """How one request travels: the URL to connect by, the name to expect there, through which proxy."""
+    """How a request travels that does not go directly: the URL to connect by, the name expected there, the proxy."""
 
     url: URL
     name: str | None = None  # set where it is not the URL's: SNI and certificate go by it
     proxy: Proxy | None = None
 
 
-class Body(httpx.AsyncByteStream):
-    """A response's body in the pieces that arrive."""
+class _Response(aiohttp.ClientResponse):
+    """aiohttp's response, which remembers until when the certificate of its connection is good.
 
+    A connection goes back as soon as a body is complete, which may be before anybody could ask it.
+    """
+
+    certificate_ends: float | None = None
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the head."""
+        protocol = connection.protocol
+        if isinstance(protocol, Handler):
+            self.certificate_ends = protocol.certificate_ends
+        return await super().start(connection)
+
+
+class _Reply(Reply):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._content = response.content
+        self.status = response.status
+        self.raw_headers = response.raw_headers
+        is_plain = all(value.isascii() and name.isascii() for name, value in response.raw_headers)
+        self.headers = response.headers if is_plain else readable(response.raw_headers)
+        if isinstance(response, _Response):
+            self.certificate_ends = response.certificate_ends
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._response.content.iter_any():
-            yield piece
+    async def piece(self, most: int | None = None) -> bytes:
+        return await (self._content.readany() if most is None else self._content.read(most))
 
-    async def aclose(self) -> None:
-        """Give the connection back if the body was read to its end, else drop it."""
+    async def close(self) -> None:
         self._response.release()
 
 
-class Transport(AiohttpTransport):
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._reply.piece():
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._reply.close()
+
+
+class Transport(AiohttpTransport, Carrier):
     """An httpx transport; raises aiohttp's own exceptions, which `failures.classify` reads.
 
-    httpx-aiohttp hands aiohttp the URL as text, which then re-quotes it (`%7E` becomes `~`, `%2F` in a signed query
-    `/`); here it goes as it is. Nothing is kept between requests but connections: no cookies, no credentials.
-    Must be made inside a running event loop.
+    URLs go out as they are: aiohttp would quote a text anew (`%7E` becomes `~`, `%2F` in a signed query `/`). Nothing
+    is kept between requests but connections: no cookies, no credentials. Must be made inside a running event loop.
     """
 
     def __init__(
         self, *, guard: Guard, limits: Limits, connect_to: Iterable[ConnectTo], resolver: AbstractResolver | None
     ) -> None:
-        context = ssl_context()
         self._guard = guard
         self._connect_to = tuple(connect_to)
         self._proxies = Proxies()
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=limits.connect, sock_read=limits.read)
         self._resolver = resolver or aiohttp.ThreadedResolver()
-        connector = GuardedConnector(guard, resolver=self._resolver, context=context)
+        context = ssl_context()
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=GuardedConnector(guard, resolver=self._resolver, context=context),
+            response_class=_Response,
+            timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect, sock_read=limits.read),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -81,39 +116,52 @@ class Transport(AiohttpTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a GET and return its head; the body is streamed by whoever reads it."""
-        route = await self._route(request)
         headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw]
+        reply = await self.ask(str(request.url), dict(headers))
+        return httpx.Response(reply.status, headers=reply.raw_headers, stream=_Body(reply))
+
+    async def ask(self, url: str, headers: Mapping[str, str]) -> _Reply:
+        """Send a GET and return its head; the body is read by whoever wants it."""
+        route = await self._route(url)
+        if route is None:
+            return _Reply(await self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False))
+        headers = {"Host": url.split("/", 3)[2], **headers}
         if route.proxy and route.url.scheme == "http":  # no CONNECT that would carry them (RFC 9110, section 11.7.1)
-            headers += route.proxy.headers.items()
-        token = TRUSTED.set(route.name is not None or route.proxy is not None)
+            headers = {**headers, **route.proxy.headers}
+        token = TRUSTED.set(True)
         try:
-            response = await self._session.request(
-                "GET",
+            response = await self._session.get(
                 route.url,
                 headers=headers,
                 allow_redirects=False,
-                timeout=self._timeout,
                 server_hostname=route.name,
                 proxy=route.proxy.url if route.proxy else None,
                 proxy_headers=route.proxy.headers if route.proxy else None,
             )
         finally:
             TRUSTED.reset(token)
-        return httpx.Response(response.status, headers=response.raw_headers, stream=Body(response), request=request)
+        return _Reply(response)
 
-    async def _route(self, request: httpx.Request) -> Route:
-        scheme, host, port = split(str(request.url))
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def _route(self, url: str) -> Route | None:
+        """How to get there if not directly."""
+        if not self._connect_to and not self._proxies:
+            return None
+        scheme, host, port = split(url)
         target = redirected(self._connect_to, host, port)
-        path = request.url.raw_path.decode("ascii")
         if target is not None:
             # `name` also keeps these connections apart in the pool: a URL that names the target itself is not trusted.
             netloc = f"[{target[0]}]" if ":" in target[0] else target[0]
-            return Route(URL(f"{scheme}://{netloc}:{target[1]}{path}", encoded=True), name=host)
-        url = URL(str(request.url), encoded=True)
+            path = url.partition("://")[2].partition("/")[2]
+            return Route(URL(f"{scheme}://{netloc}:{target[1]}/{path}", encoded=True), name=host)
         proxy = self._proxies.choose(scheme, host, port)
-        if proxy is not None:
-            await self._judge(host, port)
-        return Route(url, proxy=proxy)
+        if proxy is None:
+            return None
+        await self._judge(host, port)
+        return Route(URL(url, encoded=True), proxy=proxy)
 
     async def _judge(self, host: str, port: int) -> None:
         """Refuse a target that only the proxy will connect to.

@@ -9,10 +9,10 @@ is taken for the server.
 from __future__ import annotations
 
 import asyncio
-
-import httpx
+from collections.abc import Mapping
 
 from imgcache.net.failures import NETWORK_ERRORS
+from imgcache.net.reply import Reply
 
 STATUSES = frozenset({403, 429})
 _HEAD = 16_384  # bytes of a page that are looked at
@@ -39,7 +39,7 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def wall(headers: httpx.Headers, head: bytes = b"") -> str | None:
+def wall(headers: Mapping[str, str], head: bytes = b"") -> str | None:
     """The name of the bot wall that these headers, or the first bytes of a page, speak of."""
     for name, value, maker in _HEADERS:
         if name in headers and headers[name].lower().startswith(value):
@@ -48,21 +48,19 @@ def wall(headers: httpx.Headers, head: bytes = b"") -> str | None:
     return next((maker for mark, maker in _MARKS if mark in page), None)
 
 
-async def before(response: httpx.Response) -> str | None:
+async def before(reply: Reply) -> str | None:
     """The name of the bot wall that gave this answer, None where there is none; reads a little of its body."""
-    if response.status_code not in STATUSES:
+    if reply.status not in STATUSES:
         return None
-    return wall(response.headers) or wall(response.headers, await _head(response))
+    return wall(reply.headers) or wall(reply.headers, await _head(reply))
 
 
-async def _head(response: httpx.Response) -> bytes:
+async def _head(reply: Reply) -> bytes:
     head = b""
     try:
         async with asyncio.timeout(_PATIENCE):
-            async for piece in response.stream:  # type: ignore[union-attr]  # ours are asynchronous
-                head += piece[:_HEAD]
-                if len(head) >= _HEAD:
-                    break
+            while len(head) < _HEAD and (piece := await reply.piece(_HEAD)):
+                head += piece
     except NETWORK_ERRORS:  # the page is not the answer: its status is
         pass
     return head
