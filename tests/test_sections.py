@@ -32,7 +32,7 @@ def composed(data: bytes) -> list[Entry] | None:
         found = entries(head.root, head.text) if head.root else []
     except ArticleUnreadable:
         return None
-    return [entry._replace(mapping=None) for entry in found]
+    return [entry._replace(mapping=None, scalar=None) for entry in found]
 
 
 def front(lines: list[str], line_end: str = "\n") -> bytes:

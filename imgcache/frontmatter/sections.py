@@ -95,18 +95,42 @@ class _Open:
 
 def plain_entries(sections: list[Section]) -> list[Entry] | None:
     """Every image of plain sections, as `entries` finds them; None where that is not plain to see."""
-    found: list[Entry | None] = []
     try:
-        for section in sections:
-            lines = _LINE.findall(section.text)
-            if len(lines) != section.text.count(b"\n"):
-                return None
-            if not section.text.isascii() and _ODD.search(section.text.decode()):
-                return None
-            found += [e if isinstance(e, Entry) else _entry(e) for e in _in_lines(lines, section.line)]
+        found = [e if isinstance(e, Entry) else _entry(e) for e in _images(sections)]
     except _Unclear:
         return None
     return [entry for entry in found if entry]
+
+
+def flag_places(sections: list[Section]) -> dict[tuple[int, int], tuple[int, int]] | None:
+    """Where the flag of each entry belongs that has none: after which line, and how many columns in.
+
+    By the line and column of the entry's URL; None where that is not plain to see.
+    """
+    try:
+        mappings = [found for found in _images(sections) if isinstance(found, _Open)]
+    except _Unclear:
+        return None
+    places: dict[tuple[int, int], tuple[int, int]] = {}
+    for mapping in mappings:
+        own = [mapping.values[name] for name in (b"url", b"width", b"height") if name in mapping.values]
+        if b"url" in mapping.values and b"isCached" not in mapping.values and all(scalar for scalar, _, _ in own):
+            _, line, column = mapping.values[b"url"]
+            places[line, column] = max(number for _, number, _ in own), mapping.rank // 2
+    return places
+
+
+def _images(sections: list[Section]) -> list[Entry | _Open]:
+    """Bare URLs and mappings where an image may stand. Raises _Unclear."""
+    found: list[Entry | _Open] = []
+    for section in sections:
+        lines = _LINE.findall(section.text)
+        if len(lines) != section.text.count(b"\n"):
+            raise _Unclear
+        if not section.text.isascii() and _ODD.search(section.text.decode()):
+            raise _Unclear
+        found += _in_lines(lines, section.line)
+    return found
 
 
 def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], line: int) -> list[Entry | _Open]:
