@@ -1,4 +1,4 @@
-"""One article rewritten as a whole, or left as it is."""
+"""One article edited and rewritten as a whole, or left as it is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,68 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
+from imgcache import frontmatter, markup
 from imgcache.atomic import fresh_file, shown
 from imgcache.errors import ArticleChanged, ArticleUnreadable, ArticleUnwritable
+from imgcache.models import Edit
+
+_BOM = "\ufeff"
+
+
+class Scanned(NamedTuple):
+    """An article on the disk: its file, to which a link may have led, its bytes, and what the system says of it."""
+
+    target: Path
+    data: bytes
+    stat: os.stat_result
+
+
+def edited(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
+    """The bytes of an article after edits of its front matter and its body, those of one changing none of the other.
+
+    Args:
+        data: the whole file.
+        article: its path relative to the site; its suffix says whether the body is HTML.
+        edits: each names its image by the line and column of the URL.
+
+    Raises:
+        ArticleChanged: an edit names a place where its image is not.
+        ArticleUnreadable: the file cannot be read, or an edit cannot be made without changing something else.
+    """
+    front = frontmatter.parse(data, article)
+    below = [edit for edit in edits if edit.line >= front.body_line]
+    if below:
+        head, body = data[: front.body_offset], data[front.body_offset :].decode()
+        bom = _BOM if body.startswith(_BOM) else ""
+        html = article.endswith((".html", ".htm"))
+        body = markup.apply(body.removeprefix(bom), article, below, first_line=front.body_line, html=html)
+        data = head + (bom + body).encode()
+    return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line])
+
+
+def look(path: Path, *, site: Path, scanned: str) -> Scanned:
+    """An article, if it is the one that was scanned.
+
+    Args:
+        path: of the article.
+        site: the article, and what it links to, has to lie in it.
+        scanned: SHA-256 of its bytes, in hex.
+
+    Raises:
+        ArticleChanged: it is not the file that was scanned, or no file at all any more.
+        ArticleUnreadable: it cannot be read.
+        ArticleUnwritable: it lies outside of the site.
+    """
+    target = _target(path, site)
+    data, read = _read(target)
+    if hashlib.sha256(data).hexdigest() != scanned:
+        raise _changed(path)
+    return Scanned(target, data, read)
 
 
 def rewrite(path: Path, *, site: Path, scratch: Path, scanned: str, change: Callable[[bytes], bytes]) -> bool:
@@ -39,10 +95,7 @@ def rewrite(path: Path, *, site: Path, scratch: Path, scanned: str, change: Call
         ArticleUnreadable: it cannot be read.
         ArticleUnwritable: it is read-only, another user's, outside of the site, or the disk is full.
     """
-    target = _target(path, site)
-    data, read = _read(target)
-    if hashlib.sha256(data).hexdigest() != scanned:
-        raise _changed(path)
+    target, data, read = look(path, site=site, scanned=scanned)
     new = change(data)
     if new == data:
         return False

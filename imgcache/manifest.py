@@ -8,8 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache import frontmatter
-from imgcache.article import rewrite
+from imgcache.article import edited, rewrite
 from imgcache.atomic import fresh_file, shown, sync_folder, writing
 from imgcache.errors import ConfigError
 from imgcache.formats import MEDIA_TYPES
@@ -104,7 +103,7 @@ class Manifest:
         self._scratch = scratch
 
     def write_article(self, article: str, *, scanned: str, edits: Sequence[Edit]) -> bool:
-        """Applies edits to one article, and changes nothing else by a byte.
+        """Applies edits to one article, front matter and body, and changes nothing else by a byte.
 
         Args:
             article: its path relative to the site.
@@ -122,7 +121,7 @@ class Manifest:
             site=self._site,
             scratch=self._scratch,
             scanned=scanned,
-            change=lambda data: frontmatter.apply(data, edits),
+            change=lambda data: edited(data, article, edits),
         )
 
     def export(self, index: Index) -> bool:

@@ -70,16 +70,19 @@ class Kind(StrEnum):
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False):
-    """One change to one front matter entry, found by the line and column of its URL.
+    """One change to one reference, found by the line and column of its URL.
 
     `flag` True writes `isCached: true`, False takes the line away, None leaves it. `size` writes width and height where
-    the entry declares them.
+    the entry declares them. Both are for entries of front matter. `url` is written in place of the URL, in front matter
+    and body. `was` is the URL expected there: where another stands the edit is refused.
     """
 
     line: int
     column: int
     flag: bool | None = None
     size: Size | None = None
+    url: str | None = None
+    was: str | None = None
 
 
 class Recipe(msgspec.Struct, frozen=True, gc=False):

@@ -13,30 +13,8 @@ from imgcache.errors import ArticleChanged, ArticleUnreadable
 from imgcache.frontmatter import apply, parse, splices
 from imgcache.frontmatter.entries import entries
 from imgcache.frontmatter.yaml_marks import read_head
-from imgcache.models import Declared, Edit, Reference, Size
-
-URL = "https://example.org/a.png"
-
-
-def read(text: str | bytes) -> tuple[Reference, ...]:
-    return parse(text if isinstance(text, bytes) else text.encode(), "a.md").references
-
-
-def only(text: str | bytes) -> Reference:
-    (reference,) = read(text)
-    return reference
-
-
-def at(reference: Reference, *, flag: bool | None = None, size: Size | None = None) -> Edit:
-    return Edit(reference.line, reference.column, flag=flag, size=size)
-
-
-def flagged(text: str, *, flag: bool = True) -> str:
-    """The article with every flaggable image flagged, or none."""
-    data = text.encode()
-    edits = [at(r, flag=flag) for r in parse(data, "a.md").references if r.flaggable]
-    return apply(data, edits).decode()
-
+from imgcache.models import Declared, Edit, Size
+from tests.front_matter import URL, at, flagged, only, read
 
 BLOCK = [
     ("  - url: U\n", "  - url: U\n    isCached: true\n"),
@@ -147,6 +125,104 @@ def test_a_wrong_splice_never_leaves_the_room(monkeypatch: pytest.MonkeyPatch, g
     data = f"---\ntitle: t\ntags:\n  - b\nimages:\n  - {{url: {URL}}}\n---\n".encode()
     with pytest.raises(ArticleUnreadable):
         apply(data, [at(only(data), flag=True)])
+
+
+# --- other URLs ------------------------------------------------------------------------------------------------------
+
+NEW = "https://new.example/b.png?x=1"
+STYLES = [
+    ("- url: U # c\n", URL, NEW, NEW),
+    ("- url: 'U'\n", f"'{URL}'", NEW, f"'{NEW}'"),
+    ('- url: "U"\n', f'"{URL}"', NEW, f'"{NEW}"'),
+    ("- U # c\n", URL, NEW, NEW),
+    ("- 'U'\n- x\n", f"'{URL}'", NEW, f"'{NEW}'"),
+    ("  U\n", URL, NEW, NEW),
+    ("- {url: U, width: 3}\n", URL, NEW, NEW),
+    ("- {\"url\":'U'}\n", f"'{URL}'", NEW, f"'{NEW}'"),
+    ("  [U, x]\n", URL, NEW, NEW),
+    ("- ? url\n  : U\n", URL, NEW, NEW),
+    ("- url:\n    U\n  t: x\n", URL, NEW, NEW),
+    ("- &a\n  url: U\n", URL, NEW, NEW),
+    ("- url: U\n", URL, "it's", "it's"),
+    ("- url: 'U'\n", f"'{URL}'", "it's", "'it''s'"),
+    ('- url: "U"\n', f'"{URL}"', 'a\\b"c', '"a\\\\b\\"c"'),
+    ("- url: U\n", URL, "a, b [c]", "a, b [c]"),
+    ("- {url: U}\n", URL, "a,b", "'a,b'"),
+    ("- {url: U}\n", URL, "a, b", "'a, b'"),
+    ("- {url: U}\n", URL, "a[b]", "'a[b]'"),
+    ("- [U]\n", URL, "a]", "'a]'"),
+    *[
+        ("- url: U\n", URL, new, f"'{new}'")
+        for new in ("a: b", "a #b", "*a", "&a", "!a", "%a", "@a", "{a}", "[a", "`a")
+    ],
+    *[
+        ("- U\n", URL, new, f"'{new}'")
+        for new in ("a:", "1", "true", "2020-01-01", "~", "null", "- a", "? a", "|", "a ")
+    ],
+]
+
+
+@pytest.mark.parametrize(("entry", "raw", "new", "written"), STYLES)
+def test_another_url_is_written_in_the_style_of_the_old_one(entry: str, raw: str, new: str, written: str) -> None:
+    text = f"\ufeff---\r\na: é\nimages:\n{entry.replace('U', URL)}b: {URL}\n---\nimages: {URL}\n"
+    reference = next(r for r in read(text) if r.url == URL)
+    edited = apply(text.encode(), [Edit(reference.line, reference.column, url=new, was=URL)]).decode()
+    assert edited == text.replace(raw, written, 1)
+    assert [r.url for r in read(edited)] == [new if r == reference else r.url for r in read(text)]
+
+
+def test_url_size_and_flag_of_several_entries_at_once() -> None:
+    text = f"---\nimages:\n- url: {URL}\n  width: 1\n- {URL}\n- {{url: '{URL}', height: 2}}\n---\n"
+    one, two, three = read(text)
+    edits = [
+        Edit(one.line, one.column, flag=True, size=Size(5, 6), url=NEW, was=URL),
+        Edit(two.line, two.column, url=NEW),
+        Edit(three.line, three.column, url=NEW),
+        Edit(three.line, three.column, size=Size(5, 6), was=URL),
+    ]
+    assert apply(text.encode(), edits).decode() == (
+        f"---\nimages:\n- url: {NEW}\n  width: 5\n  isCached: true\n- {NEW}\n- {{url: '{NEW}', height: 6}}\n---\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "images:\n- url: &a U\ncover: *a\n",
+        "cover: &a U\nimages:\n- url: *a\n",
+        "cover: &a U\nimages:\n- *a\n",
+        "images:\n- &a\n  url: U\n- *a\n",
+        "images:\n- &a\n  url: U\nrelated:\n  images: [*a]\n",
+        "images:\n- &a\n  url: U\n- <<: *a\n  width: 3\n",
+        "base: &a\n  url: U\nimages:\n- <<: *a\n  width: 3\n",
+        "images: &a\n- url: U\nrelated:\n  images: *a\n",
+        "images:\n- url: !!str U\n",
+        "images:\n- url: >-\n    U\n",
+        "images:\n- url: |-\n    U\n",
+        'images:\n- url: "U\\\n    "\n',
+    ],
+)
+def test_a_url_that_other_places_show_or_that_fills_lines_is_refused(head: str) -> None:
+    data = f"---\n{head.replace('U', URL)}---\n".encode()
+    for reference in read(data):
+        with pytest.raises(ArticleUnreadable, match="without changing something else") as caught:
+            apply(data, [Edit(reference.line, reference.column, url=NEW)])
+        assert (caught.value.line, caught.value.column) == (reference.line, reference.column)
+
+
+@pytest.mark.parametrize("new", ["", "a\nb", "a\tb", "a\x00b", "a\u2028b"])
+def test_a_url_that_no_article_should_hold_is_refused(new: str) -> None:
+    data = f"---\nimages:\n- url: {URL}\n---\n".encode()
+    with pytest.raises(ArticleUnreadable):
+        apply(data, [Edit(3, 8, url=new)])
+
+
+def test_where_another_url_stands_than_was_expected_the_file_has_changed() -> None:
+    data = f"---\nimages:\n- url: {URL}\n---\n".encode()
+    with pytest.raises(ArticleChanged):
+        apply(data, [Edit(3, 8, url=NEW, was=f"{URL}x")])
+    with pytest.raises(ArticleChanged):
+        apply(data, [Edit(3, 8, size=Size(1, 1), was=f"{URL}x")])
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------
@@ -290,6 +366,50 @@ def test_whatever_comes_is_read_or_refused(parts: list[str]) -> None:
     assert sum(r.is_cached is True for r in read(edited) if r.flaggable) == len(found)
 
 
+PLAIN_URLS = st.text(st.sampled_from("abé😀/.?=-~%"), max_size=8).map(lambda path: f"https://h/{path}")
+ANY_URLS = st.one_of(PLAIN_URLS, WORDS.map(lambda word: f"https://h/{word}"), WORDS.filter(bool))
+
+
+@laws
+@given(articles(), ANY_URLS, st.data())
+def test_another_url_changes_its_own_scalar_and_nothing_else(data: bytes, new: str, choice: st.DataObject) -> None:
+    before = parse(data, "a.md").references
+    if not before:
+        return
+    chosen = choice.draw(st.sampled_from(before))
+    try:
+        edited = apply(data, [Edit(chosen.line, chosen.column, url=new, was=chosen.url)])
+    except ArticleUnreadable:
+        line = data.decode().removeprefix("\ufeff").split("\n")[chosen.line - 1]
+        raw = line[chosen.column - 1 :].rstrip("\r")
+        assert raw.startswith("&") or raw.endswith("\\")
+        return
+    after = parse(edited, "a.md").references
+    wished = [(new if r is chosen else r.url, r.line, r.field, r.declared, r.flaggable) for r in before]
+    assert [(r.url, r.line, r.field, r.declared, r.flaggable) for r in after] == wished
+    lines, others = data.split(b"\n"), edited.split(b"\n")
+    assert [n for n, pair in enumerate(zip(lines, others, strict=True), 1) if len({*pair}) == 2] in ([chosen.line], [])
+    start = len(lines[chosen.line - 1].decode().removeprefix("\ufeff")[: chosen.column - 1].encode())
+    assert others[chosen.line - 1][:start] == lines[chosen.line - 1][:start]
+    tail = lines[chosen.line - 1][start:].partition(chosen.url.encode())[2]
+    assert others[chosen.line - 1].endswith(tail.lstrip(b"\"'"))
+
+
+@laws
+@given(articles(), st.lists(PLAIN_URLS, min_size=6, max_size=6))
+def test_all_urls_replaced_and_put_back_give_the_same_bytes(data: bytes, news: list[str]) -> None:
+    lines = data.decode().removeprefix("\ufeff").split("\n")
+    before = parse(data, "a.md").references
+    plain = [r for r in before if re.match(r"[\"']?http[^\\]*$", lines[r.line - 1][r.column - 1 :])]
+    edits = [Edit(r.line, r.column, url=new) for r, new in zip(plain, news * 2, strict=False)]
+    edited = apply(data, edits)
+    numbers = [before.index(r) for r in plain]
+    after = parse(edited, "a.md").references
+    assert [after[n].url for n in numbers] == [edit.url for edit in edits]
+    back = [Edit(after[n].line, after[n].column, url=before[n].url) for n in numbers]
+    assert apply(edited, back) == data
+
+
 # --- the real site ---------------------------------------------------------------------------------------------------
 
 
@@ -309,3 +429,20 @@ def test_every_article_of_the_real_site_comes_back_byte_for_byte(shared: Path) -
         assert apply(data, [at(r, flag=False) for r in cached]) == struck, path
         assert {r.field for r in cached} <= {"images"}
     assert (len(files), flags) == (372, 301)
+
+
+def test_every_url_of_the_real_site_can_be_replaced_and_put_back(shared: Path) -> None:
+    total = 0
+    for path in sorted((shared / "site").rglob("*")):
+        if path.suffix not in {".md", ".html"}:
+            continue
+        data = path.read_bytes()
+        before = parse(data, path.name).references
+        edited = apply(data, [Edit(r.line, r.column, url=f"{r.url}?new", was=r.url) for r in before])
+        after = parse(edited, path.name).references
+        assert [r.url for r in after] == [f"{r.url}?new" for r in before], path
+        assert len(edited) - len(data) == len("?new") * len(before), path
+        back = [Edit(r.line, r.column, url=r.url.removesuffix("?new"), was=r.url) for r in after]
+        assert apply(edited, back) == data, path
+        total += len(before)
+    assert total == 646

@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One image of a front matter list. `mapping` is None for a bare URL."""
+    """One image of a front matter list. `mapping` is None for a bare URL, `scalar` where the URL comes by a merge."""
 
     url: str
     field: str
@@ -50,6 +50,14 @@ class Entry(NamedTuple):
     is_cached: bool | None = None
     flaggable: bool = False
     mapping: yaml.MappingNode | None = None
+    scalar: yaml.ScalarNode | None = None
+
+
+class Standing(NamedTuple):
+    """The nodes, by their id, that more than one place shows, and those that stand in brackets or braces."""
+
+    shared: frozenset[int]
+    in_flow: frozenset[int]
 
 
 def entries(root: yaml.MappingNode, text: str) -> list[Entry]:
@@ -114,7 +122,7 @@ def _entry(node: yaml.Node, field: str, text: str) -> Entry | None:
         if node.tag != _STR or not node.value:
             return None
         line, column = _place(text, node.start_mark)
-        return Entry(node.value, field, line, column)
+        return Entry(node.value, field, line, column, scalar=node)
     if not isinstance(node, yaml.MappingNode):
         return None
     own: dict[str, Pair] = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
@@ -130,7 +138,8 @@ def _entry(node: yaml.Node, field: str, text: str) -> Entry | None:
     declared = Declared(_pixels(values.get("width")), _pixels(values.get("height")))
     readable_flag = is_cached is not None or "isCached" not in values
     flaggable = not merging and readable_flag and _has_room(node, own, text)
-    return Entry(url.value, field, line, column, declared, is_cached, flaggable, node)
+    scalar = url if "url" in own else None
+    return Entry(url.value, field, line, column, declared, is_cached, flaggable, node, scalar)
 
 
 def _effective(node: yaml.MappingNode) -> dict[str, yaml.Node]:
@@ -172,6 +181,19 @@ def part_of(key: yaml.Node, value: yaml.Node, text: str) -> Part | None:
         alias = ALIAS.match(text, key.end_mark.index)
         start, end = alias.span(1) if alias else (key.end_mark.index, key.end_mark.index)
     return Part(key, value, start, end, bound=text[start : start + 1] in {"&", "!", "*"})
+
+
+def standing(root: yaml.Node) -> Standing:
+    """How every node under `root` is reached."""
+    reached, again, in_flow = {id(root)}, list[yaml.Node](), set[int]()
+    for node in _below([root]):
+        for child in _within(node):
+            if id(child) in reached:
+                again.append(child)
+            reached.add(id(child))
+            if isinstance(node, yaml.CollectionNode) and node.flow_style:
+                in_flow.add(id(child))
+    return Standing(frozenset(id(node) for node in _below(again)), frozenset(in_flow))
 
 
 def _has_room(node: yaml.MappingNode, own: dict[str, Pair], text: str) -> bool:
@@ -230,10 +252,13 @@ def _below(roots: list[yaml.Node]) -> Iterator[yaml.Node]:
             continue
         seen.add(id(node))
         yield node
-        if isinstance(node, yaml.SequenceNode):
-            stack.extend(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            stack.extend(child for pair in node.value for child in pair)
+        stack.extend(_within(node))
+
+
+def _within(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        return list(node.value)
+    return [child for pair in node.value for child in pair] if isinstance(node, yaml.MappingNode) else []
 
 
 def _place(text: str, mark: yaml.Mark) -> tuple[int, int]:

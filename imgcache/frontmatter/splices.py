@@ -13,11 +13,14 @@ from typing import NamedTuple
 import msgspec
 import yaml
 
-from imgcache.errors import ArticleChanged, ArticleUnreadable
-from imgcache.frontmatter.entries import ALIAS, Entry, Part, entries, parts
+from imgcache.errors import ArticleChanged
+from imgcache.frontmatter.checking import check, unsafe
+from imgcache.frontmatter.entries import ALIAS, Entry, Part, Standing, entries, parts, standing
+from imgcache.frontmatter.flagging import flagged
+from imgcache.frontmatter.scalars import rewritten
 from imgcache.frontmatter.sections import plain_entries, plain_sections
 from imgcache.frontmatter.yaml_marks import BOM, Block, compose_head, find_block, read_head
-from imgcache.models import Declared, Edit, Reference, Size
+from imgcache.models import Edit, Reference, Size
 
 _TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
 _TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
@@ -68,44 +71,57 @@ def _references(found: list[Entry], article: str) -> tuple[Reference, ...]:
     return tuple(
         [
             Reference(url, article, line, column, field, declared, is_cached, flaggable)
-            for url, field, line, column, declared, is_cached, flaggable, _ in found
+            for url, field, line, column, declared, is_cached, flaggable, *_ in found
         ]
     )
 
 
 def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
-    """Set or clear flags and write true sizes, changing nothing else by a byte.
+    """Set or clear flags, write true sizes and other URLs, changing nothing else by a byte.
 
     Args:
         data: the whole file.
         edits: each names its entry by the line and column of the URL, as `parse` gave them.
 
     Raises:
-        ArticleChanged: an edit names a place where no entry is.
+        ArticleChanged: an edit names a place where its entry is not.
         ArticleUnreadable: the file cannot be read, or the edit cannot be made without changing something else.
     """
     if not edits:
         return data
+    if (plainly := flagged(data, edits)) is not None:
+        return plainly
     before = read_head(data)
     found = entries(before.root, before.text) if before.root else []
+    wished = _by_entry(found, edits)
+    bom = BOM if data.startswith(BOM) else b""
+    text = data[len(bom) :].decode()
+    splices = [splice for number, edit in wished.items() for splice in _splices(text, found[number], edit)]
+    urls = {number: edit.url for number, edit in wished.items() if edit.url is not None}
+    if before.root and urls:
+        stands = standing(before.root)
+        splices += [_write_url(text, found[number], url, stands) for number, url in urls.items()]
+    if not splices:
+        return data
+    edited = bom + _spliced(text, splices).encode()
+    check(edited, data[before.body_offset :], before.root, found, wished)
+    return edited
+
+
+def _by_entry(found: list[Entry], edits: Sequence[Edit]) -> dict[int, Edit]:
+    """The edits by the number of their entry, those of one entry made one. Raises ArticleChanged."""
     index = {(entry.line, entry.column): number for number, entry in enumerate(found)}
     wished: dict[int, Edit] = {}
     for edit in edits:
         number = index.get((edit.line, edit.column))
-        if number is None:
+        if number is None or edit.was not in {None, found[number].url}:
             message = "the image that was here is not here any more: the file was saved since it was scanned"
             raise ArticleChanged(message, line=edit.line, column=edit.column)
         earlier = wished.get(number, edit)
         flag = earlier.flag if edit.flag is None else edit.flag
-        wished[number] = msgspec.structs.replace(edit, flag=flag, size=edit.size or earlier.size)
-    bom = BOM if data.startswith(BOM) else b""
-    text = data[len(bom) :].decode()
-    splices = [splice for number, edit in wished.items() for splice in _splices(text, found[number], edit)]
-    if not splices:
-        return data
-    edited = bom + _spliced(text, splices).encode()
-    _check(edited, before.root, found, wished)
-    return edited
+        url = earlier.url if edit.url is None else edit.url
+        wished[number] = msgspec.structs.replace(edit, flag=flag, size=edit.size or earlier.size, url=url)
+    return wished
 
 
 def _spliced(text: str, splices: list[_Splice]) -> str:
@@ -122,7 +138,7 @@ def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[_Splice]:
     if edit.flag is None:
         return
     if not entry.flaggable or entry.mapping is None:
-        raise _unsafe(entry.line, entry.column)
+        raise unsafe(entry.line, entry.column)
     own = parts(entry.mapping, text)
     flag = own.get("isCached")
     if edit.flag and flag and not entry.is_cached:
@@ -141,10 +157,22 @@ def _write_size(text: str, entry: Entry, size: Size) -> Iterator[_Splice]:
         if not part:
             continue
         if part.bound or part.value.style in {"|", ">"}:
-            raise _unsafe(entry.line, entry.column)
+            raise unsafe(entry.line, entry.column)
         quote = part.value.style or ""
         space = " " if part.start == part.end else ""
         yield _Splice(part.start, part.end, f"{space}{quote}{number}{quote}")
+
+
+def _write_url(text: str, entry: Entry, url: str, stands: Standing) -> _Splice:
+    """Not where an alias or a merge brings the URL: another place would change with it."""
+    scalar = entry.scalar
+    if scalar is None or id(scalar) in stands.shared:
+        raise unsafe(entry.line, entry.column)
+    start, end = scalar.start_mark.index, scalar.end_mark.index
+    written = rewritten(text[start:end], scalar.style, url, in_flow=id(scalar) in stands.in_flow)
+    if written is None:
+        raise unsafe(entry.line, entry.column)
+    return _Splice(start, end, written)
 
 
 def _flag_line(text: str, own: dict[str, Part]) -> _Splice:
@@ -200,69 +228,3 @@ def _value_end(text: str, key: yaml.Node, value: yaml.Node) -> int:
         return max(end, key.end_mark.index)
     alias = ALIAS.match(text, key.end_mark.index)
     return alias.end() if alias else key.end_mark.index
-
-
-def _check(edited: bytes, root: yaml.Node | None, found: list[Entry], wished: dict[int, Edit]) -> None:
-    """Parse the result; it must be what it was, but for the wishes.
-
-    Raises:
-        ArticleUnreadable: at the first entry that was to be edited.
-    """
-    first = found[min(wished)]
-    try:
-        head = read_head(edited)
-        after = entries(head.root, head.text) if head.root else []
-    except ArticleUnreadable as error:
-        raise _unsafe(first.line, first.column) from error
-    said = [(e.url, e.field, e.declared, e.is_cached, e.flaggable) for e in after]
-    expected = [_wished(entry, wished.get(number)) for number, entry in enumerate(found)]
-    if said != expected or _content(root, found, wished) != _content(head.root, after, wished):
-        raise _unsafe(first.line, first.column)
-
-
-def _wished(entry: Entry, edit: Edit | None) -> tuple[str, str, Declared, bool | None, bool]:
-    """What the entry should say after the edit."""
-    declared, is_cached = entry.declared, entry.is_cached
-    if edit and edit.size:
-        keys = {key.value for key, _ in entry.mapping.value} if entry.mapping else set[str]()
-        width = edit.size.width if "width" in keys else declared.width
-        height = edit.size.height if "height" in keys else declared.height
-        declared = Declared(width, height)
-    if edit and edit.flag is not None:
-        is_cached = True if edit.flag else False if is_cached is False else None
-    return entry.url, entry.field, declared, is_cached, entry.flaggable
-
-
-def _content(root: yaml.Node | None, found: list[Entry], wished: dict[int, Edit]) -> list[str | int]:
-    """Everything that the YAML says, in order, without what the wishes are free to change."""
-    free: set[int] = set()
-    for number, edit in wished.items():
-        mapping = found[number].mapping
-        for key, value in mapping.value if mapping else ():
-            if edit.flag is not None and key.value == "isCached":
-                free |= {id(key), id(value)}
-            elif edit.size and key.value in {"width", "height"}:
-                free.add(id(value))
-    content: list[str | int] = []
-    order: dict[int, int] = {}
-    stack = [root] if root else []
-    while stack:
-        node = stack.pop()
-        if id(node) in free:
-            continue
-        content.append(order.setdefault(id(node), len(order)))
-        if content[-1] != len(order) - 1:
-            continue
-        content.append(node.tag)
-        if isinstance(node, yaml.ScalarNode):
-            content.append(node.value)
-        elif isinstance(node, yaml.SequenceNode):
-            stack.extend(reversed(node.value))
-        else:
-            stack.extend(child for pair in reversed(node.value) for child in reversed(pair))
-    return content
-
-
-def _unsafe(line: int, column: int) -> ArticleUnreadable:
-    message = "this entry cannot be edited without changing something else: write it as plain `key: value` lines"
-    return ArticleUnreadable(message, line=line, column=column)
