@@ -51,13 +51,14 @@ class Site:
             url: one whose kind is OWN.
             article: path of the article relative to the site.
         """
-        for candidate in self._candidates(url, article):
+        for candidate in self.candidates(url, article):
             found = self._exact(candidate)
             if found:
                 return found
         return None
 
-    def _candidates(self, url: str, article: str) -> list[str]:
+    def candidates(self, url: str, article: str) -> list[str]:
+        """The paths, relative to the site, at which `own_file` looks for a file, in its order. Arguments as there."""
         url = url.strip(_EDGES)
         below = self._below(url)
         path = unquote((url if below is None else below).partition("#")[0].partition("?")[0])

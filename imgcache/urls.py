@@ -8,6 +8,7 @@ is left alone, so that a signed query arrives byte for byte.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -138,6 +139,7 @@ def _split_scheme(text: str) -> tuple[str, str]:
     return scheme, text[found.end() :]
 
 
+@functools.lru_cache(maxsize=1024)  # an article site names few hosts, and each of them in many URLs
 def _authority(text: str, scheme: str) -> str:
     if "@" in text:
         raise BadUrl("the URL carries credentials, which are never sent; take them out")

@@ -12,20 +12,51 @@ from pathlib import Path
 
 from imgcache.catalogue.articles import Articles
 from imgcache.catalogue.images import Images
+from imgcache.catalogue.looks import Copied, Looks, Seen
 from imgcache.catalogue.references import References
-from imgcache.catalogue.rows import Disagreement, File, Mention, Own, Pending, ReadArticle, Settled
+from imgcache.catalogue.rows import (
+    Disagreement,
+    File,
+    Linked,
+    Mention,
+    Named,
+    Own,
+    Pending,
+    ReadArticle,
+    Settled,
+    Use,
+)
 from imgcache.catalogue.schema import open_tables
 from imgcache.catalogue.sharing import Sharing
 
-__all__ = ["Catalogue", "Disagreement", "File", "Mention", "Own", "Pending", "ReadArticle", "Settled"]
+__all__ = [
+    "Catalogue",
+    "Copied",
+    "Disagreement",
+    "File",
+    "Linked",
+    "Mention",
+    "Named",
+    "Own",
+    "Pending",
+    "ReadArticle",
+    "Seen",
+    "Settled",
+    "Use",
+]
 
 
-class Catalogue(Articles, Images, References, Sharing):
+class Catalogue(Articles, Images, Looks, References, Sharing):
     """The tables of one site. Not shared between processes: the cache's lock guards it."""
 
     def __init__(self, file: Path, scope: str) -> None:
         """Open or make the file. `scope` names all that references depend on beside the articles' bytes."""
         super().__init__(open_tables(file, scope))
+
+    def drop_unused_images(self) -> None:
+        """Forget images that no article names any more; their numbers may be given out again."""
+        super().drop_unused_images()
+        self._urls.clear()
 
     def close(self) -> None:
         """Close the file."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from imgcache.catalogue.rows import File, Mention, ReadArticle
-from imgcache.catalogue.schema import Tables
+from imgcache.catalogue.schema import REFERENCE_IMAGE, Tables
 
 _MAX_KNOWN_IMAGES = 8192  # ids kept at hand: a megabyte or two
 
@@ -30,6 +30,21 @@ class Articles(Tables):
         except BaseException:
             self._known_images.clear()  # some were entered by what is undone
             raise
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no article yet."""
+        return self._db.execute("SELECT 1 FROM article LIMIT 1").fetchone() is None
+
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[None]:
+        """Inside a transaction: in a bare catalogue the index over references is made at the end, in one go."""
+        if not self.is_bare:
+            yield
+            return
+        self._db.execute("DROP INDEX reference_image")
+        yield
+        self._db.execute(REFERENCE_IMAGE)
 
     def is_unchanged(self, file: File) -> bool:
         """Whether the article was read as it is now."""
@@ -85,6 +100,11 @@ class Articles(Tables):
             self._known_images.clear()
         self._known_images[key] = row[0]
         return int(row[0])
+
+    def article_digest(self, path: str) -> str | None:
+        """SHA-256, in hex, of the bytes of an article that were scanned; None for one that is not known."""
+        row = self._db.execute("SELECT digest FROM article WHERE path = ?", (path,)).fetchone()
+        return None if row is None else str(row[0])
 
     def article_paths(self) -> Iterator[str]:
         """Every article known, sorted."""

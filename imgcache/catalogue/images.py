@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 
 from imgcache.catalogue.rows import Own, Pending, Settled
 from imgcache.catalogue.schema import Tables
 from imgcache.models import Asset, Size
 
+_SHELF, _SHELVES = 64, 64  # URLs that are read at once, and how often before they go: half a megabyte
+
 
 class Images(Tables):
     """What is recorded of images."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__(db)
+        self._urls: dict[int, dict[int, str]] = {}
 
     def remote(self) -> Iterator[Settled]:
         """Every remote image, with what is believed of it."""
@@ -22,20 +29,30 @@ class Images(Tables):
         yield from (url for (url,) in self._db.execute("SELECT url FROM image WHERE kind = 'remote' ORDER BY url"))
 
     def pending(self, images: Sequence[int]) -> Iterator[Pending]:
-        """The given images, those of the newest article first; equally new ones in the order of their URLs."""
+        """The given images, those of the newest article first; equally new ones as the articles name them.
+
+        So their hosts take turns, as they do in articles: in the order of URLs one host would follow the other.
+        """
         self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (image INTEGER PRIMARY KEY)")
         with self.transaction():
             self._db.execute("DELETE FROM wanted")
             self._db.executemany("INSERT INTO wanted VALUES (?)", ((image,) for image in images))
         rows = self._db.execute(
             "SELECT i.id, i.host FROM wanted w JOIN image i ON i.id = w.image JOIN reference r ON r.image = i.id"
-            " JOIN article a ON a.id = r.article GROUP BY i.id ORDER BY max(a.newest) DESC, i.url"
+            " JOIN article a ON a.id = r.article GROUP BY i.id"
+            " ORDER BY max(a.newest) DESC, min(a.path), min(r.line), i.url"
         )
         yield from map(Pending._make, rows)
 
     def url(self, image: int) -> str:
-        """The URL of one image."""
-        return str(self._db.execute("SELECT url FROM image WHERE id = ?", (image,)).fetchone()[0])
+        """The URL of one image. Its neighbours are kept at hand: who asks for one image asks for them soon."""
+        first = image - image % _SHELF
+        if image not in self._urls.get(first, {}):
+            rows = self._db.execute("SELECT id, url FROM image WHERE id BETWEEN ? AND ?", (first, first + _SHELF - 1))
+            if len(self._urls) >= _SHELVES:
+                self._urls.clear()
+            self._urls[first] = dict(rows.fetchall())
+        return self._urls[first][image]
 
     def settle(self, image: int, asset: Asset, *, stamp: int | None, recipes: str, due: float) -> None:
         """Record that an image is held in full."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from imgcache.models import Kind, Reference, Size
+from imgcache.models import Declared, Kind, Place, Reference, Size
 
 
 class File(NamedTuple):
@@ -90,3 +90,45 @@ class Disagreement(NamedTuple):
     kind: Kind
     held: bool
     true: Size | None
+
+
+class Use(NamedTuple):
+    """One reference as an audit judges it. `newest` is the date of its article, as a text that sorts."""
+
+    place: Place
+    newest: str
+    declared: Declared
+    is_cached: bool
+    flaggable: bool
+
+
+class Named(NamedTuple):
+    """One image that articles name, with the digest and the size of the copy held, and every use that is asked for.
+
+    `true` is the displayed size: as the last look saw it, else that of the copy, or of the site's own file.
+    """
+
+    image: int
+    url: str
+    base: str
+    kind: Kind
+    host: str
+    digest: str | None
+    held: Size | None
+    true: Size | None
+    uses: tuple[Use, ...]
+
+
+class Linked(NamedTuple):
+    """One article's use of one remote image: the bytes of the whole picture, of the copy held, and of its best variant.
+
+    What is not known is None. `is_hotlinked`: a reader's browser is sent there, for the entry says nothing of a copy.
+    """
+
+    article: str
+    image: int
+    host: str
+    is_hotlinked: bool
+    total: int | None
+    held: int | None
+    best: int | None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from imgcache.atomic import writing
 
 _VERSION = 2
 # A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
-_SCHEMA = """
+REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
+_SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE article (
   id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL,
@@ -24,7 +25,7 @@ CREATE TABLE reference (
   article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, image INTEGER NOT NULL, field TEXT NOT NULL,
   width INTEGER, height INTEGER, is_cached INTEGER, flaggable INTEGER NOT NULL,
   PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
-CREATE INDEX reference_image ON reference (image);
+{REFERENCE_IMAGE}
 """
 
 
@@ -75,3 +76,10 @@ class Tables:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def put_cards(self, cards: Iterable[tuple[str, str]]) -> None:
+        """Lays the hosts and digests of cards into a temporary table, for the queries that ask for them."""
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS card (host TEXT, digest TEXT)")
+        with self.transaction():
+            self._db.execute("DELETE FROM card")
+            self._db.executemany("INSERT INTO card VALUES (?, ?)", cards)

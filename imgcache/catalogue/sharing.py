@@ -42,10 +42,7 @@ class Sharing(Tables):
 
         And those whose host and digest are among `cards`, however few they are.
         """
-        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS card (host TEXT, digest TEXT)")
-        with self.transaction():
-            self._db.execute("DELETE FROM card")
-            self._db.executemany("INSERT INTO card VALUES (?, ?)", cards)
+        self.put_cards(cards)
         for image, host, digest, url, width, height, *declared in self._db.execute(_SHARING, (at_least,)):
             yield Sharer(image, host, digest, url, Size(width, height), Declared(*declared))
 
