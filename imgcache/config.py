@@ -42,6 +42,13 @@ class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access_log: str = "off"  # text | json | off
 
 
+class ReaderBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one article may cost its reader: foreign hosts, and bytes of hotlinked images. None: any number."""
+
+    hosts: int | None = None
+    bytes_per_article: int | None = None
+
+
 class Config(msgspec.Struct, frozen=True):
     """Every setting, checked. What each means: `imgcache init` writes them all, with comments."""
 
@@ -58,6 +65,7 @@ class Config(msgspec.Struct, frozen=True):
     svg: str = "refuse"
     allow_networks: tuple[str, ...] = ()
     serve: ServePolicy = ServePolicy()
+    budget: ReaderBudget = ReaderBudget()
 
     @property
     def user_agent(self) -> str:
@@ -90,17 +98,14 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 
 def _build(values: Mapping[str, object]) -> Config:
-    top = {key: value for key, value in values.items() if "." not in key}
-    limits = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("limits.")}
-    fetch = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("fetch.")}
-    serve = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("serve.")}
-    config = msgspec.structs.replace(Config(), **top)
-    return msgspec.structs.replace(
-        config,
-        limits=msgspec.structs.replace(config.limits, **limits),
-        fetch=msgspec.structs.replace(config.fetch, **fetch),
-        serve=msgspec.structs.replace(config.serve, **serve),
-    )
+    config = Config()
+    groups: dict[str, dict[str, object]] = {}
+    for key, value in values.items():
+        group, _, name = key.rpartition(".")
+        groups.setdefault(group, {})[name] = value
+    top = groups.pop("", {})
+    parts = {group: msgspec.structs.replace(getattr(config, group), **given) for group, given in groups.items()}
+    return msgspec.structs.replace(config, **top, **parts)
 
 
 def _read(key: str, item: _Given) -> object:

@@ -1,26 +1,33 @@
-"""What a URL did in the past, as records: its failures, what came and was doubtful, and the cards of its host."""
+"""What happened, as records: failures of URLs, what came and was doubtful, cards of hosts, and what audits found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
 
+from imgcache.findings import DayLine
 from imgcache.health import Health
 from imgcache.likeness import Doubt
 from imgcache.models import Failure
 from imgcache.records import Records
 
 FAILURE = b"f"
-_HEALTH, _DOUBT, _CARD = b"h", b"q", b"k"
+_HEALTH, _DOUBT, _CARD, _SIGHTING, _DAY = b"h", b"q", b"k", b"s", b"d"
+
+_BUCKETS = 256
 
 _T = TypeVar("_T")
+Sighting = tuple[str, str]  # the rule of a finding, and the URL, article or host that it is about
 
 _failures = msgspec.json.Decoder(Failure)
 _healths = msgspec.json.Decoder(Health)
 _doubts = msgspec.json.Decoder(Doubt)
 _times = msgspec.json.Decoder(float)
+_days = msgspec.json.Decoder(DayLine)
+_sightings = msgspec.json.Decoder(dict[str, float])
 encode = msgspec.json.Encoder().encode
 
 
@@ -88,12 +95,49 @@ class Histories:
             host, _, digest = key.partition(" ")
             yield host, digest
 
+    def put_sightings(self, changes: Mapping[Sighting, float | None]) -> None:
+        """Remembers when an audit first found each, in seconds; None: it is found no more.
+
+        A record is a bucket of them, so that the first audit of a site with 100,000 images writes some hundred.
+        """
+        buckets: dict[str, dict[str, float | None]] = {}
+        for (rule, subject), time in changes.items():
+            number = zlib.crc32(subject.encode("utf-8", "surrogatepass")) % _BUCKETS
+            buckets.setdefault(f"{rule} {number:02x}", {})[subject] = time
+        for name, changed in buckets.items():
+            known = self._get(_SIGHTING, name, _sightings) or {}
+            kept = {subject: time for subject, time in (known | changed).items() if time is not None}
+            if kept:
+                self._records.set(key_of(_SIGHTING, name), encode(kept))
+            else:
+                self._records.delete(key_of(_SIGHTING, name))
+
+    def sightings(self) -> Iterator[tuple[Sighting, float]]:
+        """Everything that `put_sightings` has remembered, and when, in seconds."""
+        for name, bucket in self._scan(_SIGHTING, _sightings):
+            rule = name.partition(" ")[0]
+            yield from (((rule, subject), time) for subject, time in bucket.items())
+
+    def put_day(self, line: DayLine) -> None:
+        """Remembers the last audit of a day."""
+        self._records.set(key_of(_DAY, line.day), encode(line))
+
+    def drop_day(self, day: str) -> None:
+        """The day is too long ago."""
+        self._records.delete(key_of(_DAY, day))
+
+    def days(self) -> Iterator[DayLine]:
+        """The last audit of each day, oldest first."""
+        return (line for _, line in self._scan(_DAY, _days))
+
     def _carry_histories_over(self) -> None:
         """Takes from a damaged file what can still be read of it."""
         self._carry_over(FAILURE, _failures)
         self._carry_over(_HEALTH, _healths)
         self._carry_over(_DOUBT, _doubts)
         self._carry_over(_CARD, _times)
+        self._carry_over(_SIGHTING, _sightings)
+        self._carry_over(_DAY, _days)
 
     def _carry_over(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> None:
         for key, value in self._records.salvage(kind):

@@ -150,6 +150,8 @@ SETTINGS: Mapping[str, Setting] = {
     "respect_robots_tag": Setting(_yes_or_no, "true or false"),
     "svg": _one_of("refuse"),
     "allow_networks": Setting(_networks, 'a list of networks, such as ["10.1.0.0/16", "fd00::/8"]'),
+    "budget.hosts": _whole(0, 10_000),
+    "budget.bytes_per_article": _between(parse_bytes, 0, 10**12, "a size such as 500KB"),
     "serve.memory": _between(parse_bytes, 0, 10**12, "a size such as 64MB"),
     "serve.fallback": _one_of("none", "placeholder"),
     "serve.client_hints": Setting(_yes_or_no, "true or false"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
@@ -24,6 +23,7 @@ from imgcache.recorder import Recorder
 from imgcache.report import Report
 from imgcache.runners.budget import Budget
 from imgcache.runners.local import LocalRunner
+from imgcache.runners.progress import Progress
 from imgcache.runners.schedule import Schedule
 from imgcache.scanner import Scanner
 from imgcache.site import Site
@@ -33,22 +33,6 @@ from imgcache.urls import without_credentials
 _NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
 # Those that are found without asking any host: they say nothing of the network.
 _NOT_ASKED = frozenset({"bad-url", "bad-scheme", "blocked-address", "disk-full"})
-
-
-class Progress(Protocol):
-    """What a terminal shows while a sync runs."""
-
-    def scanned(self) -> None:
-        """One article more has been looked at."""
-
-    def planned(self, images: int, waiting: int) -> None:
-        """Of so many images, so many wait for work."""
-
-    def started(self, host: str) -> None:
-        """Work on one image has begun."""
-
-    def ended(self, host: str, outcome: Outcome) -> None:
-        """Work on one image has ended."""
 
 
 class Settings(msgspec.Struct, frozen=True):

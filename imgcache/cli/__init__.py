@@ -14,6 +14,8 @@ from imgcache.errors import CacheBusy, ImgcacheError
 
 COMMANDS = {
     "sync": "Fetch, check, resize and flag every remote image of a site.",
+    "audit": "Say what is broken, where, since when, and what to do.",
+    "watch": "Say how an article is whenever it is saved.",
     "status": "Say what is cached, missing and failing, and how large it is.",
     "show": "Show the record of one image and where it is used.",
     "verify": "Hold blobs, records and flags against each other; --repair mends them.",

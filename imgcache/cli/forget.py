@@ -9,11 +9,11 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import wiring
 from imgcache.cli.options import common, now, open_ground, url_and_site
 from imgcache.cli.output import say
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
+from imgcache.wiring import parts
 
 
 @click.command(short_help="Take an image out of cache, flags and manifest, and never fetch it again.")
@@ -24,7 +24,7 @@ from imgcache.urls import clean
 def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -> None:
     """Take the image at URL out of cache, flags and manifest.json, and remember not to fetch it again."""
     ground = open_ground(site, options)
-    with wiring.writer(ground, "forget", now) as house:
+    with parts.writer(ground, "forget", now) as house:
         house.scanner.scan(house.catalogue)
         if undo:
             was_forgotten = house.index.forgotten(url)

@@ -9,12 +9,12 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import wiring
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import say
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
+from imgcache.wiring import parts
 
 
 @click.command(short_help="Remove what no article uses any more.")
@@ -28,7 +28,7 @@ def gc(site: Path, *, dry_run: bool, as_json: bool, **options: Any) -> None:
     Nothing is removed while an article cannot be read: it may name any of them.
     """
     ground = open_ground(site, options)
-    opened = wiring.reader(ground) if dry_run else wiring.writer(ground, "gc", now)
+    opened = parts.reader(ground) if dry_run else parts.writer(ground, "gc", now)
     with opened as house:
         house.scanner.scan(house.catalogue)
         unreadable = list(house.catalogue.unreadable())

@@ -62,6 +62,11 @@ TEMPLATE = """\
 # SVG can run scripts and load files: it is refused. There is no other value yet.
 # svg: refuse
 
+# What one article may cost its reader; `imgcache audit` fails on articles over it. Default: no limit.
+# budget:
+#   hosts: 0                  # other people's hosts that the reader's browser is sent to
+#   bytes_per_article: 500KB  # of the images that are linked there
+
 # The endpoint, `imgcache serve`.
 # serve:
 #   memory: 64MB        # of hot files, in each worker

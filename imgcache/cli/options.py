@@ -18,7 +18,7 @@ import msgspec
 from imgcache.config import load
 from imgcache.errors import ConfigError
 from imgcache.site import site_url_of
-from imgcache.wiring import Ground
+from imgcache.wiring.ground import Ground
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:

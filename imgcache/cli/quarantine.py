@@ -11,12 +11,13 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import wiring
 from imgcache.cli.options import common, now, open_ground, site_argument, url_and_site
 from imgcache.cli.output import places_lines, say
 from imgcache.health import day
 from imgcache.quarantine import Held, Quarantine
 from imgcache.urls import clean
+from imgcache.wiring import parts
+from imgcache.wiring.ground import Ground
 
 
 @click.group(short_help="Decide on pictures that changed in a doubtful way.")
@@ -33,7 +34,7 @@ def quarantine() -> None:
 @common
 def list_(site: Path, *, as_json: bool, **options: Any) -> None:
     """List what waits for a decision."""
-    with wiring.reader(open_ground(site, options)) as house:
+    with parts.reader(open_ground(site, options)) as house:
         house.scanner.scan(house.catalogue)
         held = list(_of(house))
     if as_json:
@@ -68,15 +69,15 @@ def reject(url: str, site: Path, **options: Any) -> None:
 
 
 @contextmanager
-def _deciding(ground: wiring.Ground) -> Iterator[wiring.House]:
+def _deciding(ground: Ground) -> Iterator[parts.House]:
     """The house with its articles read; what was decided stands in manifest.json at the end."""
-    with wiring.writer(ground, "quarantine", now) as house:
+    with parts.writer(ground, "quarantine", now) as house:
         house.scanner.scan(house.catalogue)
         yield house
         house.manifest.export(house.index)
 
 
-def _of(house: wiring.House) -> Quarantine:
+def _of(house: parts.House) -> Quarantine:
     return Quarantine(index=house.index, catalogue=house.catalogue, store=house.store)
 
 

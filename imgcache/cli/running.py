@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine
+
+_GARBAGE = (20_000, 20, 20)  # objects, and rounds of the younger generation, between two looks for cycles
 
 
 def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
     """Run to the end, or to the first Ctrl-C or SIGTERM: then what is finished is written down. True if cut short."""
     import uvloop  # an eighth less CPU an image than asyncio's own loop
+
+    gc.freeze()  # modules stay to the end: to look them through again and again takes a tenth of the time
+    gc.set_threshold(*_GARBAGE)
 
     async def main() -> bool:
         task = asyncio.ensure_future(work())

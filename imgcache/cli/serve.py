@@ -16,7 +16,7 @@ import click
 
 from imgcache.cli.options import common, open_ground, site_argument
 from imgcache.errors import ConfigError
-from imgcache.wiring import Ground
+from imgcache.wiring.ground import Ground
 
 _NEEDED = {"uvicorn": "uvicorn", "uvloop": "uvloop", "httptools": "httptools", "prometheus_client": "prometheus-client"}
 _BACKLOG = 2048

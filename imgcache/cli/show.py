@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import health, wiring
+from imgcache import health
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, url_and_site
 from imgcache.cli.output import places_lines, say
@@ -18,6 +18,7 @@ from imgcache.likeness import Doubt
 from imgcache.models import Asset, Copy, Failure, Place
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
+from imgcache.wiring import parts
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
 
     Exit status: 1 where neither cache nor articles know the URL.
     """
-    with wiring.reader(open_ground(site, options)) as house:
+    with parts.reader(open_ground(site, options)) as house:
         house.scanner.scan(house.catalogue)
         copy, failure, past = house.index.copy(url), house.index.failure(url), house.index.health(url)
         shown = Shown(

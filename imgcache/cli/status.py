@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import health, quarantine, wiring
+from imgcache import health, quarantine
 from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import print_problems, say
 from imgcache.health import State
@@ -18,6 +18,7 @@ from imgcache.models import Place, Problem, Severity
 from imgcache.quantities import format_bytes
 from imgcache.store import Usage
 from imgcache.urls import without_credentials
+from imgcache.wiring import parts
 
 
 class Failing(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ class Status(msgspec.Struct, frozen=True):
 @common
 def status(site: Path, *, as_json: bool, **options: Any) -> None:
     """Say what is cached, missing and failing, and how large it is. Touches nothing, asks no server."""
-    with wiring.reader(open_ground(site, options)) as house:
+    with parts.reader(open_ground(site, options)) as house:
         house.scanner.scan(house.catalogue)
         found = _status(house, now())
     if as_json:
@@ -85,7 +86,7 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
     say(f"{found.files:,} files, {format_bytes(found.bytes)}")
 
 
-def _status(house: wiring.House, clock: float) -> Status:
+def _status(house: parts.House, clock: float) -> Status:
     counts = house.catalogue.counts()
     cached = failing = forgotten = 0
     for url in house.catalogue.remote_urls():
@@ -113,7 +114,7 @@ def _status(house: wiring.House, clock: float) -> Status:
     )
 
 
-def _states(house: wiring.House, clock: float, failures: tuple[Failing, ...], *, tried: int) -> dict[State, int]:
+def _states(house: parts.House, clock: float, failures: tuple[Failing, ...], *, tried: int) -> dict[State, int]:
     states = dict.fromkeys(State, 0)
     for one in failures:
         states[one.state] += 1
@@ -124,7 +125,7 @@ def _states(house: wiring.House, clock: float, failures: tuple[Failing, ...], *,
     return states
 
 
-def _failures(house: wiring.House, clock: float) -> Iterator[Failing]:
+def _failures(house: parts.House, clock: float) -> Iterator[Failing]:
     """Every URL of an article that fails, in order."""
     for url, failure in house.index.failures():
         places = house.catalogue.places(url)

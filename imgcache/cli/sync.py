@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from imgcache import wiring
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import print_report
@@ -17,6 +16,7 @@ from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
 from imgcache.net.connect_to import ConnectTo
 from imgcache.quantities import parse_bytes, parse_seconds
+from imgcache.wiring import syncing
 
 
 class _Quantity(click.ParamType[float]):
@@ -60,7 +60,7 @@ def sync(site: Path, dimensions: str | None, connect_to: tuple[str, ...], *, as_
     cache; 130 interrupted, what was finished is kept.
     """
     ground = open_ground(site, options, {"dimensions": dimensions})
-    request = wiring.SyncRequest(
+    request = syncing.SyncRequest(
         refresh=options["refresh"],
         only_failed=options["only_failed"],
         offline=options["offline"],
@@ -71,7 +71,7 @@ def sync(site: Path, dimensions: str | None, connect_to: tuple[str, ...], *, as_
         connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
     )
     progress = progress_for(quiet=options["quiet"] or as_json)
-    with wiring.sync(ground, request, progress, now) as job, progress:
+    with syncing.sync(ground, request, progress, now) as job, progress:
         was_cut_short = run_job(job.run)
     report = job.report
     if as_json:

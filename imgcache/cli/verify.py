@@ -9,7 +9,6 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import wiring
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import print_report, say
@@ -17,6 +16,7 @@ from imgcache.cli.progress import Silent
 from imgcache.cli.running import run_job
 from imgcache.net.connect_to import ConnectTo
 from imgcache.urls import clean
+from imgcache.wiring import parts, syncing
 
 
 @click.command(short_help="Hold blobs, records and flags against each other; --repair mends them.")
@@ -31,15 +31,15 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
     Exit status: 0 all is true, or was mended; 1 something is not.
     """
     ground = open_ground(site, options)
-    request = wiring.SyncRequest(connect_to=tuple(ConnectTo.parse(text) for text in connect_to))
-    with wiring.writer(ground, "verify", now) as house:
+    request = syncing.SyncRequest(connect_to=tuple(ConnectTo.parse(text) for text in connect_to))
+    with parts.writer(ground, "verify", now) as house:
         house.scanner.scan(house.catalogue)
         upkeep = house.upkeep()
         found = list(upkeep.damage())
         left = found
         if found and repair:
             upkeep.take_away()
-            job = wiring.build_sync(house, ground.config, request, Silent(), now)
+            job = syncing.build_sync(house, ground.config, request, Silent(), now)
             run_job(job.run)
             house.manifest.write(house.index.entries())
             left = list(upkeep.damage())

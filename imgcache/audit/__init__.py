@@ -1,0 +1,1 @@
+"""The audit: what is broken, where, since when, and what to do."""

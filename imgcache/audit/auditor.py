@@ -1,0 +1,137 @@
+"""The audit: scan, look at every image, judge, remember."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from imgcache.audit import exposure
+from imgcache.audit.holdings import Lack, take_stock
+from imgcache.audit.looking import Looking
+from imgcache.audit.memory import Memory, day_of
+from imgcache.audit.subject import count_failing, in_order
+from imgcache.audit.survey import Survey
+from imgcache.audit.tally import Tally
+from imgcache.catalogue import Catalogue
+from imgcache.config import ReaderBudget
+from imgcache.findings import Audit, DayLine, Exposure, Finding, Summary
+from imgcache.index import Index
+from imgcache.models import Limits
+from imgcache.own_images import check_own_images
+from imgcache.runners.progress import Progress
+from imgcache.scanner import Scanner
+from imgcache.site import Site
+from imgcache.store import Store
+from imgcache.urls import split
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What an audit holds the site against. `recipes` are the fingerprints of the variants that are asked for."""
+
+    recipes: tuple[str, ...] = ()
+    dimensions: str = "check"
+    limits: Limits = Limits()
+    budget: ReaderBudget = ReaderBudget()
+
+
+class Auditor:
+    """One audit of one site. The parts are handed in ready for use; with `looking`, the caller holds the cache's lock.
+
+    Without `looking` it is the audit of own files, flags and cache: no host is asked, and nothing is written.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        scanner: Scanner,
+        catalogue: Catalogue,
+        index: Index,
+        store: Store,
+        memory: Memory,
+        looking: Looking | None,
+        terms: Terms,
+        progress: Progress,
+        clock: Callable[[], float],
+    ) -> None:
+        self._site = site
+        self._scanner = scanner
+        self._catalogue = catalogue
+        self._index = index
+        self._store = store
+        self._memory = memory
+        self._looking = looking
+        self._terms = terms
+        self._progress = progress
+        self._clock = clock
+        self._lacks: list[Lack] = []
+        self._is_cut_short = False
+        self.audit: Audit | None = None
+
+    async def run(self) -> None:
+        """Do it all, and leave the result in `audit`. Cancelled, it is of what was looked at, and CancelledError."""
+        self._prepare()
+        try:
+            if self._looking is not None:
+                await self._looking.run()
+        except asyncio.CancelledError:
+            self._is_cut_short = True
+            raise
+        finally:
+            self.audit = self._conclude()
+
+    def offline(self) -> Audit:
+        """The audit without a look at any host."""
+        self._prepare()
+        self.audit = self._conclude()
+        return self.audit
+
+    def _prepare(self) -> None:
+        self._catalogue.begin_looks()
+        self._scanner.scan(self._catalogue, self._progress.scanned)
+        check_own_images(self._site, self._catalogue, self._terms.limits)
+        self._lacks = take_stock(self._catalogue, self._index, self._store, self._terms.recipes)
+
+    # -- the result --------------------------------------------------------------------------------------------------
+
+    def _conclude(self) -> Audit:
+        now = self._clock()
+        tally = self._looking.tally if self._looking else Tally()
+        exposed = self._expose(tally)
+        survey = Survey(
+            catalogue=self._catalogue,
+            index=self._index,
+            memory=self._memory,
+            looking=self._looking,
+            lacks=self._lacks,
+            dimensions=self._terms.dimensions,
+            now=now,
+        )
+        findings = [*survey.findings(), *exposure.over_budget(exposed, self._terms.budget)]
+        may_write = self._looking is not None and not self._looking.is_network_down
+        findings = in_order(self._memory.dated(findings, now if may_write else None))
+        summary = self._summary(findings)
+        if may_write:
+            line = DayLine(day_of(now), summary.images, summary.images - summary.ok)
+            self._memory.remember(findings, None if self._is_cut_short else line, now)
+        hosts = tally.lines() if self._looking else ()
+        return Audit(summary, tuple(findings), exposed, hosts, self._memory.days())
+
+    def _summary(self, findings: Sequence[Finding]) -> Summary:
+        articles, references, images = self._catalogue.audited()
+        return Summary(
+            references=references,
+            images=images,
+            ok=images - count_failing(findings),
+            findings=len(findings),
+            by_rule=dict(sorted(Counter(found.rule for found in findings).items())),
+            articles=articles,
+        )
+
+    def _expose(self, tally: Tally) -> Exposure:
+        redirected = self._looking.redirected if self._looking else {}
+        ways = {image: frozenset(split(hop.url)[1] for hop in hops) for image, hops in redirected.items()}
+        return exposure.expose(self._catalogue.linked(), ways, tally)

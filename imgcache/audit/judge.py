@@ -1,0 +1,180 @@
+"""What is wrong with one image, by what is known of it: each function makes one finding, or none. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from imgcache import health, plan
+from imgcache.audit import remedies
+from imgcache.audit.subject import about_image, at_places, at_uses
+from imgcache.catalogue import Named, Use
+from imgcache.findings import Change, Finding
+from imgcache.health import Health, State
+from imgcache.looks import Hop
+from imgcache.models import Declared, Failure, Place, Severity, Size
+from imgcache.plan import Fit
+from imgcache.urls import clean, redact
+
+PERMANENT = frozenset({301, 308})  # RFC 9110, sections 15.4.2 and 15.4.9
+_TOLD = 5  # declared sizes that one message tells apart
+
+# Causes that lie in the article or in the settings: they say nothing of how a URL does.
+_STATELESS = frozenset({"bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full"})
+_MILD = frozenset({State.FLAKY, State.BLOCKED})
+
+
+def failing(named: Named, failure: Failure, past: Health | None, now: float, nearer: str | None) -> Finding:
+    """An image that cannot be had."""
+    state = health.state(failure, past, now)
+    severity = Severity.ERROR
+    if failure.code == "robots":
+        severity = Severity.NOTE
+    elif failure.code not in _STATELESS and state in _MILD:
+        severity = Severity.WARNING
+    message = failure.message
+    if failure.rests:
+        message = f"{message}; {state}: failing since {health.day(failure.first_at)}"
+    remedy = remedies.failing(failure, nearer=nearer, is_held=named.digest is not None)
+    return about_image(
+        named, failure.code, severity, message, remedy, state=None if failure.code in _STATELESS else state
+    )
+
+
+def broken_file(named: Named, code: str, message: str) -> Finding:
+    """A file of the site that is not there, or is no picture. One that only browsers can read is no error."""
+    severity = Severity.NOTE if code == "unsupported-format" else Severity.ERROR
+    what, _, advice = message.partition("; ")
+    return about_image(named, code, severity, what, advice or remedies.file(code))
+
+
+def sizes(named: Named, *, is_sure: bool, state: State | None) -> Iterator[Finding]:
+    """Declared sizes that are not the true one: of another shape, and of another size alone.
+
+    `is_sure`: the picture at the address is the one that is meant, so that its size may be written.
+    """
+    true = named.true
+    if true is None:
+        return
+    for rule, shape, severity in (
+        ("dimensions", Fit.OTHER, Severity.ERROR),
+        ("scaled", Fit.SCALED, Severity.WARNING),
+    ):
+        uses = tuple(use for use in named.uses if plan.fit(use.declared, true) is shape)
+        if not uses:
+            continue
+        changes = [Change(use.place, size=true) for use in uses if is_sure and use.place.field != "body"]
+        remedy = remedies.size(true, is_fixable=bool(changes), is_body=all(use.place.field == "body" for use in uses))
+        at = named._replace(uses=uses)
+        yield about_image(at, rule, severity, _tell(uses, true, shape), remedy, state=state, changes=changes)
+
+
+def _tell(uses: Sequence[Use], true: Size, shape: Fit) -> str:
+    said: dict[Declared, Place] = {}
+    for use in uses:
+        said.setdefault(use.declared, use.place)
+    how = "the same shape, another size" if shape is Fit.SCALED else "another shape"
+    if len(said) == 1:
+        [declared] = said
+        if (declared.width, declared.height) == (true.height, true.width):
+            how = "width and height are swapped"
+        return f"declared {_size(declared)}, the image is {true}: {how}"
+    told = [f"{_size(one)} at {clean(place.article, 300)}:{place.line}" for one, place in list(said.items())[:_TOLD]]
+    more = [f"{len(said) - _TOLD} sizes more"] if len(said) > _TOLD else []
+    return f"the image is {true}: {how}; declared " + ", ".join(told + more)
+
+
+def _size(declared: Declared) -> str:
+    return f"{declared.width or '?'}×{declared.height or '?'}"
+
+
+def flags(named: Named, dimensions: str) -> Iterator[Finding]:
+    """Flags that are not what the cache holds. An entry that `sync` would not flag for its size lacks none."""
+    held = named.digest is not None
+    bare = tuple(use for use in named.uses if use.flaggable and use.is_cached and not held)
+    if bare:
+        message = "isCached is true, and no copy is held"
+        yield about_image(named._replace(uses=bare), "flag-without-copy", Severity.ERROR, message, remedies.SYNC)
+    true = named.held
+    fits = (use for use in named.uses if dimensions != "check" or not true or plan.fit(use.declared, true) != Fit.OTHER)
+    lacking = tuple(use for use in fits if use.flaggable and held and not use.is_cached)
+    if lacking:
+        message = "a copy is held, and isCached is not set"
+        yield about_image(named._replace(uses=lacking), "copy-without-flag", Severity.WARNING, message, remedies.FLAG)
+
+
+def variants(named: Named, absent: Sequence[str]) -> Finding:
+    """An image whose copy lacks variants: the files named, or, where none is, such as were asked for since."""
+    if absent:
+        names = ", ".join(clean(path.rpartition("/")[2], 60) for path in absent)
+        message, remedy = f"of the copy held, these files are missing: {names}", remedies.MEND
+    else:
+        message, remedy = "variants that imgcache.yml asks for are not made yet", remedies.VARIANTS
+    return about_image(named, "variant-missing", Severity.WARNING, message, remedy)
+
+
+def insecure(named: Named, secure: str | None, state: State | None) -> Finding:
+    """An image over http; `secure` is an https address with the same picture."""
+    if secure is None:
+        message = "http: browsers warn of it, or do not show it, and https gives no such picture"
+        return about_image(named, "not-secure", Severity.NOTE, message, remedies.INSECURE, state=state)
+    changes = [Change(use.place, url=secure) for use in named.uses]
+    remedy = remedies.address(secure, is_fixable=True)
+    message = "http, and the host gives the same picture over https"
+    return about_image(named, "not-secure", Severity.WARNING, message, remedy, state=state, changes=changes)
+
+
+def redirected(named: Named, hops: Sequence[Hop], shared_by: int, state: State | None) -> Finding:
+    """An image at another address. Where every hop is permanent, the new one is written.
+
+    Not where several addresses lead to it, or where an article declares a picture of another shape: then it may be the
+    picture for pictures that are gone.
+    """
+    target = hops[-1].url
+    to = redact(target, 300)
+    if any(hop.status not in PERMANENT for hop in hops):
+        message = f"redirected to {to}, not for good"
+        remedy = "nothing, if the host means it so: a reader's browser asks at both addresses"
+        return about_image(named, "redirected", Severity.NOTE, message, remedy, state=state)
+    message = f"moved for good to {to}"
+    is_other = any(named.true and plan.fit(use.declared, named.true) is Fit.OTHER for use in named.uses)
+    if shared_by > 1 or is_other:
+        message += ", as are other addresses" if shared_by > 1 else ", where the picture is of another shape"
+        remedy = f"look at it: if it is the picture that is meant, write {to}"
+        return about_image(named, "redirected", Severity.WARNING, message, remedy, state=state)
+    changes = [Change(use.place, url=target) for use in named.uses]
+    remedy = remedies.address(target, is_fixable=True)
+    return about_image(named, "redirected", Severity.WARNING, message, remedy, state=state, changes=changes)
+
+
+def tracker(named: Named, state: State | None) -> Finding:
+    """A picture of one pixel on another host."""
+    message = "the picture is a single pixel: it is there to count readers"
+    return about_image(named, "tracker", Severity.WARNING, message, remedies.TRACKER, state=state)
+
+
+def card(named: Named, message: str, severity: Severity = Severity.ERROR) -> Finding:
+    """A picture that stands for others."""
+    return about_image(named, "placeholder", severity, message, remedies.CARD, state=State.SUSPECT)
+
+
+def certificate(host: str, ends: float, now: float, uses: Sequence[Use]) -> Finding:
+    """A host whose certificate ends soon."""
+    verb = "ends" if ends > now else "ended"
+    message = f"{clean(host, 100)}: its certificate {verb} on {health.day(ends)}"
+    return at_uses(uses, "certificate-expiring", Severity.WARNING, message, remedies.CERTIFICATE)
+
+
+def unreadable(path: str, code: str, message: str, line: int, column: int) -> Finding:
+    """An article that cannot be read."""
+    return at_places([Place(path, line, column, "")], code, Severity.ERROR, message, remedies.ARTICLE)
+
+
+def no_network(tried: int) -> Finding:
+    """A run in which nothing answered."""
+    message = f"none of the hosts of {tried:,} images answered: nothing is said of them, and nothing was recorded"
+    return at_places([], "no-network", Severity.ERROR, message, remedies.NETWORK)
+
+
+def doubtful(named: Named, code: str, message: str) -> Finding:
+    """An image whose newer picture waits for a decision."""
+    return about_image(named, code, Severity.WARNING, message, remedies.QUARANTINE)

@@ -1,0 +1,134 @@
+"""`imgcache audit`: what is broken, where, since when, and what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imgcache import reports
+from imgcache.atomic import fresh_file, writing
+from imgcache.audit import fixes
+from imgcache.audit.baseline import Before
+from imgcache.audit.correcting import without
+from imgcache.audit.fixes import Fixed
+from imgcache.audit.git import prefix_of
+from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.options import common, now, open_ground, site_argument
+from imgcache.cli.progress import progress_for
+from imgcache.cli.running import run_job
+from imgcache.findings import Audit
+from imgcache.net.connect_to import ConnectTo
+from imgcache.site import Site
+from imgcache.urls import clean
+from imgcache.wiring import auditing, parts
+from imgcache.wiring.ground import Ground
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(short_help="Say what is broken, where, since when, and what to do.")
+@site_argument
+@click.option("--format", "form", type=click.Choice(reports.FORMS), help="Default: text.")
+@click.option("--output", type=_FILE, metavar="FILE", help="Write the report there instead of printing it.")
+@click.option("--offline", is_flag=True, help="Own files, flags and cache only; touches nothing.")
+@click.option("--since", metavar="REV", help="What this revision of git had is reported apart, and does not fail.")
+@click.option("--baseline", type=_FILE, metavar="FILE", help="The same for what an earlier JSON report has.")
+@click.option("--fix", is_flag=True, help="Write what is certain into the articles: true sizes, new addresses.")
+@click.option("--diff", is_flag=True, help="Print that as a patch for `git apply -p1` instead of the report.")
+@click.option("--connect-to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+@common
+def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
+    """Check every image reference of SITE, remote and own, and store no image.
+
+    Exit status: 0 no error, or none that is new; 1 there are errors; 2 it could not start; 3 another run holds the
+    cache; 130 interrupted, what was learned is kept.
+    """
+    form = _form(options["form"], as_json=as_json, fix=options["fix"], diff=options["diff"])
+    _check_folder(options["output"])
+    ground = open_ground(site, options)
+    before = Before(Site(ground.root, ground.config.site_url), since=options["since"], baseline=options["baseline"])
+    request = auditing.AuditRequest(
+        offline=options["offline"],
+        fix=options["fix"],
+        connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+    )
+    progress = progress_for(quiet=options["quiet"] or form != "text")
+    patch: bytes | None = None
+    with auditing.audit(ground, request, progress, now) as (house, auditor):
+        with progress:
+            was_cut_short = run_job(auditor.run)
+        assert auditor.audit is not None  # noqa: S101 (it ran, to its end or not)
+        found = before.mark(auditor.audit)
+        if options["diff"]:
+            patch, fixed = fixes.patch(found.findings, root=house.site.root, digest=house.catalogue.article_digest)
+            _tell(fixed, "would be")
+        elif request.fix and not was_cut_short:
+            fixed = _fix(found, house)
+            _tell(fixed, "were")
+            found = without(found, {place for problem in fixed.problems for place in problem.references})
+    is_compared = options["since"] is not None or options["baseline"] is not None
+    report = _render(found, form, ground, options["output"], is_compared=is_compared) if patch is None else patch
+    _print(report, options["output"])
+    if was_cut_short:
+        click.echo("imgcache: interrupted; what was learned is kept", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0 if found.is_well else EXIT_PROBLEMS)
+
+
+def _form(form: str | None, *, as_json: bool, fix: bool, diff: bool) -> str:
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form}: give one of them")
+    if fix and diff:
+        raise click.UsageError("--fix writes, and --diff does not: give one of them")
+    return "json" if as_json else form or "text"
+
+
+def _check_folder(output: Path | None) -> None:
+    """Before the work, not after it."""
+    if output is not None and not output.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {clean(str(output.parent), 300)}", param_hint="--output")
+
+
+def _fix(found: Audit, house: parts.House) -> Fixed:
+    digest = house.catalogue.article_digest
+    return fixes.apply(found.findings, root=house.site.root, manifest=house.manifest, digest=digest)
+
+
+def _render(found: Audit, form: str, ground: Ground, output: Path | None, *, is_compared: bool) -> bytes:
+    is_terminal = output is None and sys.stdout.isatty()
+    context = reports.Context(
+        root=ground.root,
+        cache=ground.cache,
+        color=is_terminal and "NO_COLOR" not in os.environ,
+        hyperlinks=is_terminal and os.environ.get("TERM", "dumb") not in {"dumb", "linux"},
+        prefix=prefix_of(ground.root),
+        is_compared=is_compared,
+    )
+    return reports.render(form, found, context).encode("utf-8", "replace")
+
+
+def _print(report: bytes, output: Path | None) -> None:
+    """To standard output, or into a file that appears whole or not at all."""
+    if output is None:
+        sys.stdout.buffer.write(report)
+        sys.stdout.buffer.flush()
+        return
+    part = output.with_name(f".{output.name}.imgcache")
+    with writing(output):
+        with fresh_file(part) as file:
+            file.write(report)
+        part.replace(output)
+
+
+def _tell(fixed: Fixed, verb: str) -> None:
+    """What was corrected, on standard error: standard output is the report's."""
+    what = f"{fixed.urls:,} addresses and {fixed.sizes:,} sizes in {fixed.articles:,} articles {verb} corrected"
+    click.echo(f"imgcache: {what}", err=True)
+    for problem in fixed.problems:
+        for place in problem.references:
+            click.echo(f"{clean(place.article, 300)}:{place.line}:{place.column}: {problem.message}", err=True)
