@@ -1,0 +1,28 @@
+"""An audit as a report: text for people, JSON for scripts, JUnit, SARIF and annotations for CI, a page to pass on.
+
+Pure, but that the page reads the thumbnails we hold. The same audit gives the same text; nothing tells when it was
+made. URLs lose their credentials everywhere except in JSON, which has them as the articles do.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from imgcache.findings import Audit
+from imgcache.reports.context import Context
+
+FORMS = ("text", "json", "junit", "sarif", "github", "html")
+
+__all__ = ["FORMS", "Context", "render"]
+
+
+def render(form: str, audit: Audit, context: Context) -> str:
+    """The report in one of `FORMS`, ending with a newline; each is imported when it is asked for.
+
+    Raises:
+        ValueError: there is no such form.
+    """
+    if form not in FORMS:
+        raise ValueError(f"{form!r} is no form of report: {', '.join(FORMS)} are")
+    text: str = import_module(f"imgcache.reports.{form}").render(audit, context)
+    return text

@@ -1,0 +1,74 @@
+"""Small pictures of the images we hold, as data URIs for a page that asks nobody. Reads the cache, writes nothing."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+PICTURES = 300
+BYTES = 4_000_000  # of all pictures together, before base64
+_BYTES_OF_ONE = 20_000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_TYPES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".gif": "gif", ".avif": "avif"}
+_PLACEHOLDER = re.compile(r"data:image/(?:png|jpeg|webp|gif|avif);base64,[A-Za-z0-9+/=]{1,400}")
+
+
+def thumbnails(cache: Path, digests: Iterable[str | None]) -> dict[str, str]:
+    """A data URI for each digest whose copy is held, in their order until `PICTURES` or `BYTES` is reached.
+
+    It is the thumbnail, else the smallest variant, of at most 20 kB; beyond these bounds the placeholder that
+    manifest.json has. A file that cannot be read is as one that is not there.
+    """
+    wanted = [digest for digest in dict.fromkeys(digests) if digest and _DIGEST.fullmatch(digest)]
+    if not wanted:
+        return {}
+    found = _placeholders(cache, frozenset(wanted))
+    room = BYTES
+    for digest in wanted[:PICTURES]:
+        picture = _smallest(cache / "assets" / digest[:2] / digest)
+        if picture is not None and len(picture[1]) <= room:
+            kind, data = picture
+            found[digest] = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+            room -= len(data)
+    return found
+
+
+class _Entry(msgspec.Struct):
+    digest: str = ""
+    placeholder: str = ""
+
+
+class _Manifest(msgspec.Struct):
+    images: dict[str, _Entry] = {}
+
+
+def _placeholders(cache: Path, wanted: frozenset[str]) -> dict[str, str]:
+    try:
+        manifest = msgspec.json.decode((cache / "manifest.json").read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {
+        entry.digest: entry.placeholder
+        for entry in manifest.images.values()
+        if entry.digest in wanted and _PLACEHOLDER.fullmatch(entry.placeholder)
+    }
+
+
+def _smallest(folder: Path) -> tuple[str, bytes] | None:
+    """Kind and bytes of the picture that is shown: `thumb` before the others, then the fewest bytes."""
+    try:
+        files = [
+            (path.stem != "thumb", path.stat().st_size, path.name, path)
+            for path in folder.iterdir()
+            if path.suffix in _TYPES and path.stem != "original"
+        ]
+        for _, size, _, path in sorted(files):
+            if 0 < size <= _BYTES_OF_ONE:
+                return _TYPES[path.suffix], path.read_bytes()
+    except OSError:
+        return None
+    return None
