@@ -215,7 +215,7 @@ def _render(path: str | Path, folder: str | Path, recipes: tuple[Recipe, ...], l
     from imgcache import processor  # in the worker alone: the parent never needs Pillow
 
     with writing(Path(folder)):
-        Path(folder).mkdir(mode=0o700, exist_ok=True)
+        Path(folder).mkdir(mode=0o755, exist_ok=True)
     return processor.render(path, folder, recipes, limits)
 
 

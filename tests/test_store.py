@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from imgcache.errors import DiskFull
 from imgcache.models import Asset
+from imgcache.net.body import new_part
 from imgcache.store import Store, Usage
 from imgcache.store.local import LocalStore
 from tests.cache_samples import RECIPE, opened, put, rendered, sha256, unreal_asset
@@ -52,16 +53,15 @@ def test_a_new_image_lies_under_its_digest(store: LocalStore, tmp_path: Path) ->
     assert list(store.scratch.iterdir()) == []
 
 
-def test_a_web_server_may_read_what_was_staged_in_private(tmp_path: Path) -> None:
+def test_a_web_server_may_read_what_came(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
         store = opened(tmp_path / "cache")
         with store.staging() as folder:
             folder.mkdir()
-            handle, name = tempfile.mkstemp(dir=folder)
-            os.write(handle, BIG)
-            os.close(handle)
-            asset = store.commit(folder, sha256(BIG), rendered({}), Path(name))
+            with new_part(store.scratch) as part:
+                part.write(BIG)
+            asset = store.commit(folder, sha256(BIG), rendered({}), Path(part.name))
         store.close()
     finally:
         os.umask(previous)

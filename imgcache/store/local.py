@@ -41,7 +41,6 @@ class LocalStore:
         self._barrier: Barrier | None = None
         self._unsettled: set[Path] = set()
         self._numbers = itertools.count()
-        self._umask = 0o022
         self.scratch = cache / "index" / "staging"
 
     def prepare(self) -> None:
@@ -55,8 +54,6 @@ class LocalStore:
             self.scratch.mkdir(parents=True)
             self._assets.mkdir(exist_ok=True)
             self._barrier = self._barrier or Barrier(self._assets)
-        self._umask = os.umask(0o022)
-        os.umask(self._umask)
 
     def close(self) -> None:
         """Ends writing; reading goes on to work."""
@@ -99,9 +96,11 @@ class LocalStore:
         with writing(home):
             if original is not None and original.parent != home:
                 original.rename(folder / name)
-            size = (folder if (folder / name).exists() else home).joinpath(name).lstat().st_size
-            files = staged(folder, digest, rendered.variants, name)
-            self._tidy(folder, {*files, name}, name)
+            sizes = _sizes(folder)
+            size = sizes[name] if name in sizes else (home / name).lstat().st_size
+            files = staged(folder, sizes, digest, rendered.variants, name)
+            for stray in sizes.keys() - files.keys() - {name}:
+                remove_tree(folder / stray)
             places = self._publish(folder, home, digest, name, files)
         return recorded(rendered, digest, size, name, places)
 
@@ -234,21 +233,14 @@ class LocalStore:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
-    def _tidy(self, folder: Path, wanted: set[str], original: str) -> None:
-        """Leaves what is wanted, readable for a web server: the original is private when it was downloaded."""
-        for entry in list(os.scandir(folder)):
-            if entry.name not in wanted or not entry.is_file(follow_symlinks=False):
-                remove_tree(Path(entry.path))
-            elif entry.name == original:
-                Path(entry.path).chmod(0o644 & ~self._umask)
-        folder.chmod(0o755 & ~self._umask)
-
     def _publish(self, folder: Path, home: Path, digest: str, name: str, files: dict[str, Variant]) -> dict[str, str]:
         """In place by rename. Returns the final name of each staged file."""
         if self._barrier is None:
             raise RuntimeError("prepare() comes before commit()")
-        home.parent.mkdir(mode=0o755, exist_ok=True)
-        refuse_link(home.parent)
+        try:
+            refuse_link(home.parent)
+        except FileNotFoundError:
+            home.parent.mkdir(mode=0o755, exist_ok=True)  # another thread may be quicker
         places = {staged: staged for staged in files}
         try:
             folder.rename(home)
@@ -277,6 +269,13 @@ def _files(asset: Asset) -> Iterator[tuple[str, int, str]]:
     for variant in asset.variants:
         if variant.path != asset.original:
             yield variant.path, variant.bytes, variant.digest
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The bytes of each plain file in a folder; -1 for what is none."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    return {name: one.st_size if stat.S_ISREG(one.st_mode) else -1 for name, one in found}
 
 
 def _folders(folder: Path) -> list[Path]:

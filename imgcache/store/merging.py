@@ -19,8 +19,12 @@ from imgcache.urls import clean
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-def staged(folder: Path, digest: str, variants: tuple[Variant, ...], original: str) -> dict[str, Variant]:
+def staged(
+    folder: Path, sizes: Mapping[str, int], digest: str, variants: tuple[Variant, ...], original: str
+) -> dict[str, Variant]:
     """The variants that have a file of their own, by its name; those with the original's bytes share its file.
+
+    `sizes` are the bytes of the plain files in `folder`.
 
     Raises:
         DiskFull: a file is shorter than the worker said.
@@ -32,7 +36,7 @@ def staged(folder: Path, digest: str, variants: tuple[Variant, ...], original: s
             continue
         if not NAME.fullmatch(variant.path) or variant.path in files or variant.path == original:
             raise ValueError(f"{clean(variant.path)!r} cannot be the name of a variant's file")
-        size = (folder / variant.path).lstat().st_size
+        size = sizes.get(variant.path, 0)
         if size != variant.bytes:
             raise DiskFull(f"{shown(folder / variant.path)} has {size} bytes instead of {variant.bytes}: run again")
         files[variant.path] = variant
