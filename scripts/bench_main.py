@@ -8,7 +8,9 @@ import os
 import sys
 from collections.abc import Callable
 
+import bench_audit
 import bench_crash
+import bench_endurance
 import bench_faults
 import bench_nothing
 import bench_overhead
@@ -25,6 +27,9 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
     "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
+    "thumbor": (bench_endurance.beside_thumbor, "the endpoint beside thumbor"),
+    "soak": (bench_endurance.soak, "the endpoint for two minutes under load, while syncs run"),
+    "audit": (bench_audit.run, "an audit of 5,000 images on 50 hosts, beside linkinator"),
     "startup": (bench_startup.run, "`imgcache --help`"),
     "faults": (bench_faults.run, "the memory of 64 downloads of 50 MB under way at once"),
     "crash": (bench_crash.run, "300 kills at random times, and a minute of damaged files"),

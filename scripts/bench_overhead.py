@@ -7,9 +7,9 @@ import os
 import statistics
 import time
 from collections import defaultdict
+from pathlib import Path
 
-from bench_nothing import write_answers
-from bench_process import Ran, article, configure, fresh, origin, sync
+from bench_process import Ran, article, configure, fresh, lean_origin, sync
 from bench_report import Limit, Section, Skipped, spread
 
 from examples.origin.drawing import draw
@@ -23,16 +23,16 @@ SMALL, LARGE, FULL = 1_000, 10_000, 100_000
 def run(options: argparse.Namespace) -> Section:
     """Sync sites of tiny images, of two sizes, in turn; the difference between them is what one more image costs."""
     counts = [SMALL, FULL] if options.full else [SMALL, LARGE]
-    answers = fresh("overhead") / "answers.yml"
-    write_answers(answers, HOSTS)
     runs: dict[int, list[Ran]] = defaultdict(list)
-    with origin("--answers", str(answers)) as said:
-        for _ in range(options.rounds):
+    folder = fresh("overhead")
+    alone, cores = _processor_alone(folder / "alone"), len(os.sched_getaffinity(0))
+    with lean_origin() as port:
+        for number in range(options.rounds):
             for count in counts:
-                ran = _sync(count, said["connect_to"])
+                # Nothing is deleted between two runs: ext4 makes files slowly for some seconds after others went.
+                ran = _sync(folder / f"site{number}-{count}", count, ["--connect-to", f"::127.0.0.1:{port}"])
                 runs[count].append(ran)
                 print(f"  {count:,} images: {ran.seconds:.2f} s, {ran.peak / 1e6:.1f} MB", flush=True)
-    alone, cores = _processor_alone(), len(os.sched_getaffinity(0))
     share = alone / cores
     more = counts[1] - counts[0]
     seconds, peaks = (
@@ -49,10 +49,10 @@ def run(options: argparse.Namespace) -> Section:
     ]
     return Section(
         title="Time and memory an image",
-        text="JPEG images of 8 × 8 from an origin on the same machine, one variant 4 pixels wide, five images an"
-        " article: fetched, checked, decoded, scaled, encoded, made durable, recorded and flagged. What the processor"
-        f" needs for such an image, {alone * 1000:.2f} ms when it is called alone, is shared by {cores} cores and taken"
-        " off; what the origin takes of the same cores is not.",
+        text="JPEG images of 8 × 8 from an origin on the same machine that makes nothing, one variant 4 pixels wide,"
+        " five images an article: fetched, checked, decoded, scaled, encoded, made durable, recorded and flagged. What"
+        f" the processor needs for such an image, {alone * 1000:.2f} ms when it is called alone, is shared by {cores}"
+        " cores and taken off; what the origin takes of the same cores is not.",
         columns=["images", "seconds", "ms an image", "MB, peak of the parent"],
         rows=rows,
         limits=[
@@ -62,9 +62,9 @@ def run(options: argparse.Namespace) -> Section:
     )
 
 
-def _processor_alone() -> float:
+def _processor_alone(folder: Path) -> float:
     """Seconds to decode, scale and encode one such image in this process."""
-    folder = fresh("overhead/alone")
+    folder.mkdir()
     source = folder / "original"
     recipe = Recipe("w4", width=4, format="webp", quality=80, effort=4)
     taken = []
@@ -76,8 +76,8 @@ def _processor_alone() -> float:
     return statistics.median(taken)
 
 
-def _sync(count: int, connect_to: list[str]) -> Ran:
-    site = fresh("overhead/site")
+def _sync(site: Path, count: int, connect_to: list[str]) -> Ran:
+    site.mkdir()
     configure(site, [4])
     for first in range(0, count, 5):
         images = [(f"http://h{one % HOSTS}.example/{one}.jpg", 8, 8) for one in range(first, first + 5)]

@@ -89,6 +89,17 @@ def origin(*arguments: str) -> Iterator[dict[str, Any]]:
             process.terminate()
 
 
+@contextlib.contextmanager
+def lean_origin() -> Iterator[int]:
+    """An origin that costs next to nothing, in a process of its own: its port."""
+    script = ROOT / "scripts" / "lean_origin.py"
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+
+
 def fresh(name: str) -> Path:
     """An empty folder of that name in .bench."""
     folder = WORK / name

@@ -19,7 +19,7 @@ from imgcache.config import Config
 from imgcache.scanner import Scanner
 from imgcache.site import Site
 
-COPIES = 10
+COPIES = 54
 _HEAD = re.compile(rb"---[ \t]*\r?\n(.*?\n)---[ \t]*\r?\n", re.DOTALL)
 
 
