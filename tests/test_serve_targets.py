@@ -132,7 +132,13 @@ def test_a_target_that_names_nothing(place: Place, target: bytes, capfd: pytest.
 @pytest.mark.parametrize("path", ["/healthz", "/FOLDER/original.jpg"])
 @pytest.mark.parametrize(
     ("fields", "expected"),
-    [(b"", 400), (b"Host: a\r\nHost: b\r\n", 400), (b"Host: a, b\r\n", 400), (b"Host: a\r\n", 200), (b"Host:\r\n", 200)],
+    [
+        (b"", 400),
+        (b"Host: a\r\nHost: b\r\n", 400),
+        (b"Host: a, b\r\n", 400),
+        (b"Host: a\r\n", 200),
+        (b"Host:\r\n", 200),
+    ],
 )
 def test_a_request_has_one_host(place: Place, path: str, fields: bytes, expected: int) -> None:  # RFC 9112, section 3.2
     path = path.replace("/FOLDER", f"/{place.folder}")
