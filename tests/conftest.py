@@ -124,3 +124,13 @@ def article(*images: tuple[str, int, int], field: str = "images", body: str = ""
 def picture(width: int, height: int, **fields: object) -> Answer:
     """An answer with a drawn image of this size."""
     return Answer(size=(width, height), **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def audit(run: Command, origin: Origin) -> Callable[..., Ended]:
+    """`imgcache audit` with every host led to the origin."""
+
+    def call(site: Path, *words: str | Path) -> Ended:
+        return run("audit", site, *words, *origin.connect_to)
+
+    return call

@@ -28,6 +28,11 @@ class Images(Tables):
         """The URL of every remote image, sorted."""
         yield from (url for (url,) in self._db.execute("SELECT url FROM image WHERE kind = 'remote' ORDER BY url"))
 
+    def audited_urls(self) -> Iterator[str]:
+        """The URL of every image that an audit looks at, remote and own, sorted, none twice."""
+        query = "SELECT DISTINCT url FROM image WHERE kind != 'inline' ORDER BY url"
+        yield from (url for (url,) in self._db.execute(query))
+
     def pending(self, images: Sequence[int]) -> Iterator[Pending]:
         """The given images, those of the newest article first; equally new ones as the articles name them.
 
