@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from imgcache import processor
 from imgcache.catalogue import Catalogue, Own
 from imgcache.errors import ImageError, MissingFile
 from imgcache.models import Limits
@@ -75,6 +74,8 @@ def _check(own: Own, site: Site, catalogue: Catalogue, limits: Limits, spellings
     if stamp == own.stamp:
         return
     try:
+        from imgcache import processor  # with all of Pillow: only where there is a file to look at
+
         header = processor.probe(file, limits)
     except ImageError as error:
         catalogue.put_own(own.image, stamp, None, (error.code, error.message))

@@ -20,7 +20,7 @@ from imgcache.urls import host_if_any
 # A file saved less than this long before it was read may be saved again within the same tick of the file system's
 # clock (4 ms on Linux): its time proves nothing yet, so it is read once more by the next run.
 _RACY_NS = 50_000_000
-_MAX_KNOWN_URLS = 4096  # the same images come again and again; about a megabyte
+_MAX_KNOWN_URLS = 2048  # the same images come again and again; half a megabyte
 
 _DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
 _DATE_IN_FRONT = re.compile(

@@ -46,7 +46,7 @@ _SETTINGS: dict[str, Any] = {
     "eviction_policy": "none",
     "cull_limit": 0,
     "size_limit": 2**62,
-    "sqlite_cache_size": 1024,  # pages of 4 KiB: memory does not grow with the cache
+    "sqlite_cache_size": 512,  # pages of 4 KiB: memory does not grow with the cache
     "sqlite_mmap_size": 0,
     "sqlite_synchronous": 1,
 }

@@ -177,7 +177,7 @@ def test_fix_writes_what_is_certain_and_reports_the_rest(audit: Audit, origin: O
     ended = audit(site, "--fix", "--json")
     assert (site / "a.md").read_text() == wished
     assert (ended.code, only(ended)["url"], ended.json()["summary"]["ok"]) == (1, gone, 2)
-    assert "1 addresses and 1 sizes in 1 articles were corrected" in ended.err
+    assert "1 address and 1 size in 1 article were corrected; run `imgcache sync`" in ended.err
     assert only(audit(site, "--json"))["url"] == gone
 
 

@@ -83,9 +83,13 @@ def over_budget(exposure: Exposure, budget: ReaderBudget) -> Iterable[Finding]:
         place = [Place(line.article, 1, 1, "")]
         if budget.hosts is not None and len(line.hosts) > budget.hosts:
             hosts = ", ".join(line.hosts[:5]) + (", …" if len(line.hosts) > 5 else "")
-            message = f"readers are sent to {len(line.hosts)} other hosts; {budget.hosts} are allowed: {hosts}"
+            message = f"readers are sent to {_hosts(len(line.hosts))}; {budget.hosts} are allowed: {hosts}"
             yield at_places(place, "budget-hosts", Severity.ERROR, message, remedies.HOSTS)
         most = budget.bytes_per_article
         if most is not None and line.now > most:
             message = f"readers load {format_bytes(line.now)} from other hosts; {format_bytes(most)} are allowed"
             yield at_places(place, "budget-bytes", Severity.ERROR, message, remedies.BYTES)
+
+
+def _hosts(count: int) -> str:
+    return "1 other host" if count == 1 else f"{count:,} other hosts"

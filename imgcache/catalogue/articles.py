@@ -11,7 +11,7 @@ import msgspec
 from imgcache.catalogue.rows import File, Mention, ReadArticle
 from imgcache.catalogue.schema import REFERENCE_IMAGE, Tables
 
-_MAX_KNOWN_IMAGES = 8192  # ids kept at hand: a megabyte or two
+_MAX_KNOWN_IMAGES = 2048  # ids kept at hand: half a megabyte
 
 
 class Articles(Tables):

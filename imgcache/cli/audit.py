@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from imgcache import reports
 from imgcache.atomic import fresh_file, writing
-from imgcache.audit import fixes
 from imgcache.audit.baseline import Before
 from imgcache.audit.correcting import without
-from imgcache.audit.fixes import Fixed
 from imgcache.audit.git import prefix_of
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
@@ -23,10 +21,14 @@ from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
 from imgcache.findings import Audit
 from imgcache.net.connect_to import ConnectTo
+from imgcache.reports.words import plural
 from imgcache.site import Site
 from imgcache.urls import clean
 from imgcache.wiring import auditing, parts
 from imgcache.wiring.ground import Ground
+
+if TYPE_CHECKING:
+    from imgcache.audit.fixes import Fixed
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -66,6 +68,8 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
         assert auditor.audit is not None  # noqa: S101 (it ran, to its end or not)
         found = before.mark(auditor.audit)
         if options["diff"]:
+            from imgcache.audit import fixes
+
             patch, fixed = fixes.patch(found.findings, root=house.site.root, digest=house.catalogue.article_digest)
             _tell(fixed, "would be")
         elif request.fix and not was_cut_short:
@@ -98,6 +102,8 @@ def _check_folder(output: Path | None) -> None:
 
 
 def _fix(found: Audit, house: parts.House) -> Fixed:
+    from imgcache.audit import fixes
+
     digest = house.catalogue.article_digest
     return fixes.apply(found.findings, root=house.site.root, manifest=house.manifest, digest=digest)
 
@@ -130,8 +136,10 @@ def _print(report: bytes, output: Path | None) -> None:
 
 def _tell(fixed: Fixed, verb: str) -> None:
     """What was corrected, on standard error: standard output is the report's."""
-    what = f"{fixed.urls:,} addresses and {fixed.sizes:,} sizes in {fixed.articles:,} articles {verb} corrected"
-    click.echo(f"imgcache: {what}", err=True)
+    said = [plural(fixed.urls, "address", "addresses"), plural(fixed.sizes, "size")]
+    what = f"{' and '.join(said)} in {plural(fixed.articles, 'article')} {verb} corrected"
+    then = "; run `imgcache sync` for the flags of what has moved" if verb == "were" and fixed.urls else ""
+    click.echo(f"imgcache: {what}{then}", err=True)
     for problem in fixed.problems:
         for place in problem.references:
             click.echo(f"{clean(place.article, 300)}:{place.line}:{place.column}: {problem.message}", err=True)

@@ -1,7 +1,7 @@
 """An audit as a report: text for people, JSON for scripts, JUnit, SARIF and annotations for CI, a page to pass on.
 
 Pure, but that the page reads the thumbnails we hold. The same audit gives the same text; nothing tells when it was
-made. URLs lose their credentials everywhere except in JSON, which has them as the articles do.
+made. URLs have lost their credentials before they come here.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def _figures(audit: Audit, new: list[Finding], old: list[Finding]) -> list[_Figu
     ]
     figures += [_Figure(name, f"{number:,}") for name, number in sums if number]
     if exposure.now:
-        cached = f"{format_bytes(exposure.cached)} if cached" if exposure.cached else ""
+        cached = f"{format_bytes(exposure.cached)} if cached" if 0 < exposure.cached < exposure.now else ""
         figures.append(_Figure("Loaded from elsewhere", format_bytes(exposure.now), note=cached))
     return figures
 

@@ -124,6 +124,6 @@ def exposed(exposure: Exposure) -> list[str]:
         if number
     ]
     if exposure.now:
-        cached = f", {format_bytes(exposure.cached)} if cached" if exposure.cached else ""
+        cached = f", {format_bytes(exposure.cached)} if cached" if 0 < exposure.cached < exposure.now else ""
         told.append(f"{format_bytes(exposure.now)} loaded from elsewhere{cached}")
     return told

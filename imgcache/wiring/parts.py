@@ -10,21 +10,24 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgcache import __version__
 from imgcache.catalogue import Catalogue
 from imgcache.errors import ConfigError
-from imgcache.flags import FlagWriter
 from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
 from imgcache.manifest import Entry, Manifest
 from imgcache.scanner import Scanner
 from imgcache.site import Site
 from imgcache.store.local import LocalStore
-from imgcache.upkeep import Upkeep
 from imgcache.wiring.ground import Clock, Ground
+
+if TYPE_CHECKING:  # each command loads what it uses
+    from imgcache.flags import FlagWriter
+    from imgcache.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class House(msgspec.Struct, frozen=True):
 
     def flag_writer(self, dimensions: str, *, dry_run: bool = False) -> FlagWriter:
         """The writer of flags over these parts."""
+        from imgcache.flags import FlagWriter
+
         return FlagWriter(
             catalogue=self.catalogue,
             manifest=self.manifest,
@@ -53,6 +58,8 @@ class House(msgspec.Struct, frozen=True):
 
     def upkeep(self) -> Upkeep:
         """Verify, gc and forget over these parts."""
+        from imgcache.upkeep import Upkeep
+
         return Upkeep(store=self.store, index=self.index, catalogue=self.catalogue, manifest=self.manifest)
 
 
