@@ -84,6 +84,7 @@ def test_workers_share_the_port_and_add_their_counts(site: Path) -> None:
     with serve(site, "--workers", "2") as (process, port):
         for _ in range(20):
             assert ask(port, f"/image?url={A}&w=1&format=webp").status == 200
+        time.sleep(0.5)  # a worker tells the others a tenth of a second later
         counted = {ask(port, "/metrics").body.decode() for _ in range(6)}
         for text in counted:
             assert 'imgcache_requests_total{route="image",status="200"} 20.0' in text

@@ -98,7 +98,7 @@ class Endpoint:
         if found is None or found[0].data is None:
             return None
         body, more = found
-        self._metrics.count(route, 200, body.size, 0.0)
+        self._metrics.count_at_hand(route, body.size)
         return body.head_with(more), found[0].data
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -202,6 +202,7 @@ class Endpoint:
         last_run = await asyncio.to_thread(self._chronicle.last_run)
         is_readable = self._library.trouble is None
         state = State(view.images, self._blobs.bytes_held, is_readable, last_run, self._failures)
+        self._metrics.enter()
         body = await asyncio.to_thread(self._metrics.render, state)
         return whole(200, ((b"content-type", CONTENT_TYPE), *_NO_STORE, *SAFE), body)
 

@@ -6,6 +6,7 @@ With several workers prometheus_client adds them up in files of the folder PROME
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_MOMENT = 0.1  # seconds
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, that no query here needs
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 
@@ -59,17 +61,44 @@ class Metrics:
         )
         self._known: dict[tuple[str, int], _Route] = {}
         self._latencies: dict[str, Histogram] = {}
+        self._at_hand: dict[str, list[int]] = {}  # requests and bytes that are not entered yet, by route
 
     def count(self, route: str, status: int, sent: int, seconds: float) -> None:
         """One answer."""
+        known = self._route(route, status)
+        known.requests.inc()
+        known.bytes.inc(sent)
+        self._latencies[route].observe(seconds)
+
+    def count_at_hand(self, route: str, sent: int) -> None:
+        """One answer of 200 that took no time to speak of: entered a moment later, with the others of that moment.
+
+        Prometheus' counters take a fifth of the time of such an answer. Belongs into an event loop.
+        """
+        tally = self._at_hand.get(route)
+        if tally is None:
+            if not self._at_hand:
+                asyncio.get_running_loop().call_later(_MOMENT, self.enter)
+            tally = self._at_hand[route] = [0, 0]
+        tally[0] += 1
+        tally[1] += sent
+
+    def enter(self) -> None:
+        """Enter what `count_at_hand` has gathered; `render` wants it done."""
+        for route, (requests, sent) in self._at_hand.items():
+            known = self._route(route, 200)
+            known.requests.inc(requests)
+            known.bytes.inc(sent)
+            self._latencies[route]._buckets[0].inc(requests)  # noqa: SLF001  # as many calls of observe(0.0)
+        self._at_hand.clear()
+
+    def _route(self, route: str, status: int) -> _Route:
         known = self._known.get((route, status))
         if known is None:
             known = _Route(self._requests.labels(route, str(status)), self._bytes.labels(route))
             self._known[route, status] = known
             self._latencies[route] = self._latency.labels(route)
-        known.requests.inc()
-        known.bytes.inc(sent)
-        self._latencies[route].observe(seconds)
+        return known
 
     def render(self, state: State) -> bytes:
         """The exposition, in the text format."""
