@@ -27,7 +27,7 @@ from imgcache.store import Store
 
 # Between two transactions: long enough to make a write cheap, short enough to lose little in a crash (the files stay
 # and are found again by their digest when they are fetched anew).
-_PAUSE = 0.05
+_PAUSE = 0.02
 
 _ANSWERED = frozenset({Action.FETCHED, Action.REVALIDATED, Action.DOUBTED})
 

@@ -19,7 +19,7 @@ import bench_serve
 import bench_startup
 import bench_whole
 from bench_process import ROOT
-from bench_report import Section, Skipped, busy_share, write_section
+from bench_report import Section, Skipped, busy_share, pace, write_section
 
 JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img"),
@@ -64,13 +64,14 @@ def main() -> int:
         busy = busy_share()
         if busy > 0.1:
             print(f"warning: {busy:.0%} of this machine is at other work; measure again when it is quiet", flush=True)
+        before = pace()
         try:
             section = JOBS[name][0](options)
         except Skipped as reason:
             print(f"skipped: {reason}")
             continue
         command = " ".join(["scripts/bench", name, f"--rounds {options.rounds}", *(["--full"] if options.full else [])])
-        text = section.render(name, command, busy)
+        text = section.render(name, command, busy, (before, pace()))
         print(text, flush=True)
         kept = kept and section.is_kept
         if not options.dry_run:

@@ -63,13 +63,17 @@ class Section:
         """Whether every limit is."""
         return all(limit.is_kept for limit in self.limits)
 
-    def render(self, name: str, command: str, busy: float) -> str:
-        """The section as Markdown. `busy` is the share of the machine that was at other work when the job began."""
+    def render(self, name: str, command: str, busy: float, paces: Sequence[float]) -> str:
+        """The section as Markdown.
+
+        `busy` is the share of the machine that was at other work when the job began, `paces` are those before and after.
+        """
         lines = [f"## {self.title}", "", self.text, ""]
         lines += [f"| {' | '.join(row)} |" for row in (self.columns, ["---"] * len(self.columns), *self.rows)]
         lines += ["", *map(str, self.limits), *(f"- {note}" for note in self.notes)]
         made = ", ".join([*_versions(), *self.versions])
-        at_work = f"{busy:.0%} of them at other work when it began"
+        loops = " and ".join(f"{1000 * one:.0f} ms" for one in paces)
+        at_work = f"{busy:.0%} of them at other work when it began, a million additions in {loops} before and after"
         lines += ["", f"`{command}` ({name}), {datetime.now(UTC):%Y-%m-%d}. {machine()}; {at_work}. {made}."]
         return "\n".join(lines) + "\n"
 
@@ -91,6 +95,18 @@ def busy_share(seconds: float = 2.0) -> float:
     time.sleep(seconds)
     after = counted()
     return 1 - (after[1] - before[1]) / max(1, after[0] - before[0])
+
+
+def pace() -> float:
+    """Seconds for a million additions, the best of five: a virtual machine is not as fast at one hour as at another."""
+
+    def once() -> float:
+        began, total = time.perf_counter(), 0
+        for number in range(1_000_000):
+            total += number
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(5))
 
 
 def machine() -> str:
