@@ -66,7 +66,8 @@ class Section:
     def render(self, name: str, command: str, busy: float, paces: Sequence[float]) -> str:
         """The section as Markdown.
 
-        `busy` is the share of the machine that was at other work when the job began, `paces` are those before and after.
+        `busy` is the share of the machine that was at other work when the job began, `paces` are as `pace` gives them,
+        before and after.
         """
         lines = [f"## {self.title}", "", self.text, ""]
         lines += [f"| {' | '.join(row)} |" for row in (self.columns, ["---"] * len(self.columns), *self.rows)]

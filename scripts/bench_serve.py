@@ -188,6 +188,7 @@ def _beside_held_connections(port: int, paths: dict[str, str]) -> float:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect(("127.0.0.1", port))
             connection.sendall(ask if number % 2 else ask[:20])
+        time.sleep(2)  # they are held, not coming: wrk counts one pause against all requests that it would have sent
         return wrk(f"http://127.0.0.1:{port}/{paths['8 KB']}", 16)[1]
 
 
