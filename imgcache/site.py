@@ -57,6 +57,10 @@ class Site:
                 return found
         return None
 
+    def misspelt(self, url: str, article: str) -> str | None:
+        """The path of a file that differs from what `own_file` looks for in its case alone, if there is one."""
+        return next(filter(None, map(self._in_any_case, self.candidates(url, article))), None)
+
     def candidates(self, url: str, article: str) -> list[str]:
         """The paths, relative to the site, at which `own_file` looks for a file, in its order. Arguments as there."""
         url = url.strip(_EDGES)
@@ -103,6 +107,22 @@ class Site:
                 return None
             folder /= name
         return path
+
+    def _in_any_case(self, relative: str) -> str | None:
+        """The path with each name as it is spelt on disk; one that is spelt exactly so goes before others."""
+        folder, spelt = self.root, list[str]()
+        for name in relative.split("/"):
+            try:
+                there = self._names.get(folder) or frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
+            except (OSError, ValueError):
+                return None
+            alike = [name] if name in there else sorted(one for one in there if one.casefold() == name.casefold())
+            if not alike:
+                return None
+            spelt.append(alike[0])
+            folder /= alike[0]
+        path = "/".join(spelt)
+        return path if path != relative and self._exact(path) else None
 
     def _holds(self, folder: Path, name: str) -> bool:
         if name not in self._names.get(folder, ()):
