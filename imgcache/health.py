@@ -15,7 +15,11 @@ DEAD_COUNT, DEAD_SPAN = 5, 7 * DAY
 LONGEST_REST = 30  # days
 
 # Causes that lie here, in the article or in the settings: no server is dead for them, and trying again asks nobody.
-_OURS = frozenset({"bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full"})
+OURS = frozenset({"bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full"})
+# The failures that a network which is down makes of every URL.
+NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
+# Those that are found without asking any host: they say nothing of the network.
+NOT_ASKED = frozenset({"bad-url", "bad-scheme", "blocked-address", "disk-full"})
 
 
 class State(StrEnum):
@@ -127,4 +131,4 @@ def day(seconds: float) -> str:
 
 def _is_dead(failure: Failure) -> bool:
     lasting = failure.count >= DEAD_COUNT and failure.last_at - failure.first_at >= DEAD_SPAN
-    return lasting and failure.code not in _OURS
+    return lasting and failure.code not in OURS

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from imgcache import cards, quarantine
+from imgcache import cards, health, quarantine
 from imgcache.catalogue import Catalogue, Pending
 from imgcache.errors import OverBudget
 from imgcache.flags import FlagWriter
@@ -28,11 +28,6 @@ from imgcache.runners.schedule import Schedule
 from imgcache.scanner import Scanner
 from imgcache.site import Site
 from imgcache.urls import without_credentials
-
-# The failures that a network which is down makes of every URL.
-_NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
-# Those that are found without asking any host: they say nothing of the network.
-_NOT_ASKED = frozenset({"bad-url", "bad-scheme", "blocked-address", "disk-full"})
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -150,8 +145,8 @@ class Sync:
             self._problems.append(outcome.problem)  # of earlier runs: this one did not ask
             return
         code = outcome.problem.code if outcome.problem else ""
-        self._tried += code not in _NOT_ASKED
-        self._answered += code not in _NOT_ASKED | _NO_ANSWER
+        self._tried += code not in health.NOT_ASKED
+        self._answered += code not in health.NOT_ASKED | health.NO_ANSWER
         if outcome.problem is not None:
             self._problems.append(outcome.problem)
 

@@ -18,8 +18,6 @@ from imgcache.urls import clean, redact
 PERMANENT = frozenset({301, 308})  # RFC 9110, sections 15.4.2 and 15.4.9
 _TOLD = 5  # declared sizes that one message tells apart
 
-# Causes that lie in the article or in the settings: they say nothing of how a URL does.
-_STATELESS = frozenset({"bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full"})
 _MILD = frozenset({State.FLAKY, State.BLOCKED})
 
 
@@ -29,14 +27,14 @@ def failing(named: Named, failure: Failure, past: Health | None, now: float, nea
     severity = Severity.ERROR
     if failure.code == "robots":
         severity = Severity.NOTE
-    elif failure.code not in _STATELESS and state in _MILD:
+    elif failure.code not in health.OURS and state in _MILD:
         severity = Severity.WARNING
     message = failure.message
     if failure.rests:
         message = f"{message}; {state}: failing since {health.day(failure.first_at)}"
     remedy = remedies.failing(failure, nearer=nearer, is_held=named.digest is not None)
     return about_image(
-        named, failure.code, severity, message, remedy, state=None if failure.code in _STATELESS else state
+        named, failure.code, severity, message, remedy, state=None if failure.code in health.OURS else state
     )
 
 

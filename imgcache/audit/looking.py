@@ -28,9 +28,6 @@ from imgcache.urls import request_url, split
 _BATCH = 512  # looks entered at once
 SOON = 14 * health.DAY
 
-# The failures that a network which is down makes of every URL, and those that are found without asking any host.
-_NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
-_NOT_ASKED = frozenset({"bad-url", "bad-scheme", "blocked-address", "disk-full"})
 # The failures of an address on a host that answers: another address there may have the picture.
 _WRONG_ADDRESS = frozenset({"http-status", "not-an-image", "redirects"})
 
@@ -198,12 +195,12 @@ class Looking:
     # -- failures ----------------------------------------------------------------------------------------------------
 
     async def _failed(self, pending: Pending, url: str, error: ImageError) -> None:
-        if error.code in _NO_ANSWER:
+        if error.code in health.NO_ANSWER:
             self._asked += 1
             self._hosts.add(pending.host)
-        elif error.code not in _NOT_ASKED:
+        elif error.code not in health.NOT_ASKED:
             self._answer()
-        if error.code not in _NOT_ASKED:
+        if error.code not in health.NOT_ASKED:
             self.tally.failed(pending.host)
         self.failures[pending.image] = self._memory.failed(url, error, self._clock())
         may_be_near = error.code in _WRONG_ADDRESS and error.wall is None and (error.status or 404) < 429
