@@ -30,6 +30,7 @@ from imgcache.models import (
 )
 from imgcache.plan import Step, Wish
 from imgcache.render_pool import RenderPool
+from imgcache.settling import Settling
 from imgcache.store import Store
 
 _COMMITTERS = 4  # images moved into place at once
@@ -59,11 +60,13 @@ class Pipeline:
         self._asset_of = asset_of
         self._parts = AsyncExitStack()
         self._committers = ThreadPoolExecutor(_COMMITTERS, thread_name_prefix="commit")
+        self._settling = Settling(store)
         self._making: dict[str, asyncio.Task[Asset]] = {}
 
     async def __aenter__(self) -> Self:
         """Connections and worker processes live as long as the block."""
         self._parts.callback(self._committers.shutdown)
+        self._parts.push_async_callback(self._settling.close)
         await self._parts.enter_async_context(self._downloader)
         await self._parts.enter_async_context(self._pool)
         return self
@@ -166,9 +169,11 @@ class Pipeline:
         with self._store.staging() as folder:
             rendered = await self._pool.render(original, folder, self._recipes)
             _refuse_pixel(rendered.header)
-            return await asyncio.get_running_loop().run_in_executor(
+            asset = await asyncio.get_running_loop().run_in_executor(
                 self._committers, self._store.commit, folder, digest, rendered, original
             )
+        await self._settling.settled()
+        return asset
 
     def _failed(self, job: Job, missing: Sequence[str], error: ImageError) -> Outcome:
         status = msgspec.UNSET if error.status is None else error.status

@@ -1,7 +1,6 @@
 """Writes down what became of each image: in the index by URL, in the catalogue for the next run.
 
-Outcomes gather while those before them are made durable: the files first, in a thread, then the records that speak of
-them, in one transaction.
+What they speak of is durable already. They gather for a moment and are written in one transaction.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -48,7 +47,6 @@ class Recorder:
         self._clock = clock
         self._more = asyncio.Event()
         self._waiting: dict[int, Outcome] = {}
-        self._in_hand: dict[int, Outcome] = {}  # their files are being made durable
         self._keeper: asyncio.Task[None] | None = None
         self._pending = array("q")  # images that brought again what was refused before
         self._released: set[str] = set()  # digests that something let go of: few, for only cards and candidates do
@@ -70,10 +68,7 @@ class Recorder:
         while True:
             await self._more.wait()
             self._more.clear()
-            self._in_hand, self._waiting = self._waiting, {}
-            await asyncio.to_thread(self._store.settle)
-            self._write_all(self._in_hand)
-            self._in_hand = {}
+            self.flush()
             await asyncio.sleep(_PAUSE)
 
     def job(self, image: int, *, wake: bool = False) -> Job:
@@ -99,10 +94,9 @@ class Recorder:
 
     def asset_of(self, digest: str) -> Asset | None:
         """What is known of a digest, written down or not yet."""
-        for outcomes in (self._waiting, self._in_hand):
-            for outcome in outcomes.values():
-                if outcome.asset is not None and outcome.asset.digest == digest:
-                    return outcome.asset
+        for outcome in self._waiting.values():
+            if outcome.asset is not None and outcome.asset.digest == digest:
+                return outcome.asset
         return self._index.asset(digest)
 
     def is_settled(self, digest: str | None, stamp: int | None, recipes: str | None, due: float | None) -> bool:
@@ -119,10 +113,10 @@ class Recorder:
         return " ".join(self._wish.recipes)
 
     def record(self, image: int, outcome: Outcome) -> None:
-        """Write one outcome down, soon; it is durable after `flush`.
+        """Write one outcome down, soon: at `flush` at the latest. Its files are durable.
 
         Raises:
-            DiskFull: what came before it could not be made durable.
+            DiskFull: what came before it could not be written.
         """
         if self._keeper is not None and self._keeper.done():
             self._keeper.result()
@@ -130,17 +124,13 @@ class Recorder:
         self._more.set()
 
     def flush(self) -> None:
-        """Make all that was recorded durable: the files first, then what speaks of them."""
-        outcomes = self._in_hand | self._waiting
-        if outcomes:
-            self._store.settle()
-            self._write_all(outcomes)
-            self._in_hand, self._waiting = {}, {}
-
-    def _write_all(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Write all that was recorded, in one transaction."""
+        if not self._waiting:
+            return
         with self.batch():
-            for image, outcome in outcomes.items():
+            for image, outcome in self._waiting.items():
                 self._write(image, outcome)
+        self._waiting = {}
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
