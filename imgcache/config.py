@@ -18,19 +18,13 @@ import yaml
 from imgcache import __version__
 from imgcache.errors import ConfigError
 from imgcache.models import FetchPolicy, Limits, Recipe
-from imgcache.schema import SETTINGS, VARIANT, Setting
+from imgcache.profiles import PROFILES
+from imgcache.schema import COMMON, SETTINGS, VARIANT, Setting
 
 PREFIX = "IMGCACHE_"
 # Not settings: where the tests find real data; and what is needed before any setting is read. IMGCACHE_SITE is for a
 # server that is given `imgcache.server:app` and no command line.
 NOT_SETTINGS = frozenset({"IMGCACHE_SHARED", "IMGCACHE_CONFIG", "IMGCACHE_CACHE", "IMGCACHE_SITE"})
-
-DEFAULT_VARIANTS = (
-    Recipe("thumb", width=320, format="auto"),
-    Recipe("w320", width=320),
-    Recipe("w640", width=640),
-    Recipe("w1280", width=1280),
-)
 
 
 class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +51,7 @@ class Config(msgspec.Struct, frozen=True):
     site_url: str | None = None
     flag: tuple[str, ...] = ("images", "related.images")
     dimensions: str = "check"
-    variants: tuple[Recipe, ...] = DEFAULT_VARIANTS
+    variants: tuple[Recipe, ...] = PROFILES["classic"]
     limits: Limits = Limits()
     fetch: FetchPolicy = FetchPolicy()
     respect_robots: bool = True
@@ -104,8 +98,17 @@ def _build(values: Mapping[str, object]) -> Config:
         group, _, name = key.rpartition(".")
         groups.setdefault(group, {})[name] = value
     top = groups.pop("", {})
+    common = {key: top.pop(key) for key in COMMON if key in top}
+    top["variants"] = _recipes(top.pop("variants", None), top.pop("profile", "classic"), common)
     parts = {group: msgspec.structs.replace(getattr(config, group), **given) for group, given in groups.items()}
     return msgspec.structs.replace(config, **top, **parts)
+
+
+def _recipes(variants: object, profile: object, common: Mapping[str, object]) -> tuple[Recipe, ...]:
+    """What a variant does not say of itself is said for all of them; what nobody says is the default."""
+    if isinstance(variants, tuple):
+        return tuple(Recipe(**(common | item)) for item in variants)
+    return tuple(msgspec.structs.replace(recipe, **common) for recipe in PROFILES[str(profile)])
 
 
 def _read(key: str, item: _Given) -> object:

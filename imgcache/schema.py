@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from imgcache.models import Recipe
+from imgcache.profiles import PROFILES
 from imgcache.quantities import parse_bytes, parse_pixels, parse_seconds
 
 Value = object
@@ -81,6 +81,10 @@ def _networks(value: Value) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(text)) for text in _texts(value))
 
 
+def _quality(value: Value) -> int | str:
+    return "auto" if value == "auto" else _QUALITY_NUMBER.parse(value)  # type: ignore[return-value]
+
+
 def _variant_name(value: Value) -> str:
     text = _text(value)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text) or text == "original":
@@ -98,28 +102,40 @@ def _log_form(value: Value) -> str:
 
 SECONDS = _between(parse_seconds, 0.001, 86_400.0, "a time such as 5s, 500ms or 2m, up to 24h")
 
+_QUALITY_NUMBER = _whole(1, 100)
+
+# What a variant may say of itself; at the top of imgcache.yml the same keys say it for all variants that do not.
+COMMON: Mapping[str, Setting] = {
+    "quality": Setting(_quality, f"{_QUALITY_NUMBER.right}, or auto"),
+    "effort": _whole(0, 6),
+    "position": _one_of("center", "top", "entropy", "attention"),
+    "color": _one_of("srgb", "keep"),
+    "linear": Setting(_yes_or_no, "true or false"),
+    "animation": _one_of("keep", "first"),
+    "target": _whole(1, 100),
+    "min_quality": _QUALITY_NUMBER,
+    "max_quality": _QUALITY_NUMBER,
+}
+
 VARIANT: Mapping[str, Setting] = {
     "name": Setting(_variant_name, "a name of letters, digits, - and _ (not `original`)"),
     "width": _whole(1, 16_383),  # libwebp's limit for either side
     "height": _whole(1, 16_383),
     "fit": _one_of("inside", "cover"),
-    "format": _one_of("auto", "webp", "avif", "jpeg", "png"),
-    "quality": _whole(1, 100),
-    "effort": _whole(0, 6),
+    "format": _one_of("auto", "best", "webp", "avif", "jpeg", "png"),
+    **COMMON,
 }
 
 
-def _variants(value: Value) -> tuple[Recipe, ...]:
+def _variants(value: Value) -> tuple[Mapping[str, object], ...]:
     if not isinstance(value, list):
         raise ValueError(value)
-    recipes = []
     for item in value:
         if not isinstance(item, dict) or "name" not in item or not {"width", "height"} & item.keys():
             raise ValueError(value)
-        recipes.append(Recipe(**item))
-    if len({recipe.name for recipe in recipes}) < len(recipes):
+    if len({item["name"] for item in value}) < len(value):
         raise ValueError(value)
-    return tuple(recipes)
+    return tuple(value)
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -131,6 +147,8 @@ SETTINGS: Mapping[str, Setting] = {
     "variants": Setting(
         _variants, "a list of mappings, each with a name of its own and a width or a height: {name: w640, width: 640}"
     ),
+    "profile": _one_of(*PROFILES),
+    **COMMON,
     "limits.bytes": _between(parse_bytes, 1, 10**12, "a size such as 50MB, up to 1000GB"),
     "limits.pixels": _between(parse_pixels, 1, 10**11, "a number of pixels such as 50MP"),
     "limits.frames": _whole(1, 100_000),

@@ -1,4 +1,4 @@
-"""Every way that files store colours, brought to 8-bit sRGB; the dominant colour and the placeholder of a picture.
+"""Every way that files store colours, brought to 8-bit sRGB.
 
 Working modes are L, RGB and RGBa. The small a is premultiplied alpha: what is transparent has no colour there, so
 scaling cannot bleed it into the edges. Limit: HDR transfer functions (cICP, nclx: PQ, HLG) are taken for sRGB's.
@@ -6,17 +6,13 @@ scaling cannot bleed it into the edges. Limit: HDR transfer functions (cICP, ncl
 
 from __future__ import annotations
 
-import base64
 import functools
 import io
-from collections import defaultdict
 
 from PIL import Image, ImageCms
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _NOTICEABLE = 2  # of 255: a profile that moves no colour by more than this is sRGB under another name
-_SIDE = 16  # pixels of the tiny picture that colour and placeholder are made of
-_PLACEHOLDER_BYTES = 400
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
@@ -106,41 +102,3 @@ def on_white(image: Image.Image) -> Image.Image:
     visible = image.convert("RGBA")
     white.paste(visible, mask=visible)
     return white
-
-
-def tiny(image: Image.Image, side: int = _SIDE) -> Image.Image:
-    """`image` scaled to fit into side × side pixels; each side at least 1, nothing enlarged."""
-    scale = min(1.0, side / max(image.size))
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.BOX, reducing_gap=1.5)
-
-
-def dominant(image: Image.Image) -> str:
-    """The dominant colour of a tiny picture, `#rrggbb`.
-
-    Its pixels fall into 8 × 8 × 8 boxes of equal colour range; the mean of the fullest box is the colour, of equally
-    full ones the darkest by red, green, blue. A pixel counts by its opacity; a picture with none to count is white.
-    """
-    boxes: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    samples = image.convert("RGBA").tobytes()
-    for red, green, blue, alpha in zip(samples[::4], samples[1::4], samples[2::4], samples[3::4], strict=True):
-        box = boxes[red >> 5, green >> 5, blue >> 5]
-        for index, value in enumerate((alpha, red * alpha, green * alpha, blue * alpha)):
-            box[index] += value
-    if not any(box[0] for box in boxes.values()):
-        return "#ffffff"
-    _, (weight, *sums) = min(boxes.items(), key=lambda item: (-item[1][0], item[0]))
-    return "#" + "".join(f"{(2 * total + weight) // (2 * weight):02x}" for total in sums)
-
-
-def placeholder(image: Image.Image) -> str:
-    """A data URI of at most 400 bytes that shows a tiny picture, blurred by its size; transparency is kept."""
-    for side in (16, 12, 8, 6, 4, 2, 1):
-        small = tiny(image, side)
-        out = io.BytesIO()
-        small = small.convert("RGBA") if small.mode == "RGBa" else small
-        small.save(out, "WEBP", quality=30, method=0, alpha_quality=50)
-        uri = "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
-        if len(uri) <= _PLACEHOLDER_BYTES:
-            break
-    return uri

@@ -9,12 +9,24 @@ from __future__ import annotations
 import struct
 import zlib
 
+from imgcache.processor.header import Opened
+
 # PNG, third edition, section 5.6: pixels, palette, transparency, and the chunks that say how to read the numbers.
 _PNG_KEPT = frozenset(
     {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 )
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"  # version 1.1, square pixels, no thumbnail
 _VP8X_PRIVATE = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP (RFC 9649, section 2.7)
+
+
+def bare(opened: Opened) -> bytes | None:
+    """An original's own bytes without metadata; None where there is no way.
+
+    An AVIF's is woven into its boxes: only one that has none will do.
+    """
+    if opened.header.format == "avif":
+        return None if {"exif", "xmp"} & opened.image.info.keys() else opened.body
+    return strip(opened.body, opened.header.format)
 
 
 def strip(body: bytes, form: str) -> bytes | None:

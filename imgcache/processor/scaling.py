@@ -1,0 +1,31 @@
+"""A picture in every size that is asked for, each from the next larger one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from PIL import Image
+
+from imgcache.models import Size
+from imgcache.processor.geometry import Target
+
+
+def scaled(source: Image.Image, size: Size, targets: Iterable[Target]) -> dict[Target, Image.Image]:
+    """Each target from the smallest whole picture that is large enough; `size` is that of the original, displayed."""
+    whole, made = [source], {}
+    for target in sorted(set(targets), key=lambda one: (-one.full.width * one.full.height, one)):
+        nearest = next(one for one in reversed(whole) if _covers(one, target.full) or one is source)
+        wide, high = nearest.width / size.width, nearest.height / size.height
+        left, top, right, bottom = target.crop
+        box = (left * wide, top * high, min(right * wide, nearest.width), min(bottom * high, nearest.height))
+        shown = (target.size.width, target.size.height)
+        same = shown == nearest.size and box == (0, 0, *nearest.size)
+        picture = nearest if same else nearest.resize(shown, Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+        made[target] = picture
+        if target.crop == (0, 0, size.width, size.height) and not same:
+            whole.append(picture)
+    return made
+
+
+def _covers(image: Image.Image, size: Size) -> bool:
+    return image.width >= size.width and image.height >= size.height
