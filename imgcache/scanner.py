@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from imgcache.site import Site
 _BY_ENDING = re.compile(r"\*\*/\*(\.[A-Za-z0-9.]+)")
 # Never entered, wherever they stand: repositories, built sites, other people's code.
 NEVER_ENTERED = frozenset({".git", "_site", "node_modules", "vendor"})
+_LOOKED_UP = 500  # articles that are held against the catalogue at once
 
 
 class Scan(msgspec.Struct):
@@ -119,11 +121,12 @@ class Scanner:
 
     def _changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> Iterator[File]:
         is_first = catalogue.is_bare
-        for file in self.walk():
-            scan.articles += 1
-            on_article()
-            if is_first or not catalogue.is_unchanged(file):
-                yield file
+        walk = self.walk()
+        while files := list(itertools.islice(walk, _LOOKED_UP)):
+            scan.articles += len(files)
+            for _ in files:
+                on_article()
+            yield from files if is_first else catalogue.changed(files)
 
     def reread(self, paths: Iterable[str], catalogue: Catalogue) -> None:
         """Read articles again, after they were written."""

@@ -46,10 +46,14 @@ class Articles(Tables):
         yield
         self._db.execute(REFERENCE_IMAGE)
 
-    def is_unchanged(self, file: File) -> bool:
-        """Whether the article was read as it is now."""
-        row = self._db.execute("SELECT mtime_ns, size FROM article WHERE path = ?", (file.path,)).fetchone()
-        return row is not None and file.mtime_ns != 0 and row == (file.mtime_ns, file.size)
+    def changed(self, files: Sequence[File]) -> list[File]:
+        """Those of `files` that were not read as they are now. Some hundred at once cost what one costs alone."""
+        paths = msgspec.json.encode([file.path for file in files]).decode()
+        rows = self._db.execute(
+            "SELECT path, mtime_ns, size FROM article WHERE path IN (SELECT value FROM json_each(?))", (paths,)
+        )
+        read = {path: (mtime_ns, size) for path, mtime_ns, size in rows}
+        return [file for file in files if not file.mtime_ns or read.get(file.path) != (file.mtime_ns, file.size)]
 
     def put_articles(self, articles: Sequence[ReadArticle]) -> None:
         """Record articles that were read, each in place of what was known of it.
