@@ -94,7 +94,7 @@ class Nursery:
 
 
 def orphans(session: int, seconds: float = 8.0) -> list[str]:
-    """The processes of a session that are still there after so many seconds at most."""
+    """The processes of a session that are still there after so many seconds at most: name, state, where it waits."""
     end = time.monotonic() + seconds
     while True:
         found = []
@@ -103,7 +103,8 @@ def orphans(session: int, seconds: float = 8.0) -> list[str]:
                 name, _, rest = stat.read_text(errors="replace").rpartition(")")
                 state, _, _, its_session = rest.split()[:4]  # proc(5)
                 if int(its_session) == session and state != "Z":
-                    found.append(name)
+                    waits = stat.with_name("wchan").read_text()
+                    found.append(f"{name}) {state} in {waits}, system call {stat.with_name('syscall').read_text()}")
         if not found or time.monotonic() > end:
             return found
         time.sleep(0.05)
