@@ -35,21 +35,7 @@ class _Splice(NamedTuple):
 
 
 def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:
-    """Write other URLs into a body.
-
-    For `![alt][label]` the definition is edited, and every link with that label leads to the new URL too.
-
-    Args:
-        text: the article below its front matter.
-        article: its path relative to the site.
-        edits: each names its image by the line and column of the URL, as `references` gave them.
-        first_line: the line of the file at which `text` starts.
-        html: whether the file is HTML rather than Markdown.
-
-    Raises:
-        ArticleChanged: an edit names a place where its image is not.
-        ArticleUnreadable: the edit cannot be made without changing something else.
-    """
+    """As `imgcache.markup.apply`."""
     found = references(text, article, first_line=first_line, html=html)
     wished = _by_reference(found, edits)
     if not wished:

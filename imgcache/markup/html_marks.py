@@ -21,7 +21,6 @@ _ATTRIBUTES = (
     rf"""(?:[{_SPACE}]++[a-zA-Z-]++="[^"]*+")*+(?:[{_SPACE}/]++|[^{_SPACE}/>][^{_SPACE}/>=]*+(?:{_VALUE})?+)*+"""
 )
 _IMAGE_NAME = r"[iI][mM][gG]|[sS][oO][uU][rR][cC][eE]"
-_HINT = re.compile(rf"<(?:{_IMAGE_NAME})[{_SPACE}/]")
 _TEXT_NAME = (
     r"[sS][cC][rR][iI][pP][tT]|[sS][tT][yY][lL][eE]|[tT][iI][tT][lL][eE]|[tT][eE][xX][tT][aA][rR][eE][aA]|[xX][mM][pP]|"
     r"[iI][fF][rR][aA][mM][eE]|[nN][oO][eE][mM][bB][eE][dD]|[nN][oO][fF][rR][aA][mM][eE][sS]|"
@@ -49,11 +48,6 @@ _BOGUS = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|([A-Za-z0-9]+)(;?))")
 _CANDIDATE = re.compile(rf"[{_SPACE},]*+([^{_SPACE}]++)")
 _DESCRIPTORS = re.compile(r"(?:\([^)]*+(?:\)|\Z)|[^,(])*+,?")
-
-
-def has_images(text: str) -> bool:
-    """Whether a look at the tags can be worth it."""
-    return _HINT.search(text) is not None
 
 
 def image_urls(text: str) -> Iterator[tuple[str, int]]:

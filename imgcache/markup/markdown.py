@@ -17,7 +17,7 @@ from markdown_it.common.utils import normalizeReference
 from markdown_it.rules_inline import StateInline, html_inline, image
 from markdown_it.token import Token
 
-from imgcache.markup.html_marks import has_images, image_urls
+from imgcache.markup.html_marks import image_urls
 from imgcache.models import Reference
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -32,19 +32,7 @@ Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the te
 
 
 def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
-    """Every image of a body, in the order of the file; `field` is `body` and nothing is declared.
-
-    URLs have entities and backslashes undone and are otherwise untouched. Those that hold Liquid, Jinja or Go templates
-    are left out: they are no URLs yet. The `width` and `height` of `<img>` are its size on the page, not the file's.
-
-    Args:
-        text: the article below its front matter.
-        article: its path relative to the site.
-        first_line: the line of the file at which `text` starts.
-        html: whether the file is HTML rather than Markdown.
-    """
-    if not ("![" in text and not html) and not has_images(text):
-        return ()
+    """As `imgcache.markup.references`."""
     if "{%" in text:
         text = _without_liquid_blocks(text)
     found = _in_html(text) if html else _in_markdown(text)
