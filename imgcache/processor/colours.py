@@ -1,17 +1,21 @@
 """Every way that files store colours, brought to 8-bit sRGB.
 
 Working modes are L, RGB and RGBa. The small a is premultiplied alpha: what is transparent has no colour there, so
-scaling cannot bleed it into the edges. Limit: HDR transfer functions (cICP, nclx: PQ, HLG) are taken for sRGB's.
+scaling cannot bleed it into the edges. Limit: what is said of colours outside of a profile (cICP in PNG, nclx in AVIF)
+is not read: HDR (PQ, HLG) and wide gamuts named in that way are taken for sRGB.
 """
 
 from __future__ import annotations
 
 import functools
 import io
+from typing import NamedTuple
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageStat
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "LAB"}  # as ICC.1:2010, table 19
+INKS = frozenset({"CMYK", "LAB"})  # modes that no variant can have
 _NOTICEABLE = 2  # of 255: a profile that moves no colour by more than this is sRGB under another name
 
 
@@ -41,35 +45,63 @@ def _stretched(image: Image.Image) -> Image.Image:
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bool]:
     """`image` (any mode that `eight_bit` gives) in sRGB and a working mode, and whether that changed any colour.
 
-    A profile that is broken, or made for another kind of image, is left unread, as browsers do.
+    A profile that is broken, or made for another kind of image, is left unread, as browsers do; `fault` says so. CMYK
+    without a profile is taken for what is left of white light, as browsers do.
     """
     mode = "RGBA" if image.mode == "RGBa" else image.mode
-    transform = _transform(profile or b"", mode)
+    transform = _reading(profile or b"", mode).transform
     if transform is None:
-        return (image.convert("RGB"), True) if mode in {"CMYK", "LAB"} else (image, False)
-    converted = ImageCms.applyTransform(image.convert(mode), transform)
+        return (image.convert("RGB"), True) if mode in INKS else (image, False)
+    converted = ImageCms.applyTransform(image.convert(transform.input_mode), transform)
     return (converted.convert({"L": "L", "RGBA": "RGBa"}.get(mode, "RGB")) if converted else image), True
 
 
+def stays(image: Image.Image, profile: bytes | None) -> bool:
+    """Whether `image` has colours that can be kept with their profile: RGB other than sRGB.
+
+    WebP and AVIF hold RGB alone (RFC 9649, section 2.7.1.4); what is grey, CMYK or Lab is converted to sRGB.
+    """
+    return image.mode in {"RGB", "RGBa"} and _reading(profile or b"", image.mode.upper()).transform is not None
+
+
+def fault(image: Image.Image, profile: bytes | None) -> str | None:
+    """What is wrong with a profile that is left unread; None if nothing is."""
+    return _reading(profile or b"", "RGBA" if image.mode == "RGBa" else image.mode).fault
+
+
+class _Reading(NamedTuple):
+    """What a profile comes to: a way to sRGB, if there is anything to do and a way; and what is wrong."""
+
+    transform: ImageCms.ImageCmsTransform | None = None
+    fault: str | None = None
+
+
 @functools.lru_cache(maxsize=16)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From `profile` to sRGB; None where there is nothing to do, or no way to do it."""
+def _reading(profile: bytes, mode: str) -> _Reading:
     if not profile and mode != "LAB":
-        return None
-    out = "RGBA" if mode == "RGBA" else "RGB"
+        return _Reading()
     try:
-        source = ImageCms.createProfile("LAB") if mode == "LAB" else ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        lab = ImageCms.createProfile("LAB")
+        source = ImageCms.ImageCmsProfile(lab if mode == "LAB" else io.BytesIO(profile))
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return _Reading(fault="the colour profile is broken")
+    space = source.profile.xcolor_space.strip().upper()
+    if mode == "L" and space == "RGB":  # what writers say of grey: its samples are those of equal red, green and blue
+        mode = "RGB"
+    if _SPACES[mode] != space:
+        return _Reading(fault=f"the colour profile is made for another kind of pixels than {mode}")
+    try:
         transform = ImageCms.buildTransform(
             source,
             _SRGB,
             mode,
-            out,
+            "RGBA" if mode == "RGBA" else "RGB",
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
             ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
-    return None if mode in {"L", "RGB", "RGBA"} and _is_identity(transform, mode) else transform
+        return _Reading(fault="the colour profile has no way to sRGB")
+    return _Reading(None if mode not in INKS and _is_identity(transform, mode) else transform)
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
@@ -82,8 +114,8 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     after = ImageCms.applyTransform(before, transform)
     if after is None:
         return True
-    pairs = zip(before.convert("RGB").tobytes(), after.convert("RGB").tobytes(), strict=True)
-    return all(abs(old - new) <= _NOTICEABLE for old, new in pairs)
+    difference = ImageChops.difference(before.convert("RGB"), after.convert("RGB"))
+    return all(most <= _NOTICEABLE for _, most in ImageStat.Stat(difference).extrema)
 
 
 def opaque(image: Image.Image) -> Image.Image:
@@ -101,4 +133,5 @@ def on_white(image: Image.Image) -> Image.Image:
     white = Image.new("RGB", image.size, "white")
     visible = image.convert("RGBA")
     white.paste(visible, mask=visible)
+    white.info = image.info
     return white

@@ -8,15 +8,18 @@ from collections import defaultdict
 
 from PIL import Image
 
+from imgcache.processor import colours
+
 _SIDE = 16  # pixels of the tiny picture that colour and placeholder are made of
 _PLACEHOLDER_BYTES = 400
 
 
 def tiny(image: Image.Image, side: int = _SIDE) -> Image.Image:
-    """`image` scaled to fit into side × side pixels; each side at least 1, nothing enlarged."""
+    """`image` scaled to fit into side × side pixels, in sRGB; each side at least 1, nothing enlarged."""
     scale = min(1.0, side / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.BOX, reducing_gap=1.5)
+    small = image.resize((width, height), Image.Resampling.BOX, reducing_gap=1.5)
+    return colours.to_srgb(small, image.info.get("icc_profile"))[0]
 
 
 def dominant(image: Image.Image) -> str:

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from PIL import Image
 
 from imgcache.models import Size
+from imgcache.processor import lanczos, light
 from imgcache.processor.geometry import Target
+from imgcache.processor.lanczos import Box
 
 
-def scaled(source: Image.Image, size: Size, targets: Iterable[Target]) -> dict[Target, Image.Image]:
+def scaled(
+    source: Image.Image, size: Size, targets: Iterable[Target], *, linear: bool = False
+) -> dict[Target, Image.Image]:
     """Each target from the smallest whole picture that is large enough; `size` is that of the original, displayed."""
     whole, made = [source], {}
     for target in sorted(set(targets), key=lambda one: (-one.full.width * one.full.height, one)):
@@ -20,11 +24,21 @@ def scaled(source: Image.Image, size: Size, targets: Iterable[Target]) -> dict[T
         box = (left * wide, top * high, min(right * wide, nearest.width), min(bottom * high, nearest.height))
         shown = (target.size.width, target.size.height)
         same = shown == nearest.size and box == (0, 0, *nearest.size)
-        picture = nearest if same else nearest.resize(shown, Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+        picture = nearest if same else resized(nearest, shown, box, linear=linear)
         made[target] = picture
         if target.crop == (0, 0, size.width, size.height) and not same:
             whole.append(picture)
     return made
+
+
+def resized(image: Image.Image, size: tuple[int, int], box: Box | None = None, *, linear: bool = False) -> Image.Image:
+    """The part `box` of a picture (L, RGB, RGBa, CMYK, LAB) at `size`, in the same mode; the last two never linear."""
+    if linear and image.mode in {"L", "RGB", "RGBa"}:
+        samples = light.Samples(image.convert("RGBA") if image.mode == "RGBa" else image)
+        small = light.scale(samples, size, box, linear=True)
+        small.info = image.info
+        return small
+    return lanczos.scale(image, size, box)
 
 
 def _covers(image: Image.Image, size: Size) -> bool:
