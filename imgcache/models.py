@@ -38,6 +38,18 @@ class Place(msgspec.Struct, frozen=True, gc=False, order=True):
     field: str
 
 
+class Focus(msgspec.Struct, frozen=True, gc=False):
+    """The focal point that an entry gives of its image, and where: line and column of the value.
+
+    `point` is in fractions of width and height from the left and the top, each 0 to 1; None where that is not what
+    stands there.
+    """
+
+    point: tuple[float, float] | None
+    line: int
+    column: int
+
+
 class Reference(msgspec.Struct, frozen=True, gc=False):
     """One mention of an image in an article.
 
@@ -54,6 +66,7 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
     declared: Declared = Declared()
     is_cached: bool | None = None
     flaggable: bool = False
+    focus: Focus | None = None
 
     @property
     def place(self) -> Place:
@@ -109,6 +122,11 @@ class Recipe(msgspec.Struct, frozen=True, gc=False):
     max_quality: int = 95
 
     @property
+    def crops(self) -> bool:
+        """Whether it may leave something of a picture out: it has a shape of its own, which it fills."""
+        return self.fit == "cover" and self.width is not None and self.height is not None
+
+    @property
     def fingerprint(self) -> str:
         """One word for the file that is wished for: another name or another setting is another file."""
         text = f"{self.name} {self.width}x{self.height} {self.fit} {self.format} q{self.quality} e{self.effort}"
@@ -120,6 +138,7 @@ class Recipe(msgspec.Struct, frozen=True, gc=False):
 
 # Settings that recipes did not have from the beginning, with their defaults: these leave the fingerprint as it was.
 _LATER = dict(zip(Recipe.__struct_fields__[-8:], Recipe.__struct_defaults__[-8:], strict=True))
+_MOVING = frozenset({"gif", "png", "webp", "avif"})  # further pictures in other formats are no animation
 
 
 class Variant(msgspec.Struct, frozen=True, gc=False):
@@ -137,6 +156,7 @@ class Variant(msgspec.Struct, frozen=True, gc=False):
     path: str
     recipe: str
     digest: str
+    frames: int = 1  # of an animation
 
 
 class Asset(msgspec.Struct, frozen=True):
@@ -162,6 +182,11 @@ class Asset(msgspec.Struct, frozen=True):
     def size(self) -> Size:
         """As displayed."""
         return Size(self.width, self.height)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is an animation."""
+        return self.frames > 1 and self.format in _MOVING
 
 
 class Validators(msgspec.Struct, frozen=True, gc=False):
@@ -231,15 +256,24 @@ class Header(msgspec.Struct, frozen=True, gc=False):
         """As displayed."""
         return Size(self.width, self.height)
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is an animation."""
+        return self.frames > 1 and self.format in _MOVING
+
 
 class Rendered(msgspec.Struct, frozen=True):
-    """What a worker made of one original. The paths of `variants` are file names in the folder that it was given."""
+    """What a worker made of one original. The paths of `variants` are file names in the folder that it was given.
+
+    `notes`: what is not quite right with the original and did no harm, in words for its owner.
+    """
 
     header: Header
     color: str
     placeholder: str
     variants: tuple[Variant, ...]
     recipes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Severity(StrEnum):

@@ -1,4 +1,4 @@
-"""The frames of a GIF, counted from its blocks with nothing decompressed (GIF89a specification, sections 15 to 26).
+"""The blocks of a GIF, nothing decompressed (GIF89a specification, sections 15 to 26): its frames, counted or apart.
 
 Pillow counts by visiting every frame; this stops at a limit, sees extents that no canvas announced, and notices a body
 that ends inside a block of a frame nobody will decode. A missing trailer is forgiven, as browsers do.
@@ -7,6 +7,7 @@ that ends inside a block of a frame nobody will decode. A missing trailer is for
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from imgcache.errors import TooManyFrames, Undecodable
@@ -23,6 +24,18 @@ class GifShape(NamedTuple):
     transparent: bool
 
 
+class GifPart(NamedTuple):
+    """One frame as it is stored. `delay` is in hundredths of a second, `alone` a GIF of this frame and nothing else."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    delay: int
+    disposal: int
+    alone: bytes
+
+
 def shape(body: bytes, most: int) -> GifShape:
     """The shape of a whole GIF.
 
@@ -34,6 +47,38 @@ def shape(body: bytes, most: int) -> GifShape:
         return _walk(body, most)
     except (IndexError, struct.error) as error:
         raise Undecodable("the GIF ends in the middle of a block: the file is cut off") from error
+
+
+def parts(body: bytes) -> Iterator[GifPart]:
+    """The frames of a GIF whose `shape` is known to be sound, in order."""
+    flags = body[10]
+    at = 13 + _table(flags)
+    colours, bits = body[13:at], flags & 0x87
+    control = b"\0\0\0\0"
+    while at < len(body) and body[at] in {_EXTENSION, _IMAGE}:
+        if body[at] == _EXTENSION:
+            if body[at + 1] == _GRAPHIC_CONTROL:
+                control = body[at + 3 : at + 7]
+            at = _skip(body, at + 2)
+            continue
+        left, top, wide, high, flags = struct.unpack_from("<HHHHB", body, at + 1)
+        data = at + 10 + _table(flags)
+        end = _skip(body, data + 1)
+        table, depth = (body[at + 10 : data], flags & 0x87) if flags & 0x80 else (colours, bits)
+        picture = struct.pack("<BHHHHB", _IMAGE, 0, 0, wide, high, flags & 0x40) + body[data:end]  # interlaced or not
+        yield GifPart(
+            *(left, top, wide, high),
+            delay=struct.unpack_from("<H", control, 1)[0],
+            disposal=control[0] >> 2 & 7,
+            alone=_still(wide, high, table, depth, control) + picture + bytes([_TRAILER]),
+        )
+        at, control = end, b"\0\0\0\0"
+
+
+def _still(width: int, height: int, colours: bytes, bits: int, control: bytes) -> bytes:
+    """The beginning of a GIF: screen, colours, and which of them is transparent."""
+    screen = b"GIF89a" + struct.pack("<HHBBB", width, height, bits, 0, 0) + colours
+    return screen + bytes([_EXTENSION, _GRAPHIC_CONTROL, 4, control[0] & 1, 0, 0, control[3], 0])
 
 
 def _walk(body: bytes, most: int) -> GifShape:

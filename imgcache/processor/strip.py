@@ -94,14 +94,22 @@ def _png(body: bytes) -> bytes:
 
 
 def _webp(body: bytes) -> bytes:
-    kept, at, end = [], 12, 8 + struct.unpack_from("<I", body, 4)[0]
-    while at + 8 <= min(end, len(body)):
+    inner = b"WEBP" + _webp_chunks(body, 12, min(8 + struct.unpack_from("<I", body, 4)[0], len(body)))
+    return b"RIFF" + struct.pack("<I", len(inner)) + inner
+
+
+def _webp_chunks(body: bytes, at: int, end: int) -> bytes:
+    """What is kept of the chunks from `at` to `end`. A frame holds its own, after 16 bytes (RFC 9649, 2.7.1.1)."""
+    kept = []
+    while at + 8 <= end:
         kind, length = struct.unpack_from("<4sI", body, at)
         chunk = body[at : at + 8 + length + length % 2]
         if kind == b"VP8X":
             kept.append(chunk[:8] + bytes([chunk[8] & ~_VP8X_PRIVATE]) + chunk[9:])
-        elif kind in {b"ALPH", b"VP8 ", b"VP8L"}:
+        elif kind == b"ANMF":
+            frame = chunk[8:24] + _webp_chunks(chunk, 24, 8 + length)
+            kept.append(struct.pack("<4sI", kind, len(frame)) + frame)
+        elif kind in {b"ANIM", b"ALPH", b"VP8 ", b"VP8L"}:
             kept.append(chunk)
         at += len(chunk)
-    inner = b"WEBP" + b"".join(kept)
-    return b"RIFF" + struct.pack("<I", len(inner)) + inner
+    return b"".join(kept)
