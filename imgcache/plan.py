@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from imgcache.models import Asset, Copy, Declared, Edit, Recipe, Reference, Severity, Size
+from imgcache.models import Asset, Copy, Declared, Edit, Place, Problem, Recipe, Reference, Severity, Size
 
 # Two shapes are the same if their ratios of width to height differ by no more than this.
 SHAPE_TOLERANCE = 0.02
@@ -24,12 +24,28 @@ class Step(StrEnum):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What this run was asked for."""
+    """What this run was asked for. `recipes` are the fingerprints of all `variants`."""
 
-    recipes: tuple[str, ...] = ()  # the fingerprints of all recipes
+    recipes: tuple[str, ...] = ()
     refresh: bool = False
     refresh_after: float = 30 * 86_400.0
     offline: bool = False
+    variants: tuple[Recipe, ...] = ()
+
+    @property
+    def crops(self) -> bool:
+        """Whether a focal point makes a difference."""
+        return any(recipe.crops for recipe in self.variants)
+
+    def aimed(self, focus: tuple[float, float] | None) -> Wish:
+        """What is wished for a picture whose articles give this focal point: where a recipe crops, it says where."""
+        if focus is None or not self.crops:
+            return self
+        variants = tuple(
+            msgspec.structs.replace(recipe, focus=focus, position="center") if recipe.crops else recipe
+            for recipe in self.variants
+        )
+        return msgspec.structs.replace(self, recipes=fingerprints(variants), variants=variants)
 
 
 def decide(copy: Copy | None, asset: Asset | None, missing: Collection[str], wish: Wish, now: float) -> Step:
@@ -60,6 +76,15 @@ def is_due(copy: Copy, refresh_after: float, now: float) -> bool:
     """Whether the server is to be asked again. A clock that was set back makes nothing due and nothing eternal."""
     age = now - copy.checked_at
     return age >= refresh_after or age < -86_400.0
+
+
+def misread_focus(url: str, place: Place) -> Problem:
+    """The word for a focal point that is none. The image is cached all the same."""
+    message = (
+        "`focus` is not two numbers from 0 to 1, so the crops are laid as the variants say:"
+        " write how far from the left and from the top, such as focus: [0.3, 0.6]"
+    )
+    return Problem("focus", url, message, severity=Severity.WARNING, references=(place,))
 
 
 def fingerprints(recipes: Iterable[Recipe]) -> tuple[str, ...]:

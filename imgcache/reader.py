@@ -68,6 +68,7 @@ class Reader:
             declared.height,
             reference.is_cached,
             reference.flaggable and kind == "remote" and field in self.flag,
+            reference.focus if kind == "remote" else None,
         )
 
     def _look_at(self, url: str) -> tuple[str, str | None]:

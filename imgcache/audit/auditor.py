@@ -21,6 +21,7 @@ from imgcache.findings import Audit, DayLine, Exposure, Finding, Summary
 from imgcache.index import Index
 from imgcache.models import Limits
 from imgcache.own_images import check_own_images
+from imgcache.plan import Wish
 from imgcache.runners.progress import Progress
 from imgcache.scanner import Scanner
 from imgcache.site import Site
@@ -29,9 +30,9 @@ from imgcache.urls import split
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What an audit holds the site against. `recipes` are the fingerprints of the variants that are asked for."""
+    """What an audit holds the site against. `wish` says which variants are asked for."""
 
-    recipes: tuple[str, ...] = ()
+    wish: Wish = Wish()
     dimensions: str = "check"
     limits: Limits = Limits()
     budget: ReaderBudget = ReaderBudget()
@@ -93,7 +94,7 @@ class Auditor:
         self._catalogue.begin_looks()
         self._scanner.scan(self._catalogue, self._progress.scanned)
         check_own_images(self._site, self._catalogue, self._terms.limits)
-        self._lacks = take_stock(self._catalogue, self._index, self._store, self._terms.recipes)
+        self._lacks = take_stock(self._catalogue, self._index, self._store, self._terms.wish)
 
     # -- the result --------------------------------------------------------------------------------------------------
 

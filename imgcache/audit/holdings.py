@@ -11,6 +11,7 @@ from imgcache.audit.exposure import best_bytes
 from imgcache.catalogue import Catalogue, Copied
 from imgcache.index import Index
 from imgcache.models import Asset
+from imgcache.plan import Wish
 from imgcache.store import Store
 
 _BATCH = 512
@@ -23,15 +24,15 @@ class Lack(msgspec.Struct, frozen=True):
     absent: tuple[str, ...]
 
 
-def take_stock(catalogue: Catalogue, index: Index, store: Store, recipes: tuple[str, ...]) -> list[Lack]:
+def take_stock(catalogue: Catalogue, index: Index, store: Store, wish: Wish) -> list[Lack]:
     """Enter every copy whose original is on disk, and give those that lack variants.
 
     Args:
         catalogue: takes the copies.
         index: says what is recorded.
         store: says what is on disk.
-        recipes: the fingerprints of the variants that are asked for. A record restored from manifest.json has none:
-            of such a one it is not known what it lacks.
+        wish: the variants that are asked for. A record restored from manifest.json has no fingerprints: of such a one
+            it is not known what it lacks.
     """
     lacks: list[Lack] = []
 
@@ -41,6 +42,7 @@ def take_stock(catalogue: Catalogue, index: Index, store: Store, recipes: tuple[
             missing = store.missing(asset) if image is not None else ()
             if image is None or asset.original in missing:
                 continue
+            recipes = wish.aimed(catalogue.focus(image)).recipes
             if missing or (asset.recipes and not set(recipes) <= set(asset.recipes)):
                 lacks.append(Lack(image, missing))
             yield _row(image, asset)

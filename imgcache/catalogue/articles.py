@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from imgcache.catalogue.focal import FocalPoints
 from imgcache.catalogue.rows import File, Mention, ReadArticle
-from imgcache.catalogue.schema import REFERENCE_IMAGE, Tables
+from imgcache.catalogue.schema import REFERENCE_IMAGE
 
 _MAX_KNOWN_IMAGES = 2048  # ids kept at hand: half a megabyte
 
 
-class Articles(Tables):
+class Articles(FocalPoints):
     """What is recorded of articles. `put_articles` belongs into a transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -80,6 +81,13 @@ class Articles(Tables):
                 for m in article.mentions
             ],
         )
+        given = [
+            (number, self._image_id(m), m.field, m.focus)
+            for number, article in read
+            for m in article.mentions
+            if m.focus
+        ]
+        self._put_focal_points(known, given)
 
     def _article_ids(self, paths: Iterable[str], last: int) -> dict[str, int]:
         """The number of each article: those that have none are numbered on from the `last` one."""
@@ -117,6 +125,7 @@ class Articles(Tables):
     def drop_articles(self, paths: Iterable[str]) -> None:
         """Forget articles that are no longer there."""
         for path in paths:
+            self._drop_focal_points(path)
             self._db.execute("DELETE FROM reference WHERE article = (SELECT id FROM article WHERE path = ?)", (path,))
             self._db.execute("DELETE FROM article WHERE path = ?", (path,))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from imgcache.catalogue.focal import REMOTE_WITH_FOCUS, FocalPoints
 from imgcache.catalogue.rows import Own, Pending, Settled
-from imgcache.catalogue.schema import Tables
 from imgcache.models import Asset, Size
 
 _SHELF, _SHELVES = 64, 64  # URLs that are read at once, and how often before they go: half a megabyte
 
 
-class Images(Tables):
+class Images(FocalPoints):
     """What is recorded of images."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -21,8 +21,12 @@ class Images(Tables):
 
     def remote(self) -> Iterator[Settled]:
         """Every remote image, with what is believed of it."""
-        rows = self._db.execute("SELECT id, digest, stamp, recipes, due FROM image WHERE kind = 'remote'")
-        yield from map(Settled._make, rows)
+        if not self._has_focal_points():
+            rows = self._db.execute("SELECT id, digest, stamp, recipes, due, NULL FROM image WHERE kind = 'remote'")
+            yield from map(Settled._make, rows)
+            return
+        for image, digest, stamp, recipes, due, x, y in self._db.execute(REMOTE_WITH_FOCUS):
+            yield Settled(image, digest, stamp, recipes, due, None if x is None else (x, y))
 
     def remote_urls(self) -> Iterator[str]:
         """The URL of every remote image, sorted."""

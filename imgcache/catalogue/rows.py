@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from imgcache.models import Declared, Kind, Place, Reference, Size
+from imgcache.models import Declared, Focus, Kind, Place, Reference, Size
 
 
 class File(NamedTuple):
@@ -34,6 +34,7 @@ class Mention(msgspec.Struct, frozen=True, gc=False, array_like=True):
     height: int | None
     is_cached: bool | None
     flaggable: bool
+    focus: Focus | None = None
 
 
 class Wrong(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -63,6 +64,7 @@ class Settled(NamedTuple):
     stamp: int | None
     recipes: str | None
     due: float | None
+    focus: tuple[float, float] | None = None  # what its newest article gives; no belief, but what is wished
 
 
 class Pending(NamedTuple):

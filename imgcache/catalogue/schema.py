@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgcache.atomic import writing
 
-_VERSION = 2
+_VERSION = 3
 # A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
 REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
 _SCHEMA = f"""
@@ -26,6 +26,10 @@ CREATE TABLE reference (
   width INTEGER, height INTEGER, is_cached INTEGER, flaggable INTEGER NOT NULL,
   PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
 {REFERENCE_IMAGE}
+CREATE TABLE focus (
+  article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, image INTEGER NOT NULL, field TEXT NOT NULL,
+  x REAL, y REAL,
+  PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
 """
 
 

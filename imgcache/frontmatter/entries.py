@@ -10,16 +10,19 @@ import yaml
 
 from imgcache.errors import ArticleUnreadable
 from imgcache.frontmatter.yaml_marks import clean
-from imgcache.models import Declared
+from imgcache.models import Declared, Focus
 
 MAX_MERGES = 100  # mappings that one entry may draw from by `<<`
 MAX_NAME = 100  # characters of one key in a field's path, which every list below repeats
 PARTS = frozenset({"url", "width", "height", "isCached"})
+READ = PARTS | {"focus"}  # what an entry may say; focus is never written
 
 _STR = "tag:yaml.org,2002:str"
 _BOOL = "tag:yaml.org,2002:bool"
 _MERGE = "tag:yaml.org,2002:merge"
+_NULL = "tag:yaml.org,2002:null"
 _PIXELS = re.compile(r"[1-9][0-9]{0,8}")
+_FRACTION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}")
 ALIAS = re.compile(r"\s*:\s*(\*[^\s,\[\]{}]+)")
 _YAML_ONLY_BREAK = re.compile("[\x85\u2028\u2029]")  # line breaks to YAML 1.1 and to no editor
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -51,6 +54,7 @@ class Entry(NamedTuple):
     flaggable: bool = False
     mapping: yaml.MappingNode | None = None
     scalar: yaml.ScalarNode | None = None
+    focus: Focus | None = None
 
 
 class Standing(NamedTuple):
@@ -127,7 +131,7 @@ def _entry(node: yaml.Node, field: str, text: str) -> Entry | None:
         return None
     own: dict[str, Pair] = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     merging = any(key.tag == _MERGE for key, _ in node.value)
-    values = _effective(node) if merging else {name: own[name][1] for name in PARTS if name in own}
+    values = _effective(node) if merging else {name: own[name][1] for name in READ if name in own}
     url = values.get("url")
     if not isinstance(url, yaml.ScalarNode) or url.tag != _STR or not url.value:
         return None
@@ -139,11 +143,12 @@ def _entry(node: yaml.Node, field: str, text: str) -> Entry | None:
     readable_flag = is_cached is not None or "isCached" not in values
     flaggable = not merging and readable_flag and _has_room(node, own, text)
     scalar = url if "url" in own else None
-    return Entry(url.value, field, line, column, declared, is_cached, flaggable, node, scalar)
+    focus = _focus(values["focus"], text) if "focus" in values else None
+    return Entry(url.value, field, line, column, declared, is_cached, flaggable, node, scalar, focus)
 
 
 def _effective(node: yaml.MappingNode) -> dict[str, yaml.Node]:
-    """The values of `PARTS`, own keys before merged ones, earlier merges before later ones (YAML 1.1 merge type)."""
+    """The values of `READ`, own keys before merged ones, earlier merges before later ones (YAML 1.1 merge type)."""
     values: dict[str, yaml.Node] = {}
     stack: list[yaml.Node] = [node]
     seen: set[int] = set()
@@ -160,7 +165,7 @@ def _effective(node: yaml.MappingNode) -> dict[str, yaml.Node]:
             stack.extend(reversed(mapping.value))
         elif isinstance(mapping, yaml.MappingNode):
             for key, value in mapping.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in PARTS:
+                if isinstance(key, yaml.ScalarNode) and key.value in READ:
                     values.setdefault(key.value, value)
             stack.extend(value for key, value in reversed(mapping.value) if key.tag == _MERGE)
     return values
@@ -222,6 +227,16 @@ def _pixels(node: yaml.Node | None) -> int | None:
     if isinstance(node, yaml.ScalarNode) and _PIXELS.fullmatch(node.value):
         return int(node.value)
     return None
+
+
+def _focus(node: yaml.Node, text: str) -> Focus | None:
+    """A list of two numbers from 0 to 1, quoted or not; without a value, none is given."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
+        return None
+    given = node.value if isinstance(node, yaml.SequenceNode) else []
+    numbers = [float(one.value) for one in given if isinstance(one, yaml.ScalarNode) and _FRACTION.fullmatch(one.value)]
+    fits = len(numbers) == len(given) == 2 and max(numbers) <= 1
+    return Focus((numbers[0], numbers[1]) if fits else None, *_place(text, node.start_mark))
 
 
 def _doubled_key(node: yaml.MappingNode) -> yaml.Node | None:

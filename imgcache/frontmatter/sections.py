@@ -200,7 +200,7 @@ def _entry(mapping: _Open) -> Entry | None:
     if not text:
         return None
     flag = values.get(b"isCached")
-    if flag and flag[0] not in _FLAGS:
+    if (flag and flag[0] not in _FLAGS) or b"focus" in values:
         raise _Unclear
     declared = Declared(_pixels(values.get(b"width")), _pixels(values.get(b"height")))
     return Entry(text, mapping.field, line, column, declared, _FLAGS[flag[0]] if flag else None, flaggable=True)

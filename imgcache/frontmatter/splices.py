@@ -70,8 +70,8 @@ def _plain(block: Block) -> list[Entry] | None:
 def _references(found: list[Entry], article: str) -> tuple[Reference, ...]:
     return tuple(
         [
-            Reference(url, article, line, column, field, declared, is_cached, flaggable)
-            for url, field, line, column, declared, is_cached, flaggable, *_ in found
+            Reference(url, article, line, column, field, declared, is_cached, flaggable, focus)
+            for url, field, line, column, declared, is_cached, flaggable, _, _, focus in found
         ]
     )
 

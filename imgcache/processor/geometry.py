@@ -35,9 +35,8 @@ def target(recipe: Recipe, size: Size, point: Point = CENTER) -> Target:
     """
     longest = LONGEST.get(recipe.format, 1 << 31)
     width, height = min(recipe.width or size.width, longest), min(recipe.height or size.height, longest)
-    covers = recipe.fit == "cover" and recipe.width and recipe.height
-    part = _largest_part(size, width, height) if covers else size
-    exact = covers and size.width >= width and size.height >= height
+    part = _largest_part(size, width, height) if recipe.crops else size
+    exact = recipe.crops and size.width >= width and size.height >= height
     out = Size(width, height) if exact else inside(part, width, height)
     if part == size:
         return Target(out, (0, 0, size.width, size.height), out)
@@ -64,7 +63,8 @@ def _largest_part(size: Size, width: int, height: int) -> Size:
 
 def _start(middle: float, whole: int, part: int) -> int:
     """Where a part begins whose middle is at a fraction of the whole: moved inwards, so that all of it is there."""
-    return min(max(0, math.floor(middle * whole - part / 2)), whole - part)
+    nearest = math.ceil(middle * whole - part / 2 - 0.5)  # halves down
+    return min(max(0, nearest), whole - part)
 
 
 def _divide(numerator: int, denominator: int) -> int:
