@@ -8,7 +8,7 @@ key.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,12 +28,16 @@ NOT_SETTINGS = frozenset({"IMGCACHE_SHARED", "IMGCACHE_CONFIG", "IMGCACHE_CACHE"
 
 
 class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How `imgcache serve` answers. `memory` is what the images held by one worker may take, in bytes."""
+    """How `imgcache serve` answers. `memory` is what the images held by one worker may take, in bytes.
+
+    `large` says how a file that is not kept in memory comes out of an object store; a folder's are always streamed.
+    """
 
     memory: int = 64_000_000
     fallback: str = "none"  # none | placeholder
     client_hints: bool = False
     access_log: str = "off"  # text | json | off
+    large: str = "stream"  # stream | redirect
 
 
 class ReaderBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,7 +92,22 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     given |= _from_environment(environ)
     values = {key: _read(key, item) for key, item in given.items()}
     values |= {key: value for key, value in flags.items() if value is not None}
-    return _build(values)
+    config = _build(values)
+    _check_bounds(config.variants, given)
+    return config
+
+
+def _check_bounds(recipes: Iterable[Recipe], given: Mapping[str, _Given]) -> None:
+    """Of bounds that exclude each other the one that was given is named, by the list or the key that gave it."""
+    for recipe in recipes:
+        if recipe.min_quality > recipe.max_quality:
+            keys = ("variants", "min_quality", "max_quality")
+            where = next((given[key].where for key in keys if key in given), "")
+            raise ConfigError(
+                f"`min_quality` is {recipe.min_quality}, more than `max_quality`, {recipe.max_quality},"
+                f" for the variant `{recipe.name}`; it must be at most that",
+                where=where,
+            )
 
 
 def _build(values: Mapping[str, object]) -> Config:

@@ -174,4 +174,5 @@ SETTINGS: Mapping[str, Setting] = {
     "serve.fallback": _one_of("none", "placeholder"),
     "serve.client_hints": Setting(_yes_or_no, "true or false"),
     "serve.access_log": Setting(_log_form, "text or json or off"),
+    "serve.large": _one_of("stream", "redirect"),
 }

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgcache.cli.init import TEMPLATE
 from imgcache.config import Config, load
 from imgcache.errors import ConfigError
 from imgcache.models import Recipe
 from imgcache.quantities import format_bytes, format_seconds, parse_bytes, parse_pixels, parse_seconds
+from imgcache.schema import COMMON
+
+WIDTHS = (320, 640, 1280)
 
 
 def read(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> Config:
@@ -69,6 +76,17 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
         ("respect_robots: sometimes", "`respect_robots` is 'sometimes'; it must be true or false"),
         ("respect_robots_tag: 1", "`respect_robots_tag` is 1; it must be true or false"),
         ("svg: sanitize", "`svg` is 'sanitize'; it must be refuse"),
+        ("quality: automatic", "`quality` is 'automatic'; it must be a whole number from 1 to 100, or auto"),
+        ("profile: modren", "imgcache.yml:1: `profile` is 'modren'; it must be classic or modern"),
+        (
+            "quality: auto\nmin_quality: 96",
+            "imgcache.yml:2: `min_quality` is 96, more than `max_quality`, 95, for the variant `thumb`",
+        ),
+        ("max_quality: 39", "imgcache.yml:1: `min_quality` is 40, more than `max_quality`, 39"),
+        (
+            "max_quality: 60\nvariants:\n  - {name: a, width: 1}\n  - {name: b, width: 2, min_quality: 61}",
+            "imgcache.yml:2: `min_quality` is 61, more than `max_quality`, 60, for the variant `b`",
+        ),
         ("site_url: example.org", "it must be an http or https address"),
         ("dimensions: !!python/object/apply:os.system [ls]", "not plain YAML"),
     ],
@@ -92,6 +110,7 @@ def test_the_environment_beats_the_file_and_flags_beat_both(tmp_path: Path) -> N
     [
         ("IMGCACHE_FETCH__RETRYS", "1", "IMGCACHE_FETCH__RETRYS: unknown key `fetch.retrys`"),
         ("IMGCACHE_FETCH__RETRIES", "many", "IMGCACHE_FETCH__RETRIES: `fetch.retries` is 'many'"),
+        ("IMGCACHE_MIN_QUALITY", "99", "IMGCACHE_MIN_QUALITY: `min_quality` is 99, more than `max_quality`, 95"),
         ("IMGCACHE_VARIANTS", "[{name: a, width: 0}]", "IMGCACHE_VARIANTS: `variants[0].width` is 0"),
     ],
 )
@@ -99,6 +118,30 @@ def test_a_wrong_variable_is_named(name: str, value: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(None, {name: value}, {})
     assert message in str(caught.value)
+
+
+def test_what_is_said_at_the_top_is_said_for_all_variants_that_do_not_say_it(tmp_path: Path) -> None:
+    listed = "variants: [{name: a, width: 1, quality: 7}, {name: b, width: 2, format: best, target: 60}]\n"
+    config = read(tmp_path, listed + "quality: auto\ntarget: 80\nmin_quality: 50\nmax_quality: 90\neffort: 1\n")
+    common: dict[str, Any] = {"target": 80, "min_quality": 50, "max_quality": 90, "effort": 1}
+    assert config.variants == (
+        Recipe("a", 1, quality=7, **common),
+        Recipe("b", 2, format="best", quality="auto", **(common | {"target": 60})),
+    )
+
+
+def test_a_profile_and_a_searched_quality_can_come_from_the_environment() -> None:
+    config = load(None, {"IMGCACHE_PROFILE": "modern", "IMGCACHE_QUALITY": "auto"}, {})
+    kinds = [(recipe.format, recipe.width) for recipe in config.variants]
+    assert kinds == [("auto", 320), *(("avif", width) for width in WIDTHS), *(("webp", width) for width in WIDTHS)]
+    assert {recipe.quality for recipe in config.variants} == {"auto"}
+
+
+def test_what_init_says_of_the_settings_of_all_variants_is_what_they_are() -> None:
+    said = dict(re.findall(r"^# (\w+): (\S+) +# ", TEMPLATE, re.MULTILINE))
+    recipe = Recipe("w1280", width=1280)
+    assert {key: yaml.safe_load(said[key]) for key in COMMON} == {key: getattr(recipe, key) for key in COMMON}
+    assert load(None, {"IMGCACHE_PROFILE": said["profile"]}, {}) == Config()
 
 
 def test_the_user_agent_is_honest_and_names_the_site(tmp_path: Path) -> None:

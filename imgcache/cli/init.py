@@ -25,13 +25,26 @@ TEMPLATE = """\
 # Where an image is not the size that its article declares: check (say so), fix (write the true size), ignore.
 # dimensions: check
 
-# Made of every image, never larger than the original. format: auto is JPEG, or PNG where there is transparency.
-# Also: height, fit: inside | cover; format: avif | webp | jpeg | png | auto.
+# Made of every image, never larger than the original: as a profile says, or as they are listed.
+# profile: classic    # classic: the variants below; modern: AVIF and WebP of each width, made with less effort
 # variants:
 #   - {name: thumb, width: 320, format: auto, quality: 80}
 #   - {name: w320, width: 320, format: webp, quality: 80, effort: 4}
 #   - {name: w640, width: 640, format: webp}
 #   - {name: w1280, width: 1280, format: webp}
+# Also: height, fit: inside | cover; format: avif | webp | jpeg | png | auto | best. auto is JPEG, or PNG where there is
+# transparency; best is the smallest of those that look as good.
+
+# For all variants that do not say it themselves.
+# quality: 80         # 1 to 100; auto: the lowest that reaches the target (PNG has none, it loses nothing)
+# target: 75          # auto: how like the original, by SSIMULACRA2: 90 cannot be told apart, 70 is good
+# min_quality: 40     # auto: never lower
+# max_quality: 95     # auto: never higher
+# effort: 4           # 0 to 6: more time, fewer bytes
+# position: center    # what `fit: cover` keeps: center | top | entropy | attention; `focus: [x, y]` in an article wins
+# color: srgb         # keep: the colours of the original, with its profile
+# linear: false       # scale in linear light
+# animation: keep     # first: a still
 
 # What one image may cost.
 # limits:
@@ -73,6 +86,7 @@ TEMPLATE = """\
 #   fallback: none      # none | placeholder: what is sent, with status 404, for an image that is not held
 #   client_hints: false # take Sec-CH-Width and Sec-CH-DPR for a wish
 #   access_log: "off"   # off | text | json
+#   large: stream       # stream | redirect: files of more than 1 MB in an object store; a folder's are streamed
 
 # Networks that may be fetched from although they are not public.
 # allow_networks: []

@@ -18,9 +18,10 @@ from PIL import Image
 from imgcache.errors import DiskFull
 from imgcache.formats import EXTENSIONS
 from imgcache.models import Limits, Recipe, Rendered, Size, Variant
-from imgcache.processor import palette
+from imgcache.processor import motion, palette
+from imgcache.processor.choosing import choose
 from imgcache.processor.crops import point
-from imgcache.processor.encoder import Encoded, encode, settings
+from imgcache.processor.encoder import Encoded, settings
 from imgcache.processor.geometry import Target, target
 from imgcache.processor.header import Opened, contained, open_image, read_file
 from imgcache.processor.scaling import scaled
@@ -41,6 +42,15 @@ class _File(NamedTuple):
 
     plan: _Plan
     encoded: Encoded
+    frames: int = 1
+
+
+class _Made(NamedTuple):
+    """What one way gives: files, the tiny picture for colour and placeholder, and what a user should know."""
+
+    files: list[_File]
+    tiny: Image.Image
+    notes: tuple[str, ...]
 
 
 def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limits: Limits) -> Rendered:
@@ -48,6 +58,7 @@ def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limi
 
     Of recipes that come out the same only the first is made; `Rendered.recipes` lists the fingerprints of all. A
     variant never has more bytes than an original of the same format and size: then that serves, without its metadata.
+    Of an animation the stills show a telling frame, colour and placeholder the first, with which it begins.
 
     Raises:
         ImageError: as `probe`, DecoderCrash when memory runs out, DiskFull when `folder` cannot be written.
@@ -57,31 +68,39 @@ def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limi
     with contained(limits):
         opened = open_image(body, limits)
         smallest: Image.Image | None = None
-        for way in dict.fromkeys(Way.of(recipe) for recipe in recipes) or (Way(),):
+        notes: tuple[str, ...] = ()
+        ways = {recipe: (Way.of(recipe), opened.header.moves and recipe.animation == "keep") for recipe in recipes}
+        for way, moves in dict.fromkeys(ways.values()) or ((Way(), False),):
             opened = opened if smallest is None else open_image(body, limits)
-            made, picture = _made(opened, [recipe for recipe in recipes if Way.of(recipe) == way], way)
-            files |= {file.plan.recipe: file for file in made}
-            smallest = smallest or picture
+            shown = motion.telling(opened, limits) if moves else opened
+            made = _made(shown, [recipe for recipe in recipes if ways[recipe] == (way, moves)], way, limits)
+            files, notes = files | {file.plan.recipe: file for file in made.files}, made.notes
+            if smallest is None:
+                smallest = made.tiny if shown is opened else palette.tiny(decode(opened, (), way).image)
         assert smallest is not None  # noqa: S101 (there is one way at least)
         color, placeholder = palette.dominant(smallest), palette.placeholder(smallest)
     variants = tuple(_write(Path(folder), files[recipe]) for recipe in recipes if recipe in files)
     answered = tuple(dict.fromkeys(recipe.fingerprint for recipe in recipes))
-    return Rendered(opened.header, color, placeholder, variants, answered)
+    return Rendered(opened.header, color, placeholder, variants, answered, notes)
 
 
-def _made(opened: Opened, recipes: Sequence[Recipe], way: Way) -> tuple[list[_File], Image.Image]:
-    """The stills of one way; and the tiny picture for colour and placeholder."""
+def _made(opened: Opened, recipes: Sequence[Recipe], way: Way, limits: Limits) -> _Made:
+    """The files of one way."""
     size = opened.header.size
     geometries = {recipe: target(recipe, size) for recipe in recipes}
-    source = decode(opened, [geometry.full for geometry in geometries.values()], way)
+    moving = [recipe for recipe in recipes if motion.is_wanted(recipe, opened.header)]
+    source = decode(opened, [geometries[recipe].full for recipe in recipes if recipe not in moving], way)
     for recipe, geometry in geometries.items():
         if geometry.is_part(size):
             geometries[recipe] = target(recipe, size, point(source.image, recipe))
+    films = motion.films(opened, {recipe: geometries.pop(recipe) for recipe in moving}, way, limits)
     plans = _distinct(geometries, source.image)
-    pictures = scaled(source.image, size, [plan.target for plan in plans])
+    pictures = scaled(source.image, size, [plan.target for plan in plans], linear=way.linear)
     whole = [picture for geometry, picture in pictures.items() if not geometry.is_part(size)]
     smallest = min((source.image, *whole), key=lambda image: image.width * image.height)
-    return [_still(opened, source, plan, pictures[plan.target]) for plan in plans], palette.tiny(smallest)
+    made = [_still(opened, source, plan, pictures[plan.target]) for plan in plans]
+    made += [_File(_Plan(recipe, film.target, "webp"), film.encoded, film.frames) for recipe, film in films.items()]
+    return _Made(made, palette.tiny(smallest), source.notes)
 
 
 def _distinct(wanted: dict[Recipe, Target], image: Image.Image) -> list[_Plan]:
@@ -94,7 +113,7 @@ def _distinct(wanted: dict[Recipe, Target], image: Image.Image) -> list[_Plan]:
 
 
 def _still(opened: Opened, source: Source, plan: _Plan, picture: Image.Image) -> _File:
-    header, encoded = opened.header, encode(picture, plan.format, plan.recipe)
+    header, encoded = opened.header, choose(picture, plan.format, plan.recipe)
     if (
         source.untouched
         and (header.frames == 1 or header.format == "jpeg")
@@ -108,7 +127,7 @@ def _still(opened: Opened, source: Source, plan: _Plan, picture: Image.Image) ->
 
 
 def _write(folder: Path, file: _File) -> Variant:
-    (recipe, target, _), (form, data) = file
+    (recipe, target, _), (form, data), frames = file
     size: Size = target.size
     name = f"{recipe.name}.{EXTENSIONS[form]}"
     try:
@@ -116,4 +135,4 @@ def _write(folder: Path, file: _File) -> Variant:
     except OSError as error:
         raise DiskFull(f"{folder / name}: cannot be written ({error.strerror})") from error
     digest = hashlib.sha256(data).hexdigest()
-    return Variant(recipe.name, size.width, size.height, form, len(data), name, recipe.fingerprint, digest)
+    return Variant(recipe.name, size.width, size.height, form, len(data), name, recipe.fingerprint, digest, frames)
