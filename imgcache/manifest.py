@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from imgcache.article import edited, rewrite
-from imgcache.atomic import fresh_file, shown, sync_folder, writing
+from imgcache.atomic import fresh_file, writing
 from imgcache.errors import ConfigError
 from imgcache.formats import MEDIA_TYPES
 from imgcache.index import Held, Index
 from imgcache.models import Asset, Edit, Variant
+from imgcache.store.documents import Document, LocalDocument
 
+NAME = "manifest.json"
 VERSION = 1
 _FORMATS = {media_type: name for name, media_type in MEDIA_TYPES.items()}
 
 
-class VariantEntry(msgspec.Struct, frozen=True, gc=False):
-    """A variant as manifest.json has it. `path` is relative to the cache; sizes are in pixels and bytes."""
+class VariantEntry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A variant as manifest.json has it. `path` is relative to the cache; sizes are in pixels and bytes.
+
+    `frames` is there for one that moves.
+    """
 
     name: str
     width: int
@@ -28,12 +32,14 @@ class VariantEntry(msgspec.Struct, frozen=True, gc=False):
     format: str
     bytes: int
     path: str
+    frames: int = 1
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An image as manifest.json has it, under its URL. Keys that a later version adds are passed over.
 
-    `robots_tag` is the X-Robots-Tag that came with the image; without one the key is left out.
+    `robots_tag` is the X-Robots-Tag that came with the image; without one the key is left out. `frames` is there for an
+    animation.
     """
 
     digest: str
@@ -46,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     original: str
     variants: tuple[VariantEntry, ...]
     robots_tag: str | None = None
+    frames: int = 1
 
     @classmethod
     def of(cls, asset: Asset, robots_tag: str | None = None) -> Entry:
@@ -59,26 +66,33 @@ class Entry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             color=asset.color,
             placeholder=asset.placeholder,
             original=asset.original,
-            variants=tuple(VariantEntry(v.name, v.width, v.height, v.format, v.bytes, v.path) for v in asset.variants),
+            variants=tuple(
+                VariantEntry(v.name, v.width, v.height, v.format, v.bytes, v.path, v.frames) for v in asset.variants
+            ),
             robots_tag=robots_tag,
+            frames=asset.frames if asset.moves else 1,
         )
 
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Path, relative to the cache, and bytes of each file; a variant may share the original's."""
+        yield self.original, self.bytes
+        yield from ((variant.path, variant.bytes) for variant in self.variants)
+
     def asset(self) -> Asset:
-        """As much of the asset as can be told: no recipes, no digests of variants, one frame."""
+        """As much of the asset as can be told: no recipes, no digests of variants."""
         return Asset(
             digest=self.digest,
             media_type=self.media_type,
             format=_FORMATS.get(self.media_type, ""),
             width=self.width,
             height=self.height,
-            frames=1,
+            frames=self.frames,
             bytes=self.bytes,
             color=self.color,
             placeholder=self.placeholder,
             original=self.original,
             variants=tuple(
-                Variant(v.name, v.width, v.height, v.format, v.bytes, v.path, recipe="", digest="")
-                for v in self.variants
+                Variant(v.name, v.width, v.height, v.format, v.bytes, v.path, "", "", v.frames) for v in self.variants
             ),
             recipes=(),
         )
@@ -96,10 +110,13 @@ class _Version(msgspec.Struct):
 class Manifest:
     """manifest.json of one cache and the flags of one site. Whoever writes holds `CacheLock`."""
 
-    def __init__(self, *, site: Path, cache: Path, scratch: Path) -> None:
-        """`scratch` is a folder that the next run empties: what is incomplete lies there."""
+    def __init__(self, *, site: Path, cache: Path, scratch: Path, document: Document | None = None) -> None:
+        """`scratch` is a folder that the next run empties: what is incomplete lies there.
+
+        `document` is manifest.json where that is not a file of the cache.
+        """
         self._site = site
-        self._file = cache / "manifest.json"
+        self._document: Document = document or LocalDocument(cache / NAME)
         self._scratch = scratch
 
     def write_article(self, article: str, *, scanned: str, edits: Sequence[Edit]) -> bool:
@@ -127,7 +144,8 @@ class Manifest:
     def export(self, index: Index) -> bool:
         """Brings manifest.json up to date with the index; does nothing if neither has changed since.
 
-        Whether the file has is told by its size, time and inode: one that was damaged or copied is written again.
+        Whether the file has is told by its mark: one that was damaged, copied, or written by another machine is
+        written again.
 
         Returns:
             Whether the file was replaced.
@@ -135,19 +153,16 @@ class Manifest:
         Raises:
             DiskFull: it cannot be written; the one that is there stays.
         """
-        if not index.changed and index.exported == self._mark() != "":
+        mark = self.mark()
+        if not index.changed and index.exported == mark != "":
             return False
         replaced = self.write(index.entries())
-        index.mark_exported(self._mark())
+        index.mark_exported(self.mark() if replaced else mark)
         return replaced
 
-    def _mark(self) -> str:
-        """Another one whenever the file was written; "" where there is none."""
-        try:
-            found = self._file.lstat()
-        except FileNotFoundError:
-            return ""
-        return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+    def mark(self) -> str:
+        """Another one whenever manifest.json was written; "" where there is none."""
+        return self._document.mark()
 
     def write(self, entries: Iterable[Held]) -> bool:
         """Writes manifest.json, one image a line, in flat memory and in one step.
@@ -162,16 +177,10 @@ class Manifest:
             DiskFull: it cannot be written; the one that is there stays.
             ValueError: the URLs are not in order.
         """
-        part = self._scratch / self._file.name
-        with writing(self._file):
-            with fresh_file(part) as file:
-                file.writelines(_lines(entries))
-            if self._file.is_file() and not self._file.is_symlink() and _sha256(part) == _sha256(self._file):
-                part.unlink()
-                return False
-            part.replace(self._file)
-            sync_folder(self._file.parent)
-        return True
+        part = self._scratch / NAME
+        with writing(part), fresh_file(part) as file:
+            file.writelines(_lines(entries))
+        return self._document.replace(part)
 
     def read(self) -> dict[str, Entry]:
         """What manifest.json says; empty where there is none.
@@ -179,7 +188,7 @@ class Manifest:
         Raises:
             ConfigError: it is damaged, or of another version.
         """
-        return read_manifest(self._file)
+        return read_document(self._document)
 
 
 def read_manifest(path: Path) -> dict[str, Entry]:
@@ -188,26 +197,30 @@ def read_manifest(path: Path) -> dict[str, Entry]:
     Raises:
         ConfigError: it is damaged, or of another version.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    return read_document(LocalDocument(path))
+
+
+def read_document(document: Document) -> dict[str, Entry]:
+    """The same for a manifest.json wherever it is.
+
+    Raises:
+        ConfigError: it is damaged, or of another version.
+        StoreError: the store gives no answer.
+    """
+    data = document.read()
+    if data is None:
         return {}
     try:
         version = msgspec.json.decode(data, type=_Version).version
         if version != VERSION:
             raise ConfigError(
-                f"version {version}, and this imgcache reads {VERSION}: use its version", where=shown(path)
+                f"version {version}, and this imgcache reads {VERSION}: use its version", where=document.where
             )
         return msgspec.json.decode(data, type=_Document).images
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"no manifest ({error}): remove it, and run sync to write it anew", where=shown(path)
+            f"no manifest ({error}): remove it, and run sync to write it anew", where=document.where
         ) from error
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _lines(entries: Iterable[Held]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imgcache.atomic import writing
 from imgcache.models import Asset, Header, Rendered, Variant
+from imgcache.store import Store
 from imgcache.store.local import LocalStore
 
 RECIPE = "0123456789ab"
@@ -33,7 +34,7 @@ def rendered(variants: Mapping[str, bytes], recipe: str = RECIPE, format: str = 
 
 
 def put(
-    store: LocalStore, original: bytes | None, variants: Mapping[str, bytes], recipe: str = RECIPE, digest: str = ""
+    store: Store, original: bytes | None, variants: Mapping[str, bytes], recipe: str = RECIPE, digest: str = ""
 ) -> Asset:
     """Stage and commit; with a digest and no original, as for variants of an original that is held."""
     with store.staging() as folder:

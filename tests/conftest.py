@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from examples.origin import Answer, Origin, in_thread
 from imgcache.cli import imgcache
+from tests.object_store import S3, s3_server
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,6 +93,13 @@ def origin(run: Command) -> Iterator[Origin]:
     """An origin that answers what a test sets; `run` is led to it."""
     with in_thread(Origin({})) as server:
         run.use(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A server that speaks S3, for all tests of this process that want one."""
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as server:
         yield server
 
 

@@ -14,8 +14,10 @@ import click
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, open_ground, site_argument
 from imgcache.cli.output import say
+from imgcache.errors import ConfigError
 from imgcache.export import entries, fronts, placing
-from imgcache.manifest import read_manifest
+from imgcache.manifest import read_document
+from imgcache.wiring import parts
 
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -121,13 +123,16 @@ def _build(target: str, options: Mapping[str, Any]) -> None:
     ground = open_ground(options["site"], options)
     assets_url = entries.check_assets_url(options["assets_url"])
     automatic = {recipe.name for recipe in ground.config.variants if recipe.format == "auto"}
-    images = entries.held_images(read_manifest(ground.cache / "manifest.json"), automatic)
+    said = read_document(parts.document(ground))
+    images = entries.held_images(said, automatic)
     folder = options["output"] or options["site"]
     files: dict[str, bytes] = generator.files(images, assets_url)
     is_complete = True
     if options["copy_to"]:
         paths = {path for held in images.values() for path in held.paths}
-        is_complete = _copy(placing.copy_assets(paths, ground.cache, options["copy_to"], force=options["force"]))
+        sizes = {path: size for entry in said.values() for path, size in entry.files() if path[7:] in paths}
+        with parts.folder_with(ground, sizes, options["copy_to"]) as cache:
+            is_complete = _copy(placing.copy_assets(paths, cache, options["copy_to"], force=options["force"]))
     written = placing.write_files(folder, files, force=options["force"])
     for name in files:
         say(f"{name}: {'written' if name in written else 'as it was'}")
@@ -149,6 +154,12 @@ def _copy(copied: placing.Copied) -> bool:
 
 def _front(target: str, options: Mapping[str, Any]) -> None:
     ground = open_ground(options["site"], options)
+    if ground.place is not None:
+        raise ConfigError(
+            "a web server in front serves a folder: let it pass everything to `imgcache serve`, or let the"
+            " bucket itself be the origin of assets/",
+            where="--cache",
+        )
     front = fronts.front(ground.cache, options["upstream"], options["names"], options["listen"])
     text: str = import_module(f"imgcache.export.{target}").configuration(front)
     output: Path | None = options["output"]

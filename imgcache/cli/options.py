@@ -28,7 +28,9 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--config", type=click.Path(dir_okay=False, path_type=Path), help="Default: SITE/imgcache.yml."
             ),
-            click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="Default: SITE/cache."),
+            click.option(
+                "--cache", metavar="DIR|URL", help="Default: SITE/cache. Or s3://BUCKET/PREFIX, gs://, az://."
+            ),
             click.option("-v", "--verbose", is_flag=True, help="Say more on standard error."),
             click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors."),
             click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
@@ -71,8 +73,16 @@ def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, obje
     config = load(file if file.is_file() else None, os.environ, flags or {})
     if config.site_url is None and (jekyll := site / "_config.yml").is_file():
         config = msgspec.structs.replace(config, site_url=site_url_of(jekyll.read_bytes()))
-    cache = options["cache"] or Path(os.environ.get("IMGCACHE_CACHE") or site / "cache")
-    return Ground(site.absolute(), cache.absolute(), config)
+    cache = options["cache"] or os.environ.get("IMGCACHE_CACHE") or ""
+    if "://" in cache:
+        return Ground(site.absolute(), (site / "cache").absolute(), config, place=_place(cache))
+    return Ground(site.absolute(), Path(cache or site / "cache").absolute(), config)
+
+
+def _place(url: str) -> str:
+    from imgcache.store.bucket import check_place
+
+    return check_place(url)
 
 
 class _JsonFormatter(logging.Formatter):

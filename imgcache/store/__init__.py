@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from imgcache.models import Asset, Rendered
+from imgcache.store.documents import Document
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -23,8 +24,31 @@ class Usage(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """A place for blobs. What was committed is never changed, only removed.
 
-    Paths in and out are those of `Asset` and `Variant`: relative to the cache, `assets/ab/abcd…/w320.webp`.
+    Paths in and out are those of `Asset` and `Variant`: relative to the cache, `assets/ab/abcd…/w320.webp`. A store
+    that cannot be reached or written raises `DiskFull`, from any method.
     """
+
+    scratch: Path  # a local folder for what is not yet whole; `prepare` empties it
+
+    def prepare(self) -> None:
+        """Comes before anything is written: makes room, removes what a killed run left half done."""
+        ...
+
+    def close(self) -> None:
+        """Ends writing."""
+        ...
+
+    def refresh(self) -> None:
+        """Learns anew what is there: others may have written or removed since this machine last looked."""
+        ...
+
+    def learn(self, asset: Asset) -> None:
+        """Another process has committed this asset to the same place: it need not be asked for."""
+        ...
+
+    def document(self, name: str) -> Document:
+        """A file beside `assets/`."""
+        ...
 
     def staging(self) -> AbstractContextManager[Path]:
         """A private place for the folder of one image's files, which the block makes; what is left of it goes."""
@@ -39,11 +63,11 @@ class Store(Protocol):
         ...
 
     def stamp(self, digest: str) -> int | None:
-        """Another number whenever files of the asset came or went; None if it is not held."""
+        """Another number whenever files of the asset are known to have come or gone; None if it is not held. Cheap."""
         ...
 
     def original(self, asset: Asset) -> Path:
-        """The original's bytes as a local file."""
+        """The original's bytes as a local file, which lasts as long as the path that is given is kept."""
         ...
 
     def missing(self, asset: Asset) -> tuple[str, ...]:
@@ -76,4 +100,35 @@ class Store(Protocol):
 
     def usage(self) -> Usage:
         """Sizes in total."""
+        ...
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a store tells of one file: bytes, a strong validator (RFC 9110, section 8.8.3), when it was written."""
+
+    bytes: int
+    etag: str
+    modified: float  # seconds since the epoch
+
+
+class Reading(Protocol):
+    """The part of an object store that a server in front of it needs. Paths are relative to the cache.
+
+    Every method raises `StoreError` where the store gives no answer, and may wait for the network: call it in a thread.
+    """
+
+    def look(self, path: str) -> Found | None:
+        """What is there; None where nothing is."""
+        ...
+
+    def read(self, path: str, start: int = 0, end: int | None = None) -> bytes | None:
+        """The bytes from `start` up to, not including, `end`; None where nothing is."""
+        ...
+
+    def chunks(self, path: str) -> Iterator[bytes] | None:
+        """All bytes, piece by piece; None where nothing is."""
+        ...
+
+    def signed_url(self, path: str, seconds: float) -> str | None:
+        """A URL that anybody may GET for so long; None where the store has no such thing. It is a secret."""
         ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import re
 import stat
 import threading
 from collections.abc import Iterable, Iterator
@@ -18,12 +17,9 @@ from imgcache.atomic import remove_tree, writing
 from imgcache.models import Asset, Rendered, Variant
 from imgcache.store import Usage
 from imgcache.store.barrier import Barrier
-from imgcache.store.merging import NAME, merge, recorded, refuse_link, sha256, staged
-from imgcache.urls import clean
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_PATH = re.compile(rf"assets/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})/({NAME.pattern})")
-_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
+from imgcache.store.documents import LocalDocument
+from imgcache.store.merging import merge, recorded, refuse_link, sha256, sizes_of, staged
+from imgcache.store.paths import checked, files_of, folder_of, is_digest, original_name, split
 
 
 class LocalStore:
@@ -54,6 +50,16 @@ class LocalStore:
             self.scratch.mkdir(parents=True)
             self._assets.mkdir(exist_ok=True)
             self._barrier = self._barrier or Barrier(self._assets)
+
+    def refresh(self) -> None:
+        """Nothing is kept: the disk is asked each time."""
+
+    def learn(self, asset: Asset) -> None:
+        """Nothing is kept: the disk is asked each time."""
+
+    def document(self, name: str) -> LocalDocument:
+        """A file beside `assets/`."""
+        return LocalDocument(self._cache / name)
 
     def close(self) -> None:
         """Ends writing; reading goes on to work."""
@@ -91,12 +97,11 @@ class LocalStore:
         Raises:
             DiskFull: nothing was committed, or (when files were added to a digest that is held) only some of them.
         """
-        home, kind = self._home(digest), rendered.header.format
-        name = f"original.{_EXTENSIONS.get(kind, kind)}"
+        home, name = self._home(digest), original_name(rendered.header.format)
         with writing(home):
             if original is not None and original.parent != home:
                 original.rename(folder / name)
-            sizes = _sizes(folder)
+            sizes = sizes_of(folder)
             size = sizes[name] if name in sizes else (home / name).lstat().st_size
             files = staged(folder, sizes, digest, rendered.variants, name)
             for stray in sizes.keys() - files.keys() - {name}:
@@ -133,13 +138,13 @@ class LocalStore:
 
     def missing(self, asset: Asset) -> tuple[str, ...]:
         """The paths of an asset that are absent, of another length, or no plain files."""
-        return tuple(path for path, size, _ in _files(asset) if not self._holds(path, size))
+        return tuple(path for path, size, _ in files_of(asset) if not self._holds(path, size))
 
     def damage(self, asset: Asset) -> tuple[str, ...]:
         """The paths of an asset that are absent or whose SHA-256 is not the recorded one. Reads everything."""
         return tuple(
             path
-            for path, size, digest in _files(asset)
+            for path, size, digest in files_of(asset)
             if not self._holds(path, size) or sha256(self._locate(path)) != digest
         )
 
@@ -164,7 +169,7 @@ class LocalStore:
 
     def strays(self, asset: Asset) -> tuple[str, ...]:
         """The paths in an asset's folder that its record does not name: made by recipes of the past."""
-        named = {path for path, _, _ in _files(asset)}
+        named = {path for path, _, _ in files_of(asset)}
         prefix = f"assets/{asset.digest[:2]}/{asset.digest}"
         try:
             found = sorted(f"{prefix}/{file.name}" for file in self._home(asset.digest).iterdir())
@@ -200,7 +205,7 @@ class LocalStore:
         """Every digest that has a folder, sorted."""
         for shelf in _folders(self._assets):
             for home in _folders(shelf):
-                if _DIGEST.fullmatch(home.name) and home.name.startswith(shelf.name):
+                if is_digest(home.name) and home.name.startswith(shelf.name):
                     yield home.name
 
     def usage(self) -> Usage:
@@ -215,17 +220,13 @@ class LocalStore:
         return Usage(assets, files, size)
 
     def _home(self, digest: str) -> Path:
-        if not _DIGEST.fullmatch(digest):
-            raise ValueError(f"{clean(digest)!r} is no SHA-256 in hex")
-        return self._assets / digest[:2] / digest
+        return self._cache / folder_of(digest)
 
     def _locate(self, path: str) -> Path:
-        if not _PATH.fullmatch(path):
-            raise ValueError(f"{clean(path)!r} is no path of an asset")
-        return self._cache / path
+        return self._cache / checked(path)
 
     def _holds(self, path: str, size: int) -> bool:
-        if not _PATH.fullmatch(path):
+        if split(path) is None:
             return False
         try:
             found = (self._cache / path).lstat()
@@ -261,21 +262,6 @@ def _below(homes: Iterable[Path], assets: Path) -> Iterator[Path]:
         yield home
         yield home.parent
     yield assets
-
-
-def _files(asset: Asset) -> Iterator[tuple[str, int, str]]:
-    """Path, bytes and SHA-256 of each file of an asset."""
-    yield asset.original, asset.bytes, asset.digest
-    for variant in asset.variants:
-        if variant.path != asset.original:
-            yield variant.path, variant.bytes, variant.digest
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    """The bytes of each plain file in a folder; -1 for what is none."""
-    with os.scandir(folder) as entries:
-        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
-    return {name: one.st_size if stat.S_ISREG(one.st_mode) else -1 for name, one in found}
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -52,12 +52,19 @@ def merge(folder: Path, home: Path, digest: str, original: str, files: dict[str,
         (folder / original).rename(home / original)
     places: dict[str, str] = {}
     for staged, variant in files.items():
-        names = _names(staged, variant)
-        name = next((name for name in names if _free(home / name) or _same(home / name, variant.digest)), names[-1])
+        wanted = names(staged, variant)
+        name = next((name for name in wanted if _free(home / name) or _same(home / name, variant.digest)), wanted[-1])
         if not _same(home / name, variant.digest):
             (folder / staged).rename(home / name)
         places[staged] = name
     return places
+
+
+def sizes_of(folder: Path) -> dict[str, int]:
+    """The bytes of each plain file in a folder; -1 for what is none."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    return {name: one.st_size if stat.S_ISREG(one.st_mode) else -1 for name, one in found}
 
 
 def recorded(rendered: Rendered, digest: str, size: int, original: str, places: Mapping[str, str]) -> Asset:
@@ -90,7 +97,7 @@ def recorded(rendered: Rendered, digest: str, size: int, original: str, places: 
     )
 
 
-def _names(staged: str, variant: Variant) -> tuple[str, str, str]:
+def names(staged: str, variant: Variant) -> tuple[str, str, str]:
     """Where a variant may lie: under its name, that of its recipe too, or that of its bytes too (another encoder)."""
     stem, _, extension = staged.rpartition(".")
     by_recipe = f"{stem}.{variant.recipe[:8]}"

@@ -14,8 +14,13 @@ Clock = Callable[[], float]
 
 
 class Ground(msgspec.Struct, frozen=True):
-    """Which site and which cache a command works on, and how it was configured."""
+    """Which site and which cache a command works on, and how it was configured.
+
+    `place` is the URL of the object store that holds blobs and manifest.json; then `cache` is the folder whose `index/`
+    is this machine's own.
+    """
 
     root: Path
     cache: Path
     config: Config
+    place: str | None = None

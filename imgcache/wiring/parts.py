@@ -7,7 +7,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgcache import __version__
+from imgcache.atomic import writing
 from imgcache.catalogue import Catalogue
 from imgcache.errors import ConfigError
 from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
-from imgcache.manifest import Entry, Manifest
+from imgcache.manifest import NAME, Entry, Manifest
 from imgcache.scanner import Scanner
 from imgcache.site import Site
+from imgcache.store import Store
+from imgcache.store.documents import Document, LocalDocument
 from imgcache.store.local import LocalStore
 from imgcache.wiring.ground import Clock, Ground
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:  # each command loads what it uses
 
 logger = logging.getLogger(__name__)
 
+# What only a look at the whole store can answer.
+_THOROUGH = frozenset({"verify", "gc"})
+_COPIED = ("cache.db", "catalogue.db", "objects.db")  # SQLite makes its -shm anew
 _COPIES = 5  # tries to copy the index whole while another command writes it
 
 
@@ -39,7 +45,7 @@ class House(msgspec.Struct, frozen=True):
 
     site: Site
     scanner: Scanner
-    store: LocalStore
+    store: Store
     index: Index
     catalogue: Catalogue
     manifest: Manifest
@@ -63,18 +69,72 @@ class House(msgspec.Struct, frozen=True):
         return Upkeep(store=self.store, index=self.index, catalogue=self.catalogue, manifest=self.manifest)
 
 
+def open_store(ground: Ground, folder: Path) -> Store:
+    """The store of a cache; `folder` is where an object store keeps what this process, or machine, knows of it.
+
+    Raises:
+        ConfigError: the object store cannot be used as it is named, or its libraries are not installed.
+    """
+    if ground.place is None:
+        return LocalStore(ground.cache)
+    from imgcache.store.bucket import connect
+    from imgcache.store.objects import ObjectStore
+
+    return ObjectStore(connect(ground.place), folder)
+
+
+def document(ground: Ground) -> Document:
+    """manifest.json of a cache, for a command that needs nothing else of it. Raises ConfigError."""
+    if ground.place is None:
+        return LocalDocument(ground.cache / NAME)
+    from imgcache.store.bucket import connect
+    from imgcache.store.object_document import ObjectDocument
+
+    return ObjectDocument(connect(ground.place), NAME)
+
+
+@contextmanager
+def folder_with(ground: Ground, sizes: Mapping[str, int], beside: Path) -> Iterator[Path]:
+    """A folder that has these files of the cache: its own, or one that lasts as long as the block.
+
+    Args:
+        ground: names the cache.
+        sizes: paths relative to the cache, and bytes.
+        beside: a folder of earlier copies; what an object store need not send again is taken from there.
+    """
+    if ground.place is None:
+        yield ground.cache
+        return
+    from imgcache.store.bucket import connect
+    from imgcache.store.mirror import mirror
+
+    with writing(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".imgcache-", dir=beside.parent)
+    with temporary as folder:
+        mirror(connect(ground.place), sizes, Path(folder), beside)
+        yield Path(folder)
+
+
+def _manifest(ground: Ground, store: Store, scratch: Path) -> Manifest:
+    return Manifest(site=ground.root, cache=ground.cache, scratch=scratch, document=store.document(NAME))
+
+
 @contextmanager
 def writer(ground: Ground, command: str, clock: Clock, *, stores: bool = True) -> Iterator[House]:
     """The parts, for a command that writes: one that `stores` nothing, the index alone. Raises CacheBusy, DiskFull."""
-    cache, folder = ground.cache, ground.cache / "index"
+    folder = ground.cache / "index"
     with ExitStack() as stack:
         stack.enter_context(CacheLock(folder, command=command, now=clock()))
-        store = LocalStore(cache)
+        store = open_store(ground, folder)
+        stack.callback(store.close)
         if stores:
             store.prepare()
-        stack.callback(store.close)
         index = stack.enter_context(closing(Index(folder)))
-        manifest = Manifest(site=ground.root, cache=cache, scratch=store.scratch)
+        manifest = _manifest(ground, store, store.scratch)
+        mark = manifest.mark()
+        if command in _THOROUGH or not mark or index.exported != mark:  # the first run, or another machine was at work
+            store.refresh()
         if index.fresh:
             index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in _said(manifest)), store)
         yield _house(ground, stack, store=store, index=index, manifest=manifest, folder=folder)
@@ -94,16 +154,17 @@ def reader(ground: Ground) -> Iterator[House]:
     """The parts over a copy of the index, for a command that touches nothing."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
-        store = LocalStore(ground.cache)
         index = stack.enter_context(closing(_index_copy(ground.cache / "index", folder)))
-        manifest = Manifest(site=ground.root, cache=ground.cache, scratch=folder)
+        store = open_store(ground, folder)
+        stack.callback(store.close)
+        manifest = _manifest(ground, store, folder)
         yield _house(ground, stack, store=store, index=index, manifest=manifest, folder=folder)
 
 
 def _index_copy(source: Path, folder: Path) -> Index:
     """The index over a copy of its files. Made again where a sync wrote while they were copied, so that it is torn."""
     for _ in range(_COPIES):
-        for name in ("cache.db", "cache.db-wal", "catalogue.db", "catalogue.db-wal"):  # SQLite makes its -shm anew
+        for name in (name + ending for name in _COPIED for ending in ("", "-wal")):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy2(source / name, folder)
         index = Index(folder)
@@ -121,7 +182,7 @@ def _house(
     ground: Ground,
     stack: ExitStack,
     *,
-    store: LocalStore,
+    store: Store,
     index: Index,
     manifest: Manifest,
     folder: Path,
