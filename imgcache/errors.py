@@ -33,6 +33,8 @@ ImgcacheError
     ├── Robots             robots
     ├── OverBudget         budget               again
     ├── DiskFull           disk-full            again
+    │   └── StoreError     disk-full            again: an object store that cannot be reached, read or written
+    ├── WorkerLost         worker-lost          again
     └── MissingFile        missing-file
 ```
 
@@ -262,6 +264,17 @@ class DiskFull(ImageError):
 
     code = "disk-full"
     retryable = True
+
+
+class WorkerLost(ImageError):
+    """The workers of a cluster that had this image in hand died, one after the other."""
+
+    code = "worker-lost"
+    retryable = True
+
+
+class StoreError(DiskFull):
+    """The object store did not do what it was asked. The message names the object, and never a credential."""
 
 
 class MissingFile(ImageError):

@@ -18,6 +18,7 @@ class Job(msgspec.Struct, frozen=True):
     rest: Problem | None = None  # why its server is not to be asked now
     declared: tuple[Declared, ...] = ()  # by the articles, where a copy is held
     rejected: tuple[str, ...] = ()  # digests that somebody decided against
+    focus: tuple[float, float] | None = None  # that its articles give: where crops are laid
 
 
 class Action(StrEnum):
@@ -54,3 +55,4 @@ class Outcome(msgspec.Struct, frozen=True):
     bytes_fetched: int = 0
     wall: str | None = None  # the bot wall that refused
     doubtful: Doubtful | None = None
+    notes: tuple[str, ...] = ()  # what is not quite right with the original, and did no harm

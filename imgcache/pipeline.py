@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -24,7 +25,6 @@ from imgcache.models import (
     Limits,
     NotModified,
     Problem,
-    Recipe,
     Severity,
     Validators,
 )
@@ -45,7 +45,6 @@ class Pipeline:
         downloader: Downloader,
         pool: RenderPool,
         store: Store,
-        recipes: Sequence[Recipe],
         wish: Wish,
         clock: Callable[[], float],
         asset_of: Callable[[str], Asset | None],
@@ -54,7 +53,6 @@ class Pipeline:
         self._downloader = downloader
         self._pool = pool
         self._store = store
-        self._recipes = tuple(recipes)
         self._wish = wish
         self._clock = clock
         self._asset_of = asset_of
@@ -62,6 +60,8 @@ class Pipeline:
         self._committers = ThreadPoolExecutor(_COMMITTERS, thread_name_prefix="commit")
         self._settling = Settling(store)
         self._making: dict[str, asyncio.Task[Asset]] = {}
+        self._aimed: dict[str, Wish] = {}  # by digest, where an article gave a focal point
+        self._notes: dict[str, tuple[str, ...]] = {}  # by digest, of what was rendered: few originals give any
 
     async def __aenter__(self) -> Self:
         """Connections and worker processes live as long as the block."""
@@ -78,15 +78,21 @@ class Pipeline:
 
     async def run(self, job: Job) -> Outcome | None:
         """Bring one URL up to date. None where that needs a network and there is none to be used."""
-        missing = self._store.missing(job.asset) if job.asset else ()
+        outcome = await self._run(job)
+        if outcome is not None and outcome.asset is not None and (notes := self._notes.get(outcome.asset.digest)):
+            return _but(outcome, outcome.action, notes=notes)
+        return outcome
+
+    async def _run(self, job: Job) -> Outcome | None:
+        missing = await self._missing(job.asset) if job.asset else ()
         if self._wish.offline and plan.needs_network(job.copy, job.asset, missing):
             return None
         try:
-            match _step(job, missing, self._wish, self._clock()):
+            match _step(job, missing, self._wish.aimed(job.focus), self._clock()):
                 case Step.REST | Step.REUSE as step:
                     return _as_it_is(job, missing, step)
                 case Step.RENDER if job.asset:
-                    asset = await self._make_again(job.asset)
+                    asset = await self._make_again(job.asset, job)
                     return _but(_as_it_is(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
                 case Step.REVALIDATE if job.copy and job.asset:
                     return await self._fetch(job, job.copy.validators)
@@ -104,7 +110,7 @@ class Pipeline:
         try:
             if result.digest in job.rejected:
                 return await self._rejected(job, validators, result, now)
-            asset = await self._make(result.digest, Path(result.path))
+            asset = await self._make(result.digest, Path(result.path), job)
         finally:
             Path(result.path).unlink(missing_ok=True)  # noqa: ASYNC240 (one system call, no wait)
         copy = _copy_of(result, now)
@@ -120,8 +126,8 @@ class Pipeline:
         assert job.copy is not None and job.asset is not None  # noqa: S101 (only then are validators sent)
         copy = msgspec.structs.replace(job.copy, checked_at=now, validators=answer.validators)
         asset = job.asset
-        if self._store.missing(asset) or asset.recipes != self._wish.recipes:
-            asset = await self._make_again(asset)
+        if await self._missing(asset) or asset.recipes != self._wish.aimed(job.focus).recipes:
+            asset = await self._make_again(asset, job)
         return Outcome(job.url, Action.REVALIDATED, copy, asset)
 
     async def _rejected(self, job: Job, validators: Validators | None, result: Fetched, now: float) -> Outcome:
@@ -148,27 +154,46 @@ class Pipeline:
 
         # Its header was held against the limits when it came; these let the same picture pass.
         limits = Limits(pixels=asset.width * asset.height * asset.frames, frames=asset.frames)
-        return await self._pool.run(look, self._store.original(asset), limits)
+        return await self._pool.run(look, await self._original(asset), limits)
 
-    async def _make_again(self, asset: Asset) -> Asset:
+    async def _missing(self, asset: Asset) -> tuple[str, ...]:
+        return await asyncio.to_thread(self._store.missing, asset)  # a bucket may have to be listed
+
+    async def _original(self, asset: Asset) -> Path:
+        return await asyncio.to_thread(self._store.original, asset)  # and an original fetched from it
+
+    async def _make_again(self, asset: Asset, job: Job) -> Asset:
         """Variants from the original on disk."""
-        return await self._make(asset.digest, self._store.original(asset))
+        return await self._make(asset.digest, await self._original(asset), job)
 
-    async def _make(self, digest: str, original: Path) -> Asset:
-        """The asset of an original, made once however many URLs have the same bytes at the same time."""
+    async def _make(self, digest: str, original: Path, job: Job) -> Asset:
+        """The asset of an original, made once however many URLs have the same bytes at the same time.
+
+        Where their articles give focal points that differ, the first one serves this run, the newest the next.
+        """
+        wish = self._aimed.get(digest) or self._wish.aimed(job.focus)
+        if wish is not self._wish:
+            self._aimed[digest] = wish
         known = self._asset_of(digest)
-        if known is not None and known.recipes == self._wish.recipes and not self._store.missing(known):
+        if known is not None and known.recipes == wish.recipes and not await self._missing(known):
             return known
         task = self._making.get(digest)
         if task is None:
-            task = self._making[digest] = asyncio.create_task(self._render(digest, original))
-            task.add_done_callback(lambda _: self._making.pop(digest))
+            task = self._making[digest] = asyncio.create_task(self._render(digest, original, wish))
+            task.add_done_callback(functools.partial(self._made, digest))
         return await asyncio.shield(task)
 
-    async def _render(self, digest: str, original: Path) -> Asset:
+    def _made(self, digest: str, task: asyncio.Task[Asset]) -> None:
+        del self._making[digest]
+        if not task.cancelled():
+            task.exception()  # seen, also where all who waited for it were cancelled
+
+    async def _render(self, digest: str, original: Path, wish: Wish) -> Asset:
         with self._store.staging() as folder:
-            rendered = await self._pool.render(original, folder, self._recipes)
+            rendered = await self._pool.render(original, folder, wish.variants)
             _refuse_pixel(rendered.header)
+            if rendered.notes:
+                self._notes[digest] = rendered.notes
             asset = await asyncio.get_running_loop().run_in_executor(
                 self._committers, self._store.commit, folder, digest, rendered, original
             )
@@ -199,7 +224,7 @@ class Rehearsal:
     async def run(self, job: Job) -> Outcome | None:
         """What would become of one URL if its server gave a good answer."""
         missing = self._store.missing(job.asset) if job.asset else ()
-        step = _step(job, missing, self._wish, self._clock())
+        step = _step(job, missing, self._wish.aimed(job.focus), self._clock())
         if step is Step.FETCH and self._wish.offline:
             return None
         if step is Step.REST:

@@ -45,6 +45,7 @@ class Recorder:
         self._store = store
         self._wish = wish
         self._clock = clock
+        self._recipes, self._crops = " ".join(wish.recipes), wish.crops
         self._more = asyncio.Event()
         self._waiting: dict[int, Outcome] = {}
         self._keeper: asyncio.Task[None] | None = None
@@ -82,6 +83,7 @@ class Recorder:
             rest=None if wake or self._wish.refresh else self._rest(url),
             declared=self._catalogue.declared(url) if copy else (),
             rejected=self._index.doubt(url).rejected,
+            focus=self._catalogue.focus(image),
         )
 
     def _rest(self, url: str) -> Problem | None:
@@ -99,18 +101,24 @@ class Recorder:
                 return outcome.asset
         return self._index.asset(digest)
 
-    def is_settled(self, digest: str | None, stamp: int | None, recipes: str | None, due: float | None) -> bool:
+    def is_settled(
+        self,
+        digest: str | None,
+        stamp: int | None,
+        recipes: str | None,
+        due: float | None,
+        focus: tuple[float, float] | None = None,
+    ) -> bool:
         """Whether an image needs nothing: held, with all its files where they were, and not due."""
-        if digest is None or stamp is None or recipes != self.recipes or due is None:
+        if digest is None or stamp is None or recipes != self._wished(focus) or due is None:
             return False
         if not self._wish.offline and (self._wish.refresh or not -1e9 < self._clock() < due):
             return False
         return self._store.stamp(digest) == stamp
 
-    @property
-    def recipes(self) -> str:
-        """All recipes as one word."""
-        return " ".join(self._wish.recipes)
+    def _wished(self, focus: tuple[float, float] | None) -> str:
+        """All recipes as one word, with the focal point that they are laid around."""
+        return self._recipes if focus is None or not self._crops else f"{self._recipes} {focus}"
 
     def record(self, image: int, outcome: Outcome) -> None:
         """Write one outcome down, soon: at `flush` at the latest. Its files are durable.
@@ -191,11 +199,14 @@ class Recorder:
         if outcome.action is not Action.REUSED:
             self._index.put_asset(outcome.asset)
             self._index.put_copy(outcome.url, outcome.copy)
+        focus = self._catalogue.focus(image)
+        # Equal bytes at another address may just have been cropped around the point given there: the next run decides.
+        is_as_wished = outcome.problem is not None or outcome.asset.recipes == self._wish.aimed(focus).recipes
         self._catalogue.settle(
             image,
             outcome.asset,
             stamp=self._store.stamp(outcome.asset.digest),
-            recipes=self.recipes,
+            recipes=self._wished(focus) if is_as_wished else "",
             due=outcome.copy.checked_at + self._wish.refresh_after,
         )
 

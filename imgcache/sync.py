@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from imgcache import cards, health, quarantine
+from imgcache import cards, health, plan, quarantine
 from imgcache.catalogue import Catalogue, Pending
-from imgcache.errors import OverBudget
+from imgcache.errors import OverBudget, WorkerLost
 from imgcache.flags import FlagWriter
 from imgcache.index import Index
-from imgcache.jobs import Action, Outcome
+from imgcache.jobs import Action, Job, Outcome
 from imgcache.manifest import Manifest
-from imgcache.models import Limits, Place, Problem
+from imgcache.models import Limits, Place, Problem, Severity
 from imgcache.own_images import check_own_images
 from imgcache.pipeline import Pipeline, Rehearsal
 from imgcache.plan import Wish
 from imgcache.recorder import Recorder
 from imgcache.report import Report
 from imgcache.runners.budget import Budget
+from imgcache.runners.cluster import ClusterRunner, Crew
 from imgcache.runners.local import LocalRunner
 from imgcache.runners.progress import Progress
 from imgcache.runners.schedule import Schedule
+from imgcache.runners.shards import Shards
 from imgcache.scanner import Scanner
 from imgcache.site import Site
 from imgcache.urls import without_credentials
+
+_NOTED = "color-profile"  # the code of what an outcome notes: nothing else is noted so far
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -54,7 +58,7 @@ class Sync:
         manifest: Manifest,
         flags: FlagWriter,
         recorder: Recorder,
-        pipeline: Pipeline | Rehearsal,
+        pipeline: Pipeline | Rehearsal | Crew[Job, Outcome | None],
         budget: Budget,
         settings: Settings,
         progress: Progress,
@@ -109,22 +113,41 @@ class Sync:
         if self._settings.only_failed:
             waiting = array("q", filter(self._has_failed, waiting))
         self._progress.planned(self._catalogue.counts()["images"], len(waiting))
-        schedule = Schedule(self._catalogue.pending(waiting), self._settings.per_host)
-        runner = LocalRunner(schedule, self._budget, at_once=self._settings.at_once, clock=self._clock)
-        await runner.run(self._work)
-        for image in schedule.rest():
+        for image in await self._run(self._catalogue.pending(waiting)):
             self._leave_out(image)
+
+    async def _run(self, pending: Iterable[Pending]) -> Iterable[int]:
+        """Do the jobs, here or with a crew. Returns the images that the budget left no room for."""
+        budget, clock, per_host = self._budget, self._clock, self._settings.per_host
+        hands = self._pipeline
+        if not isinstance(hands, Pipeline | Rehearsal):
+            shards = Shards(pending, len(hands.room()))
+            runner = ClusterRunner(shards, budget, hands, self, per_host=per_host, clock=clock)
+            await runner.run()
+            return runner.rest()
+
+        async def work(pending: Pending) -> int:
+            job = self.begin(pending)
+            return 0 if job is None else self.end(pending, await hands.run(job))
+
+        schedule = Schedule(pending, per_host)
+        await LocalRunner(schedule, budget, at_once=self._settings.at_once, clock=clock).run(work)
+        return schedule.rest()
 
     def _has_failed(self, image: int) -> bool:
         return self._index.failure(self._catalogue.url(image)) is not None
 
-    async def _work(self, pending: Pending) -> int:
+    def begin(self, pending: Pending) -> Job | None:
+        """The job for one image; None where somebody asked never to fetch it."""
         job = self._recorder.job(pending.image, wake=self._settings.only_failed)
         self._progress.started(pending.host)
         if self._index.forgotten(job.url):
             self._catalogue.unsettle(pending.image)
-            return 0
-        outcome = await self._pipeline.run(job)
+            return None
+        return job
+
+    def end(self, pending: Pending, outcome: Outcome | None) -> int:
+        """Write down what became of one image; returns how many bytes were fetched."""
         if outcome is None:
             return 0
         if self._settings.dry_run:
@@ -139,8 +162,16 @@ class Sync:
         self._progress.ended(pending.host, outcome)
         return outcome.bytes_fetched
 
+    def give_up(self, pending: Pending, error: WorkerLost) -> None:
+        """Write down that workers died of one image: what is held of it stays."""
+        job = self._recorder.job(pending.image)
+        severity = Severity.ERROR if job.asset is None else Severity.WARNING
+        problem = Problem(error.code, job.url, error.message, retryable=error.retryable, severity=severity)
+        self.end(pending, Outcome(job.url, Action.FAILED, job.copy, job.asset, problem))
+
     def _note(self, outcome: Outcome) -> None:
         self.report.count(outcome)
+        self._problems += [Problem(_NOTED, outcome.url, note, severity=Severity.WARNING) for note in outcome.notes]
         if outcome.problem is not None and outcome.action is not Action.FAILED:
             self._problems.append(outcome.problem)  # of earlier runs: this one did not ask
             return
@@ -184,6 +215,9 @@ class Sync:
         self._problems += [self._placed(problem, *urls) for problem, urls in self._warnings]
         if not self._settings.dry_run:
             self._manifest.export(self._index)
+        if self._settings.wish.crops:
+            for url, place in self._catalogue.misread_focal_points():
+                self._problems.append(plan.misread_focus(without_credentials(url), place))
         for path, code, message, line, column in self._catalogue.unreadable():
             self._problems.append(Problem(code, None, message, references=(Place(path, line, column, ""),)))
         for url, base, code, message in self._catalogue.broken_own():

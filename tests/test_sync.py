@@ -41,6 +41,16 @@ def codes(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [(problem["code"], problem["severity"]) for problem in report["problems"]]
 
 
+def test_a_broken_colour_profile_is_a_warning(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    body = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(body, "JPEG", icc_profile=b"no profile")
+    origin.answers.set(A, Answer(body=body.getvalue()))
+    ended = run("sync", make_site({"a.md": article((A, 64, 48))}), "--json")
+    report = ended.json()
+    assert (ended.code, report["cached"], codes(report)) == (0, 1, [("color-profile", "warning")]), ended
+    assert "the colour profile is broken" in report["problems"][0]["message"]
+
+
 def test_an_image_is_fetched_made_smaller_recorded_and_flagged(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:

@@ -3,47 +3,29 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from imgcache import health
-from imgcache.audit import forms
-from imgcache.audit.judge import PERMANENT
+from imgcache.audit.inquiry import Prober, Refusal, Told, inquire
 from imgcache.audit.memory import Memory
 from imgcache.audit.tally import Tally
 from imgcache.catalogue import Catalogue, Pending, Seen
-from imgcache.errors import ImageError
+from imgcache.errors import WorkerLost
 from imgcache.jobs import Action, Outcome
 from imgcache.looks import Hop, Look
 from imgcache.models import Failure
 from imgcache.runners.budget import Budget
+from imgcache.runners.cluster import ClusterRunner, Crew
 from imgcache.runners.local import LocalRunner
 from imgcache.runners.progress import Progress
 from imgcache.runners.schedule import Schedule
+from imgcache.runners.shards import Shards
 from imgcache.urls import request_url, split
 
 _BATCH = 512  # looks entered at once
 SOON = 14 * health.DAY
-
-# The failures of an address on a host that answers: another address there may have the picture.
-_WRONG_ADDRESS = frozenset({"http-status", "not-an-image", "redirects"})
-
-
-class Prober(Protocol):
-    """Looks at one URL. Raises ImageError."""
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    async def look(self, url: str) -> Look:
-        """What the first bytes there say."""
-        ...
 
 
 class Ending(msgspec.Struct):
@@ -59,7 +41,7 @@ class Looking:
     def __init__(
         self,
         *,
-        prober: Prober,
+        prober: Prober | Crew[str, Told],
         catalogue: Catalogue,
         memory: Memory,
         progress: Progress,
@@ -67,7 +49,7 @@ class Looking:
         at_once: int,
         clock: Callable[[], float],
     ) -> None:
-        """`clock` is in seconds since the epoch."""
+        """`clock` is in seconds since the epoch. In place of a prober, the workers of a crew may do the asking."""
         self._prober = prober
         self._catalogue = catalogue
         self._memory = memory
@@ -91,11 +73,9 @@ class Looking:
         """Look at all. Cancelled, what was seen is entered, and written down."""
         waiting = self._waiting()
         self._progress.planned(self._catalogue.counts()["images"], len(waiting))
-        schedule = Schedule(self._catalogue.pending(waiting), self._per_host)
-        runner = LocalRunner(schedule, Budget(), at_once=self._at_once, clock=self._clock)
         try:
             async with self._prober:
-                await runner.run(self._work)
+                await self._run(self._catalogue.pending(waiting))
             if not self.is_network_down:
                 self._memory.confirm()
         finally:
@@ -123,20 +103,40 @@ class Looking:
                 waiting.append(image)
         return waiting
 
-    async def _work(self, pending: Pending) -> int:
-        url = self._catalogue.url(pending.image)
+    async def _run(self, pending: Iterable[Pending]) -> None:
+        hands, clock = self._prober, self._clock
+        if not isinstance(hands, Prober):
+            shards = Shards(pending, len(hands.room()))
+            await ClusterRunner(shards, Budget(), hands, self, per_host=self._per_host, clock=clock).run()
+            return
+
+        async def work(pending: Pending) -> int:
+            return self.end(pending, await inquire(hands, self.begin(pending)))
+
+        await LocalRunner(Schedule(pending, self._per_host), Budget(), at_once=self._at_once, clock=clock).run(work)
+
+    def begin(self, pending: Pending) -> str:
+        """The URL to ask for."""
         self._progress.started(pending.host)
-        received = 0
-        try:
-            look = await self._prober.look(url)
-        except ImageError as error:
-            await self._failed(pending, url, error)
-        else:
-            received = look.received
+        return self._catalogue.url(pending.image)
+
+    def end(self, pending: Pending, told: Told) -> int:
+        """Write down what was told of one image; returns how many bytes came."""
+        url, received = self._catalogue.url(pending.image), 0
+        if told.refusal is not None:
+            self._failed(pending, url, told.refusal)
+            if told.nearer is not None:
+                self.nearer[pending.image] = told.nearer
+        elif told.look is not None:
+            received = told.look.received
             self._answer()
-            await self._saw(pending, url, look)
+            self._saw(pending, url, told, told.look)
         self._progress.ended(pending.host, Outcome(url, Action.REUSED, bytes_fetched=received))
         return received
+
+    def give_up(self, pending: Pending, error: WorkerLost) -> None:
+        """Write down that workers died of one image."""
+        self.end(pending, Told(refusal=Refusal.of(error)))
 
     def _answer(self) -> None:
         self._asked += 1
@@ -146,7 +146,7 @@ class Looking:
 
     # -- pictures ----------------------------------------------------------------------------------------------------
 
-    async def _saw(self, pending: Pending, url: str, look: Look) -> None:
+    def _saw(self, pending: Pending, url: str, told: Told, look: Look) -> None:
         image = pending.image
         self.tally.answered(pending.host, look)
         failure = self._memory.answered(url, self._clock()) if self._memory.knows_failures else None
@@ -159,32 +159,10 @@ class Looking:
             self.trackers.append(image)
         if look.certificate_ends is not None and look.certificate_ends < self._clock() + SOON:
             self._note_ending(image, url, look, look.certificate_ends)
-        if look.hops:
-            self.redirected[image] = look.hops
-        if url.lstrip()[:5].lower() == "http:":
-            await self._look_for_https(image, url, look)
-
-    async def _look_for_https(self, image: int, url: str, look: Look) -> None:
-        """Whether the same picture is there over https.
-
-        A redirect for good to an https address has said it: where that is this one's own https form, it is no other
-        address, and else the new address is all there is to write.
-        """
-        secure = forms.secure(url)
-        if look.hops and all(hop.status in PERMANENT for hop in look.hops) and look.hops[-1].url.startswith("https:"):
-            if secure is not None and request_url(secure) == look.hops[-1].url:
-                del self.redirected[image]
-                self.insecure[image] = secure
-            return
-        self.insecure[image] = secure if secure and await self._has_same(secure, look) else None
-
-    async def _has_same(self, url: str, look: Look) -> bool:
-        try:
-            other = await self._prober.look(url)
-        except ImageError:
-            return False
-        is_safe = all(hop.url.startswith("https:") for hop in other.hops)
-        return is_safe and (other.head, other.total) == (look.head, look.total)
+        if told.hops:
+            self.redirected[image] = told.hops
+        if told.is_insecure:
+            self.insecure[image] = told.secure
 
     def _note_ending(self, image: int, url: str, look: Look, ends: float) -> None:
         host = split(look.hops[-1].url if look.hops else request_url(url))[1]
@@ -194,7 +172,7 @@ class Looking:
 
     # -- failures ----------------------------------------------------------------------------------------------------
 
-    async def _failed(self, pending: Pending, url: str, error: ImageError) -> None:
+    def _failed(self, pending: Pending, url: str, error: Refusal) -> None:
         if error.code in health.NO_ANSWER:
             self._asked += 1
             self._hosts.add(pending.host)
@@ -203,20 +181,6 @@ class Looking:
         if error.code not in health.NOT_ASKED:
             self.tally.failed(pending.host)
         self.failures[pending.image] = self._memory.failed(url, error, self._clock())
-        may_be_near = error.code in _WRONG_ADDRESS and error.wall is None and (error.status or 404) < 429
-        if may_be_near and (form := await self._find_form(url)) is not None:
-            self.nearer[pending.image] = form
-
-    async def _find_form(self, url: str) -> str | None:
-        """Another address of the same host that has a picture: without the size, else over https."""
-        secure = forms.secure(url)
-        for form in (*forms.without_size(url), *([secure] if secure else []))[: forms.MOST]:
-            try:
-                await self._prober.look(form)
-            except ImageError:
-                continue
-            return form
-        return None
 
     def _enter(self) -> None:
         self._catalogue.put_looks(self._seen)

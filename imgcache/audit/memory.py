@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from imgcache import health
-from imgcache.errors import ImageError
+from imgcache.audit.inquiry import Refusal
 from imgcache.findings import DayLine, Finding
 from imgcache.health import Health
 from imgcache.histories import Sighting
@@ -63,7 +63,7 @@ class Memory:
         """Whether any URL is known to fail, or not to be asked for."""
         return bool(self._failures or self._forgotten)
 
-    def failed(self, url: str, error: ImageError, now: float) -> Failure:
+    def failed(self, url: str, error: Refusal, now: float) -> Failure:
         """A URL failed once more."""
         past, copy = self.past(url), self._index.copy(url)
         status = msgspec.UNSET if error.status is None else error.status

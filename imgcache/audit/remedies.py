@@ -28,6 +28,7 @@ _BY_CODE = {
     "robots": "ask the host's owner; if they agree, set respect_robots: false in imgcache.yml",
     "disk-full": "make room, and run `imgcache sync`",
     "budget": "run `imgcache sync` again",
+    "worker-lost": "run again; if it comes back, look into the workers' logs",
 }
 
 MEND = "mend it with `imgcache verify --repair`"

@@ -43,6 +43,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--fix", is_flag=True, help="Write what is certain into the articles: true sizes, new addresses.")
 @click.option("--diff", is_flag=True, help="Print that as a patch for `git apply -p1` instead of the report.")
 @click.option("--connect-to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's; repeatable.")
+@click.option("--dask", metavar="ADDRESS", help="A Dask scheduler whose workers do it; local:N for N processes here.")
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 @common
 def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
@@ -59,6 +60,7 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
         offline=options["offline"],
         fix=options["fix"],
         connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+        dask=options["dask"],
     )
     progress = progress_for(quiet=options["quiet"] or form != "text")
     patch: bytes | None = None

@@ -45,12 +45,13 @@ class _Quantity(click.ParamType[float]):
 @click.option("--only-failed", is_flag=True, help="Try only the images that failed before.")
 @click.option("--offline", is_flag=True, help="Use no network: render and flag what is held.")
 @click.option("--dimensions", type=click.Choice(["check", "fix", "ignore"]), help="Where an image has another size.")
-@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Worker processes; default: one a core.")
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes that render; default: one a core.")
 @click.option("--max-time", type=_Quantity("time", parse_seconds, "10m"), help="Start nothing after so long: 10m.")
 @click.option("--max-bytes", type=_Quantity("size", parse_bytes, "1GB"), help="Start nothing after so much: 1GB.")
 @click.option(
     "--connect-to", "connect_to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's; repeatable."
 )
+@click.option("--dask", metavar="ADDRESS", help="A Dask scheduler whose workers do it; local:N for N processes here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
 def sync(site: Path, dimensions: str | None, connect_to: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
@@ -69,6 +70,7 @@ def sync(site: Path, dimensions: str | None, connect_to: tuple[str, ...], *, as_
         max_time=options["max_time"],
         max_bytes=options["max_bytes"],
         connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+        dask=options["dask"],
     )
     progress = progress_for(quiet=options["quiet"] or as_json)
     with syncing.sync(ground, request, progress, now) as job, progress:

@@ -99,6 +99,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "budget": ("An image was not looked at: the run's budget was spent.", "Run again, or give the run more."),
     "disk-full": ("There was no room on the disk.", "Make room and run again."),
+    "worker-lost": (
+        "Workers of the cluster died on an image.",
+        "Run again. If it comes back, look into the workers' logs: they may have too little memory.",
+    ),
     "missing-file": (
         "A file of the site is missing.",
         "Readers see a broken picture. Put the file there, or correct its address: case counts on most servers.",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
 from imgcache import plan
 from imgcache.audit.auditor import Auditor, Terms
+from imgcache.audit.inquiry import Told
 from imgcache.audit.looking import Looking
 from imgcache.audit.memory import Memory
 from imgcache.config import Config
 from imgcache.net.connect_to import ConnectTo
 from imgcache.net.guard import Guard
+from imgcache.plan import Wish
 from imgcache.prober import Prober
+from imgcache.runners.cluster import Crew
 from imgcache.runners.progress import Progress
 from imgcache.wiring.ground import Clock, Ground
 from imgcache.wiring.parts import House, reader, writer
@@ -26,6 +29,7 @@ class AuditRequest(msgspec.Struct, frozen=True):
     offline: bool = False
     fix: bool = False
     connect_to: tuple[ConnectTo, ...] = ()
+    dask: str | None = None
 
 
 @contextmanager
@@ -33,13 +37,44 @@ def audit(ground: Ground, request: AuditRequest, progress: Progress, clock: Cloc
     """An audit, ready to run, with its parts. Offline it touches nothing, unless it is to fix. Raises CacheBusy."""
     reads = request.offline and not request.fix
     opened = reader(ground) if reads else writer(ground, "audit", clock, stores=request.fix)
-    with opened as house:
-        yield house, build_audit(house, ground.config, request, progress, clock)
+    with opened as house, _hands(ground.config, request) as crew:
+        yield house, build_audit(house, ground.config, request, progress, clock, crew=crew)
 
 
-def build_audit(house: House, config: Config, request: AuditRequest, progress: Progress, clock: Clock) -> Auditor:
-    """An audit over parts that are open."""
+@contextmanager
+def _hands(config: Config, request: AuditRequest) -> Iterator[Crew[str, Told] | None]:
+    """The workers that --dask names; none for an audit that asks nobody."""
+    if request.dask is None or request.offline:
+        yield None
+        return
+    from imgcache.wiring.cluster import AuditSpec, audit_crew, run_name
+
+    with audit_crew(request.dask, AuditSpec(run_name(), config, request.connect_to)) as crew:
+        yield crew
+
+
+def build_audit(
+    house: House,
+    config: Config,
+    request: AuditRequest,
+    progress: Progress,
+    clock: Clock,
+    *,
+    crew: Crew[str, Told] | None = None,
+) -> Auditor:
+    """An audit over parts that are open; with a crew, its workers ask the servers."""
     memory = Memory(house.index)
+    looking = None
+    if not request.offline:
+        looking = Looking(
+            prober=crew or build_prober(config, request.connect_to, clock),
+            catalogue=house.catalogue,
+            memory=memory,
+            progress=progress,
+            per_host=config.fetch.per_host,
+            at_once=config.fetch.concurrency,
+            clock=clock,
+        )
     return Auditor(
         site=house.site,
         scanner=house.scanner,
@@ -47,32 +82,25 @@ def build_audit(house: House, config: Config, request: AuditRequest, progress: P
         index=house.index,
         store=house.store,
         memory=memory,
-        looking=None
-        if request.offline
-        else _looking(house, config, request, memory=memory, progress=progress, clock=clock),
-        terms=Terms(plan.fingerprints(config.variants), config.dimensions, config.limits, config.budget),
+        looking=looking,
+        terms=Terms(
+            Wish(plan.fingerprints(config.variants), variants=config.variants),
+            config.dimensions,
+            config.limits,
+            config.budget,
+        ),
         progress=progress,
         clock=clock,
     )
 
 
-def _looking(
-    house: House, config: Config, request: AuditRequest, *, memory: Memory, progress: Progress, clock: Clock
-) -> Looking:
-    prober = Prober(
+def build_prober(config: Config, connect_to: Iterable[ConnectTo], clock: Clock) -> Prober:
+    """What looks at one URL: here, and in every worker of a cluster."""
+    return Prober(
         limits=config.limits,
         policy=msgspec.structs.replace(config.fetch, user_agent=config.user_agent),
         guard=Guard(config.allow_networks),
-        connect_to=request.connect_to,
+        connect_to=connect_to,
         respect_robots=config.respect_robots,
-        clock=clock,
-    )
-    return Looking(
-        prober=prober,
-        catalogue=house.catalogue,
-        memory=memory,
-        progress=progress,
-        per_host=config.fetch.per_host,
-        at_once=config.fetch.concurrency,
         clock=clock,
     )

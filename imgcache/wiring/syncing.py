@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -11,6 +11,8 @@ from imgcache import plan
 from imgcache.config import Config
 from imgcache.downloader import Downloader
 from imgcache.formats import sniff
+from imgcache.jobs import Job, Outcome
+from imgcache.models import Asset
 from imgcache.net.connect_to import ConnectTo
 from imgcache.net.guard import Guard
 from imgcache.pipeline import Pipeline, Rehearsal
@@ -18,7 +20,9 @@ from imgcache.plan import Wish
 from imgcache.recorder import Recorder
 from imgcache.render_pool import RenderPool
 from imgcache.runners.budget import Budget
+from imgcache.runners.cluster import Crew
 from imgcache.runners.progress import Progress
+from imgcache.store import Store
 from imgcache.sync import Settings, Sync
 from imgcache.wiring.ground import Clock, Ground
 from imgcache.wiring.parts import House, reader, writer
@@ -35,24 +39,59 @@ class SyncRequest(msgspec.Struct, frozen=True):
     max_time: float | None = None
     max_bytes: int | None = None
     connect_to: tuple[ConnectTo, ...] = ()
+    dask: str | None = None
 
 
 @contextmanager
 def sync(ground: Ground, request: SyncRequest, progress: Progress, clock: Clock) -> Iterator[Sync]:
     """A sync, ready to run. Raises CacheBusy where another run holds the cache."""
     opened = reader(ground) if request.dry_run else writer(ground, "sync", clock)
-    with opened as house:
-        yield build_sync(house, ground.config, request, progress, clock)
+    with opened as house, _hands(house, ground, request) as crew:
+        yield build_sync(house, ground.config, request, progress, clock, crew=crew)
 
 
-def build_sync(house: House, config: Config, request: SyncRequest, progress: Progress, clock: Clock) -> Sync:
-    """A sync over parts that are open."""
-    wish = Wish(
+@contextmanager
+def _hands(house: House, ground: Ground, request: SyncRequest) -> Iterator[Crew[Job, Outcome | None] | None]:
+    """The workers that --dask names; none for a dry run, which asks nobody."""
+    if request.dask is None or request.dry_run:
+        yield None
+        return
+    from imgcache.wiring.cluster import SyncSpec, run_name, sync_crew
+
+    spec = SyncSpec(
+        run=run_name(),
+        cache=str(ground.cache),
+        place=ground.place,
+        config=ground.config,
+        wish=_wish(ground.config, request),
+        jobs=request.jobs,
+        connect_to=request.connect_to,
+    )
+    with sync_crew(request.dask, spec, house.store) as crew:
+        yield crew
+
+
+def _wish(config: Config, request: SyncRequest) -> Wish:
+    return Wish(
         recipes=plan.fingerprints(config.variants),
+        variants=config.variants,
         refresh=request.refresh,
         refresh_after=config.fetch.refresh_after,
         offline=request.offline,
     )
+
+
+def build_sync(
+    house: House,
+    config: Config,
+    request: SyncRequest,
+    progress: Progress,
+    clock: Clock,
+    *,
+    crew: Crew[Job, Outcome | None] | None = None,
+) -> Sync:
+    """A sync over parts that are open; with a crew, its workers do what is to be done for each image."""
+    wish = _wish(config, request)
     recorder = Recorder(index=house.index, catalogue=house.catalogue, store=house.store, wish=wish, clock=clock)
     deadline = clock() + request.max_time if request.max_time else None
     return Sync(
@@ -63,7 +102,7 @@ def build_sync(house: House, config: Config, request: SyncRequest, progress: Pro
         manifest=house.manifest,
         flags=house.flag_writer(config.dimensions, dry_run=request.dry_run),
         recorder=recorder,
-        pipeline=_pipeline(house, config, request, recorder=recorder, wish=wish, clock=clock),
+        pipeline=crew or _pipeline(house, config, request, recorder=recorder, wish=wish, clock=clock),
         budget=Budget(deadline=deadline, max_bytes=request.max_bytes),
         settings=Settings(
             wish=wish,
@@ -83,23 +122,44 @@ def _pipeline(
 ) -> Pipeline | Rehearsal:
     if request.dry_run:
         return Rehearsal(store=house.store, wish=wish, clock=clock)
+    return build_pipeline(
+        house.store,
+        config,
+        request.connect_to,
+        jobs=request.jobs,
+        wish=wish,
+        clock=clock,
+        asset_of=recorder.asset_of,
+    )
+
+
+def build_pipeline(
+    store: Store,
+    config: Config,
+    connect_to: Iterable[ConnectTo],
+    *,
+    jobs: int | None,
+    wish: Wish,
+    clock: Clock,
+    asset_of: Callable[[str], Asset | None],
+) -> Pipeline:
+    """What brings one URL up to date: here, and in every worker of a cluster."""
     downloader = Downloader(
-        folder=house.store.scratch,
+        folder=store.scratch,
         sniff=sniff,
         limits=config.limits,
         policy=msgspec.structs.replace(config.fetch, user_agent=config.user_agent),
         guard=Guard(config.allow_networks),
-        connect_to=request.connect_to,
+        connect_to=connect_to,
         respect_robots=config.respect_robots,
         respect_robots_tag=config.respect_robots_tag,
         clock=clock,
     )
     return Pipeline(
         downloader=downloader,
-        pool=RenderPool(request.jobs, config.limits),
-        store=house.store,
-        recipes=config.variants,
+        pool=RenderPool(jobs, config.limits),
+        store=store,
         wish=wish,
         clock=clock,
-        asset_of=recorder.asset_of,
+        asset_of=asset_of,
     )

@@ -1,0 +1,110 @@
+"""All that is asked of servers for one image: a look at it, and at other addresses that it may be had from."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+import msgspec
+
+from imgcache.audit import forms
+from imgcache.audit.judge import PERMANENT
+from imgcache.errors import ImageError
+from imgcache.looks import Hop, Look
+from imgcache.urls import request_url
+
+# The failures of an address on a host that answers: another address there may have the picture.
+_WRONG_ADDRESS = frozenset({"http-status", "not-an-image", "redirects"})
+
+
+@runtime_checkable
+class Prober(Protocol):
+    """Looks at one URL. Raises ImageError."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def look(self, url: str) -> Look:
+        """What the first bytes there say."""
+        ...
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why an image was not seen: an `ImageError` as a value."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    status: int | None = None
+    wall: str | None = None
+
+    @classmethod
+    def of(cls, error: ImageError) -> Refusal:
+        """What an error says."""
+        return cls(error.code, error.message, error.retryable, error.status, error.wall)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What asking for one image told: a look or a refusal.
+
+    `hops` are the redirects that a reader of the article should hear of. `nearer` is an address that answers in place
+    of one that fails. `is_insecure`: it is linked over http; then `secure` is the https address with the same picture.
+    """
+
+    look: Look | None = None
+    refusal: Refusal | None = None
+    hops: tuple[Hop, ...] = ()
+    nearer: str | None = None
+    is_insecure: bool = False
+    secure: str | None = None
+
+
+async def inquire(prober: Prober, url: str) -> Told:
+    """Ask for one image, as an article names it. Several requests at most, one after the other."""
+    try:
+        look = await prober.look(url)
+    except ImageError as error:
+        may_be_near = error.code in _WRONG_ADDRESS and error.wall is None and (error.status or 404) < 429
+        return Told(refusal=Refusal.of(error), nearer=await _find_form(prober, url) if may_be_near else None)
+    if url.lstrip()[:5].lower() == "http:":
+        return await _look_for_https(prober, url, look)
+    return Told(look, hops=look.hops)
+
+
+async def _look_for_https(prober: Prober, url: str, look: Look) -> Told:
+    """Whether the same picture is there over https.
+
+    A redirect for good to an https address has said it: where that is this one's own https form, it is no other
+    address, and else the new address is all there is to write.
+    """
+    secure = forms.secure(url)
+    if look.hops and all(hop.status in PERMANENT for hop in look.hops) and look.hops[-1].url.startswith("https:"):
+        if secure is not None and request_url(secure) == look.hops[-1].url:
+            return Told(look, is_insecure=True, secure=secure)
+        return Told(look, hops=look.hops)
+    same = secure if secure and await _has_same(prober, secure, look) else None
+    return Told(look, hops=look.hops, is_insecure=True, secure=same)
+
+
+async def _has_same(prober: Prober, url: str, look: Look) -> bool:
+    try:
+        other = await prober.look(url)
+    except ImageError:
+        return False
+    is_safe = all(hop.url.startswith("https:") for hop in other.hops)
+    return is_safe and (other.head, other.total) == (look.head, look.total)
+
+
+async def _find_form(prober: Prober, url: str) -> str | None:
+    """Another address of the same host that has a picture: without the size, else over https."""
+    secure = forms.secure(url)
+    for form in (*forms.without_size(url), *([secure] if secure else []))[: forms.MOST]:
+        try:
+            await prober.look(form)
+        except ImageError:
+            continue
+        return form
+    return None

@@ -1,0 +1,272 @@
+"""The laws of work on many workers: how jobs are cut into shards, and what becomes of them. The crew is a fake."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgcache.catalogue import Pending
+from imgcache.errors import WorkerLost
+from imgcache.runners.budget import Budget
+from imgcache.runners.cluster import ClusterRunner, Done
+from imgcache.runners.shards import SIZE, Shard, Shards
+
+hosts = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), max_size=120)
+many = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), min_size=100, max_size=150)
+sizes = st.integers(1, 16)
+seeds = st.integers(0, 1000)
+
+
+def pending(hosts: Sequence[str]) -> list[Pending]:
+    return [Pending(image, host) for image, host in enumerate(hosts)]
+
+
+# -- shards ------------------------------------------------------------------------------------------------------------
+
+
+@given(hosts, sizes, seeds)
+def test_every_job_is_taken_once_and_no_host_is_in_two_shards_at_once(hosts: list[str], size: int, seed: int) -> None:
+    rng, shards = random.Random(seed), Shards(pending(hosts), most=size)
+    under_way: list[tuple[Shard, str]] = []
+    taken: list[Pending] = []
+    while len(taken) < len(hosts) or under_way:
+        worker = rng.choice("xyz")
+        shard = shards.take(worker, rng.randint(1, size)) if rng.random() < 0.7 else None
+        if shard is not None:
+            others = {job.host for other, _ in under_way for job in other.jobs}
+            assert not others & {job.host for job in shard.jobs}
+            assert 0 < len(shard.jobs) <= size
+            under_way.append((shard, worker))
+            taken += shard.jobs
+        elif under_way:
+            shards.done(*under_way.pop(rng.randrange(len(under_way))))
+    assert sorted(taken) == pending(hosts)
+    assert shards.is_empty
+    assert list(shards.rest()) == []
+    for host in set(hosts):
+        of_host = [job.image for job in taken if job.host == host]
+        assert of_host == sorted(of_host)  # the newest first
+
+
+@given(hosts, sizes)
+def test_what_is_ready_goes_out_newest_first_and_many_hosts_share_few_shards(hosts: list[str], size: int) -> None:
+    shards = Shards(pending(hosts), most=size)
+    size = shards.size
+    taken = []
+    while shard := shards.take("x", size):
+        taken.append(shard)
+    firsts = [shard.jobs[0].image for shard in taken]
+    assert firsts == sorted(firsts)
+    small = [shard for shard in taken if len({job.host for job in shard.jobs}) > 1 or len(shard.jobs) <= size // 2]
+    assert len(small) <= 1 + 2 * sum(len(shard.jobs) for shard in small) / max(1, size - size // 2 + 1)
+
+
+@given(hosts, sizes, seeds)
+def test_a_host_stays_with_its_worker_until_that_one_goes(hosts: list[str], size: int, seed: int) -> None:
+    rng, shards = random.Random(seed), Shards(pending(hosts), most=size)
+    owner: dict[int, str] = {}
+    there = set("xyz")
+    for _ in range(100 + 20 * len(hosts)):
+        if len(there) > 1 and rng.random() < 0.1:
+            there.remove(rng.choice(sorted(there)))
+            shards.stay_with(there)
+        worker = rng.choice(sorted(there))
+        shard = shards.take(worker, size)
+        if shard is not None:
+            assert owner.get(shard.lane, worker) == worker or owner[shard.lane] not in there
+            owner[shard.lane] = worker
+            shards.done(shard, worker)
+    assert list(shards.rest()) == []
+
+
+def test_the_jobs_that_are_not_taken_are_told() -> None:
+    shards = Shards(pending("aaab"), most=2)
+    shard = shards.take("x", 1)
+    assert shard is not None
+    assert sorted([*shards.rest(), *(job.image for job in shard.jobs)]) == [0, 1, 2, 3]
+
+
+@given(hosts.filter(bool), st.integers(1, 6))
+def test_a_shard_has_a_weight_and_falls_into_parts(hosts: list[str], per_host: int) -> None:
+    shard = Shard(0, "x", tuple(pending(hosts)))
+    assert shard.weight(per_host) == sum(min(per_host, count) for count in Counter(hosts).values())
+    parts = shard.parts()
+    assert [job for part in parts for job in part.jobs] == pending(hosts)
+    assert len(parts) > 1 or len(hosts) == 1
+
+
+def test_a_small_site_is_shared_by_all_workers() -> None:
+    assert Shards(pending([f"host{number}" for number in range(64)]), 2).size == 8
+    assert Shards(pending([f"host{number}" for number in range(640)]), 2).size == SIZE
+
+
+def test_a_shard_is_named_after_its_host_or_says_of_how_many_it_is() -> None:
+    shards = Shards(pending(["big.example"] * SIZE + ["small.example", "tiny.example"]))
+    assert {shard.name for _ in range(2) if (shard := shards.take("x", SIZE))} == {"big.example", "2 hosts"}
+
+
+# -- the runner --------------------------------------------------------------------------------------------------------
+
+
+class Crew:
+    """Workers that do a job by giving back its image's number. One that has a poisonous image in hand dies."""
+
+    def __init__(self, workers: Mapping[str, int], *, poison: Sequence[int] = (), seed: int = 0) -> None:
+        self.workers = dict(workers)
+        self.poison = set(poison)
+        self.rng = random.Random(seed)
+        self.hosts: Counter[str] = Counter()
+        self.load: Counter[str] = Counter()
+        self.most = 0
+        self.asked: list[int] = []
+        self.finished = 10**9  # of each shard, where time is up
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    def room(self) -> Mapping[str, int]:
+        return self.workers
+
+    async def do(self, name: str, jobs: Sequence[tuple[str, int]], near: str, seconds: float | None) -> Done[int]:
+        mine = {host for host, _ in jobs}
+        for host in mine:
+            self.hosts[host] += 1
+            assert self.hosts[host] == 1, f"{host} is asked by two workers"
+        self.load[near] += len(jobs)
+        self.most = max(self.most, self.load.total())
+        self.asked += (job for _, job in jobs)
+        try:
+            for _ in range(self.rng.randint(0, 3)):
+                await asyncio.sleep(0)
+            if self.poison & {job for _, job in jobs}:
+                raise WorkerLost("dead")
+        finally:
+            self.load[near] -= len(jobs)
+            self.hosts.subtract(mine)
+        return Done(near, {place: job for place, (_, job) in enumerate(jobs) if place < self.finished})
+
+    async def cut_short(self) -> None: ...
+
+
+class Work:
+    """Counts what becomes of each image."""
+
+    def __init__(self, bytes_each: int = 0) -> None:
+        self.bytes_each = bytes_each
+        self.ended: list[int] = []
+        self.given_up: list[int] = []
+
+    def begin(self, pending: Pending) -> int | None:
+        return pending.image
+
+    def end(self, pending: Pending, result: int) -> int:
+        assert result == pending.image
+        self.ended.append(result)
+        return self.bytes_each
+
+    def give_up(self, pending: Pending, error: WorkerLost) -> None:
+        assert error.retryable
+        self.given_up.append(pending.image)
+
+
+def run(jobs: Sequence[Pending], crew: Crew, work: Work, budget: Budget | None = None, now: float = 0.0) -> list[int]:
+    """Run to the end; which images are left."""
+    shards = Shards(jobs)
+    runner: ClusterRunner[int, int] = ClusterRunner(
+        shards, budget or Budget(), crew, work, per_host=4, clock=lambda: now
+    )
+    asyncio.run(runner.run())
+    return sorted(runner.rest())
+
+
+@given(hosts, seeds)
+def test_all_jobs_are_done_once_whoever_does_them(hosts: list[str], seed: int) -> None:
+    work = Work()
+    assert run(pending(hosts), Crew({"x": 4, "y": 9}, seed=seed), work) == []
+    assert sorted(work.ended) == list(range(len(hosts)))
+
+
+@given(hosts.filter(bool) | many, seeds, st.data())
+def test_only_the_image_that_kills_workers_is_given_up(hosts: list[str], seed: int, data: st.DataObject) -> None:
+    poison = data.draw(st.sets(st.integers(0, len(hosts) - 1), max_size=3))
+    work = Work()
+    assert run(pending(hosts), Crew({"x": 4, "y": 9}, poison=sorted(poison), seed=seed), work) == []
+    assert sorted(work.given_up) == sorted(poison)
+    assert sorted(work.ended) == [image for image in range(len(hosts)) if image not in poison]
+
+
+def test_a_worker_has_no_more_in_hand_than_keeps_it_busy() -> None:
+    crew = Crew({"x": 8, "y": 8})
+    run(pending([f"host{number}" for number in range(4000)]), crew, Work())
+    assert crew.most <= 2 * (2 * 8 + SIZE)
+
+
+def test_a_budget_of_bytes_leaves_images_for_the_next_run() -> None:
+    work = Work(bytes_each=1_000_000)
+    left = run(pending([f"host{number}" for number in range(400)]), Crew({"x": 8}), work, Budget(max_bytes=50_000_000))
+    assert 40 <= len(work.ended) <= 60
+    assert sorted([*work.ended, *left]) == list(range(400))
+
+
+def test_what_a_worker_had_no_time_for_is_left() -> None:
+    work, crew = Work(), Crew({"x": 8})
+    crew.finished = 3
+    left = run(pending("a" * 20), crew, work, Budget(deadline=10.0))
+    assert sorted([*work.ended, *left]) == list(range(20))
+    assert len(left) == 5 + 5 + 1
+
+
+def test_nothing_begins_after_the_deadline() -> None:
+    crew = Crew({"x": 8})
+    assert run(pending("abc"), crew, Work(), Budget(deadline=10.0), now=10.0) == [0, 1, 2]
+    assert crew.asked == []
+
+
+def test_a_run_that_is_interrupted_takes_what_is_finished() -> None:
+    class Waiting(Crew):
+        over = asyncio.Event()
+
+        async def do(self, name: str, jobs: Sequence[tuple[str, int]], near: str, seconds: float | None) -> Done[int]:
+            await self.over.wait()
+            return Done(near, {0: jobs[0][1]})
+
+        async def cut_short(self) -> None:
+            self.over.set()
+
+    async def interrupted(work: Work) -> None:
+        runner: ClusterRunner[int, int] = ClusterRunner(
+            Shards(pending("a" * 20)), Budget(), Waiting({"x": 8}), work, per_host=4, clock=lambda: 0.0
+        )
+        task = asyncio.ensure_future(runner.run())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+
+    work = Work()
+    asyncio.run(interrupted(work))
+    assert work.ended == [0]
+
+
+def test_work_waits_for_a_worker_and_goes_on_when_one_comes() -> None:
+    async def late(crew: Crew, work: Work) -> None:
+        runner: ClusterRunner[int, int] = ClusterRunner(
+            Shards(pending("abc")), Budget(), crew, work, per_host=4, clock=lambda: 0.0
+        )
+        task = asyncio.ensure_future(runner.run())
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        crew.workers["x"] = 8
+        await task
+
+    crew, work = Crew({}), Work()
+    asyncio.run(late(crew, work))
+    assert sorted(work.ended) == [0, 1, 2]
