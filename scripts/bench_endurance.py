@@ -6,21 +6,18 @@ import argparse
 import contextlib
 import http.client
 import re
-import socket
 import statistics
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bench_process import WORK, article, configure, fresh, measure, origin, shared, sync
+from bench_process import article, configure, fresh, origin, shared, sync
 from bench_report import Limit, Section, Skipped, spread
-from bench_serve import serving, wait_for, wrk
+from bench_serve import serving, wrk
+from bench_thumbor import THUMBOR, thumbor
 
-PEER = "thumbor==7.8.0"
 WIDTH = 160
 SOAK = 120  # seconds
 HOST = "photos.example"
@@ -45,7 +42,10 @@ def beside_thumbor(options: argparse.Namespace) -> Section:
     site = _synced(folder)
     asked = f"image?w={WIDTH}&url={quote(f'http://{HOST}/{PHOTO}', safe='')}"
     rates: dict[str, list[float]] = {"thumbor": [], "imgcache": []}
-    with serving(site) as (port, _), _thumbor(folder) as other:
+    with (
+        serving(site) as (port, _),
+        thumbor(folder, _CONF.format(folder=folder), before=["taskset", "-c", "0"]) as other,
+    ):
         targets = {"thumbor": (other, f"unsafe/{WIDTH}x/{PHOTO}"), "imgcache": (port, asked)}
         sizes = {name: len(_get(*target)) for name, target in targets.items()}
         for _ in range(options.rounds):
@@ -59,7 +59,7 @@ def beside_thumbor(options: argparse.Namespace) -> Section:
         columns=["", "bytes", "requests/s"],
         rows=[[name, f"{sizes[name]:,}", spread(values, 0)] for name, values in rates.items()],
         limits=[Limit("times thumbor's rate", share, 10, at_least=True)],
-        versions=[PEER.replace("==", " ")],
+        versions=[THUMBOR.replace("==", " ")],
     )
 
 
@@ -153,21 +153,3 @@ def _get(port: int, path: str) -> bytes:
 def _resident(process: subprocess.Popen[str]) -> int:
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(encoding="ascii"))
     return int(found[1]) * 1000 if found else 0
-
-
-@contextlib.contextmanager
-def _thumbor(folder: Path) -> Iterator[int]:
-    venv = WORK / "thumbor-venv"
-    if not (venv / "bin" / "thumbor").is_file():
-        measure([sys.executable, "-m", "venv", str(venv)])
-        measure([str(venv / "bin" / "pip"), "install", "--quiet", PEER])
-    (folder / "thumbor.conf").write_text(_CONF.format(folder=folder), encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [str(venv / "bin" / "thumbor"), "--ip", "127.0.0.1", "--port", str(port), "--log-level", "error"]
-    with subprocess.Popen(["taskset", "-c", "0", *command, "--conf", str(folder / "thumbor.conf")]) as process:
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            process.terminate()

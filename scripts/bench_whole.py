@@ -1,132 +1,155 @@
-"""Job `whole`: a first sync of real photographs over loopback, beside eleventy-img doing the same."""
+"""Job `whole`: a first sync of real photographs over loopback, beside eleventy-img and img2dataset."""
 
 from __future__ import annotations
 
 import argparse
 import functools
 import json
-import shutil
-import statistics
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench_process import ROOT, WORK, Ran, article, configure, fresh, measure, origin, shared, sync
-from bench_report import Limit, Section, Skipped, spread
-from PIL import Image
+from bench_peers import node_versions, node_with, python_versions, python_with, watched
+from bench_pictures import WIDTHS, Made, Picture, cells, cores, in_turn, made, pictures, rate, size
+from bench_process import ROOT, article, fresh, measure, origin, sync
+from bench_report import Limit, Section, Skipped
 
-WIDTHS = (320, 640, 1280)
-PEER = "@11ty/eleventy-img"
-PEER_VERSION = "7.0.0"
+ELEVENTY = ("@11ty/eleventy-img", "7.0.0")
+IMG2DATASET = "img2dataset==1.47.0"
 HOST = "photos.example"
+_OURS = {4: "imgcache", 2: "imgcache, effort 2"}
 
 
 def run(options: argparse.Namespace) -> Section:
     """Run each way `--rounds` times in turn, from a cold cache each time."""
-    photos = shared() / "images" / "photos"
-    sizes = {path.name: _displayed(path) for path in sorted(photos.iterdir())}
-    rates: dict[str, list[float]] = defaultdict(list)
-    written: dict[str, list[int]] = defaultdict(list)
-    with origin("--folder", str(photos), "--host", HOST, "--host", "127.0.0.1") as said:
-        ways: dict[str, Callable[[], tuple[Ran, int, int]]] = {"imgcache": functools.partial(_imgcache, said, sizes)}
-        note = _add_peer(ways, said, sizes)
-        for _ in range(options.rounds):
-            for name, way in ways.items():
-                ran, images, size = way()
-                rates[name].append(images / ran.seconds)
-                written[name].append(size)
-                print(f"  {name}: {images} images in {ran.seconds:.2f} s, {size / 1e6:.2f} MB", flush=True)
-    rows = [[name, spread(rates[name], 1), f"{statistics.median(written[name]) / 1e6:.2f}"] for name in ways]
+    found = pictures(options)
+    with origin("--folder", str(found[0].path.parent), "--host", HOST, "--host", "127.0.0.1") as said:
+        ways: dict[str, Callable[[], Made]] = {
+            name: functools.partial(first_sync, said, found, effort) for effort, name in _OURS.items()
+        }
+        notes, versions = _add_peers(ways, said, found)
+        runs = in_turn(ways, options.rounds)
+    total = sum(picture.path.stat().st_size for picture in found)
     return Section(
         title="A first sync of real photographs",
-        text=f"{len(sizes)} photographs and graphics ({sum(p.stat().st_size for p in photos.iterdir()) / 1e6:.0f} MB)"
-        f" fetched from another process on loopback, WebP quality 80, effort 4, at {', '.join(map(str, WIDTHS))} pixels"
-        " wide and never enlarged; each run from a cold cache, the whole process timed from start to end.",
-        columns=["", "images/s", "MB of WebP"],
-        rows=rows,
-        limits=_limits(rates, written),
-        notes=[note],
-        versions=_peer_versions(),
+        text=f"{len(found)} photographs and graphics ({total / 1e6:.0f} MB) fetched from another process on loopback,"
+        f" WebP quality 80, effort 4 where nothing else is said, at {', '.join(map(str, WIDTHS))} pixels wide and never"
+        " enlarged; each run from a cold cache, the whole process timed from start to end. Memory: all its processes"
+        " together, shared pages once.",
+        columns=["", "files", "images/s", "MB of WebP", "MB of memory"],
+        rows=[[name, str(len(these[0].files)), *cells(these)] for name, these in runs.items()],
+        limits=_limits(runs),
+        notes=notes,
+        versions=versions,
     )
 
 
-def _limits(rates: dict[str, list[float]], written: dict[str, list[int]]) -> list[Limit]:
-    peers = [name for name in rates if "same widths" in name]
-    if not peers:
-        return []
-    best = max(peers, key=lambda name: statistics.median(rates[name]))
-    faster = statistics.median(rates["imgcache"]) / statistics.median(rates[best])
-    larger = statistics.median(written["imgcache"]) / statistics.median(written[best])
-    return [
-        Limit(f"images/s against the best of {PEER} at the same widths ({best})", faster, 1.15, "times", at_least=True),
-        Limit("bytes of WebP against it", larger, 1.05, "times"),
-    ]
-
-
-def _displayed(path: Path) -> tuple[int, int]:
-    """Width and height after EXIF orientation."""
-    with Image.open(path) as image:
-        width, height = image.size
-        return (height, width) if image.getexif().get(0x0112, 1) >= 5 else (width, height)
-
-
-def _imgcache(said: dict[str, Any], sizes: dict[str, tuple[int, int]]) -> tuple[Ran, int, int]:
+def first_sync(said: Mapping[str, Any], found: Sequence[Picture], effort: int) -> Made:
+    """`imgcache sync` of a new site, one article a picture, from the origin that said this of itself."""
     site = fresh("whole/site")
-    configure(site, WIDTHS)
-    for number, (name, size) in enumerate(sizes.items()):
-        (site / f"{number:03}.md").write_text(article([(f"http://{HOST}/{quote(name)}", *size)]), encoding="utf-8")
-    ran, summary = sync(site, said["connect_to"], expect=(0, 1))
-    images = json.loads((site / "cache" / "manifest.json").read_text())["images"]
-    made = {variant["path"]: variant["bytes"] for one in images.values() for variant in one["variants"]}
+    variants = [{"name": f"w{one}", "width": one, "format": "webp", "quality": 80, "effort": effort} for one in WIDTHS]
+    (site / "imgcache.yml").write_text(json.dumps({"variants": variants}), encoding="utf-8")  # JSON is YAML
+    for number, one in enumerate(found):
+        text = article([(f"http://{HOST}/{quote(one.path.name)}", one.width, one.height)])
+        (site / f"{number:03}.md").write_text(text, encoding="utf-8")
+    with watched() as memory:
+        ran, summary = sync(site, said["connect_to"], expect=(0, 1))
     for problem in summary["problems"]:
         if problem["severity"] == "error":
             print(f"  imgcache: {problem['code']}: {problem['message']}")
-    return ran, len(images), sum(made.values())
+    images = json.loads((site / "cache" / "manifest.json").read_text())["images"]
+    files = {site / "cache" / variant["path"] for one in images.values() for variant in one["variants"]}
+    return made(ran.seconds, len(images), files, memory.peak)
 
 
-def _add_peer(
-    ways: dict[str, Callable[[], tuple[Ran, int, int]]], said: dict[str, Any], sizes: dict[str, tuple[int, int]]
-) -> str:
-    """Add eleventy-img, two at a time and as many as it likes; return a note about it."""
-    folder = WORK / "eleventy-img"
-    try:
-        _install(folder)
-    except (Skipped, OSError) as reason:
-        return f"{PEER} {PEER_VERSION} took no part: {reason}"
-    urls = [f"http://127.0.0.1:{said['http']}/{quote(name)}" for name in sizes]
+def _limits(runs: Mapping[str, Sequence[Made]]) -> list[Limit]:
+    rates = {name: rate(these) for name, these in runs.items()}
+    peers = [name for name in runs if "same widths" in name]
+    if not peers:
+        return []
+    best = max(peers, key=rates.__getitem__)
+    limits = []
+    for effort, faster, larger in ((4, 1.25, 1.0), (2, 2.0, 1.04)):
+        name = _OURS[effort]
+        limits += [
+            Limit(f"effort {effort}: images/s against {best}", rates[name] / rates[best], faster, "times", True),
+            Limit(f"effort {effort}: bytes of WebP against it", size(runs[name]) / size(runs[best]), larger, "times"),
+        ]
+    return limits
+
+
+def _add_peers(
+    ways: dict[str, Callable[[], Made]], said: Mapping[str, Any], found: Sequence[Picture]
+) -> tuple[list[str], list[str]]:
+    """Add the peers that can be installed; notes about all of them, versions of those that take part."""
+    urls = [f"http://127.0.0.1:{said['http']}/{quote(picture.path.name)}" for picture in found]
+    notes, versions = [], []
+    for add in (_add_eleventy, _add_img2dataset):
+        try:
+            note, these = add(ways, urls)
+        except (Skipped, OSError) as reason:
+            notes.append(f"{add.__name__.removeprefix('_add_')} took no part: {reason}")
+            continue
+        notes.append(note)
+        versions += these
+    return notes, versions
+
+
+def _add_eleventy(ways: dict[str, Callable[[], Made]], urls: list[str]) -> tuple[str, list[str]]:
+    """Two at a time and as many as it likes."""
+    folder = node_with("eleventy-img", *ELEVENTY)
     for concurrency, threshold in ((2, 1.0), (0, 1.0), (0, 1.25)):
         widths = "same widths" if threshold == 1.0 else "its own choice of widths"
-        name = f"{PEER}, {'2 at once' if concurrency else 'default concurrency'}, {widths}"
+        name = f"{ELEVENTY[0]}, {'2 at once' if concurrency else 'default concurrency'}, {widths}"
         ways[name] = functools.partial(_eleventy, folder, urls, concurrency, threshold)
-    return (
-        f"{PEER} leaves out an image's own width where that is less than 1.25 times the next smaller one"
+    note = (
+        f"{ELEVENTY[0]} leaves out an image's own width where that is less than 1.25 times the next smaller one"
         " (`minimumThreshold`), and so makes fewer files; with 1.0 it makes the same widths as imgcache, and the limits"
         " compare these. It starts from empty folders too. Checking declared sizes, flushing to disk and recording"
         " digests, which it does not do, are in imgcache's time."
     )
+    return note, node_versions(folder, ELEVENTY[0], "sharp")
 
 
-def _install(folder: Path) -> None:
-    if not (folder / "node_modules" / PEER).is_dir():
-        if not shutil.which("npm"):
-            raise Skipped("npm is not here")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text('{"private": true, "type": "module"}\n')
-        measure(["npm", "install", "--no-audit", "--no-fund", "--save-exact", f"{PEER}@{PEER_VERSION}"], cwd=folder)
-
-
-def _eleventy(folder: Path, urls: list[str], concurrency: int, threshold: float) -> tuple[Ran, int, int]:
+def _eleventy(folder: Path, urls: list[str], concurrency: int, threshold: float) -> Made:
     work = fresh("whole/eleventy")
     script = folder / "run.mjs"
     script.write_text((ROOT / "scripts" / "bench_eleventy.mjs").read_text())
     job = {"urls": urls, "widths": WIDTHS, "concurrency": concurrency, "threshold": threshold, "folder": str(work)}
-    ran = measure(["node", str(script), json.dumps(job)], cwd=folder)
-    return ran, int(json.loads(ran.output)["images"]), sum(path.stat().st_size for path in (work / "img").iterdir())
+    with watched() as memory:
+        ran = measure(["node", str(script), json.dumps(job)], cwd=folder)
+    return made(ran.seconds, int(json.loads(ran.output)["images"]), (work / "img").iterdir(), memory.peak)
 
 
-def _peer_versions() -> list[str]:
-    modules = WORK / "eleventy-img" / "node_modules"
-    found = [(name, modules / name / "package.json") for name in (PEER, "sharp")]
-    return [f"{name} {json.loads(path.read_text())['version']}" for name, path in found if path.is_file()]
+def _add_img2dataset(ways: dict[str, Callable[[], Made]], urls: list[str]) -> tuple[str, list[str]]:
+    python = python_with("img2dataset", IMG2DATASET)
+    ways["img2dataset, one width"] = functools.partial(_img2dataset, python, urls)
+    note = (
+        f"img2dataset makes one file a picture: at most {max(WIDTHS)} pixels on its longer side, scaled by OpenCV"
+        " (`area`) and encoded by it at quality 80 with libwebp's own default effort. It is a third of the work, so no"
+        " limit compares it. A process for each core; the start of each, which loads OpenCV and pyarrow, counts."
+    )
+    return note, python_versions(python, "img2dataset")
+
+
+def _img2dataset(python: str, urls: list[str]) -> Made:
+    work = fresh("whole/img2dataset")
+    (work / "urls.txt").write_text("\n".join(urls), encoding="utf-8")
+    shard = -(-len(urls) // cores())  # a process takes whole shards
+    options = {
+        "url_list": work / "urls.txt", "output_folder": work / "out", "image_size": max(WIDTHS),
+        "resize_mode": "keep_ratio_largest", "resize_only_if_bigger": True, "downscale_interpolation": "area",
+        "encode_format": "webp", "encode_quality": 80, "processes_count": cores(), "thread_count": 32,
+        "number_sample_per_shard": shard, "extract_exif": False,
+    }  # fmt: skip
+    quiet = ["env", "NO_ALBUMENTATIONS_UPDATE=1"]  # else it asks PyPI for a newer version of a library at each start
+    command = [
+        *quiet,
+        str(Path(python).with_name("img2dataset")),
+        *(f"--{key}={value}" for key, value in options.items()),
+    ]
+    with watched() as memory:
+        ran = measure(command)
+    files = list((work / "out").rglob("*.webp"))
+    return made(ran.seconds, len(files), files, memory.peak)

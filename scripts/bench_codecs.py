@@ -1,0 +1,45 @@
+"""Job `codecs`: how near imgcache comes to the limit that decoding and encoding set."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+
+from bench_pictures import EFFORTS, WIDTHS, Job, cells, in_turn, make, own, pictures, rate
+from bench_process import origin
+from bench_report import Limit, Section
+from bench_whole import HOST, first_sync
+
+SHARE = 0.85
+
+
+def run(options: argparse.Namespace) -> Section:
+    """The codecs, the worker pool and the whole job, `--rounds` times in turn, at each effort."""
+    found = pictures(options)
+    rows, limits = [], []
+    with origin("--folder", str(found[0].path.parent), "--host", HOST) as said:
+        for effort in EFFORTS:
+            job = Job(found, effort=effort)
+            ways = {
+                "codecs alone": functools.partial(make, "codecs", own("codecs"), job),
+                "worker pool, from files": functools.partial(make, "imgcache", own("imgcache"), job),
+                "`imgcache sync`, from URLs": functools.partial(first_sync, said, found, effort),
+            }
+            runs = in_turn(ways, options.rounds)
+            limit = rate(runs["codecs alone"])
+            for name, these in runs.items():
+                share = rate(these) / limit
+                rows.append([name, str(effort), *cells(these), f"{share:.3f}"])
+                if name != "codecs alone":
+                    limits.append(Limit(f"effort {effort}: {name}, share of the limit", share, SHARE, at_least=True))
+    return Section(
+        title="The limit that the codecs set",
+        text=f"{len(found)} photographs and graphics to WebP quality 80 at {', '.join(map(str, WIDTHS))} pixels wide."
+        " The codecs alone, in one process for each core: each file's bytes decoded (JPEG at the coarsest scale that is"
+        " enough) and the variants encoded, which were scaled before the clock started. The worker pool reads, checks,"
+        " scales, converts colours, makes the dominant colour and the placeholder, hashes and writes. The whole job is"
+        " `imgcache sync` from a cold cache, from start to end, and shares its cores with the origin.",
+        columns=["", "effort", "images/s", "MB of WebP", "MB of memory", "share"],
+        rows=rows,
+        limits=limits,
+    )
