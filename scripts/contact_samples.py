@@ -1,0 +1,244 @@
+"""The sources of the contact sheets, all of them drawn: scenes, shapes, stripes and films. The same bytes each time."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import random
+import struct
+
+import pyvips  # type: ignore[import-untyped]
+from PIL import Image, ImageCms, ImageDraw, ImageFilter, ImageFont
+
+from imgcache.processor import icc
+from tests.moving_samples import animation
+from tests.pictures import exif, saved
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+SIZE = (240, 150)
+_FINE = 4  # shapes are drawn that many times larger, so that their edges are smooth
+_SKIN, _SUN = (224, 172, 140), (255, 214, 64)
+_PRIMARIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # sRGB: white, red, green, blue
+_PATCHES = ("#ff0000", "#00c000", "#0000ff", "#00c8ff", "#ff00c8", "#ffe600", "#ff7f00", "#7a4a2b")
+
+
+@functools.cache
+def scene() -> Image.Image:
+    """Sky, sun, hills, a house, a face, pure colours and greys: what eyes judge colours by."""
+    width, height = (side * _FINE for side in SIZE)
+    image = _fade((60, 130, 220), (215, 235, 250)).resize((width, height))
+    draw = ImageDraw.Draw(image)
+    unit = float(_FINE)
+    draw.ellipse(_box(30, 26, 16, unit), fill=_SUN)
+    draw.ellipse(_box(60, 150, 95, unit), fill=(70, 130, 60))
+    draw.ellipse(_box(190, 165, 100, unit), fill=(105, 160, 70))
+    draw.rectangle(_scaled((84, 62, 134, 104), unit), fill=(245, 240, 230))
+    draw.polygon(_scaled((78, 64, 109, 38, 140, 64), unit), fill=(176, 48, 38))
+    draw.rectangle(_scaled((102, 80, 114, 104), unit), fill=(72, 46, 30))
+    draw.ellipse(_box(196, 58, 30, unit), fill=_SKIN)
+    for x in (186, 206):
+        draw.ellipse(_box(x, 52, 4, unit), fill=(40, 30, 30))
+    draw.arc(_scaled((182, 52, 210, 76), unit), 20, 160, fill=(150, 50, 50), width=round(3 * unit))
+    for number, colour in enumerate(_PATCHES):
+        draw.rectangle(_scaled((number * 30, 112, number * 30 + 30, 132), unit), fill=colour)
+    for number in range(16):
+        draw.rectangle(_scaled((number * 15, 132, number * 15 + 15, 150), unit), fill=(number * 17,) * 3)
+    return image.resize(SIZE, Image.Resampling.BOX)
+
+
+def spectrum() -> Image.Image:
+    """Every hue from left to right, as strong as numbers go; white to black from top to bottom."""
+    width, height = SIZE
+    image = Image.new("HSV", SIZE)
+    image.putdata(
+        [
+            (x * 255 // width, min(255, y * 510 // height), min(255, (height - y) * 510 // height))
+            for y in range(height)
+            for x in range(width)
+        ]
+    )
+    return image.convert("RGB")
+
+
+def converted(profile: bytes, mode: str = "RGB", picture: Image.Image | None = None) -> Image.Image:
+    """The scene in another colour space: other numbers, the same colours."""
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    way = ImageCms.buildTransform(SRGB, target, "RGB", mode, ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                                  ImageCms.Flags.BLACKPOINTCOMPENSATION)  # fmt: skip
+    result = ImageCms.applyTransform(picture or scene(), way)
+    assert result is not None
+    return result
+
+
+def lab_file() -> bytes:
+    """The scene in CIELAB under D50, as TIFF means it; a file of libvips' making."""
+    image = pyvips.Image.new_from_memory(scene().tobytes(), *SIZE, 3, "uchar").copy(interpretation="srgb")
+    lab = image.icc_import(input_profile="srgb", pcs="lab", intent="relative")
+    return bytes(lab.colourspace("labq").write_to_buffer(".tif", compression="deflate"))
+
+
+def ring() -> Image.Image:
+    """A white ring, a yellow disc and a word on nothing; where there is nothing the numbers are those of black."""
+    width, height = (side * _FINE for side in SIZE)
+    mask, colour = Image.new("L", (width, height)), Image.new("RGB", (width, height), "white")
+    draw, paint = ImageDraw.Draw(mask), ImageDraw.Draw(colour)
+    draw.ellipse(_box(60, 75, 54, _FINE), fill=255, outline=255)
+    draw.ellipse(_box(60, 75, 42, _FINE), fill=0)
+    draw.ellipse(_box(60, 75, 26, _FINE), fill=255)
+    paint.ellipse(_box(60, 75, 34, _FINE), fill=_SUN)
+    draw.text((124 * _FINE, 36 * _FINE), "Light", fill=255, font=ImageFont.load_default(40 * _FINE))
+    for number in range(5):
+        draw.line(_scaled((128, 100 + number * 9, 226, 94 + number * 9), _FINE), fill=255, width=_FINE * (number + 1))
+    alpha, shown = (image.resize(SIZE, Image.Resampling.BOX) for image in (mask, colour))
+    nothing = Image.new("RGBA", SIZE)
+    nothing.paste(shown, mask=alpha.point([255 * (level > 0) for level in range(256)]))
+    nothing.putalpha(alpha)
+    return nothing
+
+
+def straight(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """How not to do it: colours scaled without regard to opacity."""
+    bands = [band.resize(size, Image.Resampling.LANCZOS) for band in image.split()]
+    return Image.merge(image.mode, bands)
+
+
+def palette() -> Image.Image:
+    """The scene in 63 colours, its sky cut out: colour 63 is nothing."""
+    image = scene().quantize(63, dither=Image.Dither.NONE)
+    image.putpalette([*(image.getpalette() or [])[: 63 * 3], 0, 0, 0])
+    sky = Image.new("L", SIZE)
+    ImageDraw.Draw(sky).rectangle((0, 0, 239, 36), fill=255)
+    ImageDraw.Draw(sky).ellipse(_box(30, 26, 16, 1), fill=0)
+    image.paste(63, mask=sky)
+    return image
+
+
+def gradient() -> bytes:
+    """A 16-bit PNG of a sky that goes from one blue to a paler one, both between levels of 8 bits."""
+    width, height = SIZE
+    rows = [[0x2F80 + 0x9000 * y // height, 0x6F80 + 0x7000 * y // height, 0xC780 + 0x2000 * y // height]
+            for y in range(height)]  # fmt: skip
+    return _deep(b"".join(struct.pack("3H", *row) * width for row in rows))
+
+
+def dusk() -> bytes:
+    """A 16-bit PNG whose samples are proportions of light and rise evenly to 3 % of white; its profile says so."""
+    width, height = SIZE
+    row = struct.pack(f"{width * 3}H", *(round(65_535 * 0.03 * (at // 3) / width) for at in range(width * 3)))
+    return _deep(row * height, icc.matrix(1.0, _PRIMARIES))
+
+
+def _deep(samples: bytes, profile: bytes = b"") -> bytes:
+    """16 bits a sample, red, green and blue, as a PNG."""
+    image = pyvips.Image.new_from_memory(samples, *SIZE, 3, "ushort").copy(interpretation="rgb16")
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return bytes(image.write_to_buffer(".png"))
+
+
+def stripes() -> Image.Image:
+    """Black and white by turns, a chequered field, thin lines at a slant."""
+    image = Image.new("RGB", SIZE, "black")
+    for x in range(0, 80, 2):
+        image.paste("white", (x, 0, x + 1, 150))
+    chequers = Image.frombytes("L", (80, 150), bytes(255 * ((x ^ y) & 1) for y in range(150) for x in range(80)))
+    image.paste(chequers, (80, 0))
+    draw = ImageDraw.Draw(image)
+    for number in range(12):
+        draw.line((164 + number * 6, 4, 168 + number * 6, 145), fill="white")
+    return image
+
+
+def lights() -> Image.Image:
+    """Lamps of a town at night, each a pixel or two."""
+    image = _fade((4, 6, 18), (20, 22, 40)).resize(SIZE)
+    luck = random.Random(5)
+    for _ in range(420):
+        x, y = luck.randrange(240), 60 + round(abs(luck.gauss(0, 28)))
+        warm = luck.randrange(150, 256)
+        if y < 150:
+            image.putpixel((x, y), (255, warm, warm // 2))
+    return image
+
+
+def turned(orientation: int) -> bytes:
+    """The scene, stored so that it is upright when EXIF's `orientation` is obeyed, with that number on it."""
+    image = scene().resize((160, 100), Image.Resampling.LANCZOS)
+    ImageDraw.Draw(image).text((56, 6), str(orientation), fill="white", stroke_width=2, stroke_fill="black",
+                               font=ImageFont.load_default(28))  # fmt: skip
+    undone = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions: what takes EXIF's back
+    stored = image.transpose(Image.Transpose(undone[orientation])) if orientation > 1 else image
+    return saved(stored, "JPEG", quality=90, subsampling=0, exif=exif(orientation))
+
+
+def panorama() -> Image.Image:
+    """Wide: a thicket at the left, a tower in the middle, a face at the right, much sky."""
+    image = _fade((140, 170, 200), (200, 210, 220)).resize((360 * 2, 120 * 2))
+    draw, luck = ImageDraw.Draw(image), random.Random(3)
+    draw.rectangle((0, 200, 720, 240), fill=(120, 130, 110))
+    for _ in range(900):
+        x, y, grey = luck.randrange(30, 190), luck.randrange(60, 230), luck.randrange(20, 130)
+        draw.line((x, y, x + luck.randrange(-9, 10), y + luck.randrange(-9, 10)), fill=(grey, grey + 20, grey), width=2)
+    draw.polygon((330, 210, 345, 20, 375, 20, 390, 210), fill=(150, 160, 172))
+    draw.ellipse((540, 60, 660, 200), fill=_SKIN)
+    for x in (575, 615):
+        draw.ellipse((x, 105, x + 12, 117), fill=(40, 30, 30))
+    draw.arc((570, 120, 630, 170), 20, 160, fill=(150, 50, 50), width=5)
+    return image.resize((360, 120), Image.Resampling.BOX)
+
+
+def tall() -> Image.Image:
+    """The panorama's face on top of much else."""
+    image = panorama().crop((240, 20, 360, 120)).resize((120, 100))
+    whole = _fade((200, 190, 150), (90, 80, 60)).resize((120, 300))
+    whole.paste(image, (0, 0))
+    return whole
+
+
+def film(form: str, **options: object) -> bytes:
+    """A sun that goes over the scene, out of a blank: the first frames tell nothing."""
+    ground = scene().resize((160, 100), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(0.6))
+    blank = Image.new("RGB", ground.size, (236, 232, 224))
+    frames = [blank, Image.blend(blank, ground, 0.5)]
+    for number in range(6):
+        frame = ground.copy()
+        x = 12 + 27 * number
+        ImageDraw.Draw(frame).ellipse((x - 9, 31 - 5 * number, x + 9, 49 - 5 * number), fill=_SUN, outline="white")
+        frames.append(frame)
+    body = animation(frames, form, duration=[400, 200, *[150] * 6], **options)
+    return _undated(body) if form == "AVIF" else body
+
+
+def sprite() -> bytes:
+    """A GIF of a ball that jumps over nothing: each frame is cleared before the next (disposal 2)."""
+    ball, mask = scene().crop((84, 28, 148, 92)).resize((48, 48)), Image.new("L", (48, 48))
+    ImageDraw.Draw(mask).ellipse((0, 0, 47, 47), fill=255)
+    frames = []
+    for number in range(6):
+        frame = Image.new("RGBA", (160, 100))
+        frame.paste(ball, (22 * number, 50 - round(48 * math.sin(math.pi * number / 5))), mask)
+        frames.append(frame)
+    return animation(frames, "GIF", duration=120, loop=0, disposal=2)
+
+
+def _undated(avif: bytes) -> bytes:
+    """A sequence without the times of its making (ISO/IEC 14496-12, sections 8.2.2, 8.3.2 and 8.4.2)."""
+    for name in (b"mvhd", b"tkhd", b"mdhd"):
+        at = avif.index(name) + 4
+        size = 16 if avif[at] else 8  # by the box's version
+        avif = avif[: at + 4] + bytes(size) + avif[at + 4 + size :]
+    return avif
+
+
+def _fade(top: tuple[int, int, int], bottom: tuple[int, int, int]) -> Image.Image:
+    down = Image.linear_gradient("L")
+    return Image.composite(Image.new("RGB", down.size, bottom), Image.new("RGB", down.size, top), down)
+
+
+def _box(x: float, y: float, radius: float, unit: float) -> tuple[float, float, float, float]:
+    return (x - radius) * unit, (y - radius) * unit, (x + radius) * unit, (y + radius) * unit
+
+
+def _scaled(points: tuple[float, ...], unit: float) -> tuple[float, ...]:
+    return tuple(value * unit for value in points)

@@ -1,0 +1,132 @@
+"""The contact sheets: the script gives the same bytes each time, nothing is missing, and a wrong picture would show."""
+
+from __future__ import annotations
+
+import re
+import sys
+from html.parser import HTMLParser
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.conftest import ROOT
+from tests.pictures import made, near, saved, shown
+
+PAGE = ROOT / "docs/fidelity.html"
+SOME = {"p3", "cmyk-profile", "lab", "broken", "orientation-6", "edges", "dusk", "avif", "wide"}
+
+
+def module(name: str) -> Any:
+    """A module of scripts/, where modules import each other by their bare names."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        return import_module(name)
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+
+
+sheets, cases, inks = map(module, ("contact_sheets", "contact_cases", "contact_inks"))
+
+
+class Page(HTMLParser):
+    """What a page names: its pictures, its rows, its elements."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.pictures: list[dict[str, str]] = []
+        self.rows: list[str] = []
+        self.elements: set[str] = set()
+        self.text = file.read_text()
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.elements.add(tag)
+        if tag == "img":
+            self.pictures.append(found)
+        elif tag == "article":
+            self.rows.append(found["id"])
+
+    def apart(self, row: str, label: str) -> float:
+        """The figure that stands below a picture."""
+        (article,) = re.findall(rf'<article id="{row}">(.*?)</article>', self.text, re.DOTALL)
+        (figure,) = re.findall(rf"<b>{label}</b>.*?ΔE ([\d.]+)", article)
+        return float(figure)
+
+
+def some(judge: str | None = None) -> list[Any]:
+    """One section with a few cases of all kinds."""
+    chosen = [case for section in cases.SECTIONS for case in section.cases if case.name in SOME]
+    assert len(chosen) == len(SOME)
+    if judge:
+        chosen = [case._replace(judge=judge) for case in chosen if case.name == "p3"]
+    return [cases.Section("Some", "A few of them.", tuple(chosen))]
+
+
+def is_whole(page: Path, files: list[Path]) -> None:
+    """Every picture that is named is there in its size, with words for those who do not see it; no other is there."""
+    found = Page(page)
+    assert {page.parent / one["src"] for one in found.pictures} == set(files) - {page}
+    assert all(one["alt"] for one in found.pictures)
+    assert not found.elements & {"script", "iframe", "object", "embed", "link"}
+    for one in found.pictures:
+        with Image.open(page.parent / one["src"]) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5
+            width, height = image.size[::-1] if turned else image.size
+            zoom = int(one["width"]) // width
+            assert (width * zoom, height * zoom) == (int(one["width"]), int(one["height"])), one["src"]
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[Path]]]:
+    """A few cases, made two times."""
+    folders = [tmp_path_factory.mktemp("fidelity") for _ in range(2)]
+    return [(folder, sheets.write(folder, some())) for folder in folders]
+
+
+def test_the_same_bytes_come_out_each_time(twice: list[tuple[Path, list[Path]]]) -> None:
+    first, second = ({str(file.relative_to(folder)): file.read_bytes() for file in files} for folder, files in twice)
+    assert len(first) > 3 * len(SOME)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_what_is_made_is_shown(twice: list[tuple[Path, list[Path]]]) -> None:
+    folder, files = twice[0]
+    page = folder / "fidelity.html"
+    is_whole(page, files)
+    assert sorted(folder.rglob("*.*")) == sorted(files)
+    text = page.read_text()
+    assert "Warning: the colour profile is broken" in text
+    assert text.count("8 frames, 1.5 s, for ever") == 2
+    assert not list(folder.rglob("*.tif"))
+
+
+def test_colours_are_right_and_wrong_ones_would_be_told(twice: list[tuple[Path, list[Path]]], tmp_path: Path) -> None:
+    page = Page(twice[0][0] / "fidelity.html")
+    assert all(page.apart(row, "exact") < 1 for row in ("p3", "cmyk-profile", "lab", "broken", "orientation-6"))
+    sheets.write(tmp_path, some("plain"))
+    assert Page(tmp_path / "fidelity.html").apart("p3", "exact") > 1.5
+
+
+def test_the_page_in_the_repository_is_whole_and_small() -> None:
+    files = [PAGE, *(file for file in (ROOT / "docs/fidelity").rglob("*") if file.is_file())]
+    is_whole(PAGE, files)
+    assert sum(file.stat().st_size for file in files) < sheets.LARGEST
+    page = Page(PAGE)
+    assert page.rows == [case.name for section in cases.SECTIONS for case in section.cases], "run scripts/fidelity"
+    colour = [case.name for case in cases.COLOUR.cases if any(recipe.name == "exact" for recipe in case.recipes)]
+    assert len(colour) > 9 and max(page.apart(name, "exact") for name in colour) < 2
+
+
+@pytest.mark.parametrize(
+    ("amounts", "known"),  # paper; black alone, 3 % of light in each colour; cyan alone, sRGB's curve over its light
+    [((0, 0, 0, 0), (255, 255, 255)), ((0, 0, 0, 255), (48, 48, 48)), ((255, 0, 0, 0), (89, 174, 203))],
+)
+def test_the_inks_are_what_they_let_through(amounts: tuple[int, ...], known: tuple[int, ...], tmp_path: Path) -> None:
+    body = saved(Image.new("CMYK", (16, 16), amounts), "JPEG", quality=100, icc_profile=inks.profile())
+    rendered = made(body, tmp_path, cases.Recipe("exact", 8, format="png"))
+    assert near(shown(tmp_path, rendered).convert("RGB").getpixel((4, 4)), known, 3)
