@@ -103,6 +103,8 @@ class Pipeline:
 
     async def _fetch(self, job: Job, validators: Validators | None) -> Outcome:
         await self._pool.room()
+        if validators is None:  # a picture is to come
+            self._pool.warm()
         result = await self._downloader.fetch(job.url, validators)
         now = self._clock()
         if isinstance(result, NotModified):

@@ -57,6 +57,7 @@ class RenderPool:
         self._pool = self._new()
         self._start = asyncio.Lock()
         self._started = False
+        self._warming: asyncio.Task[ProcessPool] | None = None
         self._under_way: set[ProcessFuture[object]] = set()
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -69,7 +70,14 @@ class RenderPool:
     ) -> None:
         for future in tuple(self._under_way):
             future.cancel()  # type: ignore[no-untyped-call]
+        if self._warming is not None:
+            await asyncio.wait([self._warming])
         await _close(self._pool)
+
+    def warm(self) -> None:
+        """Start the workers, so that they are up when the first image is there; without it they start with that."""
+        if self._warming is None:
+            self._warming = asyncio.create_task(self._ready())
 
     async def room(self) -> None:
         """Returns when so few images wait for a worker that one more is worth fetching."""

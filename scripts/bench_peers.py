@@ -16,7 +16,7 @@ from pathlib import Path
 from bench_process import WORK, measure
 from bench_report import Skipped
 
-_INTERVAL = 0.05  # seconds between two looks: a shorter peak may be missed
+_INTERVAL = 0.25  # seconds between two looks, which cost milliseconds each: a shorter peak may be missed
 
 
 def python_with(name: str, *requirements: str) -> str:
