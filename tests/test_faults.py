@@ -52,8 +52,8 @@ def test_a_fault_has_its_code_its_time_and_harms_nobody_else(tmp_path: pathlib.P
 
 
 def test_the_memory_of_downloads_does_not_grow_with_their_bytes() -> None:
-    """16 of 8 MB at once; `scripts/bench_faults.py` is the same with 64 of 50 MB."""
-    script = pathlib.Path(__file__).parent.parent / "scripts" / "bench_faults.py"
+    """16 of 8 MB at once; `scripts/benches/bench_faults.py` is the same with 64 of 50 MB."""
+    script = pathlib.Path(__file__).parent.parent / "scripts" / "benches" / "bench_faults.py"
     command = [sys.executable, str(script), "--downloads", "16", "--size", "8000000"]
     told = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
     assert told["bytes"] == 128_000_000

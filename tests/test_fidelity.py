@@ -21,11 +21,11 @@ SOME = {"p3", "cmyk-profile", "lab", "broken", "orientation-6", "edges", "dusk",
 
 def module(name: str) -> Any:
     """A module of scripts/, where modules import each other by their bare names."""
-    sys.path.insert(0, str(ROOT / "scripts"))
+    sys.path.insert(0, str(ROOT / "scripts" / "contact_sheets"))
     try:
         return import_module(name)
     finally:
-        sys.path.remove(str(ROOT / "scripts"))
+        sys.path.remove(str(ROOT / "scripts" / "contact_sheets"))
 
 
 sheets, cases, inks = map(module, ("contact_sheets", "contact_cases", "contact_inks"))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from imgcache.models import FetchPolicy
 from tests.conftest import ROOT
 
-SCRIPTS = ROOT / "scripts"
+SCRIPTS = ROOT / "scripts" / "simulations"
 
 
 def module(name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bench_nothing import HOSTS, PER_ARTICLE, write_answers
 from bench_peers import python_with
-from bench_process import ROOT, Ran, article, configure, fresh, measure, origin, sync
+from bench_process import ROOT, SCRIPTS, Ran, article, configure, fresh, measure, origin, sync
 from bench_report import Limit, Section, Skipped, spread
 
 SIZES, FULL = (1_000, 10_000, 100_000), (1_000_000,)
@@ -107,7 +107,7 @@ def _draw(folder: Path, grown: Sequence[_Grown], line: tuple[float, float]) -> s
     (folder / "points.json").write_text(json.dumps(points), encoding="utf-8")
     try:
         plotter = python_with("plot", "matplotlib==3.10.*")
-        measure([plotter, str(ROOT / "scripts" / "bench_by_matplotlib.py"), str(folder / "points.json"), str(_PLOT)])
+        measure([plotter, str(SCRIPTS / "bench_by_matplotlib.py"), str(folder / "points.json"), str(_PLOT)])
     except Skipped as reason:
         return f"no plot: {reason}"
     return f"![seconds by references, with the line]({_PLOT.name})"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench_peers import node_versions, node_with, python_versions, python_with, watched
-from bench_process import ROOT, fresh, measure, shared
+from bench_process import SCRIPTS, fresh, measure, shared
 from bench_report import Limit, Skipped, spread
 from PIL import Image
 
@@ -116,7 +116,7 @@ def displayed(path: Path) -> Picture:
 
 def own(name: str) -> list[str]:
     """The command of a contender that runs with this Python."""
-    return [sys.executable, str(ROOT / "scripts" / f"bench_by_{name}.py")]
+    return [sys.executable, str(SCRIPTS / f"bench_by_{name}.py")]
 
 
 def contenders(*names: str) -> Contenders:
@@ -136,13 +136,13 @@ def contenders(*names: str) -> Contenders:
 def _sharp() -> tuple[list[str], list[str]]:
     folder = node_with("sharp", *_SHARP)
     script = folder / "bench_by_sharp.mjs"  # beside node_modules, where node looks for sharp
-    script.write_text((ROOT / "scripts" / script.name).read_text(encoding="utf-8"), encoding="utf-8")
+    script.write_text((SCRIPTS / script.name).read_text(encoding="utf-8"), encoding="utf-8")
     return ["node", str(script)], node_versions(folder, _SHARP[0])
 
 
 def _vips() -> tuple[list[str], list[str]]:
     python = python_with("pyvips", _VIPS)
-    command = [python, str(ROOT / "scripts" / "bench_by_vips.py")]
+    command = [python, str(SCRIPTS / "bench_by_vips.py")]
     return command, python_versions(python, "pyvips", "pyvips-binary")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench_peers import python_versions, python_with
 from bench_pictures import Job, Made, Picture, contenders, cores, make, own, pictures, some
-from bench_process import ROOT, fresh, measure
+from bench_process import SCRIPTS, fresh, measure
 from bench_report import Limit, Section, Skipped, spread
 from PIL import Image
 
@@ -57,7 +57,7 @@ class _Scorer:
         pairs = self._folder / "pairs.json"
         asked = [[str(name), str(path)] for name, path in zip(names, run.files, strict=True)]
         pairs.write_text(json.dumps(asked), encoding="utf-8")
-        said = measure([self._python, str(ROOT / "scripts" / "bench_by_score.py"), str(pairs)])
+        said = measure([self._python, str(SCRIPTS / "bench_by_score.py"), str(pairs)])
         return Scored(run.bytes, json.loads(said.output))
 
 

@@ -36,7 +36,7 @@ from imgcache.store.local import LocalStore
 
 _IMAGES, _AN_ARTICLE = 20_000, 5
 _PLACEHOLDER = "data:image/webp;base64," + "A" * 167  # 190 bytes, as photographs have
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def measured(images: int = _IMAGES) -> dict[str, float | str]:

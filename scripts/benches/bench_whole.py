@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from bench_peers import node_versions, node_with, python_versions, python_with, watched
 from bench_pictures import WIDTHS, Made, Picture, cells, cores, in_turn, made, pictures, rate, size
-from bench_process import ROOT, article, fresh, measure, origin, sync
+from bench_process import SCRIPTS, article, fresh, measure, origin, sync
 from bench_report import Limit, Section, Skipped
 
 ELEVENTY = ("@11ty/eleventy-img", "7.0.0")
@@ -115,7 +115,7 @@ def _add_eleventy(ways: dict[str, Callable[[], Made]], urls: list[str]) -> tuple
 def _eleventy(folder: Path, urls: list[str], concurrency: int, threshold: float) -> Made:
     work = fresh("whole/eleventy")
     script = folder / "run.mjs"
-    script.write_text((ROOT / "scripts" / "bench_eleventy.mjs").read_text())
+    script.write_text((SCRIPTS / "bench_eleventy.mjs").read_text())
     job = {"urls": urls, "widths": WIDTHS, "concurrency": concurrency, "threshold": threshold, "folder": str(work)}
     with watched() as memory:
         ran = measure(["node", str(script), json.dumps(job)], cwd=folder)

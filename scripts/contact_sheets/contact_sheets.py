@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, features
 from PIL import __version__ as pillow
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 from contact_cases import SECTIONS, Case, Section  # noqa: E402 (they need the repository's own, found by the line above)
 from contact_samples import ring, straight  # noqa: E402
@@ -71,7 +71,7 @@ def write(folder: Path, sections: Sequence[Section]) -> list[Path]:
          "rows": [_row(pictures, case, rendered[case.name]) for case in section.cases]}
         for section in sections
     ]  # fmt: skip
-    jinja = Environment(loader=FileSystemLoader(ROOT / "scripts"), autoescape=True, undefined=StrictUndefined)
+    jinja = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
     page = folder / "fidelity.html"
     page.write_text(jinja.get_template("contact_sheets.html").render(sections=made, versions=_versions()) + "\n")
     return [page, *sorted(file for file in pictures.rglob("*") if file.is_file())]

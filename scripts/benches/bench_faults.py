@@ -1,4 +1,4 @@
-"""Job `faults`: the memory that large downloads take, all under way at once: `scripts/bench_faults.py --help`.
+"""Job `faults`: the memory that large downloads take, all under way at once: `scripts/benches/bench_faults.py --help`.
 
 The server holds every body back until the last request is in, then sends them all together. The downloads run in a
 process of their own, whose high-water mark (VmHWM, proc(5)) is read at its end.

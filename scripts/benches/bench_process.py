@@ -18,7 +18,8 @@ from typing import Any
 
 from bench_report import Skipped
 
-ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = Path(__file__).resolve().parent
+ROOT = SCRIPTS.parent.parent
 WORK = ROOT / ".bench"
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
@@ -92,7 +93,7 @@ def origin(*arguments: str) -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def lean_origin() -> Iterator[int]:
     """An origin that costs next to nothing, in a process of its own: its port."""
-    script = ROOT / "scripts" / "lean_origin.py"
+    script = SCRIPTS / "lean_origin.py"
     with subprocess.Popen(
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

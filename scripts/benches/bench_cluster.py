@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 from bench_pictures import WIDTHS, Picture, pictures
-from bench_process import ROOT, article, fresh, measure, origin, sync
+from bench_process import ROOT, SCRIPTS, article, fresh, measure, origin, sync
 from bench_report import Limit, Section, spread
 
 from imgcache.catalogue import Pending
@@ -197,5 +197,5 @@ def _large(size: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+    sys.path[:0] = [str(ROOT), str(SCRIPTS)]
     print(json.dumps({"ms": _pass()} if sys.argv[1] == "passing" else _large(int(sys.argv[2]))))
