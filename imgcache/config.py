@@ -17,8 +17,9 @@ import yaml
 
 from imgcache import __version__
 from imgcache.errors import ConfigError
-from imgcache.models import FetchPolicy, Limits, Recipe
+from imgcache.models import FetchPolicy, Limits
 from imgcache.profiles import PROFILES
+from imgcache.recipes import Recipe
 from imgcache.schema import COMMON, SETTINGS, VARIANT, Setting
 
 PREFIX = "IMGCACHE_"

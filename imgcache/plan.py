@@ -7,7 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
-from imgcache.models import Asset, Copy, Declared, Edit, Place, Problem, Recipe, Reference, Severity, Size
+from imgcache.models import Asset, Copy, Declared, Edit, Place, Problem, Reference, Severity, Size
+from imgcache.recipes import Recipe
 
 # Two shapes are the same if their ratios of width to height differ by no more than this.
 SHAPE_TOLERANCE = 0.02

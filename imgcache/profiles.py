@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgcache.models import Recipe
+from imgcache.recipes import Recipe
 
 _WIDTHS = (320, 640, 1280)
 _AVIF = {320: 66, 640: 65, 1280: 61}  # quality by width

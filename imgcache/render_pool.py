@@ -30,7 +30,8 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from imgcache.atomic import writing
 from imgcache.errors import DecoderCrash, DecoderTimeout
-from imgcache.models import Header, Limits, Recipe, Rendered
+from imgcache.models import Header, Limits, Rendered
+from imgcache.recipes import Recipe
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from PIL import ExifTags, Image, ImageDraw
 
-from imgcache.models import Limits, Recipe, Rendered
+from imgcache.models import Limits, Rendered
 from imgcache.processor import render
+from imgcache.recipes import Recipe
 
 LIMITS = Limits()
 ORIENTATION = ExifTags.Base.Orientation

@@ -21,6 +21,7 @@ from imgcache.config import ServePolicy
 from imgcache.models import Asset, Variant
 from imgcache.server.endpoint import Endpoint
 from imgcache.server.protocol import BoundedProtocol
+from imgcache.store import Reading
 
 TYPES = {"jpeg": "jpg", "webp": "webp", "png": "png", "gif": "gif", "tiff": "tif"}
 VARIANTS = (("thumb", 320, "jpeg"), ("w320", 320, "webp"), ("w640", 640, "webp"), ("w1280", 1280, "webp"))
@@ -74,10 +75,10 @@ def write_manifest(cache: Path, images: Mapping[str, Asset]) -> None:
 
 
 @contextmanager
-def serving(cache: Path, policy: ServePolicy | None = None) -> Iterator[int]:
+def serving(cache: Path, policy: ServePolicy | None = None, store: Reading | None = None) -> Iterator[int]:
     """The endpoint in a thread; gives its port."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=256)) as listener:
-        app = Endpoint(cache, None, policy or ServePolicy())
+        app = Endpoint(cache, None, policy or ServePolicy(), store=store)
         server = Server(
             Config(
                 app,

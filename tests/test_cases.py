@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from imgcache.errors import ImageError
-from imgcache.models import Header, Limits, Recipe
+from imgcache.models import Header, Limits
+from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
 
 ROOT = Path(__file__).parents[1]

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from imgcache.models import Recipe, Rendered
+from imgcache.models import Rendered
 from imgcache.processor.choosing import NEAR, TRIALS, Aim, looks_drawn, next_quality
 from imgcache.processor.encoder import encode_at
 from imgcache.processor.score import Reference
+from imgcache.recipes import Recipe
 from tests.pictures import made, noise, photo, saved, shown
 
 # By the package ssimulacra2 0.3, at 640 wide: WebP 60, 80 and 95 (method 4), AVIF 50 and 65 (speed 10), JPEG 75.

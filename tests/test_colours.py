@@ -11,8 +11,8 @@ import pytest
 import pyvips  # type: ignore[import-untyped]
 from PIL import Image
 
-from imgcache.models import Recipe
 from imgcache.processor import icc
+from imgcache.recipes import Recipe
 from tests.colour_samples import (
     ADOBE,
     ADOBE_RGB,

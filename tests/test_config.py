@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from imgcache.cli.init import TEMPLATE
 from imgcache.config import Config, load
 from imgcache.errors import ConfigError
-from imgcache.models import Recipe
 from imgcache.quantities import format_bytes, format_seconds, parse_bytes, parse_pixels, parse_seconds
+from imgcache.recipes import Recipe
 from imgcache.schema import COMMON
 
 WIDTHS = (320, 640, 1280)

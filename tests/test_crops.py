@@ -19,10 +19,11 @@ from PIL import Image, ImageDraw
 from examples.origin import Answer, Origin
 from imgcache import frontmatter
 from imgcache.catalogue import Catalogue, File, Mention, ReadArticle
-from imgcache.models import Focus, Recipe, Size
+from imgcache.models import Focus, Size
 from imgcache.plan import Wish
 from imgcache.processor.crops import CENTER, Point, point
 from imgcache.processor.geometry import target
+from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
 from tests.conftest import Command, MakeSite
 from tests.pictures import made, noise, photo, saved, shown

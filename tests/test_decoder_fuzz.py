@@ -15,7 +15,8 @@ import msgspec
 from PIL import Image
 
 from imgcache.errors import DecoderCrash, DecoderTimeout, ImageError
-from imgcache.models import Limits, Recipe
+from imgcache.models import Limits
+from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
 from tests.conftest import ROOT
 

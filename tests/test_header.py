@@ -18,8 +18,9 @@ from imgcache.errors import (
     TooManyPixels,
     Undecodable,
 )
-from imgcache.models import Limits, Recipe, Size
+from imgcache.models import Limits, Size
 from imgcache.processor import gif, probe, render
+from imgcache.recipes import Recipe
 from tests.pictures import LIMITS, exif, made, near, noise, quarters, saved, shown
 
 

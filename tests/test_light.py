@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from imgcache.models import Recipe, Size
+from imgcache.models import Size
 from imgcache.processor import icc, light
 from imgcache.processor.geometry import target
 from imgcache.processor.scaling import resized, scaled
+from imgcache.recipes import Recipe
 from tests.colour_samples import ADOBE_RGB, deep, vips_profile
 from tests.pictures import exif, made, near, noise, photo, saved, shown
 

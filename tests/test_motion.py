@@ -15,9 +15,10 @@ from PIL import Image, ImageChops, ImageStat
 
 from examples.origin import Answer, Origin
 from imgcache.errors import TooManyFrames, TooManyPixels
-from imgcache.models import Limits, Recipe, Rendered
+from imgcache.models import Limits, Rendered
 from imgcache.processor.header import open_image
 from imgcache.processor.motion_frames import frames, plays
+from imgcache.recipes import Recipe
 from imgcache.server import accept
 from imgcache.server.library import View
 from imgcache.server.lines import Lines

@@ -91,6 +91,27 @@ def test_choice(field: str, width: int | None, form: str | None, expected: str |
     assert choice is None or choice.depends_on_accept is (form is None)
 
 
+@pytest.mark.parametrize(
+    ("field", "width", "expected"),
+    [
+        (CHROME, 640, "w640-avif"),
+        (FIREFOX, 321, "w640-avif"),
+        ("", 640, "w640-avif"),
+        ("image/webp,*/*;q=0.8", 640, "w640"),  # it says that it wants WebP more
+        ("image/avif;q=0.9, image/webp", 640, "w640"),
+        ("image/avif;q=0, image/*", 640, "w640"),
+        ("image/jpeg", 200, "thumb"),
+        (CHROME, 320, "w320"),  # the smallest that is enough, though only WebP was made so small
+        (CHROME, None, "w1280-avif"),
+    ],
+)
+def test_of_formats_wanted_alike_avif_goes_first(field: str, width: int | None, expected: str) -> None:
+    avif = [Candidate("avif", one, 99_000, f"w{one}-avif", False) for one in (640, 1280)]
+    for held in ([*HELD, *avif], [*avif, *HELD]):
+        choice = choose(held, width=width, format=None, accept=accept.parse(field))
+        assert choice == (expected, True)
+
+
 def test_what_browsers_do_not_show_is_never_chosen() -> None:
     held = (Candidate("tiff", 1600, 9, "original", True), *HELD[2:4])
     assert [choose(held, width=9999, format=form, accept=()) for form in (None, "original")] == [("w640", False), None]
@@ -104,7 +125,7 @@ def test_one_format_does_not_depend_on_accept() -> None:
 
 candidates = st.lists(
     st.builds(Candidate, st.sampled_from([*SHOWN, "tiff"]), st.integers(1, 99), st.integers(1, 9), st.uuids().map(str),
-              st.booleans()), max_size=6)  # fmt: skip
+              st.booleans(), frames=st.just(1)), max_size=6)  # fmt: skip
 fields = st.lists(
     st.tuples(st.sampled_from(["image/webp", "image/jpeg", "image/*", "*/*", "image/png"]),
               st.sampled_from(["", ";q=0", ";q=0.5", ";q=1"])).map("".join)).map(",".join)  # fmt: skip

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgcache.formats import sniff
-from imgcache.models import Recipe, Size
+from imgcache.models import Size
 from imgcache.processor.geometry import inside, target
+from imgcache.recipes import Recipe
 from tests.pictures import exif, made, near, noise, photo, saved, shown
 
 sides = st.integers(1, 30_000)

@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 from imgcache.errors import DecoderCrash, DecoderTimeout, HttpStatus, ImageError, NotAnImage
-from imgcache.models import Limits, Recipe, Size
+from imgcache.models import Limits, Size
+from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
 
 LIMITS = Limits(decode_memory=300_000_000, decode_time=2.0)

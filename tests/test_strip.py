@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
-from imgcache.models import Recipe
 from imgcache.processor import render
 from imgcache.processor.strip import strip
+from imgcache.recipes import Recipe
 from tests.pictures import LIMITS, exif, made, noise, saved, shown
 
 SECRETS = (b"GPS-SECRET", b"XMP-SECRET", b"NOTE-SECRET", b"Exif", b"EXIF", b"eXIf", b"xmp", b"XMP ", b"iTXt", b"tEXt")

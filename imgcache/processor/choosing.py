@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops
 
-from imgcache.models import Recipe
 from imgcache.processor import colours
 from imgcache.processor.encoder import Encoded, encode_at, lossless
 from imgcache.processor.score import SMALLEST, Reference
+from imgcache.recipes import Recipe
 
 TRIALS = 4  # encodings of one picture in one format
 NEAR = 0.5  # points above the target at which the search ends

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from PIL import Image, ImageChops
 
 from imgcache.errors import DecoderCrash, Undecodable
-from imgcache.models import Header, Limits, Recipe, Size
+from imgcache.models import Header, Limits, Size
 from imgcache.processor.encoder import Encoded, settings
 from imgcache.processor.geometry import Target
 from imgcache.processor.header import Opened, contained, open_image
@@ -23,6 +23,7 @@ from imgcache.processor.palette import tiny
 from imgcache.processor.scaling import scaled
 from imgcache.processor.source import Way, decode
 from imgcache.processor.strip import bare
+from imgcache.recipes import Recipe
 
 # Pixels of source and film made in a second, at the least (measured: 14 million, of a photograph in motion, on two busy
 # cores). What would take longer than limits.decode_time is not begun: a picture must not be lost for its film.

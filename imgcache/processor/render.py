@@ -17,7 +17,7 @@ from PIL import Image
 
 from imgcache.errors import DiskFull
 from imgcache.formats import EXTENSIONS
-from imgcache.models import Limits, Recipe, Rendered, Size, Variant
+from imgcache.models import Limits, Rendered, Size, Variant
 from imgcache.processor import motion, palette
 from imgcache.processor.choosing import choose
 from imgcache.processor.crops import point
@@ -27,6 +27,7 @@ from imgcache.processor.header import Opened, contained, open_image, read_file
 from imgcache.processor.scaling import scaled
 from imgcache.processor.source import Source, Way, decode
 from imgcache.processor.strip import bare
+from imgcache.recipes import Recipe
 
 
 class _Plan(NamedTuple):

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from imgcache.models import Recipe, Size
+from imgcache.models import Size
 from imgcache.processor import colours, deep, icc, light
 from imgcache.processor.geometry import inside
 from imgcache.processor.header import UPRIGHT, Opened
 from imgcache.processor.lanczos import Box
 from imgcache.processor.scaling import resized
+from imgcache.recipes import Recipe
 
 # A JPEG's fraction (1/2, 1/4, 1/8) has this many times the pixels a side that are wanted, or more. Nearer to it, the
 # last step blurs: SSIMULACRA2 against scaling the whole falls from 94 to 78, for 1 to 2 % of the time.

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from imgcache.models import Limits, Recipe
+from imgcache.models import Limits
+from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
 
 

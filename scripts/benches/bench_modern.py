@@ -14,10 +14,10 @@ from bench_pictures import Picture, pictures, some
 from bench_report import Limit, Section, Skipped, spread
 from PIL import Image
 
-from imgcache.models import Recipe
 from imgcache.processor.encoder import encode_at
 from imgcache.processor.score import Reference
 from imgcache.profiles import PROFILES
+from imgcache.recipes import Recipe
 
 COUNT = 16
 

@@ -14,7 +14,8 @@ from bench_report import Limit, Section, Skipped, spread
 
 from examples.origin.drawing import draw
 from imgcache import processor
-from imgcache.models import Limits, Recipe
+from imgcache.models import Limits
+from imgcache.recipes import Recipe
 
 HOSTS = 20
 SMALL, LARGE, FULL = 1_000, 10_000, 100_000

@@ -9,8 +9,8 @@ import contact_inks as inks
 import contact_samples as drawn
 from PIL import Image
 
-from imgcache.models import Recipe
 from imgcache.processor import icc
+from imgcache.recipes import Recipe
 from tests.colour_samples import ADOBE_RGB, PROPHOTO, vips_profile
 from tests.pictures import saved
 

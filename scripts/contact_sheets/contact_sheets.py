@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))
 from contact_cases import SECTIONS, Case, Section  # noqa: E402 (they need the repository's own, found by the line above)
 from contact_samples import ring, straight  # noqa: E402
 
-from imgcache.models import Recipe, Rendered, Variant  # noqa: E402
+from imgcache.models import Rendered, Variant  # noqa: E402
+from imgcache.recipes import Recipe  # noqa: E402
 from imgcache.render_pool import RenderPool  # noqa: E402
 from tests.colour_samples import difference  # noqa: E402
 from tests.moving_samples import shots  # noqa: E402
