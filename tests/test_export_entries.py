@@ -55,6 +55,21 @@ def test_avif_goes_before_webp_and_a_crop_is_never_offered(run: Command, origin:
     ]
 
 
+def test_where_the_best_format_differs_by_width_no_browser_is_left_with_a_small_file() -> None:
+    made = {"a": ("avif", 320), "b": ("webp", 640), "c": ("png", 1280), "d": ("avif", 100), "e": ("jpeg", 200)}
+    variants = tuple(
+        VariantEntry(name, width, width, form, 9, f"{FOLDER}/{name}.{form}") for name, (form, width) in made.items()
+    )
+    placeholder = "data:image/webp;base64,AAAA"
+    entry = Entry("", "image/png", 2000, 2000, 9, "#123456", placeholder, f"{FOLDER}/original.png", variants)
+    held = held_images({A: entry}, ())[A]
+    assert [(source.type, [file.width for file in source.files]) for source in held.sources] == [
+        ("image/avif", [100, 320, 640, 1280]),
+        ("image/webp", [640, 1280]),
+    ]
+    assert [file.width for file in held.fallback] == [200, 1280]
+
+
 def test_nothing_is_painted_behind_a_picture_with_transparency(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:

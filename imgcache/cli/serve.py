@@ -16,6 +16,7 @@ import click
 
 from imgcache.cli.options import common, open_ground, site_argument
 from imgcache.errors import ConfigError
+from imgcache.store import Reading
 from imgcache.wiring.ground import Ground
 
 _NEEDED = {"uvicorn": "uvicorn", "uvloop": "uvloop", "httptools": "httptools", "prometheus_client": "prometheus-client"}
@@ -33,31 +34,41 @@ _GRACE = 10  # seconds for answers under way when the server is to stop
 def serve(site: Path, host: str, port: int, workers: int, access_log: str | None, **options: Any) -> None:
     """Serve the cached images of SITE over HTTP, with a gallery at / for people. It never fetches anything.
 
-    A sync may run beside it: what it does shows within a second. SIGTERM and Ctrl-C end it when the answers under way
-    are sent, at the latest after ten seconds.
+    A sync may run beside it: what it does shows within a second, and of an object store within some. SIGTERM and Ctrl-C
+    end it when the answers under way are sent, at the latest after ten seconds.
     """
     missing = sorted(package for module, package in _NEEDED.items() if find_spec(module) is None)
     if missing:
         raise ConfigError(f"serve needs {', '.join(missing)}, which `pip install imgcache` brings")
     ground = open_ground(site, options, {"serve.access_log": access_log})
+    store = _store(ground)
     _allow_connections()
     with _listen(host, port) as listener:
         address, chosen = listener.getsockname()[:2]
         if not options["quiet"]:
             shown = f"[{address}]" if ":" in address else address
-            click.echo(f"imgcache: serving {ground.cache} on http://{shown}:{chosen}", err=True)
+            click.echo(f"imgcache: serving {ground.place or ground.cache} on http://{shown}:{chosen}", err=True)
         if workers == 1:
-            _serve_here(ground, listener)
+            _serve_here(ground, store, listener)
         else:
             _serve_in_workers(ground, listener, workers, options["config"])
 
 
-def _serve_here(ground: Ground, listener: socket.socket) -> None:
+def _store(ground: Ground) -> Reading | None:
+    """The object store, if the cache is one: looked for before anything starts, as far as that needs no request."""
+    if ground.place is None:
+        return None
+    from imgcache.server.upstream import reach
+
+    return reach(ground.place)
+
+
+def _serve_here(ground: Ground, store: Reading | None, listener: socket.socket) -> None:
     from uvicorn import Config, Server
 
     from imgcache.server.endpoint import Endpoint
 
-    server = Server(Config(Endpoint(ground.cache, ground.root, ground.config.serve), **_settings()))
+    server = Server(Config(Endpoint(ground.cache, ground.root, ground.config.serve, store=store), **_settings()))
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended in good order
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
@@ -72,7 +83,7 @@ def _serve_in_workers(ground: Ground, listener: socket.socket, workers: int, con
     with tempfile.TemporaryDirectory(prefix="imgcache-metrics-") as folder:
         os.environ |= {
             "IMGCACHE_SITE": str(ground.root),
-            "IMGCACHE_CACHE": str(ground.cache),
+            "IMGCACHE_CACHE": ground.place or str(ground.cache),
             "IMGCACHE_SERVE__ACCESS_LOG": ground.config.serve.access_log,
             "PROMETHEUS_MULTIPROC_DIR": folder,
         }

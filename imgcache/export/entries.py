@@ -121,7 +121,9 @@ def _held(url: str, entry: Entry, automatic: Collection[str]) -> Held | None:
     fallback = list(_source_files(_EVERYWHERE, variants))
     widest = max((variant.width for variant in variants), default=0)
     may_serve = entry.media_type in _SAFE_ORIGINALS
-    if may_serve and (not variants or not fallback or fallback[-1].width < widest):
+    if may_serve and _moves(entry, variants):
+        fallback = [File(original, entry.width)]
+    elif may_serve and (not variants or not fallback or fallback[-1].width < widest):
         fallback = [file for file in fallback if file.width < entry.width]
         fallback.append(File(original, entry.width))
     if not fallback:
@@ -142,6 +144,11 @@ def _held(url: str, entry: Entry, automatic: Collection[str]) -> Held | None:
     )
 
 
+def _moves(entry: Entry, variants: Iterable[VariantEntry]) -> bool:
+    """Whether a page shows the motion: WebP and AVIF of it are stills only where the site says `animation: first`."""
+    return entry.frames > 1 and not any(one.frames == 1 and one.format in _SOURCES for one in variants)
+
+
 def _file(url: str, path: str) -> tuple[str, str]:
     match = FILE.fullmatch(path)
     if match is None:
@@ -157,8 +164,17 @@ def _has_shape(variant: VariantEntry, entry: Entry) -> bool:
     return abs(variant.width * entry.height - variant.height * entry.width) <= max(entry.width, entry.height)
 
 
-def _source(name: str, variants: Iterable[VariantEntry]) -> Source:
-    return Source(MEDIA_TYPES[name], _source_files((name,), variants))
+def _source(name: str, variants: Collection[VariantEntry]) -> Source:
+    """One format; and where another has wider files, as `format: best` may lead to, those too.
+
+    Else a browser that takes the first format it knows would show a small file large. It knows the later formats as
+    well, and `type` only says what to skip (HTML, section 4.8.2).
+    """
+    files = _source_files((name,), variants)
+    later = (*_SOURCES[_SOURCES.index(name) + 1 :], *_EVERYWHERE)
+    if files and all(variant.frames == 1 for variant in variants):
+        files += tuple(file for file in _source_files(later, variants) if file.width > files[-1].width)
+    return Source(MEDIA_TYPES[name], files)
 
 
 def _source_files(formats: Collection[str], variants: Iterable[VariantEntry]) -> tuple[File, ...]:
@@ -177,7 +193,12 @@ def _rank(variant: VariantEntry) -> tuple[int, str]:
 
 
 def _is_opaque(entry: Entry, automatic: Collection[str]) -> bool:
-    """Whether the picture is known to hide what lies behind it. manifest.json does not say, an `auto` variant does."""
+    """Whether the picture is known to hide what lies behind it. manifest.json does not say, an `auto` variant does.
+
+    Not of an animation, whose other frames that variant does not show.
+    """
+    if entry.frames > 1:
+        return False
     chosen = [variant.format for variant in entry.variants if variant.name in automatic]
     return "png" not in chosen if chosen else entry.media_type in _OPAQUE_ORIGINALS
 

@@ -21,7 +21,7 @@ from imgcache.store.merging import NAME
 
 _PATH = re.compile(rf"assets/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})/({NAME.pattern})")
 _TRUSTED_FOR = 1.0  # seconds until a file is looked at again
-_LARGEST_IN_MEMORY = 1_000_000
+LARGEST_IN_MEMORY = 1_000_000  # bytes
 _OPEN_FILES = 128
 _SMALL_FILES = 8192
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -49,7 +49,7 @@ class Blobs:
         """`memory` is what the files kept may take together, in bytes; `clock` gives seconds that only go forward."""
         self._cache = cache
         self._memory = memory
-        self._each = min(_LARGEST_IN_MEMORY, memory // 4)
+        self._each = min(LARGEST_IN_MEMORY, memory // 4)
         self._clock = clock
         self._small: OrderedDict[str, Blob] = OrderedDict()
         self._large: OrderedDict[str, Blob] = OrderedDict()
@@ -103,7 +103,7 @@ class Blobs:
         except ImageError:
             return None
         etag = f'"{_digest(path, file.number, data)}"'
-        return Blob(stamp=stamp, etag=etag, headers=_headers(kind, path), data=data, file=file, now=self._clock())
+        return Blob(stamp=stamp, etag=etag, headers=headers_of(kind, path), data=data, file=file, now=self._clock())
 
     def _drop(self, path: str) -> None:
         self._large.pop(path, None)
@@ -148,8 +148,8 @@ def _digest(path: str, number: int, data: bytes | None) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _headers(kind: str, path: str) -> Headers:
-    """What browsers do not show safely they are told to save."""
+def headers_of(kind: str, path: str) -> Headers:
+    """Of a file of this format. What browsers do not show safely they are told to save."""
     headers: Headers = (
         (b"content-type", MEDIA_TYPES[kind].encode()),
         *SHARED,

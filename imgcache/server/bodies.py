@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imgcache.server.lines import Descriptor
+from collections.abc import Awaitable
+from typing import Protocol
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -15,6 +16,19 @@ SAFE: Headers = (
 SHARED: Headers = ((b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin"))
 
 
+class Source(Protocol):
+    """Where the bytes of a body come from while it is sent."""
+
+    @property
+    def piece(self) -> int:
+        """How many bytes are read at once."""
+        ...
+
+    def read(self, start: int, length: int) -> Awaitable[bytes]:
+        """At most so many bytes, and none at the end. Raises OSError, Unavailable."""
+        ...
+
+
 class Body:
     """One representation.
 
@@ -23,12 +37,12 @@ class Body:
         etag: strong, in quotes.
         headers: what every answer with it carries, whatever led to it.
         data: all of it, where it is kept in memory.
-        file: else the open file.
+        file: else where they are read from.
     """
 
     __slots__ = ("_heads", "_varieties", "data", "etag", "file", "headers", "size")
 
-    def __init__(self, *, size: int, etag: str, headers: Headers, data: bytes | None, file: Descriptor | None) -> None:
+    def __init__(self, *, size: int, etag: str, headers: Headers, data: bytes | None, file: Source | None) -> None:
         self.size = size
         self.etag = etag
         self.headers = (*headers, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import importlib
 import logging
-import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -24,12 +23,15 @@ from imgcache.server.bodies import SAFE, SHARED, Body, Headers
 from imgcache.server.chronicle import Chronicle
 from imgcache.server.images import Images
 from imgcache.server.library import Library
-from imgcache.server.lines import Descriptor
 from imgcache.server.metrics import CONTENT_TYPE, Metrics, State
-from imgcache.server.responses import Answer, Page, answer_with, problem, whole
+from imgcache.server.remote_blobs import RemoteBlobs
+from imgcache.server.remote_library import RemoteLibrary
+from imgcache.server.responses import Answer, Page, answer_with, problem, unavailable, whole
+from imgcache.server.sending import Receive, Send, begun, send_file
+from imgcache.server.upstream import Unavailable, Upstream
+from imgcache.store import Reading
 
 MAX_TARGET = 60_000  # bytes: the longest URL that is fetched, all escaped, fits; httptools ends at 65,535 with 400
-_CHUNK = 262_144
 _FAILURES_KEPT = 15.0  # seconds for which the index is not asked again
 _MAX_FIELDS = 100
 _JSON: Headers = ((b"content-type", b"application/json"), *SAFE)
@@ -39,10 +41,7 @@ _NO_STORE: Headers = ((b"cache-control", b"no-store"),)
 _ALLOW: Headers = ((b"allow", b"GET, HEAD"),)
 _logger = logging.getLogger("imgcache.server")
 
-Message = dict[str, Any]
 Scope = dict[str, Any]
-Receive = Callable[[], Any]
-Send = Callable[[Message], Any]
 _Handler = Callable[[str, bytes, Asked], Coroutine[None, None, Answer]]
 
 
@@ -54,14 +53,26 @@ class Endpoint:
     """One cache, served to one event loop."""
 
     def __init__(
-        self, cache: Path, site: Path | None, policy: ServePolicy, clock: Callable[[], float] = time.monotonic
+        self,
+        cache: Path,
+        site: Path | None,
+        policy: ServePolicy,
+        clock: Callable[[], float] = time.monotonic,
+        store: Reading | None = None,
     ) -> None:
-        """`clock` gives seconds that only go forward."""
-        self._library = Library(cache, clock)
-        self._blobs = Blobs(cache, policy.memory, clock)
+        """With a `store` the folder `cache` has the index alone. `clock` gives seconds that only go forward."""
+        self._upstream = Upstream(store, clock) if store is not None else None
+        folder = cache
+        self._library: Library
+        self._blobs: Blobs | RemoteBlobs
+        if self._upstream is None:
+            self._library, self._blobs = Library(cache, clock), Blobs(cache, policy.memory, clock)
+        else:
+            self._library = remote = RemoteLibrary(self._upstream, clock)
+            self._blobs, folder = RemoteBlobs(self._upstream, remote, policy, clock), remote.folder
         self._chronicle = Chronicle(cache)
         self._images = Images(self._library, self._blobs, self._chronicle, policy)
-        self._gallery = functools.cache(lambda: _gallery(cache, site))
+        self._gallery = functools.cache(lambda: _gallery(folder, site))
         self._metrics = Metrics()
         self._log = access_log(policy.access_log)
         self._clock = clock
@@ -108,6 +119,9 @@ class Endpoint:
                 await self._library.view()
                 await send({"type": "lifespan.startup.complete"})
             else:
+                if self._upstream is not None and isinstance(self._library, RemoteLibrary):
+                    self._upstream.close()
+                    self._library.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -115,6 +129,8 @@ class Endpoint:
         began, method = self._clock(), scope["method"]
         asked = Asked.of(method, scope["headers"])
         route, answer = await self._route(scope, method, asked)
+        if answer.file is not None and method != "HEAD":
+            answer = await begun(answer, answer.file, asked)
         ready = self._clock() - began
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if method == "HEAD" or answer.file is None:
@@ -122,7 +138,7 @@ class Endpoint:
             await send({"type": "http.response.body", "body": body})
             sent = len(body)
         else:
-            sent = await _send_file(answer, answer.file, receive, send)
+            sent = await send_file(answer, answer.file, receive, send)
         self._metrics.count(route, answer.status, sent, ready)
         if self._log is not None:
             query = scope["query_string"]
@@ -144,7 +160,10 @@ class Endpoint:
         if len(path) + len(query) > MAX_TARGET:
             return "other", _refuse(asked, 414, "too-long", f"at most {MAX_TARGET:,} bytes are read", ())
         name, answer = self._routes.get(path) or self._below(path)
-        return name, await answer(path, query, asked)
+        try:
+            return name, await answer(path, query, asked)
+        except Unavailable:
+            return name, unavailable(asked)
 
     def _below(self, path: str) -> tuple[str, _Handler]:
         """The routes that are a beginning of the path."""
@@ -180,15 +199,18 @@ class Endpoint:
 
     async def _manifest(self, _path: str, _query: bytes, asked: Asked) -> Answer:
         lines = (await self._library.view()).lines
+        if lines is None and self._library.unreachable:
+            return unavailable(asked)
         if lines is None:
             return _refuse(asked, 404, "not-found", "there is no manifest.json yet: run imgcache sync", ())
-        stamp = lines.stamp
-        etag = f'"{stamp.mtime_ns:x}-{stamp.size:x}-{stamp.inode:x}"'
-        body = Body(size=stamp.size, etag=etag, headers=_JSON, data=None, file=lines.file)
+        body = Body(size=lines.stamp.size, etag=lines.etag, headers=_JSON, data=None, file=lines.file)
         return answer_with(body, asked, _MANIFEST)
 
     async def _health(self, _path: str, _query: bytes, _asked: Asked) -> Answer:
         view = await self._library.view()
+        if self._library.unreachable:
+            message = "the object store gives no answer; the log says more"
+            return _json(503, {"status": "unreachable", "images": view.images, "message": message})
         if self._library.trouble is None:
             return _json(200, {"status": "ok", "images": view.images})
         message = "manifest.json cannot be read; the log says why"
@@ -200,40 +222,11 @@ class Endpoint:
             self._failures_at = now
             self._failures = await asyncio.to_thread(self._chronicle.failures)
         last_run = await asyncio.to_thread(self._chronicle.last_run)
-        is_readable = self._library.trouble is None
+        is_readable = self._library.trouble is None and not self._library.unreachable
         state = State(view.images, self._blobs.bytes_held, is_readable, last_run, self._failures)
         self._metrics.enter()
         body = await asyncio.to_thread(self._metrics.render, state)
         return whole(200, ((b"content-type", CONTENT_TYPE), *_NO_STORE, *SAFE), body)
-
-
-async def _send_file(answer: Answer, file: Descriptor, receive: Receive, send: Send) -> int:
-    """The bytes that were handed over: a piece at a time, each when the one before it has gone and somebody is there.
-
-    uvicorn takes what is sent to a client that has gone without a word, and the rest of the file would be read for it.
-    """
-    at, end = answer.start, answer.start + answer.length
-    gone = asyncio.ensure_future(_gone(receive))
-    try:
-        while at < end and not gone.done():
-            try:
-                piece = await asyncio.to_thread(os.pread, file.number, min(_CHUNK, end - at), at)
-            except OSError as error:
-                _logger.warning("a file of the cache cannot be read: %s", error.strerror)
-                piece = b""
-            if not piece:  # cut off meanwhile: the server breaks the connection, so that the client knows
-                break
-            at += len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": at < end})
-    finally:
-        gone.cancel()
-    return at - answer.start
-
-
-async def _gone(receive: Receive) -> None:
-    """Until the client has left, which `receive` says after the end of the request's body."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _refuse(asked: Asked, status: int, code: str, message: str, headers: Headers) -> Answer:

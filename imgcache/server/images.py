@@ -9,14 +9,16 @@ from imgcache.config import ServePolicy
 from imgcache.errors import ConfigError
 from imgcache.server import accept, negotiation, query
 from imgcache.server.asked import Asked
-from imgcache.server.blobs import Blob, Blobs
-from imgcache.server.bodies import SAFE, SHARED, Headers
+from imgcache.server.blobs import Blobs
+from imgcache.server.bodies import SAFE, SHARED, Body, Headers
 from imgcache.server.chronicle import Chronicle
 from imgcache.server.library import Library, View
 from imgcache.server.negotiation import Choice
 from imgcache.server.placeholder import gif
 from imgcache.server.query import Query
+from imgcache.server.remote_blobs import RemoteBlobs
 from imgcache.server.responses import Answer, answer_with, problem, whole
+from imgcache.server.upstream import Unavailable
 from imgcache.urls import redact
 
 _LONGEST_REMEMBERED = 1024  # characters of query and Accept: what is remembered stays within a few MB
@@ -42,7 +44,7 @@ class _NotHeld(Exception):
 class Images:
     """Answers `/image` for one cache."""
 
-    def __init__(self, library: Library, blobs: Blobs, chronicle: Chronicle, policy: ServePolicy) -> None:
+    def __init__(self, library: Library, blobs: Blobs | RemoteBlobs, chronicle: Chronicle, policy: ServePolicy) -> None:
         self._library = library
         self._blobs = blobs
         self._chronicle = chronicle
@@ -54,7 +56,7 @@ class Images:
         }
 
     async def answer(self, text: bytes, asked: Asked) -> Answer:
-        """What a GET or HEAD of `/image?text` gets."""
+        """What a GET or HEAD of `/image?text` gets. Raises Unavailable."""
         hints = self._policy.client_hints
         view = self._library.at_hand()
         if view is None:
@@ -77,7 +79,7 @@ class Images:
             return self._refuse(asked, refused)
         return answer_with(blob, asked, self._headers[choice.depends_on_accept, hints])
 
-    def at_hand(self, text: bytes, accepted: str | None) -> tuple[Blob, Headers] | None:
+    def at_hand(self, text: bytes, accepted: str | None) -> tuple[Body, Headers] | None:
         """The file and the headers for a plain request, where all that it takes is in memory."""
         view = self._library.at_hand()
         choice = view.choices.get((text, accepted)) if view and not self._policy.client_hints else None
@@ -93,6 +95,8 @@ class Images:
         except ConfigError as error:
             _logger.warning("%s: %s", redact(url), error)
             raise _Refused(500, "damaged", "manifest.json is damaged at this image; the log says more") from error
+        if not candidates and view.lines is None and self._library.unreachable:
+            raise Unavailable("manifest.json was never read")
         if not candidates:
             raise _NotHeld(url)
         width = asked.width(asked_for.width) if self._policy.client_hints else asked_for.width

@@ -15,6 +15,7 @@ from imgcache.errors import ConfigError
 from imgcache.formats import MEDIA_TYPES
 from imgcache.server.lines import Lines, Stamp
 from imgcache.server.negotiation import Candidate, Choice
+from imgcache.store.paths import split
 
 LOOK_EVERY = 0.5  # seconds between two looks at the file
 STALE_AFTER = 1.0  # seconds for which an answer need not wait for a manifest that is being read
@@ -53,6 +54,7 @@ class _Variant(msgspec.Struct, frozen=True, gc=False):
     format: str
     bytes: int
     path: str
+    frames: int = 1
 
 
 class _Entry(msgspec.Struct, frozen=True, gc=False):
@@ -61,6 +63,7 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     bytes: int
     original: str
     variants: tuple[_Variant, ...]
+    frames: int = 1
 
 
 _entries = msgspec.json.Decoder(_Entry)
@@ -78,6 +81,7 @@ class View:
         self.lines = lines
         self.choices: Lru[Hashable, Choice] = Lru(_CHOICES_REMEMBERED)
         self._images: Lru[str, tuple[Candidate, ...]] = Lru(_IMAGES_REMEMBERED)
+        self._by_digest: Lru[str, tuple[Candidate, ...]] = Lru(_IMAGES_REMEMBERED)
 
     @property
     def images(self) -> int:
@@ -93,20 +97,41 @@ class View:
         found = self._images.get(url)
         if found is not None or self.lines is None or url not in self.lines:
             return found or ()
-        try:
-            data = await asyncio.to_thread(self.lines.get, url)
-            if data is None:
-                return ()
-            found = _candidates(_entries.decode(data))
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"its entry in manifest.json is damaged: {error}") from error
-        self._images.put(url, found)
+        found = await _decoded(self.lines.get, url)
+        if found:
+            self._images.put(url, found)
         return found
+
+    async def file(self, path: str) -> Candidate | None:
+        """The file at a path, where `lines` know digests and an image has it.
+
+        Raises:
+            ConfigError: the line of that image cannot be read.
+        """
+        parts = split(path)
+        if parts is None or self.lines is None:
+            return None
+        found = self._by_digest.get(parts[0])
+        if found is None:
+            found = await _decoded(self.lines.named, parts[0])
+            if found:
+                self._by_digest.put(parts[0], found)
+        return next((one for one in found if one.path == path), None)
+
+
+async def _decoded(find: Callable[[str], bytes | None], key: str) -> tuple[Candidate, ...]:
+    try:
+        data = await asyncio.to_thread(find, key)
+        return _candidates(_entries.decode(data)) if data is not None else ()
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"its entry in manifest.json is damaged: {error}") from error
 
 
 def _candidates(entry: _Entry) -> tuple[Candidate, ...]:
-    original = Candidate(_FORMATS.get(entry.media_type, ""), entry.width, entry.bytes, entry.original, True)
-    return (original, *(Candidate(v.format, v.width, v.bytes, v.path, False) for v in entry.variants))
+    original = Candidate(
+        _FORMATS.get(entry.media_type, ""), entry.width, entry.bytes, entry.original, True, entry.frames
+    )
+    return (original, *(Candidate(v.format, v.width, v.bytes, v.path, False, v.frames) for v in entry.variants))
 
 
 class Library:
@@ -114,10 +139,20 @@ class Library:
 
     Attributes:
         trouble: why manifest.json cannot be read now; None where it can.
+        unreachable: whether that cannot even be known, since nobody answers there.
     """
 
-    def __init__(self, cache: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        clock: Callable[[], float],
+        *,
+        look_every: float = LOOK_EVERY,
+        stale_after: float = STALE_AFTER,
+    ) -> None:
         """`clock` gives seconds that only go forward."""
+        self._look_every = look_every
+        self._stale_after = stale_after
         self._file = cache / "manifest.json"
         self._clock = clock
         self._view = View(None)
@@ -127,13 +162,14 @@ class Library:
         self._reading_since = 0.0
         self._is_read = False
         self.trouble: str | None = None
+        self.unreachable = False
 
     def at_hand(self) -> View | None:
-        """The view, where it was right less than a second ago; else `view` has to be awaited."""
+        """The view, where it was right a moment ago (`stale_after`); else `view` has to be awaited."""
         now = self._clock()
-        if now - self._looked_at >= LOOK_EVERY and self._reading is None:
+        if now - self._looked_at >= self._look_every and self._reading is None:
             self._look(now)
-        is_fresh = self._reading is None or self._reading_since - self._confirmed_at < STALE_AFTER
+        is_fresh = self._reading is None or self._reading_since - self._confirmed_at < self._stale_after
         return self._view if self._is_read and is_fresh else None
 
     async def view(self) -> View:
@@ -159,9 +195,7 @@ class Library:
         try:
             lines = await asyncio.to_thread(Lines.read, self._file)
         except ConfigError as error:
-            if self.trouble != str(error):
-                _logger.error("%s", error)  # noqa: TRY400 (the message says it all)
-            self.trouble = str(error)
+            self._cannot_read(str(error))
             self._seen = found
         else:
             self._view, self._seen, self.trouble = View(lines), lines.stamp, None
@@ -169,3 +203,8 @@ class Library:
             self._is_read = True
             self._confirmed_at = self._clock()
             self._reading = None
+
+    def _cannot_read(self, trouble: str) -> None:
+        if self.trouble != trouble:
+            _logger.error("%s", trouble)
+        self.trouble = trouble

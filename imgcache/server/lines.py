@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ VERSION = 1
 _HEAD = b'{"version":1,"images":{\n'
 _TAIL = b"\n}}\n"
 _KEY = re.compile(rb'"(?:[^"\\]|\\.)*":')
+_DIGEST = re.compile(rb'":\{"digest":"([0-9a-f]{64})"')
 _CHUNK = 1 << 20
 _LINE = 4096  # most lines are shorter
 
@@ -37,11 +39,21 @@ class Stamp(NamedTuple):
 class Descriptor:
     """An open file that is closed when nobody holds it any more: readers of an old version may still be at it."""
 
+    piece = 262_144  # bytes read at once for whoever sends it
+
     def __init__(self, number: int) -> None:
         self.number = number
 
+    def read(self, start: int, length: int) -> Awaitable[bytes]:
+        """At most so many bytes, in a thread. Raises OSError."""
+        return asyncio.to_thread(os.pread, self.number, length, start)
+
     def __del__(self) -> None:
         os.close(self.number)
+
+
+class _Digest(msgspec.Struct):
+    digest: str = ""
 
 
 class _Document(msgspec.Struct):
@@ -55,21 +67,31 @@ class Lines:
     Attributes:
         file: the open file, for whoever sends it whole.
         stamp: of that file.
+        etag: of its bytes, in quotes.
         offsets: where the line of each URL begins, by the hash of the URL, which is secret: nobody can make two alike.
         loose: instead of `offsets` where the file is valid and not one image a line; then it is held in memory.
+        digests: where the line of an image begins, by the hash of its digest, once `index_digests` was called.
     """
 
     def __init__(
-        self, file: Descriptor, stamp: Stamp, offsets: dict[int, int], loose: dict[str, msgspec.Raw] | None
+        self,
+        file: Descriptor,
+        stamp: Stamp,
+        offsets: dict[int, int],
+        loose: dict[str, msgspec.Raw] | None,
+        etag: str | None = None,
     ) -> None:
         self.file = file
         self.stamp = stamp
+        self.etag = etag or f'"{stamp.mtime_ns:x}-{stamp.size:x}-{stamp.inode:x}"'
         self._offsets = offsets
         self._loose = loose
+        self._digests: dict[int, int] = {}
+        self._loose_digests: dict[str, msgspec.Raw] = {}
 
     @classmethod
-    def read(cls, path: Path) -> Lines:
-        """Reads the file once through.
+    def read(cls, path: Path, etag: str | None = None) -> Lines:
+        """Reads the file once through. Without an `etag` it is of the file's stamp.
 
         Raises:
             ConfigError: there is none, or it is damaged, or of another version.
@@ -78,7 +100,7 @@ class Lines:
             file = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
             stamp = Stamp.of(os.fstat(file.number))
             offsets = _offsets(file.number, stamp.size)
-            return cls(file, stamp, offsets or {}, _loose(file.number, path) if offsets is None else None)
+            return cls(file, stamp, offsets or {}, _loose(file.number, path) if offsets is None else None, etag)
         except OSError as error:
             advice = "run sync to write it" if isinstance(error, FileNotFoundError) else "look at the disk and rights"
             raise ConfigError(f"cannot be read ({error.strerror}): {advice}", where=shown(path)) from error
@@ -102,6 +124,39 @@ class Lines:
         line = _line(self.file.number, at)
         end = _key_end(line)
         return line[end:].rstrip(b",") if end and _key(line[1 : end - 2]) == key else None
+
+    def index_digests(self) -> None:
+        """Makes `named` answer. Reads the file once through. Raises OSError."""
+        if self._loose is not None:
+            self._loose_digests = {_digest_of(bytes(raw)): raw for raw in self._loose.values()}
+            return
+        at = len(_HEAD)
+        for line in _whole_lines(self.file.number, at, self.stamp.size - len(_TAIL) + 1):
+            found = _DIGEST.search(line)  # a key cannot hold this: its quotes are escaped
+            digest = found[1].decode() if found else _digest_of(line[_key_end(line) :].rstrip(b","))
+            self._digests[hash(digest)] = at
+            at += len(line) + 1
+
+    def named(self, digest: str) -> bytes | None:
+        """The JSON of an image with this SHA-256, in hex; None where none has it. Raises OSError.
+
+        Digests are known by their hash: whoever asks looks whether it is the one.
+        """
+        if self._loose is not None:
+            found = self._loose_digests.get(digest)
+            return None if found is None else bytes(found)
+        at = self._digests.get(hash(digest))
+        if at is None:
+            return None
+        line = _line(self.file.number, at)
+        return line[_key_end(line) :].rstrip(b",")
+
+
+def _digest_of(entry: bytes) -> str:
+    try:
+        return msgspec.json.decode(entry, type=_Digest).digest
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def _offsets(number: int, size: int) -> dict[int, int] | None:

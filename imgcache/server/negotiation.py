@@ -5,13 +5,16 @@ section 12.5.1), and of them the smallest. Where none is so wide: of those wante
 if the width of the largest variant had been asked for, so that a page gets what was made to be shown. Between files
 alike in all this the better format goes first.
 
+Of an animation what moves goes before what does not, for a client that takes it, whatever its widths. Not so where a
+WebP or AVIF is a still: those are made of it by `animation: first` alone, and then a still is what its site wants.
+
 A client that takes none of the formats is answered as if it had not said (section 12.5.1 leaves the choice between that
 and 406): whoever asks for an image is better off with one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from imgcache.server.accept import MediaRange, quality
@@ -29,6 +32,7 @@ class Candidate(NamedTuple):
     bytes: int
     path: str
     is_original: bool
+    frames: int = 1
 
 
 class Choice(NamedTuple):
@@ -64,6 +68,7 @@ def choose(
     if format is not None or not any(wants.values()):
         wants = dict.fromkeys(wants, 1.0)
     depends = format is None and len(wants) > 1
+    shown = _moving(shown, wants)
     least = width or max((one.width for one in candidates if not one.is_original), default=1)
     taken = [one for one in shown if wants[one.format] > 0]
     wide = [one for one in taken if one.width >= least]
@@ -72,3 +77,10 @@ def choose(
         wide or taken, key=lambda one: (-wants[one.format], sign * one.width, SHOWN.index(one.format), one.bytes)
     )
     return Choice(best.path, depends)
+
+
+def _moving(shown: list[Candidate], wants: Mapping[str, float]) -> list[Candidate]:
+    """What moves, where it is taken and no still was chosen for it; else everything."""
+    chosen = any(one.frames == 1 and one.format in {"avif", "webp"} for one in shown)
+    moving = [one for one in shown if one.frames > 1 and wants[one.format] > 0]
+    return moving if moving and not chosen else shown

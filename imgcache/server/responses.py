@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from imgcache.server import conditions
+from imgcache.server import accept, conditions
 from imgcache.server.asked import Asked
-from imgcache.server.bodies import SAFE, SHARED, Body, Headers
-from imgcache.server.lines import Descriptor
+from imgcache.server.bodies import SAFE, SHARED, Body, Headers, Source
 from imgcache.urls import clean
 
 
@@ -24,15 +23,16 @@ class Page(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What is sent for one request: a body in memory, or a span of an open file. Lengths in bytes.
+    """What is sent for one request: a body in memory, or a span of a file, whose beginning may be there already.
 
-    `headers` have Content-Length already, where the status allows it (RFC 9110, section 8.6).
+    `start` and `length` are that span, in bytes. `headers` have Content-Length already, where the status allows it
+    (RFC 9110, section 8.6).
     """
 
     status: int
     headers: Headers
     body: bytes = b""
-    file: Descriptor | None = None
+    file: Source | None = None
     start: int = 0
     length: int = 0
 
@@ -55,6 +55,19 @@ def problem(status: int, code: str, message: str, *, as_html: bool, headers: Hea
         kind = b"application/json"
         body = msgspec.json.encode({"error": code, "status": status, "message": clean(message, 500)}) + b"\n"
     return whole(status, ((b"content-type", kind), (b"vary", b"Accept"), *SAFE, *headers), body)
+
+
+def unavailable(asked: Asked) -> Answer:
+    """What is held cannot be had now, since the object store gives no answer."""
+    headers: Headers = ((b"retry-after", b"5"), (b"cache-control", b"no-store"), *SHARED)
+    as_html = accept.prefers_html(accept.parse(asked.accept or ""))
+    message = "the object store gives no answer now: try again in a few seconds"
+    return problem(503, "unavailable", message, as_html=as_html, headers=headers)
+
+
+def redirect(location: str) -> Answer:
+    """To a URL that is good for a short time (RFC 9110, section 15.4.8), so that nobody may keep it."""
+    return whole(307, ((b"location", location.encode()), (b"cache-control", b"no-store"), *SHARED, *SAFE), b"")
 
 
 def answer_with(body: Body, asked: Asked, more: Headers) -> Answer:
