@@ -173,14 +173,18 @@ class Index(Histories):
         self._changed = None
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        """All or nothing, and durable at the end (one fsync). Inside another batch it is a part of that one."""
+    def batch(self, *, durable: bool = True) -> Iterator[None]:
+        """All or nothing, and durable at the end: see `Records.batch`. Inside another batch it is a part of that."""
         try:
-            with self._records.batch():
+            with self._records.batch(durable=durable):
                 yield
         except BaseException:
             self._changed = None
             raise
+
+    def settle(self) -> None:
+        """Makes durable all that was committed."""
+        self._records.settle()
 
     def rebuild(self, entries: Iterable[Held], store: Salvager) -> int:
         """Restores copies and assets from manifest.json and the files, without any network.

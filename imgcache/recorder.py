@@ -24,9 +24,9 @@ from imgcache.plan import Wish
 from imgcache.quarantine import remove_unused
 from imgcache.store import Store
 
-# Between two transactions: long enough to make a write cheap, short enough to lose little in a crash (the files stay
-# and are found again by their digest when they are fetched anew).
-_PAUSE = 0.02
+# Seconds from an outcome to the transaction that it is written in: images end in groups, as they become durable. What
+# is not written when a process is killed is fetched anew.
+_PAUSE = 0.003
 
 _ANSWERED = frozenset({Action.FETCHED, Action.REVALIDATED, Action.DOUBTED})
 
@@ -68,9 +68,9 @@ class Recorder:
     async def _keep(self) -> None:
         while True:
             await self._more.wait()
-            self._more.clear()
-            self.flush()
             await asyncio.sleep(_PAUSE)
+            self._more.clear()
+            self._write_waiting()
 
     def job(self, image: int, *, wake: bool = False) -> Job:
         """The job for one image of the catalogue, with what is recorded of it; `wake`: ask dead servers as well."""
@@ -132,19 +132,24 @@ class Recorder:
         self._more.set()
 
     def flush(self) -> None:
-        """Write all that was recorded, in one transaction."""
+        """Make all that was recorded durable: flags may be set after it."""
+        self._write_waiting()
+        self._index.settle()
+
+    def _write_waiting(self) -> None:
+        """In one transaction, which a power cut may take back until `flush`: then they are fetched anew."""
         if not self._waiting:
             return
-        with self.batch():
+        with self.batch(durable=False):
             for image, outcome in self._waiting.items():
                 self._write(image, outcome)
         self._waiting = {}
 
     @contextlib.contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self, *, durable: bool = True) -> Iterator[None]:
         """All that is written in the block, or nothing."""
         # The last one entered commits first: the index, for what it lacks the catalogue must not believe.
-        with self._catalogue.transaction(), self._index.batch():
+        with self._catalogue.transaction(), self._index.batch(durable=durable):
             yield
 
     def tidy(self) -> None:

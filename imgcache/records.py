@@ -50,7 +50,7 @@ _SETTINGS: dict[str, Any] = {
     "sqlite_mmap_size": 0,
     "sqlite_synchronous": 1,
 }
-_FULL_SYNC = 2
+_NORMAL_SYNC, _FULL_SYNC = 1, 2  # with a write-ahead log: fsync at a checkpoint, or at each commit
 
 
 class Records:
@@ -78,7 +78,9 @@ class Records:
         """
         self._file = folder / "cache.db"
         self._condemned = folder / "cache.db.condemned"
+        self._layout = layout
         self._inside = False
+        self._is_loose = False  # something was committed that a power cut may take back
         self._is_writer = mend
         self._vacant: dict[bytes, bool] = {}
         self._recent: dict[bytes, bytes | None] = {}
@@ -161,14 +163,18 @@ class Records:
                 yield from _rows(database, prefix)
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        """All or nothing, and durable at the end (one fsync). Inside another batch it is a part of that one."""
+    def batch(self, *, durable: bool = True) -> Iterator[None]:
+        """All or nothing. Inside another batch it is a part of that one.
+
+        Durable at the end (one fsync), or with the next that is, or with `settle`: a process that is killed loses
+        nothing of it, a power cut may take it back as a whole.
+        """
         if self._inside:
             yield
             return
         with ExitStack() as stack:
             with self._guarded():
-                self._cache.reset("sqlite_synchronous", _FULL_SYNC, update=False)
+                self._cache.reset("sqlite_synchronous", _FULL_SYNC if durable else _NORMAL_SYNC, update=False)
                 stack.enter_context(self._cache.transact())
             self._inside = True
             stack.callback(self._leave)
@@ -179,6 +185,13 @@ class Records:
             except BaseException:
                 self._recent.clear()  # what was written is undone
                 raise
+        self._is_loose = not durable
+
+    def settle(self) -> None:
+        """Makes durable all that was committed. Nothing where that is so."""
+        if self._is_loose:  # a commit that writes takes those before it to the disk; one that writes nothing does not
+            with self.batch():
+                self.set(_LAYOUT_KEY, self._layout)
 
     def condemn(self, key: bytes) -> IndexDamaged:
         """The error for a record that makes no sense. A writer that opens the file again sets it aside."""

@@ -50,8 +50,11 @@ STEPS = {
     "image in place": Step("pathlib", "Path.rename", _to(r"/assets/../[0-9a-f]{64}$")),
     "second image in place": Step("pathlib", "Path.rename", _to(r"/assets/../[0-9a-f]{64}$"), nth=2),
     "outcome recorded": Step("imgcache.recorder", "Recorder.record"),
-    "outcomes committed": Step("imgcache.recorder", "Recorder.flush"),
-    "index committed": Step("imgcache.records", "Records.batch", lambda records: not records._inside, nth=2),
+    "outcomes committed": Step(
+        "imgcache.recorder", "Recorder._write_waiting", lambda recorder: bool(recorder._waiting)
+    ),
+    "outcomes durable": Step("imgcache.recorder", "Recorder.flush"),
+    "index committed": Step("imgcache.records", "Records.batch", lambda records, **_: not records._inside, nth=2),
     "article written": Step("pathlib", "Path.replace", _to(r"\.md$")),
     "second article written": Step("pathlib", "Path.replace", _to(r"\.md$"), nth=2),
     "article read again": Step("imgcache.scanner", "Scanner.reread"),
