@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import struct
@@ -101,6 +102,31 @@ def test_a_head_that_does_not_end_is_waited_for_a_while_and_nobody_waits_with_it
         for connection in slow:
             connection.settimeout(0.05)
             assert is_closed(connection, drip, until)
+
+
+def test_a_connection_is_kept_while_it_is_used(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = protocol.BoundedProtocol.connection_made
+
+    def hurried(self: protocol.BoundedProtocol, transport: asyncio.Transport) -> None:
+        original(self, transport)
+        self.timeout_keep_alive = 1
+
+    monkeypatch.setattr(protocol.BoundedProtocol, "connection_made", hurried)
+    ask(place.port, place.path)  # at hand from now on
+    with socket.create_connection(("127.0.0.1", place.port)) as connection:
+        connection.settimeout(5)
+        for path in (place.path, "/healthz", place.path):  # longer than a second in all, never one without a word
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert connection.recv(1_000_000).startswith(b"HTTP/1.1 200")
+            time.sleep(0.5)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nx: ")
+        time.sleep(1.3)  # a head under way has its own time
+        connection.sendall(b"y\r\n\r\n")
+        while b"</html>" not in (got := connection.recv(1_000_000)):
+            assert got
+        last = time.monotonic()
+        assert connection.recv(1) == b""
+        assert 0.5 < time.monotonic() - last < 4
 
 
 def is_closed(connection: socket.socket, drip: bytes, until: float) -> bool:

@@ -1,8 +1,9 @@
 """uvicorn's protocol with two additions: an end to what one client may send, and a short way for what is in memory.
 
-The short way answers a plain GET from the parser's callback: no task, no scope, one write. It cuts the time of such an
-answer to a third. Whatever is conditional, has a body, is pipelined behind another answer or meets a slow reader goes
-uvicorn's way. Limit: it leans on names inside uvicorn's HttpToolsProtocol, which `tests/test_serve.py` exercises.
+The short way answers a plain GET from the parser's callback: no task, no scope, no timer, one write. It cuts the time
+of such an answer to a third. Whatever is conditional, has a body, is pipelined behind another answer or meets a slow
+reader goes uvicorn's way. Limit: it leans on names inside uvicorn's HttpToolsProtocol, which `tests/test_serve.py`
+exercises.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
     _is_answered = False
+    _heard_at = 0.0  # on the loop's clock
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """The clock begins to run."""
@@ -39,11 +41,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._disarm()
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count what comes before the fields end; a head that came in part has to be whole in time."""
         self._head_bytes += len(data)
+        self._heard_at = self.loop.time()
         super().data_received(data)
         if not self._head_bytes or self.transport.is_closing():
             return
@@ -53,12 +57,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
+    def on_message_begin(self) -> None:
+        """A request begins. Its scope is made when it is handed on: the short way needs none."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         """The head is whole: answer at once, or hand it on."""
         self._head_bytes = 0
         self._disarm()
         self._is_answered = self._answer_at_once()
         if not self._is_answered:
+            read = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = read
+            self.scope["headers"] = self.headers
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -69,15 +81,44 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._head_bytes = 0
-        if self._is_answered:
-            self.on_response_complete()
-        else:
+        if not self._is_answered:
             super().on_message_complete()
+            return
+        self.server_state.total_requests += 1
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def on_response_complete(self) -> None:
+        """An answer that went uvicorn's way is complete."""
+        self._stop_waiting()
+        super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing happens; one timer does for all requests that came meanwhile."""
+        self.timeout_keep_alive_task = None
+        if self._head_bytes or not self._is_idle:
+            return  # the end of that request sets a timer
+        left = self._heard_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """What is heard is noted, and the timer looks at that when it ends."""
+
+    def _stop_waiting(self) -> None:
+        super()._unset_keepalive_if_required()
+
+    @property
+    def _is_idle(self) -> bool:
+        before: RequestResponseCycle | None = self.cycle  # None before the first, whatever uvicorn's types say
+        return not self.pipeline and (before is None or before.response_complete)
 
     def _answer_at_once(self) -> bool:
-        before: RequestResponseCycle | None = self.cycle  # None before the first, whatever uvicorn's types say
-        is_idle = not self.pipeline and (before is None or before.response_complete)
-        if not is_idle or self.flow.write_paused or not isinstance(self.app, Endpoint) or not self._is_plain():
+        if not self._is_idle or self.flow.write_paused or not isinstance(self.app, Endpoint) or not self._is_plain():
             return False
         accepted = [value.decode("latin-1") for name, value in self.headers if name == b"accept"]
         found = self.app.at_hand(self.url, ", ".join(accepted) if accepted else None)
