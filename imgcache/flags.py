@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import NamedTuple
@@ -41,8 +41,17 @@ class FlagWriter:
     """Goes through the references that disagree with the truth, one article at a time."""
 
     def __init__(
-        self, *, catalogue: Catalogue, manifest: Manifest, scanner: Scanner, dimensions: str, dry_run: bool = False
+        self,
+        *,
+        catalogue: Catalogue,
+        manifest: Manifest,
+        scanner: Scanner,
+        dimensions: str,
+        dry_run: bool = False,
+        prefix: str = "",
     ) -> None:
+        """In a catalogue of several sites, the articles of this one are those whose paths begin with `prefix`."""
+        self._prefix = prefix
         self._catalogue = catalogue
         self._manifest = manifest
         self._scanner = scanner
@@ -79,10 +88,13 @@ class FlagWriter:
 
     def _pages(self, url: str | None) -> Iterator[list[tuple[str, str, list[Disagreement]]]]:
         """Path, digest and disagreements of the articles that have any, some hundred articles at a time."""
-        after = ""
+        after = self._prefix
         while page := self._catalogue.disagreements(after, url):
-            articles = groupby(page, key=lambda row: (row.path, row.digest))
+            own = [row for row in page if row.path.startswith(self._prefix)]  # they lie together, in order
+            articles = groupby(own, key=lambda row: (row.path, row.digest))
             yield [(path, digest, list(rows)) for (path, digest), rows in articles]
+            if len(own) < len(page):
+                return
             after = page[-1].path
 
     def _judge(self, row: Disagreement, *, may_clear: bool) -> Verdict:
@@ -96,10 +108,32 @@ class FlagWriter:
         """In a thread: most of it is waiting for the disk."""
         if not self._dry_run:
             try:
-                self._manifest.write_article(change.path, scanned=change.digest, edits=change.edits)
+                path = change.path.removeprefix(self._prefix)
+                self._manifest.write_article(path, scanned=change.digest, edits=change.edits)
             except ArticleError as error:
                 return error
         return None
+
+
+class FlagWriters:
+    """Those of several sites, as one."""
+
+    def __init__(self, writers: Sequence[FlagWriter]) -> None:
+        self._writers = writers
+
+    def write(self, *, may_clear: bool, url: str | None = None) -> Flagged:
+        """Write every article of every site that needs it."""
+        done = Flagged()
+        for writer in self._writers:
+            more = writer.write(may_clear=may_clear, url=url)
+            done.set += more.set
+            done.cleared += more.cleared
+            done.problems += more.problems
+        return done
+
+    def lies(self) -> list[Problem]:
+        """Every declared size that is not the true one, site by site."""
+        return [problem for writer in self._writers for problem in writer.lies()]
 
 
 def _count(change: Change, error: ArticleError | None, done: Flagged) -> bool:

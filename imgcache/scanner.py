@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pathspec
 
-from imgcache.catalogue import Catalogue, File
+from imgcache.catalogue import Catalogue, File, ReadArticle
 from imgcache.errors import ConfigError
+from imgcache.models import Kind
 from imgcache.read_pool import read_all
 from imgcache.reader import Reader
 from imgcache.site import Site
@@ -38,10 +39,22 @@ class Scanner:
     """The articles of one site."""
 
     def __init__(
-        self, site: Site, *, articles: Sequence[str], exclude: Sequence[str], flag: Sequence[str], cache: Path
+        self,
+        site: Site,
+        *,
+        articles: Sequence[str],
+        exclude: Sequence[str],
+        flag: Sequence[str],
+        cache: Path,
+        prefix: str = "",
     ):
-        """`flag` are the fields whose entries carry isCached; `cache` is a folder that is never entered."""
+        """`flag` are the fields whose entries carry isCached; `cache` is a folder that is never entered.
+
+        `prefix` goes before each path in a catalogue that has the articles of several sites.
+        """
         self._site = site
+        self.prefix = prefix
+        self._others: tuple[Scanner, ...] = ()
         endings = [_BY_ENDING.fullmatch(glob) for glob in articles]
         self._endings = tuple(ending[1] for ending in endings if ending) if all(endings) else None
         self._articles = pathspec.GitIgnoreSpec.from_lines(articles)
@@ -56,8 +69,14 @@ class Scanner:
         scanner._only = article  # noqa: SLF001
         return scanner
 
+    def with_others(self, others: Iterable[Scanner]) -> Scanner:
+        """The same, and its `scan` takes in the articles of other sites."""
+        scanner = copy.copy(self)
+        scanner._others = tuple(others)  # noqa: SLF001
+        return scanner
+
     def walk(self) -> Iterator[File]:
-        """Every article, folder by folder. Folders that are links are not entered. Raises ConfigError."""
+        """Every article of its site, folder by folder. Folders that are links are not entered. Raises ConfigError."""
         if self._only is not None:
             with contextlib.suppress(OSError):  # it is gone
                 stat = (self._site.root / self._only).stat()
@@ -105,19 +124,26 @@ class Scanner:
         """Bring the catalogue up to date with the site: read what changed, drop what is gone."""
         scan = Scan()
         was_bare = catalogue.is_bare
+        scanners = (self, *self._others)
         with catalogue.transaction(), catalogue.filling():
-            with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
-                for batch in batches:
-                    catalogue.put_articles(batch)
-                    scan.read += len(batch)
+            for scanner in scanners:
+                scanner.read_changed(catalogue, scan, on_article)
             if scan.articles < catalogue.counts()["articles"]:
-                present = {file.path for file in self.walk()}
+                present = {scanner.prefix + file.path for scanner in scanners for file in scanner.walk()}
                 gone = [path for path in catalogue.article_paths() if path not in present]
                 catalogue.drop_articles(gone)
                 scan.dropped = len(gone)
             if (scan.read and not was_bare) or scan.dropped:
                 catalogue.drop_unused_images()
+            catalogue.mark_scanned()
         return scan
+
+    def read_changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> None:
+        """Read what changed in its site into the catalogue; a part of `scan`."""
+        with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
+            for batch in batches:
+                catalogue.put_articles(self._prefixed(batch))
+                scan.read += len(batch)
 
     def _changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> Iterator[File]:
         is_first = catalogue.is_bare
@@ -126,11 +152,37 @@ class Scanner:
             scan.articles += len(files)
             for _ in files:
                 on_article()
-            yield from files if is_first else catalogue.changed(files)
+            yield from files if is_first else self._new(files, catalogue)
+
+    def _new(self, files: list[File], catalogue: Catalogue) -> Iterator[File]:
+        prefix = self.prefix
+        named = [file._replace(path=prefix + file.path) for file in files] if prefix else files
+        for file in catalogue.changed(named):
+            yield file._replace(path=file.path.removeprefix(prefix)) if prefix else file
+
+    def _prefixed(self, articles: list[ReadArticle]) -> list[ReadArticle]:
+        """As the catalogue is to have them: the site's own image is another than one of that URL elsewhere."""
+        prefix = self.prefix
+        if not prefix:
+            return articles
+        return [
+            msgspec.structs.replace(
+                article,
+                file=article.file._replace(path=prefix + article.file.path),
+                mentions=[
+                    msgspec.structs.replace(mention, base=prefix + mention.base)
+                    if mention.kind == Kind.OWN
+                    else mention
+                    for mention in article.mentions
+                ],
+            )
+            for article in articles
+        ]
 
     def reread(self, paths: Iterable[str], catalogue: Catalogue) -> None:
-        """Read articles again, after they were written."""
-        catalogue.put_articles([self._reader.read(_file(self._site.root, path)) for path in paths])
+        """Read articles of its site again, after they were written. Paths are those of the catalogue."""
+        files = (_file(self._site.root, path.removeprefix(self.prefix)) for path in paths)
+        catalogue.put_articles(self._prefixed([self._reader.read(file) for file in files]))
 
 
 def _file(root: Path, path: str) -> File:

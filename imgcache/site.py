@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -128,6 +129,34 @@ class Site:
         if name not in self._names.get(folder, ()):
             self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
         return name in self._names[folder]
+
+
+class Sites(Site):
+    """Several sites as one; the path of an article begins with `prefix_of` its site."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        super().__init__(sites[0].root, sites[0].site_url)
+        self._sites = {prefix_of(site): site for site in sites}
+
+    def own_file(self, url: str, article: str) -> Path | None:
+        """The file that a URL of one of the sites names."""
+        site, path = self._of(article)
+        return site.own_file(url, path)
+
+    def misspelt(self, url: str, article: str) -> str | None:
+        """The path, relative to that site, of a file whose name differs in its case alone, if there is one."""
+        site, path = self._of(article)
+        return site.misspelt(url, path)
+
+    def _of(self, article: str) -> tuple[Site, str]:
+        return next(
+            (site, article.removeprefix(prefix)) for prefix, site in self._sites.items() if article.startswith(prefix)
+        )
+
+
+def prefix_of(site: Site) -> str:
+    """What the paths of its articles begin with where those of other sites are beside them: its root, and a slash."""
+    return f"{site.root.as_posix().rstrip('/')}/"
 
 
 def site_url_of(config_yml: bytes) -> str | None:

@@ -11,7 +11,7 @@ import msgspec
 from imgcache import cards, health, plan, quarantine
 from imgcache.catalogue import Catalogue, Pending
 from imgcache.errors import OverBudget, WorkerLost
-from imgcache.flags import FlagWriter
+from imgcache.flags import FlagWriter, FlagWriters
 from imgcache.index import Index
 from imgcache.jobs import Action, Job, Outcome
 from imgcache.manifest import Manifest
@@ -46,7 +46,10 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Sync:
-    """One run over one site. The parts are handed in ready for use; the cache's lock is held by the caller."""
+    """One run over one site, or over several as one.
+
+    The parts are handed in ready for use; the cache's lock is held by the caller.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class Sync:
         catalogue: Catalogue,
         index: Index,
         manifest: Manifest,
-        flags: FlagWriter,
+        flags: FlagWriter | FlagWriters,
         recorder: Recorder,
         pipeline: Pipeline | Rehearsal | Crew[Job, Outcome | None],
         budget: Budget,

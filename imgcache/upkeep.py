@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -45,7 +45,17 @@ class Removed(msgspec.Struct):
 class Upkeep:
     """Over the open parts of one cache; whoever calls anything but `damage` holds the cache's lock."""
 
-    def __init__(self, *, store: Store, index: Index, catalogue: Catalogue, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: Index,
+        catalogue: Catalogue,
+        manifest: Manifest,
+        used_elsewhere: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """`used_elsewhere` says whether an article of another site, which shares the cache, names a URL."""
+        self._used_elsewhere = used_elsewhere
         self._store = store
         self._index = index
         self._catalogue = catalogue
@@ -144,7 +154,7 @@ class Upkeep:
         used: set[bytes] = set()
         idle: list[str] = []
         for url, copy in self._index.copies():
-            if self._catalogue.is_used(url):
+            if self._is_used(url):
                 used.add(bytes.fromhex(copy.digest))
             else:
                 idle.append(url)
@@ -161,10 +171,13 @@ class Upkeep:
                 self._remove_strays(asset, removed, dry_run=dry_run)
         return removed
 
+    def _is_used(self, url: str) -> bool:
+        return self._catalogue.is_used(url) or self._used_elsewhere(url)
+
     def _quarantined(self) -> Iterator[str]:
         """The digests of candidates for URLs that an article names."""
         for url, doubt in self._index.doubts():
-            if doubt.candidate is not None and self._catalogue.is_used(url):
+            if doubt.candidate is not None and self._is_used(url):
                 yield doubt.candidate.digest
 
     def _drop_unused(self, copies: list[str]) -> None:
@@ -174,7 +187,7 @@ class Upkeep:
                 self._index.drop_copy(url)
             for memory in (self._index.failures, self._index.healths, self._index.doubts):
                 for url, _ in memory():
-                    if not self._catalogue.is_used(url):
+                    if not self._is_used(url):
                         self._index.drop_history(url)
 
     def forget(self, url: str, now: float) -> Removed:

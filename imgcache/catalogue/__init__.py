@@ -28,6 +28,7 @@ from imgcache.catalogue.rows import (
 )
 from imgcache.catalogue.schema import open_tables
 from imgcache.catalogue.sharing import Sharing
+from imgcache.catalogue.sites import Signed
 
 __all__ = [
     "Catalogue",
@@ -46,8 +47,8 @@ __all__ = [
 ]
 
 
-class Catalogue(Articles, Images, Looks, References, Sharing):
-    """The tables of one site. Not shared between processes: the cache's lock guards it."""
+class Catalogue(Articles, Images, Looks, References, Sharing, Signed):
+    """The tables of one site, or of several as one. Not shared between processes: the cache's lock guards it."""
 
     def __init__(self, file: Path, scope: str) -> None:
         """Open or make the file. `scope` names all that references depend on beside the articles' bytes."""

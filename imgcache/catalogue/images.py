@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from imgcache.catalogue.focal import REMOTE_WITH_FOCUS, FocalPoints
 from imgcache.catalogue.rows import Own, Pending, Settled
@@ -85,6 +85,17 @@ class Images(FocalPoints):
     def unsettle_all(self) -> None:
         """Take nothing for held: the next sync looks at every image anew."""
         self._db.execute("UPDATE image SET stamp = NULL WHERE kind = 'remote'")
+
+    def held(self) -> Iterator[tuple[int, str, str]]:
+        """Number, URL and digest of each remote image that is taken for held."""
+        yield from self._db.execute(
+            "SELECT id, url, digest FROM image WHERE kind = 'remote' AND digest IS NOT NULL ORDER BY url"
+        )
+
+    def doubt(self, images: Iterable[int]) -> None:
+        """Let the next sync look at these images anew."""
+        with self.transaction():
+            self._db.executemany("UPDATE image SET stamp = NULL WHERE id = ?", ((image,) for image in images))
 
     def unsettle_url(self, url: str) -> None:
         """Record that the image at a URL is not held, if any article names it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgcache.atomic import writing
 
-_VERSION = 3
+VERSION = 3
 # A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
 REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
 _SCHEMA = f"""
@@ -51,13 +51,13 @@ def _open(file: Path, scope: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        known = db.execute("SELECT value FROM meta WHERE key = 'scope'").fetchone() if version == _VERSION else None
+        known = db.execute("SELECT value FROM meta WHERE key = 'scope'").fetchone() if version == VERSION else None
         if known != (scope,):
             for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 db.execute(f'DROP TABLE "{name}"')
             db.executescript(_SCHEMA)
             db.execute("INSERT INTO meta VALUES ('scope', ?)", (scope,))
-            db.execute(f"PRAGMA user_version = {_VERSION}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         db.close()
         raise

@@ -66,17 +66,27 @@ def url_and_site(command: Callable[..., None]) -> Callable[..., None]:
 def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, object] | None = None) -> Ground:
     """Read the configuration and set the logging up. Raises ConfigError."""
     _start_logging(verbose=options["verbose"], quiet=options["quiet"], as_json=options["log_format"] == "json")
-    named = options["config"] or (Path(path) if (path := os.environ.get("IMGCACHE_CONFIG")) else None)
-    file = named or site / "imgcache.yml"
-    if named is not None and not named.is_file():
-        raise ConfigError("no such file", where=str(named))
+    file, is_named = config_file(site, options)
+    if is_named and not file.is_file():
+        raise ConfigError("no such file", where=str(file))
     config = load(file if file.is_file() else None, os.environ, flags or {})
     if config.site_url is None and (jekyll := site / "_config.yml").is_file():
         config = msgspec.structs.replace(config, site_url=site_url_of(jekyll.read_bytes()))
-    cache = options["cache"] or os.environ.get("IMGCACHE_CACHE") or ""
+    cache = named_cache(options)
     if "://" in cache:
         return Ground(site.absolute(), (site / "cache").absolute(), config, place=_place(cache))
     return Ground(site.absolute(), Path(cache or site / "cache").absolute(), config)
+
+
+def config_file(site: Path, options: Mapping[str, Any]) -> tuple[Path, bool]:
+    """The file with the settings of a site, and whether somebody named it."""
+    named = options["config"] or (Path(path) if (path := os.environ.get("IMGCACHE_CONFIG")) else None)
+    return named or site / "imgcache.yml", named is not None
+
+
+def named_cache(options: Mapping[str, Any]) -> str:
+    """The cache that the command line or the environment names; "" where neither does."""
+    return options["cache"] or os.environ.get("IMGCACHE_CACHE") or ""
 
 
 def _place(url: str) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
-from imgcache.cli.options import common, now, open_ground, site_argument
+from imgcache.cli.options import common, now
 from imgcache.cli.output import print_report
 from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
+from imgcache.cli.sites import as_given, open_grounds, sites_argument
 from imgcache.net.connect_to import ConnectTo
 from imgcache.quantities import parse_bytes, parse_seconds
 from imgcache.wiring import syncing
@@ -39,7 +40,7 @@ class _Quantity(click.ParamType[float]):
 
 
 @click.command(short_help="Fetch, check, resize and flag every remote image of a site.")
-@site_argument
+@sites_argument
 @click.option("--dry-run", is_flag=True, help="Say what would be done, touch nothing.")
 @click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
 @click.option("--only-failed", is_flag=True, help="Try only the images that failed before.")
@@ -54,13 +55,17 @@ class _Quantity(click.ParamType[float]):
 @click.option("--dask", metavar="ADDRESS", help="A Dask scheduler whose workers do it; local:N for N processes here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
-def sync(site: Path, dimensions: str | None, connect_to: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
+def sync(
+    sites: tuple[Path, ...], dimensions: str | None, connect_to: tuple[str, ...], *, as_json: bool, **options: Any
+) -> None:
     """Find every remote image of SITE, fetch what is missing, make the variants, set the isCached flags.
+
+    Several sites share the cache that --cache names: what they have in common is fetched once.
 
     Exit status: 0 all is well; 1 some images or articles have problems; 2 it could not start; 3 another run holds the
     cache; 130 interrupted, what was finished is kept.
     """
-    ground = open_ground(site, options, {"dimensions": dimensions})
+    grounds = open_grounds(sites, options, {"dimensions": dimensions})
     request = syncing.SyncRequest(
         refresh=options["refresh"],
         only_failed=options["only_failed"],
@@ -73,9 +78,11 @@ def sync(site: Path, dimensions: str | None, connect_to: tuple[str, ...], *, as_
         dask=options["dask"],
     )
     progress = progress_for(quiet=options["quiet"] or as_json)
-    with syncing.sync(ground, request, progress, now) as job, progress:
+    with syncing.sync(grounds, request, progress, now) as job, progress:
         was_cut_short = run_job(job.run)
     report = job.report
+    if len(sites) > 1:
+        report.problems = as_given(report.problems, sites)
     if as_json:
         sys.stdout.buffer.write(report.to_json() + b"\n")
     else:

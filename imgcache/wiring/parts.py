@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from imgcache import __version__
 from imgcache.atomic import writing
 from imgcache.catalogue import Catalogue
+from imgcache.catalogue.sites import HOME, Neighbours, catalogue_file, catalogue_files, further_file, is_latest
 from imgcache.errors import ConfigError
 from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
@@ -26,22 +25,28 @@ from imgcache.site import Site
 from imgcache.store import Store
 from imgcache.store.documents import Document, LocalDocument
 from imgcache.store.local import LocalStore
+from imgcache.wiring import sites
 from imgcache.wiring.ground import Clock, Ground
+from imgcache.wiring.sites import Room
 
 if TYPE_CHECKING:  # each command loads what it uses
-    from imgcache.flags import FlagWriter
+    from imgcache.flags import FlagWriter, FlagWriters
     from imgcache.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
 # What only a look at the whole store can answer.
 _THOROUGH = frozenset({"verify", "gc"})
-_COPIED = ("cache.db", "catalogue.db", "objects.db")  # SQLite makes its -shm anew
+_COPIED = ("cache.db", HOME, "objects.db")  # SQLite makes its -shm anew
 _COPIES = 5  # tries to copy the index whole while another command writes it
 
 
 class House(msgspec.Struct, frozen=True):
-    """The parts that every command on a cache needs, ready for use."""
+    """The parts that every command on a cache needs, ready for use.
+
+    `site`, `scanner` and `catalogue` are for all sites of the command, `rooms` are what each has alone. `folder` is
+    the index, or its copy; `names` are those by which it knows the sites.
+    """
 
     site: Site
     scanner: Scanner
@@ -49,24 +54,43 @@ class House(msgspec.Struct, frozen=True):
     index: Index
     catalogue: Catalogue
     manifest: Manifest
+    folder: Path
+    names: frozenset[str]
+    rooms: tuple[Room, ...]
 
-    def flag_writer(self, dimensions: str, *, dry_run: bool = False) -> FlagWriter:
-        """The writer of flags over these parts."""
-        from imgcache.flags import FlagWriter
+    def flag_writer(self, dimensions: str, *, dry_run: bool = False) -> FlagWriter | FlagWriters:
+        """The writer of flags over these parts. Where there are several sites each has its own `dimensions`."""
+        from imgcache.flags import FlagWriter, FlagWriters
 
-        return FlagWriter(
-            catalogue=self.catalogue,
-            manifest=self.manifest,
-            scanner=self.scanner,
-            dimensions=dimensions,
-            dry_run=dry_run,
-        )
+        is_alone = len(self.rooms) == 1
+        writers = [
+            FlagWriter(
+                catalogue=self.catalogue,
+                manifest=room.manifest,
+                scanner=room.scanner,
+                dimensions=dimensions if is_alone else room.dimensions,
+                dry_run=dry_run,
+                prefix=room.prefix,
+            )
+            for room in self.rooms
+        ]
+        return writers[0] if is_alone else FlagWriters(writers)
 
-    def upkeep(self) -> Upkeep:
-        """Verify, gc and forget over these parts."""
+    def neighbours(self) -> Neighbours:
+        """The other sites of the cache."""
+        return Neighbours(self.folder, self.names)
+
+    def upkeep(self, neighbours: Neighbours | None = None) -> Upkeep:
+        """Verify, gc and forget over these parts; for gc, what these neighbours use is used."""
         from imgcache.upkeep import Upkeep
 
-        return Upkeep(store=self.store, index=self.index, catalogue=self.catalogue, manifest=self.manifest)
+        return Upkeep(
+            store=self.store,
+            index=self.index,
+            catalogue=self.catalogue,
+            manifest=self.manifest,
+            used_elsewhere=neighbours.is_used if neighbours else lambda _: False,
+        )
 
 
 def open_store(ground: Ground, folder: Path) -> Store:
@@ -116,28 +140,42 @@ def folder_with(ground: Ground, sizes: Mapping[str, int], beside: Path) -> Itera
         yield Path(folder)
 
 
-def _manifest(ground: Ground, store: Store, scratch: Path) -> Manifest:
-    return Manifest(site=ground.root, cache=ground.cache, scratch=scratch, document=store.document(NAME))
-
-
 @contextmanager
-def writer(ground: Ground, command: str, clock: Clock, *, stores: bool = True) -> Iterator[House]:
-    """The parts, for a command that writes: one that `stores` nothing, the index alone. Raises CacheBusy, DiskFull."""
-    folder = ground.cache / "index"
+def writer(
+    ground: Ground, command: str, clock: Clock, *, stores: bool = True, beside: Sequence[Ground] = ()
+) -> Iterator[House]:
+    """The parts, for a command that writes: one that `stores` nothing, the index alone. Raises CacheBusy, DiskFull.
+
+    `beside` are other sites with the same cache, to be worked on as one with the first.
+    """
+    folder, grounds = ground.cache / "index", (ground, *beside)
     with ExitStack() as stack:
         stack.enter_context(CacheLock(folder, command=command, now=clock()))
+        file = catalogue_file(folder, sites.names(grounds))
         store = open_store(ground, folder)
         stack.callback(store.close)
         if stores:
             store.prepare()
         index = stack.enter_context(closing(Index(folder)))
-        manifest = _manifest(ground, store, store.scratch)
+        manifest = sites.manifest_of(ground, store, store.scratch)
         mark = manifest.mark()
         if command in _THOROUGH or not mark or index.exported != mark:  # the first run, or another machine was at work
             store.refresh()
         if index.fresh:
             index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in _said(manifest)), store)
-        yield _house(ground, stack, store=store, index=index, manifest=manifest, folder=folder)
+        house = _house(
+            grounds, stack, store=store, index=index, manifest=manifest, folder=folder, scratch=store.scratch
+        )
+        if not is_latest(folder, file):
+            _doubt_what_changed(house)
+        house.catalogue.sign(sites.members(grounds), clock(), is_only=catalogue_files(folder) == [file])
+        yield house
+
+
+def _doubt_what_changed(house: House) -> None:
+    """A command on other sites of the cache may have let go of an image since, or have put another in its place."""
+    held = ((image, house.index.copy(url), digest) for image, url, digest in house.catalogue.held())
+    house.catalogue.doubt([image for image, copy, digest in held if copy is None or copy.digest != digest])
 
 
 def _said(manifest: Manifest) -> list[tuple[str, Entry]]:
@@ -150,23 +188,25 @@ def _said(manifest: Manifest) -> list[tuple[str, Entry]]:
 
 
 @contextmanager
-def reader(ground: Ground) -> Iterator[House]:
-    """The parts over a copy of the index, for a command that touches nothing."""
+def reader(ground: Ground, *, beside: Sequence[Ground] = (), with_neighbours: bool = False) -> Iterator[House]:
+    """The parts over a copy of the index, for a command that touches nothing. `beside`: as for `writer`."""
+    grounds = (ground, *beside)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
-        index = stack.enter_context(closing(_index_copy(ground.cache / "index", folder)))
+        source = ground.cache / "index"
+        index = stack.enter_context(closing(_index_copy(source, folder)))
+        further = further_file(source, sites.names(grounds))
+        _copy(source, folder, catalogue_files(source) if with_neighbours else [further])
         store = open_store(ground, folder)
         stack.callback(store.close)
-        manifest = _manifest(ground, store, folder)
-        yield _house(ground, stack, store=store, index=index, manifest=manifest, folder=folder)
+        manifest = sites.manifest_of(ground, store, folder)
+        yield _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder, scratch=folder)
 
 
 def _index_copy(source: Path, folder: Path) -> Index:
     """The index over a copy of its files. Made again where a sync wrote while they were copied, so that it is torn."""
     for _ in range(_COPIES):
-        for name in (name + ending for name in _COPIED for ending in ("", "-wal")):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copy2(source / name, folder)
+        _copy(source, folder, [source / name for name in _COPIED])
         index = Index(folder)
         if not index.damaged:
             break
@@ -178,24 +218,37 @@ def _index_copy(source: Path, folder: Path) -> Index:
     return index
 
 
+def _copy(source: Path, folder: Path, files: Sequence[Path]) -> None:
+    """Copies databases from one folder to the other, at the same place below it. One that is not there is left out."""
+    for file in files:
+        place = folder / file.relative_to(source)
+        place.parent.mkdir(exist_ok=True)
+        for ending in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(f"{file}{ending}", place.parent)
+
+
 def _house(
-    ground: Ground,
+    grounds: Sequence[Ground],
     stack: ExitStack,
     *,
     store: Store,
     index: Index,
     manifest: Manifest,
     folder: Path,
+    scratch: Path,
 ) -> House:
-    config, cache = ground.config, ground.cache
-    site = Site(ground.root, config.site_url)
-    scanner = Scanner(site, articles=config.articles, exclude=config.exclude, flag=config.flag, cache=cache)
-    catalogue = stack.enter_context(closing(Catalogue(folder / "catalogue.db", _scope(ground))))
-    return House(site=site, scanner=scanner, store=store, index=index, catalogue=catalogue, manifest=manifest)
-
-
-def _scope(ground: Ground) -> str:
-    """All that an article's references depend on beside its bytes: another scope, and every article is read anew."""
-    config = ground.config
-    parts = (__version__, str(ground.root), config.site_url, config.articles, config.exclude, config.flag)
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+    rooms, names = sites.rooms_of(grounds, store, scratch), sites.names(grounds)
+    site, scanner = sites.as_one(rooms)
+    catalogue = stack.enter_context(closing(Catalogue(catalogue_file(folder, names), sites.scope(grounds))))
+    return House(
+        site=site,
+        scanner=scanner,
+        store=store,
+        index=index,
+        catalogue=catalogue,
+        manifest=manifest,
+        folder=folder,
+        names=names,
+        rooms=rooms,
+    )

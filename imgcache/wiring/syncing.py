@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -43,9 +43,14 @@ class SyncRequest(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def sync(ground: Ground, request: SyncRequest, progress: Progress, clock: Clock) -> Iterator[Sync]:
-    """A sync, ready to run. Raises CacheBusy where another run holds the cache."""
-    opened = reader(ground) if request.dry_run else writer(ground, "sync", clock)
+def sync(grounds: Sequence[Ground], request: SyncRequest, progress: Progress, clock: Clock) -> Iterator[Sync]:
+    """A sync of one site, or of several with one cache as one, ready to run.
+
+    Raises:
+        CacheBusy: another run holds the cache.
+    """
+    ground, *beside = grounds
+    opened = reader(ground, beside=beside) if request.dry_run else writer(ground, "sync", clock, beside=beside)
     with opened as house, _hands(house, ground, request) as crew:
         yield build_sync(house, ground.config, request, progress, clock, crew=crew)
 
