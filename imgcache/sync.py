@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,7 +18,6 @@ from imgcache.jobs import Action, Job, Outcome
 from imgcache.manifest import Manifest
 from imgcache.models import Limits, Place, Problem, Severity
 from imgcache.own_images import check_own_images
-from imgcache.pipeline import Pipeline, Rehearsal
 from imgcache.plan import Wish
 from imgcache.recorder import Recorder
 from imgcache.report import Report
@@ -30,6 +30,9 @@ from imgcache.runners.shards import Shards
 from imgcache.scanner import Scanner
 from imgcache.site import Site
 from imgcache.urls import without_credentials
+
+if TYPE_CHECKING:  # loaded where there is something to fetch
+    from imgcache.pipeline import Pipeline, Rehearsal
 
 _NOTED = "color-profile"  # the code of what an outcome notes: nothing else is noted so far
 
@@ -61,7 +64,8 @@ class Sync:
         manifest: Manifest,
         flags: FlagWriter | FlagWriters,
         recorder: Recorder,
-        pipeline: Pipeline | Rehearsal | Crew[Job, Outcome | None],
+        pipeline: Callable[[], Pipeline | Rehearsal],
+        crew: Crew[Job, Outcome | None] | None,
         budget: Budget,
         settings: Settings,
         progress: Progress,
@@ -75,6 +79,7 @@ class Sync:
         self._flags = flags
         self._recorder = recorder
         self._pipeline = pipeline
+        self._crew = crew
         self._budget = budget
         self._settings = settings
         self._progress = progress
@@ -91,8 +96,7 @@ class Sync:
         self._scanner.scan(self._catalogue, self._progress.scanned)
         check_own_images(self._site, self._catalogue, self._settings.limits)
         try:
-            async with self._pipeline, self._recorder:
-                await self._bring_up_to_date()
+            await self._bring_up_to_date()
         except asyncio.CancelledError:
             self._is_cut_short = True
             raise
@@ -116,26 +120,35 @@ class Sync:
         if self._settings.only_failed:
             waiting = array("q", filter(self._has_failed, waiting))
         self._progress.planned(self._catalogue.counts()["images"], len(waiting))
-        for image in await self._run(self._catalogue.pending(waiting)):
-            self._leave_out(image)
+        if waiting:
+            pending, crew = self._catalogue.pending(waiting), self._crew
+            async with self._recorder:
+                rest = await (self._run_here(pending) if crew is None else self._run_there(pending, crew))
+                for image in rest:
+                    self._leave_out(image)
 
-    async def _run(self, pending: Iterable[Pending]) -> Iterable[int]:
-        """Do the jobs, here or with a crew. Returns the images that the budget left no room for."""
-        budget, clock, per_host = self._budget, self._clock, self._settings.per_host
-        hands = self._pipeline
-        if not isinstance(hands, Pipeline | Rehearsal):
-            shards = Shards(pending, len(hands.room()))
-            runner = ClusterRunner(shards, budget, hands, self, per_host=per_host, clock=clock)
+    async def _run_here(self, pending: Iterable[Pending]) -> Iterable[int]:
+        """Do the jobs. Returns the images that the budget left no room for."""
+        schedule = Schedule(pending, self._settings.per_host)
+        runner = LocalRunner(schedule, self._budget, at_once=self._settings.at_once, clock=self._clock)
+        async with self._pipeline() as pipeline:
+
+            async def work(pending: Pending) -> int:
+                job = self.begin(pending)
+                return 0 if job is None else self.end(pending, await pipeline.run(job))
+
+            await runner.run(work)
+        return schedule.rest()
+
+    async def _run_there(self, pending: Iterable[Pending], crew: Crew[Job, Outcome | None]) -> Iterable[int]:
+        """The same, by the workers of a crew."""
+        async with crew:
+            shards = Shards(pending, len(crew.room()))
+            runner = ClusterRunner(
+                shards, self._budget, crew, self, per_host=self._settings.per_host, clock=self._clock
+            )
             await runner.run()
             return runner.rest()
-
-        async def work(pending: Pending) -> int:
-            job = self.begin(pending)
-            return 0 if job is None else self.end(pending, await hands.run(job))
-
-        schedule = Schedule(pending, per_host)
-        await LocalRunner(schedule, budget, at_once=self._settings.at_once, clock=clock).run(work)
-        return schedule.rest()
 
     def _has_failed(self, image: int) -> bool:
         return self._index.failure(self._catalogue.url(image)) is not None

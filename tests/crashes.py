@@ -154,7 +154,8 @@ def keep_log(path: str) -> None:
         return outcome
 
     async def logged_ask(self: Any, url: Any, headers: Any) -> Any:
-        os.write(log, f"asked {current.get()}\n".encode())
+        if not str(url).endswith("/robots.txt"):  # asked on the way to the first image of a host
+            os.write(log, f"asked {current.get()}\n".encode())
         return await ask(self, url, headers)
 
     setattr(Pipeline, "run", logged_run)  # noqa: B010 (mypy lets nobody assign a method)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgcache import plan
 from imgcache.config import Config
-from imgcache.downloader import Downloader
-from imgcache.formats import sniff
 from imgcache.jobs import Job, Outcome
 from imgcache.models import Asset
 from imgcache.net.connect_to import ConnectTo
-from imgcache.net.guard import Guard
-from imgcache.pipeline import Pipeline, Rehearsal
 from imgcache.plan import Wish
 from imgcache.recorder import Recorder
-from imgcache.render_pool import RenderPool
 from imgcache.runners.budget import Budget
 from imgcache.runners.cluster import Crew
 from imgcache.runners.progress import Progress
@@ -26,6 +23,9 @@ from imgcache.store import Store
 from imgcache.sync import Settings, Sync
 from imgcache.wiring.ground import Clock, Ground
 from imgcache.wiring.parts import House, reader, writer
+
+if TYPE_CHECKING:  # a run with nothing to fetch ends before these are loaded
+    from imgcache.pipeline import Pipeline, Rehearsal
 
 
 class SyncRequest(msgspec.Struct, frozen=True):
@@ -107,7 +107,8 @@ def build_sync(
         manifest=house.manifest,
         flags=house.flag_writer(config.dimensions, dry_run=request.dry_run),
         recorder=recorder,
-        pipeline=crew or _pipeline(house, config, request, recorder=recorder, wish=wish, clock=clock),
+        pipeline=partial(_pipeline, house, config, request, recorder=recorder, wish=wish, clock=clock),
+        crew=crew,
         budget=Budget(deadline=deadline, max_bytes=request.max_bytes),
         settings=Settings(
             wish=wish,
@@ -126,6 +127,8 @@ def _pipeline(
     house: House, config: Config, request: SyncRequest, *, recorder: Recorder, wish: Wish, clock: Clock
 ) -> Pipeline | Rehearsal:
     if request.dry_run:
+        from imgcache.pipeline import Rehearsal
+
         return Rehearsal(store=house.store, wish=wish, clock=clock)
     return build_pipeline(
         house.store,
@@ -149,6 +152,12 @@ def build_pipeline(
     asset_of: Callable[[str], Asset | None],
 ) -> Pipeline:
     """What brings one URL up to date: here, and in every worker of a cluster."""
+    from imgcache.downloader import Downloader
+    from imgcache.formats import sniff
+    from imgcache.net.guard import Guard
+    from imgcache.pipeline import Pipeline
+    from imgcache.render_pool import RenderPool
+
     downloader = Downloader(
         folder=store.scratch,
         sniff=sniff,
