@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -15,6 +15,9 @@ from click.testing import CliRunner
 from examples.origin import Answer, Origin, in_thread
 from imgcache.cli import imgcache
 from tests.object_store import S3, s3_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
 
@@ -142,3 +145,12 @@ def audit(run: Command, origin: Origin) -> Callable[..., Ended]:
         return run("audit", site, *words, *origin.connect_to)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of one file: it runs an event loop, which others could not have beside it."""
+    from tests.browsing import launched
+
+    with launched() as browser:
+        yield browser

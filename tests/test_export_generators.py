@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from examples.origin import Origin, answers_for, in_thread
 from tests.conftest import ROOT, Command, system_program
@@ -159,17 +159,6 @@ def look(browser: Browser, address: str, width: int, density: int) -> Look:
     found = page.evaluate(_LOOK)
     context.close()
     return msgspec.convert(found | {"errors": errors}, Look)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, which finds nothing but this machine."""
-    program = system_program("chromium")
-    arguments = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield started
-        started.close()
 
 
 @contextlib.contextmanager

@@ -9,35 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Dialog,
-    Page,
-    Request,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Page, expect
 
 from examples.origin import Origin, answers_for, in_thread
-from tests.conftest import ROOT, system_program
+from tests.browsing import Open, watched
+from tests.conftest import ROOT
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = """---
 title: "<script>alert(1)</script>"
 images:
@@ -45,17 +28,6 @@ images:
   - url: 'https://photos.example.org/"><img src=x onerror=alert(3)>.jpg'
 ---
 """
-_WATCH = "addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective));"
-
-_PATIENCE = 20_000  # milliseconds: for machines that are busy with other tests
-expect.set_options(timeout=_PATIENCE)
-
-Open = Callable[..., Page]
-
-
-def chromium() -> str:
-    """The browser, by `CHROMIUM` or the name that Debian gives it."""
-    return os.environ.get("CHROMIUM") or system_program("chromium")
 
 
 def imgcache(*args: str | Path) -> list[str]:
@@ -84,52 +56,17 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.communicate(timeout=20)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def visit(browser: Browser, address: str) -> Iterator[Open]:
     """Opens a page of the gallery. What the browser complains of, and every dialog, fails the test."""
-    trouble: list[str] = []
-    contexts: list[BrowserContext] = []
+    with watched(browser, lambda url: url.startswith(address)) as watch:
 
-    def watched(page: Page) -> Page:
-        def dismissed(dialog: Dialog) -> None:
-            trouble.append(f"dialog: {dialog.message}")
-            dialog.dismiss()
+        def go(path: str = "/", **options: Any) -> Page:
+            page = watch.page(base_url=address, **options)
+            page.goto(path)
+            return page
 
-        def said(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning"):
-                trouble.append(message.text)
-
-        def asked(request: Request) -> None:
-            if not request.url.startswith(address):
-                trouble.append(f"asked for {request.url}")
-
-        page.on("dialog", dismissed)
-        page.on("console", said)
-        page.on("request", asked)
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.add_init_script(_WATCH)
-        page.set_default_timeout(_PATIENCE)
-        return page
-
-    def go(path: str = "/", *, width: int = 1280, height: int = 900, **options: Any) -> Page:
-        context = browser.new_context(base_url=address, viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = watched(context.new_page())
-        page.goto(path)
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert trouble == []
+        yield go
 
 
 def cards(page: Page) -> list[str]:

@@ -3,81 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Dialog,
-    Page,
-    Request,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Page, expect
 
 from imgcache.findings import Audit
 from imgcache.reports import render
+from tests.browsing import Open, watched
 from tests.sample_audit import AUDIT, HARM, WELL, context
-from tests.test_gallery_browser import FLAGS, chromium
-
-_WATCH = "addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective));"
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     """Opens the page of an audit. Every request, dialog and complaint of the browser fails the test."""
-    trouble: list[str] = []
-    contexts: list[BrowserContext] = []
+    file = tmp_path / "audit.html"
 
-    def go(audit: Audit = AUDIT, *, width: int = 1280, height: int = 900, **options: Any) -> Page:
-        root = tmp_path / "harbour-news"
-        root.mkdir(exist_ok=True)
-        file = tmp_path / "audit.html"
-        file.write_text(render("html", audit, context(root)), encoding="utf-8")
+    with watched(browser, lambda url: url == file.as_uri() or url.startswith("data:")) as watch:
 
-        def dismissed(dialog: Dialog) -> None:
-            trouble.append(f"dialog: {dialog.message}")
-            dialog.dismiss()
+        def go(audit: Audit = AUDIT, **options: Any) -> Page:
+            root = tmp_path / "harbour-news"
+            root.mkdir(exist_ok=True)
+            file.write_text(render("html", audit, context(root)), encoding="utf-8")
+            page = watch.page(**options)
+            page.goto(file.as_uri())
+            return page
 
-        def said(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning"):
-                trouble.append(message.text)
-
-        def asked(request: Request) -> None:
-            if request.url != file.as_uri() and not request.url.startswith("data:"):
-                trouble.append(f"asked for {request.url}")
-
-        opened = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(opened)
-        page = opened.new_page()
-        page.on("dialog", dismissed)
-        page.on("console", said)
-        page.on("request", asked)
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.add_init_script(_WATCH)
-        page.set_default_timeout(20_000)
-        page.goto(file.as_uri())
-        return page
-
-    yield go
-    for opened in contexts:
-        opened.close()
-    assert trouble == []
+        yield go
 
 
 def rules(page: Page) -> list[str]:
