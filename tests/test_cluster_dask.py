@@ -235,7 +235,7 @@ def test_an_interrupted_run_keeps_what_its_workers_have_finished(site: Path, alo
     expected = json.loads(alone.manifest)["images"]
     assets = {entry["digest"] for entry in expected.values()}
     slow = "https://slow.example/a.png"
-    world.answers.set(slow, Answer(size=(60, 40), delay=30))
+    world.answers.set(slow, Answer(size=(60, 40), drip=30))
     (site / "zz.md").write_text(article((slow, 60, 40)))
     world.forget()
     command = [sys.executable, "-m", "imgcache", "sync", str(site), "--dask", "local:2", "--json", *world.connect_to]

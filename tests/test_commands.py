@@ -245,7 +245,7 @@ def test_a_held_cache_ends_with_3_and_names_the_holder(run: Command, synced: Pat
 def test_ctrl_c_keeps_what_is_done(origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30))
     slow = "https://slow.example/x.jpg"
-    origin.answers.set(slow, Answer(size=(40, 30), delay=60))
+    origin.answers.set(slow, Answer(size=(40, 30), drip=20))
     site = make_site({"a.md": article((A, 40, 30), (slow, 40, 30))})
     environment = os.environ | {"SSL_CERT_FILE": str(origin.ca_file)}
     words = [sys.executable, "-m", "imgcache", "sync", str(site), "--json", *origin.connect_to]

@@ -174,7 +174,8 @@ def test_commands_are_ours(name: str, tmp_path: Path) -> None:
     command = import_module(f"imgcache.cli.{name}").__dict__[name]
     placed = [str(tmp_path / one[1:]) if one in {"/site", "/cache"} else one for one in words]
     context = command.make_context(name, placed)
-    assert (context.params["site"], str(context.params["cache"])) == (tmp_path / "site", str(tmp_path / "cache"))
+    sites = context.params["sites"] if name == "sync" else [context.params["site"]]
+    assert (list(sites), str(context.params["cache"])) == ([tmp_path / "site"], str(tmp_path / "cache"))
     assert name == "sync" or (context.params["host"], context.params["port"]) == ("0.0.0.0", 8080)
 
 

@@ -130,6 +130,9 @@ def test_a_reader_of_the_manifest_never_sees_half_of_it(world: CrashSite, site: 
             (site / "b.md").write_text(article((f"{B}?{number}", 60, 40)))
             world.origin.answers.set(f"{B}?{number}", picture(60, 40))
             assert world.nursery.sync(site).code == 0
+            until, now = time.monotonic() + 20, (site / "cache/manifest.json").read_bytes()
+            while now not in versions and not broken and time.monotonic() < until:
+                time.sleep(0.01)
     finally:
         stop.set()
         reader.join()
