@@ -39,6 +39,7 @@ class Reader:
 
     def read(self, file: File) -> ReadArticle:
         """Read one article; an error is part of the answer."""
+        saved = file
         if time.time_ns() - file.mtime_ns < _RACY_NS:
             file = file._replace(mtime_ns=0)
         try:
@@ -51,7 +52,7 @@ class Reader:
             references = extract(data, file.path)
         except ArticleError as error:
             return ReadArticle(file, digest, "", [], _wrong(error))
-        return ReadArticle(file, digest, newest(file, data), [self._mention(reference) for reference in references])
+        return ReadArticle(file, digest, newest(saved, data), [self._mention(reference) for reference in references])
 
     def _mention(self, reference: Reference) -> Mention:
         url, field, declared = reference.url, reference.field, reference.declared

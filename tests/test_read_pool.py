@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,11 @@ def children() -> list[int]:
         if fields and int(fields[1]) == os.getpid():
             found.append(int(folder.name))
     return found
+
+
+def test_an_article_saved_this_moment_is_from_now(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\nimages: []\n---\n")
+    stat = (tmp_path / "a.md").stat()
+    read = Reader(Site(tmp_path, None), ["images"]).read(File("a.md", stat.st_mtime_ns, stat.st_size))
+    assert read.file.mtime_ns == 0  # it is read once more by the next run
+    assert read.newest == datetime.fromtimestamp(stat.st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S")
