@@ -2,7 +2,8 @@
 
 Each worker has limits on memory, time, file size, open files and core dumps, takes no notice of Ctrl-C (its parent
 does), and is replaced after some hundred images. Where the kernel lets us, it has no network. Nothing is started before
-the first image. Limit: the file system is not hidden; a decoder that is taken over can read what the user can.
+the first image is asked for. Limit: the file system is not hidden; a decoder that is taken over can read what the
+user can.
 
 Pebble's ProcessPool does the work over a fork server, which imports the processor once: a new worker costs
 milliseconds. The server idles without workers, and ends with the program.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -223,3 +224,17 @@ def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
         index.close()
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_what_a_power_cut_may_take_back_is_settled_by_one_commit_that_writes(tmp_path: Path) -> None:
+    with closing(Index(tmp_path)) as index:
+        log = tmp_path / "cache.db-wal"
+        index.settle()
+        before = log.stat().st_size
+        with index.batch(durable=False):
+            index.put_card("a.example", "0" * 64, 1.0)
+        loose = log.stat().st_size
+        index.settle()
+        settled = log.stat().st_size
+        index.settle()
+        assert before < loose < settled == log.stat().st_size
