@@ -99,18 +99,6 @@ def test_the_stores_own_file_as_original_stays_where_it_is(store: LocalStore, mo
     assert store.damage(asset) == store.damage(first) == ()
 
 
-def test_other_bytes_never_take_a_name_that_is_in_use(store: LocalStore) -> None:
-    first = put(store, BIG, {"w320.webp": b"one"}, recipe="a" * 12)
-    second = put(store, None, {"w320.webp": b"two"}, recipe="b" * 12, digest=first.digest)
-    third = put(store, None, {"w320.webp": b"three"}, recipe="b" * 12, digest=first.digest)
-    names = [Path(asset.variants[0].path).name for asset in (first, second, third)]
-    assert names == ["w320.webp", "w320.bbbbbbbb.webp", f"w320.bbbbbbbb.{sha256(b'three')[:8]}.webp"]
-    assert store.damage(first) == store.damage(second) == store.damage(third) == ()
-    assert store.strays(third) == tuple(sorted([first.variants[0].path, second.variants[0].path]))
-    store.discard(store.strays(third))
-    assert store.strays(third) == store.damage(third) == ()
-
-
 def test_a_variant_that_is_the_original_needs_no_file(store: LocalStore) -> None:
     asset = put(store, BIG, {"w1280.jpg": BIG, "thumb.jpg": b"t"})
     assert asset.variants[0].path == asset.original
