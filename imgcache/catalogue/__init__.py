@@ -26,9 +26,10 @@ from imgcache.catalogue.rows import (
     Settled,
     Use,
 )
-from imgcache.catalogue.schema import open_tables
+from imgcache.catalogue.schema import LAYOUT
 from imgcache.catalogue.sharing import Sharing
 from imgcache.catalogue.sites import Signed
+from imgcache.tables import open_tables
 
 __all__ = [
     "Catalogue",
@@ -52,7 +53,7 @@ class Catalogue(Articles, Images, Looks, References, Sharing, Signed):
 
     def __init__(self, file: Path, scope: str) -> None:
         """Open or make the file. `scope` names all that references depend on beside the articles' bytes."""
-        super().__init__(open_tables(file, scope))
+        super().__init__(open_tables(file, LAYOUT, scope))
 
     def drop_unused_images(self) -> None:
         """Forget images that no article names any more; their numbers may be given out again."""

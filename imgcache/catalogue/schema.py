@@ -1,13 +1,12 @@
-"""The tables of the catalogue, and how their file is opened."""
+"""The tables of the catalogue."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from imgcache.atomic import writing
+from imgcache.tables import Layout
 
 VERSION = 3
 # A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
@@ -33,35 +32,7 @@ CREATE TABLE focus (
 """
 
 
-def open_tables(file: Path, scope: str) -> sqlite3.Connection:
-    """Open or make the file. What was recorded under another `scope`, or is damaged, is thrown away."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return _open(file, scope)
-    except sqlite3.DatabaseError:
-        with writing(file):
-            for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
-                file.with_name(name).unlink(missing_ok=True)
-            return _open(file, scope)
-
-
-def _open(file: Path, scope: str) -> sqlite3.Connection:
-    db = sqlite3.connect(file, isolation_level=None)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        known = db.execute("SELECT value FROM meta WHERE key = 'scope'").fetchone() if version == VERSION else None
-        if known != (scope,):
-            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                db.execute(f'DROP TABLE "{name}"')
-            db.executescript(_SCHEMA)
-            db.execute("INSERT INTO meta VALUES ('scope', ?)", (scope,))
-            db.execute(f"PRAGMA user_version = {VERSION}")
-    except BaseException:
-        db.close()
-        raise
-    return db
+LAYOUT = Layout(_SCHEMA, VERSION)
 
 
 class Tables:

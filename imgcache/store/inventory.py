@@ -14,13 +14,18 @@ import msgspec
 from imgcache.atomic import writing
 from imgcache.store import Usage
 from imgcache.store.paths import ORIGINAL
+from imgcache.tables import Layout, open_tables
 
-_VERSION = 1
-_SCHEMA = """
+_LAYOUT = Layout(
+    version=1,
+    threads=True,
+    thorough=True,
+    schema="""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE asset (digest TEXT PRIMARY KEY, names BLOB NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL)
   WITHOUT ROWID;
-"""
+""",
+)
 _PUT = "INSERT OR REPLACE INTO asset VALUES (?, ?, ?, ?)"
 _WHOLE = "whole"
 _ORIGINAL = f'"{ORIGINAL}'.encode()
@@ -129,38 +134,9 @@ class Inventory:
     @property
     def _db(self) -> sqlite3.Connection:
         if self._opened is None:
-            try:
-                self._opened = _open(self._file, self._where)
-            except sqlite3.DatabaseError:
-                with writing(self._file):
-                    for ending in ("", "-wal", "-shm"):
-                        self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
-                self._opened = _open(self._file, self._where)
+            self._opened = open_tables(self._file, _LAYOUT, self._where)
         return self._opened
 
 
 def _row(digest: str, files: Mapping[str, int]) -> tuple[str, bytes, int, int]:
     return digest, msgspec.json.encode(dict(sorted(files.items()))), len(files), sum(files.values())
-
-
-def _open(file: Path, where: str) -> sqlite3.Connection:
-    with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError("damaged")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        known = db.execute("SELECT value FROM meta WHERE key = 'where'").fetchone() if version == _VERSION else None
-        if known != (where,):
-            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                db.execute(f'DROP TABLE "{name}"')
-            db.executescript(_SCHEMA)
-            db.execute("INSERT INTO meta VALUES ('where', ?)", (where,))
-            db.execute(f"PRAGMA user_version = {_VERSION}")
-    except BaseException:
-        db.close()
-        raise
-    return db
