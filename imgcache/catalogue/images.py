@@ -92,7 +92,7 @@ class Images(FocalPoints):
             "SELECT id, url, digest FROM image WHERE kind = 'remote' AND digest IS NOT NULL ORDER BY url"
         )
 
-    def doubt(self, images: Iterable[int]) -> None:
+    def unsettle_these(self, images: Iterable[int]) -> None:
         """Let the next sync look at these images anew."""
         with self.transaction():
             self._db.executemany("UPDATE image SET stamp = NULL WHERE id = ?", ((image,) for image in images))

@@ -175,7 +175,7 @@ def writer(
 def _doubt_what_changed(house: House) -> None:
     """A command on other sites of the cache may have let go of an image since, or have put another in its place."""
     held = ((image, house.index.copy(url), digest) for image, url, digest in house.catalogue.held())
-    house.catalogue.doubt([image for image, copy, digest in held if copy is None or copy.digest != digest])
+    house.catalogue.unsettle_these([image for image, copy, digest in held if copy is None or copy.digest != digest])
 
 
 def _said(manifest: Manifest) -> list[tuple[str, Entry]]:
