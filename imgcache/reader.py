@@ -45,7 +45,11 @@ class Reader:
         try:
             data = _content(f"{self.site.root}/{file.path}", file.size)
         except OSError as error:
-            unreadable = ArticleUnreadable(f"cannot be read: {error.strerror}")
+            unreadable = ArticleUnreadable(
+                "its name is not UTF-8: rename the file or its folder"
+                if "\N{REPLACEMENT CHARACTER}" in file.path
+                else f"cannot be read: {error.strerror}"
+            )
             return ReadArticle(file._replace(mtime_ns=0), "", "", [], _wrong(unreadable))
         digest = hashlib.sha256(data).hexdigest()
         try:

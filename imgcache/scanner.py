@@ -112,6 +112,9 @@ class Scanner:
 
     @staticmethod
     def _file(path: str, entry: os.DirEntry[str]) -> Iterator[File]:
+        if not path.isascii() and (text := path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) != path:
+            yield File(text, 0, 0)  # not UTF-8, and so no path that can be written down: reading it says so
+            return
         try:
             stat = entry.stat()
         except OSError:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,23 @@ def manifest(site: Path) -> dict[str, dict[str, Any]]:
 
 def codes(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [(problem["code"], problem["severity"]) for problem in report["problems"]]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no name that is not UTF-8")
+def test_a_name_that_is_not_utf_8_stops_no_other_article(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(40, 30))
+    site = make_site({"a.md": article((A, 40, 30))})
+    (site / os.fsdecode(b"\xfcber")).mkdir()
+    for name in (b"caf\xe9.md", b"\xfcber/b.md"):
+        (site / os.fsdecode(name)).write_bytes((site / "a.md").read_bytes())
+    for _ in range(2):
+        ended = run("sync", site, "--json")
+        report = ended.json()
+        assert (ended.code, report["cached"]) == (1, 1), ended
+        assert codes(report) == [("article-unreadable", "error")] * 2
+        assert [one["references"][0]["article"] for one in report["problems"]] == ["caf\ufffd.md", "\ufffdber/b.md"]
+        assert "its name is not UTF-8: rename" in report["problems"][0]["message"]
+    assert b"isCached" not in (site / os.fsdecode(b"caf\xe9.md")).read_bytes()
 
 
 def test_a_broken_colour_profile_is_a_warning(run: Command, origin: Origin, make_site: MakeSite) -> None:
