@@ -176,6 +176,7 @@ def test_keys_lead_everywhere(visit: Open) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(names[1])
+    page.wait_for_load_state()  # the heading is there before the script that knows the keys
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(r"/\?sort=url$"))
     page.keyboard.press("Tab")
