@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -14,13 +15,15 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import dask
 import distributed
+import msgspec
 import psutil  # type: ignore[import-untyped]
 import pytest
 from aiohttp import web
@@ -31,6 +34,7 @@ from imgcache.errors import ConfigError, WorkerLost
 from imgcache.runners import dask_crew, dask_worker
 from imgcache.runners.station import Shop
 from tests.conftest import ROOT, Command, article
+from tests.object_store import S3
 from tests.test_golden import strike
 from tests.test_sync import articles
 
@@ -71,6 +75,10 @@ class Watched(Origin):
             if next(with_port, None):
                 return process
         return 0
+
+    def is_asked_by(self, process: int) -> bool:
+        """Whether it waits for an answer right now."""
+        return any(process in asking for asking in tuple(self._asking.values()))
 
     def forget(self) -> None:
         """Nobody has asked anything."""
@@ -116,13 +124,14 @@ def world(pristine: Path) -> Iterator[Watched]:
 
 
 @pytest.fixture(scope="module")
-def cluster(world: Watched) -> Iterator[Any]:
-    """A scheduler and two workers, as an operator would have them running."""
+def cluster(world: Watched, s3: S3) -> Iterator[Any]:
+    """A scheduler and two workers, as an operator would have them running: with the keys of the object store."""
     with (
         pytest.MonkeyPatch.context() as patch,
         dask.config.set({"distributed.worker.daemon": False}),
     ):
-        patch.setenv("SSL_CERT_FILE", str(world.ca_file))
+        for name, value in {"SSL_CERT_FILE": str(world.ca_file), **s3.environment}.items():
+            patch.setenv(name, value)
         with _dask.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
         ) as made:
@@ -145,9 +154,21 @@ class Result(NamedTuple):
     report: dict[str, Any]
 
 
-def result(site: Path, report: dict[str, Any]) -> Result:
+class Place(msgspec.Struct):
+    """A cache: what a user says of it, and the file of it at a path."""
+
+    words: list[str]
+    file: Callable[[str], bytes]
+
+
+def in_folder(site: Path) -> Place:
+    """The cache of a site where nobody says another."""
+    return Place([], lambda path: (site / "cache" / path).read_bytes())
+
+
+def result(site: Path, report: dict[str, Any], place: Place | None = None) -> Result:
     report = {key: value for key, value in report.items() if key != "seconds"}
-    return Result(articles(site), (site / "cache/manifest.json").read_bytes(), report)
+    return Result(articles(site), (place or in_folder(site)).file("manifest.json"), report)
 
 
 @pytest.fixture(scope="module")
@@ -173,39 +194,55 @@ def site(pristine: Path, tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, site: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A cache that all workers reach."""
+    if request.param == "folder":
+        return in_folder(site)
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"b{uuid4().hex}"
+    return Place(["--cache", s3.make_bucket(bucket)], lambda path: s3.ask("GET", f"/{bucket}/{path}")[1])
+
+
 # -- sync --------------------------------------------------------------------------------------------------------------
 
 
 def test_two_workers_make_what_one_machine_makes_and_share_no_host(
-    site: Path, alone: Result, cluster: Any, on: Command, world: Watched
+    site: Path, place: Place, alone: Result, cluster: Any, on: Command, world: Watched
 ) -> None:
     world.processes = processes(cluster)
-    report = on("sync", site, "--json", "--dask", cluster.scheduler_address).json()
-    assert result(site, report) == alone
+    report = on("sync", site, "--json", "--dask", cluster.scheduler_address, *place.words).json()
+    assert result(site, report, place) == alone
     assert report["fetched"] > 20
     owners = set().union(*world.hosts.values())
     assert owners == set(world.processes)  # both worked, and nobody else asked
     assert world.at_once == {}
-    assert list((site / "cache/index/staging").iterdir()) == []
+    for entry in json.loads(alone.manifest)["images"].values():
+        assert hashlib.sha256(place.file(entry["original"])).hexdigest() == entry["digest"]
+        assert all(len(place.file(variant["path"])) == variant["bytes"] for variant in entry["variants"])
+    assert not any(path.is_file() for path in (site / "cache").glob("index/staging/**/*"))
 
 
 def test_a_worker_that_is_killed_changes_nothing(
-    site: Path, alone: Result, cluster: Any, on: Command, world: Watched
+    site: Path, place: Place, alone: Result, cluster: Any, on: Command, world: Watched
 ) -> None:
-    victim = processes(cluster)[0]
+    world.processes = processes(cluster)
+    victim = world.processes[0]
 
     def kill() -> None:
-        while len(world.requests) < 12:
-            time.sleep(0.01)
+        until = time.monotonic() + 30
+        while (len(world.requests) < 12 or not world.is_asked_by(victim)) and time.monotonic() < until:
+            time.sleep(0.005)
         os.kill(victim, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    report = on("sync", site, "--json", "--dask", cluster.scheduler_address).json()
+    report = on("sync", site, "--json", "--dask", cluster.scheduler_address, *place.words).json()
     killer.join()
     assert victim not in processes(cluster)
     assert max(world.requests.values()) == 2  # what it had in hand was done again
-    assert result(site, report) == alone
+    assert result(site, report, place) == alone
 
 
 def test_an_image_that_kills_every_worker_is_a_problem_of_its_own(cluster: Any) -> None:
