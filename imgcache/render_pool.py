@@ -22,12 +22,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from importlib.machinery import ModuleSpec
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessFuture, ProcessPool
 
 from imgcache.atomic import writing
 from imgcache.errors import DecoderCrash, DecoderTimeout
@@ -43,6 +44,7 @@ _ATTEMPTS = 3  # for one image, on a fresh pool each: Pebble gives up a whole po
 _OPEN_FILES = 64
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 _starting = threading.RLock()
+CONSTS.sleep_unit = 0.02  # seconds until Pebble sees that a worker died or the pool is to end: 0.1 is felt at the end
 
 
 class RenderPool:
@@ -75,6 +77,15 @@ class RenderPool:
         if self._warming is not None:
             await asyncio.wait([self._warming])
         await _close(self._pool)
+
+    @staticmethod
+    def preload() -> None:
+        """Start the fork server alone: it imports the processor while this process goes on. For when images are sure.
+
+        Later it would be waited for: it takes as long as all that the first download needs.
+        """
+        with _unnoticed():
+            forkserver.ensure_running()
 
     def warm(self) -> None:
         """Start the workers, so that they are up when the first image is there; without it they start with that."""
@@ -190,15 +201,21 @@ class _Process(ForkServerProcess):
     """
 
     def start(self) -> None:
-        main = sys.modules["__main__"]
-        with _starting, _safe_path():
-            spec, main.__spec__ = main.__spec__, ModuleSpec("imgcache.__main__", None)  # this name is never imported
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                super().start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-                main.__spec__ = spec
+        with _unnoticed():
+            super().start()
+
+
+@contextlib.contextmanager
+def _unnoticed() -> Iterator[None]:
+    main = sys.modules["__main__"]
+    with _starting, _safe_path():
+        spec, main.__spec__ = main.__spec__, ModuleSpec("imgcache.__main__", None)  # this name is never imported
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            main.__spec__ = spec
 
 
 @contextlib.contextmanager

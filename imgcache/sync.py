@@ -64,7 +64,7 @@ class Sync:
         manifest: Manifest,
         flags: FlagWriter | FlagWriters,
         recorder: Recorder,
-        pipeline: Callable[[], Pipeline | Rehearsal],
+        pipeline: Callable[[bool], Pipeline | Rehearsal],
         crew: Crew[Job, Outcome | None] | None,
         budget: Budget,
         settings: Settings,
@@ -112,26 +112,28 @@ class Sync:
 
     async def _bring_up_to_date(self) -> None:
         waiting = array("q")
+        are_new = False
         for settled in self._catalogue.remote():
             if self._recorder.is_settled(*settled[1:]):
                 self.report.reused += 1
             else:
                 waiting.append(settled.image)
+                are_new = are_new or settled.digest is None
         if self._settings.only_failed:
             waiting = array("q", filter(self._has_failed, waiting))
         self._progress.planned(self._catalogue.counts()["images"], len(waiting))
         if waiting:
             pending, crew = self._catalogue.pending(waiting), self._crew
             async with self._recorder:
-                rest = await (self._run_here(pending) if crew is None else self._run_there(pending, crew))
+                rest = await (self._run_here(pending, are_new) if crew is None else self._run_there(pending, crew))
                 for image in rest:
                     self._leave_out(image)
 
-    async def _run_here(self, pending: Iterable[Pending]) -> Iterable[int]:
+    async def _run_here(self, pending: Iterable[Pending], are_new: bool) -> Iterable[int]:
         """Do the jobs. Returns the images that the budget left no room for."""
         schedule = Schedule(pending, self._settings.per_host)
         runner = LocalRunner(schedule, self._budget, at_once=self._settings.at_once, clock=self._clock)
-        async with self._pipeline() as pipeline:
+        async with self._pipeline(are_new) as pipeline:
 
             async def work(pending: Pending) -> int:
                 job = self.begin(pending)

@@ -24,6 +24,7 @@ from imgcache.errors import DecoderCrash, DecoderTimeout, HttpStatus, ImageError
 from imgcache.models import Limits, Size
 from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
+from tests.conftest import ROOT
 
 LIMITS = Limits(decode_memory=300_000_000, decode_time=2.0)
 
@@ -204,6 +205,24 @@ def test_a_pool_that_was_never_asked_starts_nothing_and_closes() -> None:
         assert running()[1] == before[1]
 
     asyncio.run(run())
+
+
+def test_the_server_can_be_loaded_before_there_is_any_work() -> None:
+    code = textwrap.dedent("""
+        import asyncio, os
+        from multiprocessing import forkserver
+        from imgcache.render_pool import RenderPool
+
+        async def main():
+            async with RenderPool(1) as pool:
+                pool.preload()
+                server = forkserver._forkserver._forkserver_pid
+                assert os.waitpid(server, os.WNOHANG) == (0, 0)
+                assert await pool.run(os.getppid) == server
+
+        asyncio.run(main())
+    """)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_a_worker_has_ctrl_c_blocked_and_writes_no_large_file(tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ async def open_sync(spec: bytes, cores: int) -> AsyncIterator[Shop]:
         wish=told.wish,
         clock=time.time,
         asset_of=made.get,
+        expects_images=True,
     )
 
     async def bring_up_to_date(job: Job) -> Outcome | None:

@@ -124,7 +124,14 @@ def build_sync(
 
 
 def _pipeline(
-    house: House, config: Config, request: SyncRequest, *, recorder: Recorder, wish: Wish, clock: Clock
+    house: House,
+    config: Config,
+    request: SyncRequest,
+    expects_images: bool,
+    *,
+    recorder: Recorder,
+    wish: Wish,
+    clock: Clock,
 ) -> Pipeline | Rehearsal:
     if request.dry_run:
         from imgcache.pipeline import Rehearsal
@@ -138,6 +145,7 @@ def _pipeline(
         wish=wish,
         clock=clock,
         asset_of=recorder.asset_of,
+        expects_images=expects_images,
     )
 
 
@@ -150,13 +158,19 @@ def build_pipeline(
     wish: Wish,
     clock: Clock,
     asset_of: Callable[[str], Asset | None],
+    expects_images: bool,
 ) -> Pipeline:
     """What brings one URL up to date: here, and in every worker of a cluster."""
+    from imgcache.render_pool import RenderPool
+
+    pool = RenderPool(jobs, config.limits)
+    if expects_images:
+        pool.preload()  # beside the imports that follow
+
     from imgcache.downloader import Downloader
     from imgcache.formats import sniff
     from imgcache.net.guard import Guard
     from imgcache.pipeline import Pipeline
-    from imgcache.render_pool import RenderPool
 
     downloader = Downloader(
         folder=store.scratch,
@@ -171,7 +185,7 @@ def build_pipeline(
     )
     return Pipeline(
         downloader=downloader,
-        pool=RenderPool(jobs, config.limits),
+        pool=pool,
         store=store,
         wish=wish,
         clock=clock,
