@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
@@ -167,6 +167,12 @@ PIECES = [
 
 @settings(max_examples=800, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+@example('<script><!--<script></script><img src="x.png">')
+@example('<script><!--<script></script></script><img src="x.png">')
+@example('<script><!--<script>--></script><img src="x.png">')
+@example('<script><!--></script><img src="x.png">')
+@example('<script><!--></script><script><script></script><img src="x.png">')
+@example('<script><!--<script></script><script></script></script><img src="x.png">')
 def test_finds_what_a_browser_engine_finds(body: str) -> None:
     """Lexbor builds the tree; the URLs in it are the judge."""
     tree = LexborHTMLParser(f"<!doctype html><body><div>{body}")

@@ -28,12 +28,15 @@ _TEXT_NAME = (
 )
 _INITIAL = "[iIsStTxXnNpP]"  # of all these names: one look spares trying each
 _OTHER_TAG = rf"<(?!(?={_INITIAL})(?:{_IMAGE_NAME}|{_TEXT_NAME})[{_SPACE}/>])/?+[a-zA-Z][^{_SPACE}/>]*+{_ATTRIBUTES}>"
+_END_TAG = r"</[a-zA-Z][a-zA-Z0-9]*+>"  # as most are; saves a sixth of all the time
 _OTHER_COMMENT = r"<!--[^->][^-]*+(?:-[^-][^-]*+)*+-->"
 # All that is no image, and then the image, if it is like most: one `src` in quotes, with no space or template in it.
 _PLAIN_ATTRIBUTES = rf"""(?:[{_SPACE}]++(?![sS][rR][cC])[a-zA-Z-]++="[^"]*+")*+"""
 _PLAIN_SOURCE = rf"""src="([^"{_SPACE}&{{][^"{_SPACE}{{]*+)\""""  # no entity in front, which might be a space
 _PLAIN_IMAGE = rf"<img{_PLAIN_ATTRIBUTES}[{_SPACE}]++{_PLAIN_SOURCE}{_PLAIN_ATTRIBUTES}[{_SPACE}]*+/?+>"
-_TO_IMAGE = re.compile(rf"(?:[^<]++|{_OTHER_TAG}|<(?![a-zA-Z/!?])|{_OTHER_COMMENT})*+(?:{_PLAIN_IMAGE})?+")
+_TO_IMAGE = re.compile(
+    rf"(?:[^<]*+(?:{_END_TAG}|{_OTHER_TAG}|<(?![a-zA-Z/!?])|{_OTHER_COMMENT}))*+[^<]*+(?:{_PLAIN_IMAGE})?+"
+)
 _IMAGE = re.compile(rf"<({_IMAGE_NAME})(?=[{_SPACE}/>])({_ATTRIBUTES})>")
 _TEXT = re.compile(rf"<({_TEXT_NAME})(?=[{_SPACE}/>]){_ATTRIBUTES}>")
 _SOURCE = r"[sS][rR][cC](?:[sS][eE][tT])?+"
@@ -44,6 +47,7 @@ _SOURCE_ATTRIBUTE = re.compile(
     rf"""(?:"([^"]*+)"|'([^']*+)'|([^{_SPACE}"'>][^{_SPACE}>]*+))?+)?+"""
 )
 _COMMENT_END = re.compile(r"--(?:>|(?<!<!--)!>)")
+_SCRIPT_MARK = re.compile(rf"<!--|-->|</?[sS][cC][rR][iI][pP][tT](?=[{_SPACE}/>])")
 _BOGUS = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections 13.2.5.6, .7 and .41)
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|([A-Za-z0-9]+)(;?))")
 _CANDIDATE = re.compile(rf"[{_SPACE},]*+([^{_SPACE}]++)")
@@ -142,8 +146,28 @@ def unescape(raw: str) -> tuple[str, Sequence[int]]:
 
 def _end_of_text(text: str, element: re.Match[str]) -> int:
     """Script, style and the like hold text up to their own end tag, plaintext to the end (section 13.2.6.2)."""
-    closing = _text_end(element[1].lower()).search(text, element.end())
+    name = element[1].lower()
+    if name == "script":
+        return _end_of_script(text, element.end())
+    closing = _text_end(name).search(text, element.end())
     return closing.start() if closing else len(text)
+
+
+def _end_of_script(text: str, position: int) -> int:
+    """A script inside a comment inside a script has an end tag of its own (sections 13.2.5.20 to .31)."""
+    in_comment = in_inner = False
+    while mark := _SCRIPT_MARK.search(text, position):
+        position = mark.end()
+        if mark[0] == "<!--":
+            in_comment = True
+            position -= 2  # `<!-->` is whole
+        elif mark[0] == "-->":
+            in_comment = in_inner = False
+        elif mark[0].startswith("</") and not in_inner:
+            return mark.start()
+        else:
+            in_inner = in_comment and not mark[0].startswith("</")
+    return len(text)
 
 
 @cache
