@@ -22,6 +22,8 @@ from imgcache.urls import host_if_any
 _RACY_NS = 50_000_000
 _MAX_KNOWN_URLS = 2048  # the same images come again and again; half a megabyte
 
+_BOM = "\ufeff"
+
 _DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
 _DATE_IN_FRONT = re.compile(
     rb"\n(?:date|publishedDateTime|published|pubDate|lastmod)[ \t]*:[ \t]*[\"']?(\d{4}-\d{2}-\d{2}(?:[T ][\d:]+)?)"
@@ -90,7 +92,7 @@ def _content(path: str, size: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         data = os.read(descriptor, size + 1)
-        while more := os.read(descriptor, size + 1):
+        while len(data) != size and (more := os.read(descriptor, size + 1)):  # it was saved since, or came in parts
             data += more
     finally:
         os.close(descriptor)
@@ -103,12 +105,8 @@ def _wrong(error: ArticleError) -> Wrong:
 
 def extract(data: bytes, article: str) -> tuple[Reference, ...]:
     """All image references of one article, front matter and body. Raises ArticleUnreadable."""
-    front = frontmatter.parse(data, article)
-    try:
-        body = data[front.body_offset :].decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: front.body_offset + error.start].count(b"\n") + 1
-        raise ArticleUnreadable("not UTF-8; save the file as UTF-8", line=line) from None
+    front = frontmatter.parse(data, article)  # and with it that all of it is UTF-8
+    body = data[front.body_offset :].decode().removeprefix(_BOM)
     html = article.endswith((".html", ".htm"))
     return front.references + markup.references(body, article, first_line=front.body_line, html=html)
 

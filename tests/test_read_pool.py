@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import time
@@ -106,3 +107,13 @@ def test_an_article_saved_this_moment_is_from_now(tmp_path: Path) -> None:
     read = Reader(Site(tmp_path, None), ["images"]).read(File("a.md", stat.st_mtime_ns, stat.st_size))
     assert read.file.mtime_ns == 0  # it is read once more by the next run
     assert read.newest == datetime.fromtimestamp(stat.st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@pytest.mark.parametrize("seen", [0, 60, 10_000])
+def test_an_article_that_was_saved_since_it_was_seen_is_read_whole(make_site: MakeSite, seen: int) -> None:
+    text = article(("https://h/a.png", 6, 4), ("https://h/b.png", 6, 4))
+    assert 60 < len(text) < 10_000
+    site = make_site({"a.md": text})
+    read = Reader(Site(site, None), ["images"]).read(File("a.md", 1, seen))
+    assert read.digest == hashlib.sha256(text.encode()).hexdigest()
+    assert [mention.url for mention in read.mentions] == ["https://h/a.png", "https://h/b.png"]

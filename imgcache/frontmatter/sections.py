@@ -7,6 +7,7 @@ time that libyaml takes; all else is handed back unread, so that there is one ju
 
 from __future__ import annotations
 
+import bisect
 import re
 from typing import NamedTuple
 
@@ -18,11 +19,13 @@ _SCALAR = (
     rb"""-?[A-Za-z0-9/.][^\s:]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\s:]*+)*+)"""
 )
 _PAIR = rb"[A-Za-z_][A-Za-z0-9_-]*+:(?=[ \r\n])(?:[ ]++%b)?+" % _SCALAR
-_SECTION = re.compile(
-    rb"([A-Za-z_][A-Za-z0-9_-]*+):(?:[ ]++%(scalar)b)?+[ ]*+\r?\n"
-    rb"(?:(?:[ ]++(?:-[ ]++)?+%(pair)b|[ ]*+-[ ]++(?:%(pair)b|%(scalar)b))?+[ ]*+\r?\n)*+"
+# A whole block of sections: each a key at the left margin, and below it lines that are indented or begin with a dash.
+_PLAIN = re.compile(
+    rb"(?:[A-Za-z_][A-Za-z0-9_-]*+:(?:[ ]++%(scalar)b)?+[ ]*+\r?\n"
+    rb"(?:(?:[ ]++(?:-[ ]++)?+%(pair)b|[ ]*+-[ ]++(?:%(pair)b|%(scalar)b))?+[ ]*+\r?\n)*+)*+"
     % {b"pair": _PAIR, b"scalar": _SCALAR}
 )
+_TOP_KEY = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_-]*+):")  # in a plain block
 # The same lines once more, now for what they say, and stricter: no control characters, no escapes but the commonest,
 # no key near the 1,024 characters at which YAML stops looking for its colon.
 _LINE = re.compile(
@@ -53,22 +56,25 @@ def plain_sections(block: bytes, wanted: bytes, position: int) -> list[Section] 
 
     Args:
         block: the front matter up to its closing line.
-        wanted: a word that can only matter where it stands.
+        wanted: a word that can only matter where it stands, without a line end.
         position: where the line after the opening `---` starts, which is line 2.
     """
+    if not _PLAIN.fullmatch(block, position):
+        return None
+    keys = list(_TOP_KEY.finditer(block, position - 1))
+    if len({key[1] for key in keys}) < len(keys):
+        return None
     found: list[Section] = []
-    keys: set[bytes] = set()
+    starts = [key.start(1) for key in keys]
     line = 2
-    while position < len(block):
-        section = _SECTION.match(block, position)
-        if not section or section[1] in keys:
-            return None
-        keys.add(section[1])
-        text = section[0]
-        if wanted in text:
-            found.append(Section(line, text))
-        line += text.count(b"\n")
-        position = section.end()
+    at = block.find(wanted, position)
+    while at >= 0:
+        number = bisect.bisect_right(starts, at)
+        start, end = starts[number - 1], starts[number] if number < len(starts) else len(block)
+        line += block.count(b"\n", position, start)
+        position = start
+        found.append(Section(line, block[start:end]))
+        at = block.find(wanted, end)
     return found
 
 
