@@ -14,9 +14,11 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from imgcache.models import Rendered
 from imgcache.processor.choosing import NEAR, TRIALS, Aim, looks_drawn, next_quality
+from imgcache.processor.colours import few
 from imgcache.processor.encoder import encode_at
 from imgcache.processor.score import Reference
 from imgcache.recipes import Recipe
+from tests.colour_samples import SRGB
 from tests.pictures import made, noise, photo, saved, shown
 
 # By the package ssimulacra2 0.3, at 640 wide: WebP 60, 80 and 95 (method 4), AVIF 50 and 65 (speed 10), JPEG 75.
@@ -47,6 +49,23 @@ def drawing() -> Image.Image:
         draw.rectangle((at, 20 + at // 3, at + 12, 140), "navy")
         draw.line((at, 0, 240 - at, 160), "red")
     return image
+
+
+def dithered() -> Image.Image:
+    """Four colours by turns: no pixel is as its neighbours."""
+    image = Image.new("P", (240, 160))
+    image.putpalette([20, 20, 20, 240, 240, 240, 200, 40, 40, 40, 40, 200])
+    image.putdata([((x + y) % 2) * (1 + x // 40 % 3) for y in range(160) for x in range(240)])
+    return image.convert("RGB")
+
+
+def confetti(*, seen_through: bool = False) -> Image.Image:
+    """Four colours at random, transparent or not."""
+    random = Random(1)
+    colours = [(255, 0, 0, 255), (0, 128, 255, 255), (255, 255, 255, 255), (0, 0, 0, 0 if seen_through else 255)]
+    image = Image.new("RGBA", (90, 60))
+    image.putdata([random.choice(colours) for _ in range(90 * 60)])
+    return image if seen_through else image.convert("RGB")
 
 
 def opened(data: bytes) -> Image.Image:
@@ -197,12 +216,25 @@ def test_the_best_format_of_a_photograph_is_the_smallest_that_looks_as_good(
 
 
 @pytest.mark.parametrize("quality", [80, "auto"])
-def test_the_best_of_a_drawing_loses_nothing(tmp_path: Path, quality: int | str) -> None:
-    recipe = Recipe("best", 240, format="best", quality=quality)
-    rendered = made(saved(drawing(), "TIFF"), tmp_path, recipe)
-    assert data_of(tmp_path, made(saved(drawing(), "TIFF"), tmp_path, recipe)) == data_of(tmp_path, rendered)
+@pytest.mark.parametrize(
+    "picture",
+    [
+        drawing(),
+        dithered(),
+        confetti(),
+        confetti(seen_through=True),
+        confetti().convert("L"),
+    ],
+    ids=["drawing", "dithered", "confetti", "see-through", "grey"],
+)
+def test_the_best_of_a_drawing_or_of_few_colours_loses_nothing(
+    picture: Image.Image, tmp_path: Path, quality: int | str
+) -> None:
+    recipe, body = Recipe("best", 240, format="best", quality=quality), saved(picture, "TIFF")
+    rendered = made(body, tmp_path, recipe)
+    assert data_of(tmp_path, made(body, tmp_path, recipe)) == data_of(tmp_path, rendered)
     assert rendered.variants[0].format in {"webp", "png"}
-    assert shown(tmp_path, rendered).convert("RGB").tobytes() == drawing().tobytes()
+    assert shown(tmp_path, rendered).convert(picture.mode).tobytes() == picture.tobytes()
 
 
 def test_the_best_of_a_transparent_picture_stays_transparent(tmp_path: Path) -> None:
@@ -222,3 +254,47 @@ def test_the_best_of_a_transparent_picture_stays_transparent(tmp_path: Path) -> 
 )  # fmt: skip
 def test_flat_areas_tell_a_drawing(picture: Image.Image, drawn: bool) -> None:
     assert looks_drawn(picture) is drawn
+
+
+def test_a_photograph_in_grey_has_not_few_colours() -> None:
+    assert few(confetti()) == [(0, 0, 0, 255), (0, 128, 255, 255), (255, 0, 0, 255), (255, 255, 255, 255)]
+    seen_through, grey = few(confetti(seen_through=True).convert("RGBa")), few(confetti().convert("L"))
+    assert seen_through and seen_through[0] == (0, 0, 0, 0)
+    assert grey and len(grey) == 4
+    shadow = Image.new("RGBA", (256, 256))
+    shadow.putalpha(Image.linear_gradient("L"))
+    assert len(few(shadow) or ()) == 256
+    assert few(textured()) is few(textured().convert("L")) is few(textured().convert("L").convert("RGB")) is None
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 255)] * 3, st.sampled_from([0, 99, 255])), min_size=1, max_size=300),
+    st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False),
+    st.sampled_from(["L", "RGB", "RGBA"]),
+)  # fmt: skip
+def test_a_png_has_the_very_pixels_with_a_palette_or_without(
+    colours: list[tuple[int, ...]], width: int, height: int, random: Random, mode: str
+) -> None:
+    picture = Image.new("RGBA", (width, height))
+    picture.putdata([random.choice(colours) for _ in range(width * height)])
+    picture = picture.convert(mode)
+    data = encode_at(picture, "png", quality=80, effort=4)
+    assert opened(data).convert("RGBA").tobytes() == picture.convert("RGBA").tobytes()
+    assert len(data) <= len(saved(picture, "PNG", compress_level=6))
+
+
+@pytest.mark.parametrize(
+    ("picture", "share"), [(dithered(), 0.8), (confetti(), 0.7), (confetti(seen_through=True), 0.7)]
+)  # fmt: skip
+def test_a_png_of_few_colours_has_a_palette(picture: Image.Image, share: float) -> None:
+    data = encode_at(picture, "png", quality=80, effort=4)
+    assert opened(data).mode == "P"
+    assert len(data) < share * len(saved(picture, "PNG"))
+    profiled = picture.copy()
+    profiled.info["icc_profile"] = SRGB
+    assert opened(encode_at(profiled, "png", quality=80, effort=4)).info["icc_profile"] == SRGB
+
+
+def test_a_png_of_a_photograph_has_its_own_samples() -> None:
+    for picture in (textured(), textured().convert("L")):
+        assert encode_at(picture, "png", quality=80, effort=4) == saved(picture, "PNG", compress_level=6)

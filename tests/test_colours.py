@@ -174,19 +174,92 @@ def test_lab_is_what_it_says(name: str | None, shared: Path, tmp_path: Path) -> 
         (png_saying(0.0), (55, 55, 55)),
     ],
 )
-@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize(
+    ("mode", "options", "opacity"),
+    [("L", {}, 255), ("RGB", {}, 255), ("LA", {}, 204), ("L", {"transparency": 3}, 255)],
+    ids=["L", "RGB", "LA", "L-tRNS"],
+)
 def test_a_png_without_a_profile_says_its_gamma(
-    mode: str, said: object, known: tuple[int, ...], tmp_path: Path
+    mode: str, options: dict[str, int], opacity: int, said: object, known: tuple[int, ...], tmp_path: Path
 ) -> None:
-    image = Image.new(mode, (4, 4), (55,) * 3 if mode == "RGB" else 55)
-    rendered = made(saved(image, "PNG", pnginfo=said), tmp_path, ORIGINAL)
-    assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), known, 1)
+    image = Image.new(mode, (4, 4), {"RGB": (55,) * 3, "LA": (55, opacity)}.get(mode, 55))
+    rendered = made(saved(image, "PNG", pnginfo=said, **options), tmp_path, ORIGINAL)
+    assert near(shown(tmp_path, rendered).convert("RGBA").getpixel((1, 1)), (*known, opacity), 1)
+    assert rendered.notes == ()
+
+
+# 65 of 255 is 0.2549 of the light where the sample is the light, and 0.0650 under a power of 2: then sRGB's curve. At
+# an opacity of 204, which is 0.8, nothing of it is rounded away.
+@pytest.mark.parametrize(("gamma", "known"), [(1.0, 138), (2.0, 72)])
+@pytest.mark.parametrize(
+    ("mode", "form", "options"),
+    [
+        ("L", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("LA", "TIFF", {}),
+        ("L", "PNG", {"transparency": 3}),
+        ("1", "PNG", {"transparency": 0}),
+    ],
+    ids=["L", "LA", "LA-TIFF", "L-tRNS", "1-tRNS"],
+)
+@pytest.mark.parametrize("recipe", [ORIGINAL, KEPT, Recipe("half", width=32, format="png", linear=True)])
+def test_grey_under_a_profile_for_grey_keeps_its_transparency(
+    recipe: Recipe, mode: str, form: str, options: dict[str, int], gamma: float, known: int, tmp_path: Path
+) -> None:
+    opacity = 204 if mode == "LA" else 255
+    grey = Image.new("LA", (64, 64), (65, opacity)) if mode == "LA" else Image.new(mode, (64, 64), 65)
+    body = saved(grey, form, icc_profile=icc.gray(gamma), **options)
+    rendered = made(body, tmp_path, recipe)
+    result = shown(tmp_path, rendered)
+    assert near(result.convert("RGBA").getpixel((10, 10)), (*(255 if mode == "1" else known,) * 3, opacity), 1)
+    assert "icc_profile" not in result.info
+    assert rendered.notes == ()
+
+
+def test_what_is_transparent_and_has_colours_is_not_under_a_profile_for_grey(tmp_path: Path) -> None:
+    for sample in ((200, 30, 60, 128), (64, 64, 64, 128)):  # what its mode says counts, or frames of one film differ
+        body = saved(Image.new("RGBA", (8, 8), sample), "PNG", icc_profile=icc.gray(1.0))
+        rendered = made(body, tmp_path, ORIGINAL)
+        assert near(shown(tmp_path, rendered).getpixel((1, 1)), sample, 1)
+        assert "another kind of pixels than RGBA" in rendered.notes[0]
+
+
+def test_every_frame_of_a_grey_film_is_under_its_profile(tmp_path: Path) -> None:
+    frames = [Image.new("LA", (40, 40), (64, 255)) for _ in range(4)]
+    for number, frame in enumerate(frames):
+        frame.paste((200, 0), (number * 10, 0, number * 10 + 6, 40))
+    body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, icc_profile=icc.gray(1.0))
+    rendered = made(body, tmp_path, Recipe("film", quality=100), Recipe("still", width=20, format="png"))
+    assert [one.frames for one in rendered.variants] == [4, 1]
+    assert rendered.notes == ()
+    with Image.open(tmp_path / rendered.variants[0].path) as film:
+        for number in range(4):
+            film.seek(number)
+            assert near(film.convert("RGBA").getpixel((number * 10 + 8, 20)), (137, 137, 137, 255), 4)
+            assert film.convert("RGBA").getpixel((number * 10 + 2, 20))[3] == 0  # type: ignore[index]
+    assert near(shown(tmp_path, rendered, 1).convert("RGBA").getpixel((19, 9)), (137, 137, 137, 255), 4)
+
+
+def test_a_frame_that_tells_more_than_the_first_is_under_the_same_numbers(tmp_path: Path) -> None:
+    told = Image.new("L", (64, 64), 55)
+    told.paste(noise((64, 40), "L"))
+    frames = [Image.new("L", (64, 64), 55), told, told]
+    body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, pnginfo=png_saying(1.0))
+    result = shown(tmp_path, made(body, tmp_path, Recipe("still", width=64, format="png"))).convert("L")
+    assert result.crop((0, 0, 64, 30)).entropy() > 3
+    assert abs(int(result.tobytes()[-1]) - 128) <= 1
 
 
 @pytest.mark.parametrize("primaries", [(0.3, 0.3, 0.0, 0.0, 0.3, 0.6, 0.15, 0.06), (0.3, 0.3) * 4])
 def test_primaries_that_are_no_colours_are_left_unread(primaries: tuple[float, ...], tmp_path: Path) -> None:
     rendered = made(saved(quarters(), "PNG", pnginfo=png_saying(1.0, primaries)), tmp_path, ORIGINAL)
-    assert shown(tmp_path, rendered).tobytes() == quarters().tobytes()
+    assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()
+
+
+@pytest.mark.parametrize("image", [Image.new("L", (4, 4), 55), Image.new("LA", (4, 4), (55, 255))], ids=["L", "LA"])
+def test_grey_has_a_gamma_and_no_primaries(image: Image.Image, tmp_path: Path) -> None:
+    rendered = made(saved(image, "PNG", pnginfo=png_saying(1.0, (0.3, 0.3) * 4)), tmp_path, ORIGINAL)
+    assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), (128, 128, 128), 1)
 
 
 def test_a_png_without_a_profile_says_its_primaries(tmp_path: Path) -> None:
@@ -199,7 +272,7 @@ def test_srgb_profiles_and_srgb_numbers_leave_the_bytes_of_the_original(tmp_path
     for options in ({"icc_profile": SRGB}, {"pnginfo": png_saying(0.45455, icc._SRGB)}):
         body = saved(quarters(), "PNG", **options)
         rendered = made(body, tmp_path, Recipe("p", format="png", effort=0))
-        assert shown(tmp_path, rendered).tobytes() == quarters().tobytes()
+        assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()
         assert rendered.notes == ()
 
 
@@ -241,7 +314,7 @@ def test_the_own_bytes_of_an_original_are_none_that_need_its_profile(tmp_path: P
     body = saved(image, "PNG", icc_profile=ADOBE, compress_level=9)
     result = shown(tmp_path, made(body, tmp_path, KEPT))
     assert result.info["icc_profile"] == ADOBE
-    assert result.tobytes() == image.tobytes()
+    assert result.convert("RGB").tobytes() == image.tobytes()
 
 
 def test_a_profile_that_cannot_be_unpacked_is_told(tmp_path: Path) -> None:
@@ -258,6 +331,8 @@ def test_a_profile_that_cannot_be_unpacked_is_told(tmp_path: Path) -> None:
         DRAWN["cmyk"],
         lambda: saved(spectrum("LAB"), "TIFF"),
         DRAWN["grey"],
+        lambda: saved(Image.new("L", (8, 8), 65), "PNG", icc_profile=ADOBE),
+        lambda: saved(Image.new("LA", (8, 8), (65, 204)), "PNG", icc_profile=ADOBE),
         lambda: saved(quarters(), "PNG", icc_profile=SRGB),
         lambda: saved(quarters(), "PNG"),
     ],
@@ -287,7 +362,7 @@ def test_a_profile_that_is_left_unread_is_told(body: object, word: str, tmp_path
     assert word in note
     assert "sRGB" in note
     with Image.open(tmp_path / "original") as original:
-        assert shown(tmp_path, rendered).tobytes() == original.convert("RGB").tobytes()
+        assert shown(tmp_path, rendered).convert("RGB").tobytes() == original.convert("RGB").tobytes()
         assert "icc_profile" not in shown(tmp_path, rendered).info
 
 

@@ -111,7 +111,7 @@ def _best(image: Image.Image, recipe: Recipe) -> _Found:
     """The smallest file in any format that is as good as the target, or as WebP at the quality that is given."""
     reference, aim = Reference(image), _aim(recipe, image)
     found: list[_Found] = []
-    if looks_drawn(image):
+    if looks_drawn(image) or colours.few(image) is not None:
         found += (
             _Found(Encoded(form, lossless(image, form, effort=recipe.effort)), 100.0, None) for form in ("webp", "png")
         )

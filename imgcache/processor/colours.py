@@ -14,19 +14,24 @@ from typing import NamedTuple
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "LAB"}  # as ICC.1:2010, table 19
+# As ICC.1:2010, table 19.
+_SPACES = {"L": "GRAY", "LA": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "LAB"}
 INKS = frozenset({"CMYK", "LAB"})  # modes that no variant can have
+_GREY = "grey"  # in `info`: a picture in RGBa that a file has as grey with transparency, which no working mode is
+_FEW, _FEW_GREYS = 256, 64  # a photograph in grey has no more than the first itself, and hardly ever only the second
 _NOTICEABLE = 2  # of 255: a profile that moves no colour by more than this is sRGB under another name
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
-    """`image` in a mode that can be scaled: L, RGB, RGBa, CMYK or LAB."""
+    """`image` in a mode that can be scaled: L, RGB, RGBa, CMYK or LAB. Its `info` is good for the functions below."""
     if image.mode.startswith("I;16"):
         return image.point(lambda value: value * (1 / 257) + 0.5).convert("L")  # 65535 / 255
     if image.mode in {"I", "F"}:
         return _stretched(image)
     if image.has_transparency_data:
-        return image.convert("RGBA").convert("RGBa")
+        clear = image.convert("RGBA").convert("RGBa")
+        clear.info[_GREY] = image.mode in {"1", "L", "LA"}
+        return clear
     if image.mode in {"L", "RGB", "CMYK", "LAB"}:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
@@ -48,12 +53,26 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, boo
     A profile that is broken, or made for another kind of image, is left unread, as browsers do; `fault` says so. CMYK
     without a profile is taken for what is left of white light, as browsers do.
     """
-    mode = "RGBA" if image.mode == "RGBa" else image.mode
+    mode = _mode(image)
     transform = _reading(profile or b"", mode).transform
     if transform is None:
         return (image.convert("RGB"), True) if mode in INKS else (image, False)
-    converted = ImageCms.applyTransform(image.convert(transform.input_mode), transform)
-    return (converted.convert({"L": "L", "RGBA": "RGBa"}.get(mode, "RGB")) if converted else image), True
+    form = transform.input_mode
+    if mode == "LA" and form == "L":  # lcms has no opacity beside grey
+        grey, *_, opacity = image.convert("RGBA").split()
+        converted = ImageCms.applyTransform(grey, transform)
+        if converted:
+            converted.putalpha(opacity)
+    else:
+        converted = ImageCms.applyTransform(image.convert(form), transform)
+    return (converted.convert({"L": "L", "LA": "RGBa", "RGBA": "RGBa"}.get(mode, "RGB")) if converted else image), True
+
+
+def _mode(image: Image.Image) -> str:
+    """What the samples are, whatever they are held as: L, LA, RGB, RGBA, CMYK or LAB."""
+    if image.mode != "RGBa":
+        return image.mode
+    return "LA" if image.info.get(_GREY) else "RGBA"
 
 
 def stays(image: Image.Image, profile: bytes | None) -> bool:
@@ -61,12 +80,13 @@ def stays(image: Image.Image, profile: bytes | None) -> bool:
 
     WebP and AVIF hold RGB alone (RFC 9649, section 2.7.1.4); what is grey, CMYK or Lab is converted to sRGB.
     """
-    return image.mode in {"RGB", "RGBa"} and _reading(profile or b"", image.mode.upper()).transform is not None
+    mode = _mode(image)
+    return mode in {"RGB", "RGBA"} and _reading(profile or b"", mode).transform is not None
 
 
 def fault(image: Image.Image, profile: bytes | None) -> str | None:
     """What is wrong with a profile that is left unread; None if nothing is."""
-    return _reading(profile or b"", "RGBA" if image.mode == "RGBa" else image.mode).fault
+    return _reading(profile or b"", _mode(image)).fault
 
 
 class _Reading(NamedTuple):
@@ -86,10 +106,11 @@ def _reading(profile: bytes, mode: str) -> _Reading:
     except (ImageCms.PyCMSError, OSError, ValueError):
         return _Reading(fault="the colour profile is broken")
     space = source.profile.xcolor_space.strip().upper()
-    if mode == "L" and space == "RGB":  # what writers say of grey: its samples are those of equal red, green and blue
-        mode = "RGB"
+    if space == "RGB":  # what writers say of grey: its samples are those of equal red, green and blue
+        mode = {"L": "RGB", "LA": "RGBA"}.get(mode, mode)
     if _SPACES[mode] != space:
         return _Reading(fault=f"the colour profile is made for another kind of pixels than {mode}")
+    mode = "L" if mode == "LA" else mode
     try:
         transform = ImageCms.buildTransform(
             source,
@@ -135,3 +156,13 @@ def on_white(image: Image.Image) -> Image.Image:
     white.paste(visible, mask=visible)
     white.info = image.info
     return white
+
+
+def few(image: Image.Image) -> list[tuple[int, ...]] | None:
+    """The colours of `image`, in RGBA and sorted, where a palette holds them and it is no photograph in grey."""
+    found = image.convert("RGBA").getcolors(_FEW)
+    if found is None:
+        return None
+    colours = sorted(colour for _, colour in found if isinstance(colour, tuple))
+    is_grey = all(red == green == blue and opacity == 255 for red, green, blue, opacity in colours)
+    return None if is_grey and len(colours) > _FEW_GREYS else colours

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -51,7 +52,7 @@ def encode_at(image: Image.Image, form: str, *, quality: int, effort: int) -> by
             speed = _AVIF_SPEED[effort]
             image.save(out, "AVIF", quality=quality, speed=speed, max_threads=1, icc_profile=profile)
         case "png":
-            image.save(out, "PNG", compress_level=_PNG_LEVEL[effort], icc_profile=profile)
+            return _png(image, compress_level=_PNG_LEVEL[effort], icc_profile=profile)
         case _:
             raise ValueError(f"no encoder for {form!r}")
     return out.getvalue()
@@ -66,3 +67,22 @@ def lossless(image: Image.Image, form: str, *, effort: int) -> bytes:
     profile = image.info.get("icc_profile")
     shown.save(out, "WEBP", lossless=True, quality=_LOSSLESS_QUALITY, method=effort, icc_profile=profile)
     return out.getvalue()
+
+
+def _png(image: Image.Image, **options: Any) -> bytes:
+    """`image` (L, RGB or RGBA) as PNG, of few colours with a palette where that is smaller: the pixels are the same."""
+    out = io.BytesIO()
+    image.save(out, "PNG", **options)
+    few = colours.few(image)
+    if few is None:
+        return out.getvalue()
+    few.sort(key=lambda colour: colour[3] == 255)  # tRNS ends with the last that is not opaque
+    places = {int.from_bytes(bytes(colour), sys.byteorder): place for place, colour in enumerate(few)}
+    samples = memoryview(image.convert("RGBA").tobytes()).cast("I")
+    indexed = Image.frombytes("P", image.size, bytes(map(places.__getitem__, samples)))
+    indexed.putpalette(bytes(value for colour in few for value in colour[:3]))
+    if few[0][3] < 255:
+        options["transparency"] = bytes(colour[3] for colour in few if colour[3] < 255)
+    smaller = io.BytesIO()
+    indexed.save(smaller, "PNG", **options)
+    return min(out.getvalue(), smaller.getvalue(), key=len)

@@ -15,7 +15,7 @@ from PIL import Image
 _NEUTRAL = 0.05  # the threshold of libpng, and so of browsers
 _SRGB = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue: x and y each
 _CLOSE = 0.005  # in x and y: the same primaries, rounded by somebody
-_GREY = frozenset({"1", "L", "I;16"})
+_GREY = frozenset({"1", "L", "LA", "I;16"})
 _BROKEN = b"?"  # no profile begins so
 _D50 = (0.9642, 1.0, 0.8249)  # the profile connection space, ICC.1:2010, section 7.2.16
 _BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))  # the same, annex E
@@ -24,13 +24,17 @@ Matrix = Sequence[Sequence[float]]
 
 
 def of(image: Image.Image) -> bytes | None:
-    """The profile of an opened picture: embedded, else made of what a PNG says; None where sRGB is meant."""
+    """The profile of an opened picture, or of a copy of its frame: embedded, else made of what a PNG says.
+
+    None where sRGB is meant.
+    """
     embedded = image.info.get("icc_profile", b"")
     if embedded is None:  # Pillow found one that it could not put together
         return _BROKEN
     if isinstance(embedded, bytes) and embedded:
         return embedded
-    return _told(image) if image.format == "PNG" and "srgb" not in image.info else None
+    has_chunks = image.format in {"PNG", None}  # None: a frame of an animated PNG, copied
+    return _told(image) if has_chunks and "srgb" not in image.info else None
 
 
 def _told(image: Image.Image) -> bytes | None:

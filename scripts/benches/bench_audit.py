@@ -41,31 +41,35 @@ _TYPES = {".jpg": b"image/jpeg", ".png": b"image/png", ".webp": b"image/webp"}
 
 def run(options: argparse.Namespace) -> Section:
     """Run both `--rounds` times in turn, on one core, the origin on the other."""
-    rates: dict[str, list[float]] = {"imgcache audit": [], PEER: []}
+    runs: dict[str, list[Ran]] = {"imgcache audit": [], PEER: []}
     most: list[float] = []
     with _origin() as port:
         note = _installed()
         for _ in range(options.rounds):
-            ran = _audit(port)
-            rates["imgcache audit"].append(IMAGES / ran.seconds)
+            runs["imgcache audit"].append(_audit(port))
             most.append(_asked(port, "most"))
             if not note:
-                rates[PEER].append(IMAGES / _linkinator(port).seconds)
-            print("  images/s:", {name: round(found[-1]) for name, found in rates.items() if found}, flush=True)
+                runs[PEER].append(_linkinator(port))
+            print(
+                "  images/s:",
+                {name: round(IMAGES / these[-1].seconds) for name, these in runs.items() if these},
+                flush=True,
+            )
+    rates = {name: [IMAGES / ran.seconds for ran in these] for name, these in runs.items() if these}
+    memory = {name: spread([ran.peak / 1e6 for ran in these], 0) for name, these in runs.items() if these}
     ours = statistics.median(rates["imgcache audit"])
     limits = [Limit("images/s", ours, 1_200, at_least=True), Limit("bytes read of any image", max(most), 40_960)]
-    if rates[PEER]:
+    if PEER in rates:
         limits.append(Limit(f"times {PEER}", ours / statistics.median(rates[PEER]), 1, at_least=True))
     return Section(
         title="An audit over the network",
         text=f"{IMAGES:,} images (JPEG, PNG, WebP of 20 to 200 KB) on {HOSTS} hosts over loopback, HTTP; types and true"
-        f" sizes checked, nothing known before. The whole process, on one core; the origin has the other. {PEER} asks"
-        " for the status alone, of the same images on one page.",
-        columns=["", "images/s", "most bytes read of an image"],
+        f" sizes checked, nothing known before. The whole process, on one core, and the peak of its resident memory;"
+        f" the origin has the other core. {PEER} asks for the status alone, of the same images on one page.",
+        columns=["", "images/s", "most bytes read of an image", "MB of memory"],
         rows=[
-            [name, spread(found, 0), f"{max(most):,.0f}" if name != PEER else "–"]
+            [name, spread(found, 0), f"{max(most):,.0f}" if name != PEER else "–", memory[name]]
             for name, found in rates.items()
-            if found
         ],
         limits=limits,
         notes=[note] if note else [],

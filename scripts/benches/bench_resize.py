@@ -35,12 +35,17 @@ def run(options: argparse.Namespace) -> Section:
     sources = _sources(fresh("resize/sources"), options)
     job = some(sources * TIMES, options.pictures)
     taking = contenders()
-    taking.versions.append(THUMBOR.replace("==", " "))
+    try:
+        with thumbor(fresh("resize/thumbor"), _CONF.format(folder=job[0].path.parent)):
+            taking.versions.append(THUMBOR.replace("==", " "))
+    except (Skipped, OSError) as reason:
+        taking.notes.append(f"thumbor took no part: {reason}")
     rows, limits = [], []
     for form, called in FORMATS.items():
         asked = Job(job, [WIDTH], form)
         ways = {name: functools.partial(make, name, command, asked) for name, command in taking.commands.items()}
-        ways["thumbor, over HTTP"] = functools.partial(_thumbor, job, form)
+        if THUMBOR.replace("==", " ") in taking.versions:
+            ways["thumbor, over HTTP"] = functools.partial(_thumbor, job, form)
         runs = in_turn(ways, options.rounds)
         rows += [[name, called, *cells(these)] for name, these in runs.items()]
         limits.append(ahead(runs, called))

@@ -1,17 +1,24 @@
-"""Job `scan`: reading the real articles with nothing remembered."""
+"""Job `scan`: reading the real articles with nothing remembered.
+
+Each scan is a process of its own, which is given a site and an empty folder, and prints {"articles": A, "references":
+R, "seconds": S}: those of the scan alone.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import re
 import shutil
 import statistics
+import sys
 import time
 from pathlib import Path
 
 import yaml
-from bench_process import fresh, shared
+from bench_peers import watched
+from bench_process import fresh, measure, shared
 from bench_report import Limit, Section, spread
 
 from imgcache.catalogue import Catalogue
@@ -24,26 +31,32 @@ _HEAD = re.compile(rb"---[ \t]*\r?\n(.*?\n)---[ \t]*\r?\n", re.DOTALL)
 
 
 def run(options: argparse.Namespace) -> Section:
-    """Scan copies of the real site into an empty catalogue, in this process."""
+    """Scan copies of the real site into an empty catalogue."""
     site = fresh("scan/site")
     for number in range(COPIES):
         shutil.copytree(
             shared() / "site", site / f"copy{number}", ignore=shutil.ignore_patterns("assets", "_config.yml")
         )
     shutil.copyfile(shared() / "site" / "_config.yml", site / "_config.yml")
-    rates, articles, references = [], 0, 0
+    rates, peaks, said = [], [], dict[str, float]()
     for number in range(options.rounds + 1):
-        articles, references, seconds = _scan(site, fresh("scan/cache"))
+        with watched() as memory:
+            said = json.loads(measure([sys.executable, __file__, str(site), str(fresh("scan/cache"))]).output)
         if number:  # the first one warms the file system's cache
-            rates.append(articles / seconds)
+            rates.append(said["articles"] / said["seconds"])
+            peaks.append(memory.peak / 1e6)
     size = sum(path.stat().st_size for path in site.rglob("*.md"))
     return Section(
         title="Reading articles with nothing remembered",
-        text=f"{articles:,} articles ({COPIES} copies of a real Jekyll site, {size / 1e6:.1f} MB, {references:,}"
-        " references): walked, read, front matter and body parsed, and recorded in a new catalogue on disk, with"
-        " one helper process for each further core, whose start counts.",
-        columns=["", "articles/s"],
-        rows=[["scan", spread(rates, 0)], ["`yaml.compose` of the front matter alone", spread(_yaml_alone(site), 0)]],
+        text=f"{said['articles']:,} articles ({COPIES} copies of a real Jekyll site, {size / 1e6:.1f} MB,"
+        f" {said['references']:,} references): walked, read, front matter and body parsed, and recorded in a new"
+        " catalogue on disk, with one helper process for each further core, whose start counts. The memory is that of"
+        " all processes together.",
+        columns=["", "articles/s", "MB of memory"],
+        rows=[
+            ["scan", spread(rates, 0), spread(peaks, 0)],
+            ["`yaml.compose` of the front matter alone", spread(_yaml_alone(site), 0), "–"],
+        ],
         limits=[Limit("articles/s", statistics.median(rates), 8000, at_least=True)],
     )
 
@@ -60,11 +73,18 @@ def _yaml_alone(site: Path) -> list[float]:
     return rates
 
 
-def _scan(site: Path, cache: Path) -> tuple[int, int, float]:
-    """Articles read, references found, and the seconds that it took."""
+def main() -> None:
+    """What the process of one scan does."""
+    site, cache = map(Path, sys.argv[1:])
     config = Config()
     scanner = Scanner(Site(site, None), articles=config.articles, exclude=(), flag=config.flag, cache=cache)
     with contextlib.closing(Catalogue(cache / "catalogue.db", "bench")) as catalogue:
         begin = time.perf_counter()
         scan = scanner.scan(catalogue)
-        return scan.read, catalogue.counts()["references"], time.perf_counter() - begin
+        references = catalogue.counts()["references"]
+        seconds = time.perf_counter() - begin
+    print(json.dumps({"articles": scan.read, "references": references, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()
