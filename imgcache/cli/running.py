@@ -14,8 +14,7 @@ def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
     """Run to the end, or to the first Ctrl-C or SIGTERM: then what is finished is written down. True if cut short."""
     import uvloop  # an eighth less CPU an image than asyncio's own loop
 
-    gc.freeze()  # modules stay to the end: to look them through again and again takes a tenth of the time
-    gc.set_threshold(*_GARBAGE)
+    collect_seldom()
 
     async def main() -> bool:
         task = asyncio.ensure_future(work())
@@ -30,3 +29,9 @@ def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
+
+
+def collect_seldom() -> None:
+    """Modules stay to the end: to look them through for cycles again and again takes a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
