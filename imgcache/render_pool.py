@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
-import resource
 import signal
 import sys
 import threading
@@ -30,7 +28,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from pebble import CONSTS, ProcessExpired, ProcessFuture, ProcessPool
 
-from imgcache.atomic import writing
+from imgcache import render_worker
 from imgcache.errors import DecoderCrash, DecoderTimeout
 from imgcache.models import Header, Limits, Rendered
 from imgcache.recipes import Recipe
@@ -41,8 +39,6 @@ T = TypeVar("T")
 # Images in hand for each worker: enough to keep it busy, few enough that a crash loses little of what was fetched.
 _AHEAD = 4
 _ATTEMPTS = 3  # for one image, on a fresh pool each: Pebble gives up a whole pool when a worker dies at a bad moment
-_OPEN_FILES = 64
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 _starting = threading.RLock()
 CONSTS.sleep_unit = 0.02  # seconds until Pebble sees that a worker died or the pool is to end: 0.1 is felt at the end
 
@@ -102,7 +98,7 @@ class RenderPool:
         Raises:
             ImageError: as there, DecoderCrash, DecoderTimeout.
         """
-        return await self.run(_render, path, folder, tuple(recipes), self._limits)
+        return await self.run(render_worker.render, path, folder, tuple(recipes), self._limits)
 
     async def probe(self, path: str | Path) -> Header:
         """`processor.probe` in a worker.
@@ -110,7 +106,7 @@ class RenderPool:
         Raises:
             ImageError: as there, DecoderCrash, DecoderTimeout.
         """
-        return await self.run(_probe, path, self._limits)
+        return await self.run(render_worker.probe, path, self._limits)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Any importable function under the same limits. Cancelling the caller kills the worker that has it in hand.
@@ -130,7 +126,7 @@ class RenderPool:
     async def _once(self, pool: ProcessPool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         seconds = self._limits.decode_time
         try:
-            future = pool.schedule(_task, args=(seconds, function, args, kwargs), timeout=seconds)
+            future = pool.schedule(render_worker.task, args=(seconds, function, args, kwargs), timeout=seconds)
         except RuntimeError as error:  # Pebble's word for a pool that broke since it was last looked at
             raise BrokenProcessPool(str(error)) from error
         self._under_way.add(future)
@@ -167,7 +163,7 @@ class RenderPool:
         return ProcessPool(
             self._workers,
             self._max_tasks,
-            _confine,
+            render_worker.confine,
             (self._limits.decode_memory, _largest_file(self._limits)),
             _Context(),
         )
@@ -235,69 +231,4 @@ class _Context(ForkServerContext):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_forkserver_preload([__name__, "imgcache.processor"])
-
-
-def _render(path: str | Path, folder: str | Path, recipes: tuple[Recipe, ...], limits: Limits) -> Rendered:
-    from imgcache import processor  # in the worker alone: the parent never needs Pillow
-
-    with writing(Path(folder)):
-        Path(folder).mkdir(mode=0o755, exist_ok=True)
-    return processor.render(path, folder, recipes, limits)
-
-
-def _probe(path: str | Path, limits: Limits) -> Header:
-    from imgcache import processor
-
-    return processor.probe(path, limits)
-
-
-def _task(seconds: float, function: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
-    """In the worker. The alarm ends a decoder that hangs after its parent was killed, when nobody else counts."""
-    signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 1)
-    try:
-        return function(*args, **kwargs)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _confine(memory: int, file_size: int) -> None:
-    """In the worker, before its first task: bytes of memory above what it has now, bytes of the largest file."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler would wait for a C decoder to come back
-    for what, limit in (
-        (resource.RLIMIT_AS, _address_space() + memory),
-        (resource.RLIMIT_FSIZE, file_size),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _lower(what, limit)
-    _leave_network()
-    silence = os.open(os.devnull, os.O_WRONLY)  # libtiff and others write to the terminal what a file told them to
-    os.dup2(silence, 2)
-    os.close(silence)
-
-
-def _lower(what: int, limit: int) -> None:
-    _, hard = resource.getrlimit(what)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    with contextlib.suppress(OSError, ValueError):  # macOS has the names, but not all of the limits
-        resource.setrlimit(what, (limit, limit))
-
-
-def _address_space() -> int:
-    """Bytes mapped now; without /proc a generous guess."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:
-        return 2_000_000_000
-    return pages * resource.getpagesize()
-
-
-def _leave_network() -> None:
-    """Best effort: a network namespace of our own, empty (Linux; root, or where user namespaces are open to all)."""
-    if sys.platform != "linux":
-        return
-    unshare = ctypes.CDLL(None).unshare
-    if unshare(_CLONE_NEWNET) != 0:
-        unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+        self.set_forkserver_preload(["pebble", render_worker.__name__, "imgcache.processor"])
