@@ -31,9 +31,16 @@ class Far(msgspec.Struct):
         return self.run(command, *words, "--cache", self.url)
 
     def files(self) -> dict[str, bytes]:
-        """What the bucket has, by its path in a cache."""
-        keys = self.s3.keys(self.name)
-        return {key.removeprefix("the/prefix/"): self.s3.ask("GET", f"/{self.name}/{key}")[1] for key in keys}
+        """What the bucket has for the world, by its path in a cache."""
+        return {path: self.read(path) for path in self.paths() if not path.startswith("index/")}
+
+    def paths(self) -> list[str]:
+        """Of all that the bucket has, in a cache."""
+        return [key.removeprefix("the/prefix/") for key in self.s3.keys(self.name)]
+
+    def read(self, path: str) -> bytes:
+        """One object, as anybody would get it."""
+        return self.s3.ask("GET", f"/{self.name}/the/prefix/{path}")[1]
 
     def write(self, path: str, data: bytes | None) -> None:
         """Behind the back of imgcache; None removes."""

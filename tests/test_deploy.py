@@ -102,6 +102,13 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_left_behind() -> None:
     assert not [run for run in runs if re.search(r"\b(apt|apt-get|curl|wget|git|sudo)\b|https?:", run)]
 
 
+@pytest.mark.parametrize(("extras", "named"), [("scale", ".[scale]"), ("", "."), ("scale,other", ".[scale,other]")])
+def test_what_is_installed_beside_the_program_may_be_nothing(extras: str, named: str) -> None:
+    (word,) = {word for rest in rests("RUN") for word in shlex.split(rest) if "EXTRAS" in word}
+    said = subprocess.run(["sh", "-c", f'printf %s "{word}"'], env={"EXTRAS": extras}, capture_output=True, check=True)
+    assert said.stdout.decode() == named
+
+
 def test_what_is_copied_is_there_and_passes_the_ignore_file() -> None:
     ignored = pathspec.GitIgnoreSpec.from_lines((DEPLOY / "Dockerfile.dockerignore").read_text().splitlines())
     copied = [source for rest in rests("COPY") if "--from" not in rest for source in rest.split()[:-1]]
@@ -153,6 +160,18 @@ def test_only_sync_and_workers_write_and_only_this_machine_is_served() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
         "serve": ["127.0.0.1:8080:8080"]
     }
+
+
+def test_all_services_have_one_cache_the_volume_or_a_folder_that_is_named() -> None:
+    found = {mount for service in SERVICES.values() for mount in service.get("volumes", []) if ":/cache" in mount}
+    assert {mount.removesuffix(":ro") for mount in found} == {"${IMGCACHE_CACHE:-cache}:/cache"}
+    assert "cache" in COMPOSE["volumes"]
+
+
+def test_what_dies_is_started_again() -> None:
+    assert {name: SERVICES[name]["restart"] for name in ("serve", "scheduler", "worker")} == dict.fromkeys(
+        ("serve", "scheduler", "worker"), "unless-stopped"
+    )
 
 
 def test_the_scheduler_is_on_a_network_without_a_way_out() -> None:
@@ -217,6 +236,18 @@ def test_the_health_check_passes_as_long_as_there_is_a_server(tmp_path: Path) ->
 
 
 # -- the document ------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_commands_make_a_cache_that_the_user_of_the_containers_may_write(tmp_path: Path) -> None:
+    first = re.findall(r"```console\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)[0]
+    lines = [line.removeprefix("$ ") for line in first.splitlines()]
+    before = "\n".join(line for line in lines if not line.startswith(("docker", "curl")))
+    script = before.replace("sudo ", "").replace("/srv/", f"{tmp_path}/") + "\nenv"
+    ended = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
+    told = dict(line.partition("=")[::2] for line in ended.stdout.splitlines())
+    cache = Path(told["IMGCACHE_CACHE"])
+    assert cache.is_absolute()
+    assert told["IMGCACHE_USER"] == f"{cache.stat().st_uid}:{cache.stat().st_gid}" == f"{os.getuid()}:{os.getgid()}"
 
 
 def test_commands_of_the_document_name_what_is_there() -> None:

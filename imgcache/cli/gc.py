@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from imgcache.catalogue.sites import Neighbours, forget_site
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, now
+from imgcache.cli.options import NO_PREFIX, common, logger, now
 from imgcache.cli.output import say
 from imgcache.cli.sites import open_grounds, path_as_given, sites_argument
 from imgcache.errors import ConfigError
+from imgcache.health import day
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
 from imgcache.wiring import parts
 from imgcache.wiring.sites import name_of, root_of
+
+if TYPE_CHECKING:
+    from imgcache.store.markers import Marker
 
 
 @click.command(short_help="Remove what no article uses any more.")
@@ -39,7 +44,7 @@ def gc(sites: tuple[Path, ...], gone: tuple[Path, ...], *, dry_run: bool, as_jso
     """Remove images that no article names any more, and variants that no recipe asks for.
 
     An image that another site of the same cache used at its last sync stays. Nothing is removed while an article cannot
-    be read: it may name any of them.
+    be read, or a site has images in the same bucket of which this index does not know: it may name any of them.
     """
     ground, *beside = open_grounds(sites, options)
     opened = (
@@ -48,15 +53,18 @@ def gc(sites: tuple[Path, ...], gone: tuple[Path, ...], *, dry_run: bool, as_jso
         else parts.writer(ground, "gc", now, beside=beside)
     )
     with opened as house:
-        for folder in gone:
-            _forget(house, folder, ground.cache)
+        forgotten = [marker for folder in gone for marker in _forget(house, folder, ground.cache)]
+        if forgotten and house.store.markers and not dry_run:
+            house.store.markers.remove(forgotten)
         house.scanner.scan(house.catalogue)
         with house.neighbours() as neighbours:
-            obstacles = [*_unread(house, sites), *_unknown(neighbours, ground.cache)]
-            for obstacle in obstacles:
-                click.echo(obstacle, err=True)
-            if obstacles:
-                click.echo("imgcache: nothing is removed while an article cannot be read", err=True)
+            strangers = [marker for marker in house.strangers(neighbours) if marker not in forgotten]
+            unread = [*_unread(house, sites), *_unknown(neighbours, ground.cache)]
+            for obstacle in (*unread, *_elsewhere(strangers)):
+                logger.error("%s", obstacle, extra=NO_PREFIX)
+            if unread or strangers:
+                reason = "an article cannot be read" if unread else "it is not known what another site uses"
+                logger.error("nothing is removed while %s", reason)
                 sys.exit(EXIT_PROBLEMS)
             _warn_of_gone(neighbours, ground.cache)
             removed = house.upkeep(neighbours).collect(dry_run=dry_run)
@@ -72,16 +80,22 @@ def gc(sites: tuple[Path, ...], gone: tuple[Path, ...], *, dry_run: bool, as_jso
     say(f"{removed.copies:,} copies, {removed.files:,} files, {format_bytes(removed.bytes)} {verb}")
 
 
-def _forget(house: parts.House, folder: Path, cache: Path) -> None:
+def _forget(house: parts.House, folder: Path, cache: Path) -> list[Marker]:
+    """Lets the index forget a site. Returns the markers that stand for it in a bucket."""
     name = name_of(folder, cache)
+    others = [marker for marker in (house.store.markers.all() if house.store.markers else []) if not house.owns(marker)]
+    found = [marker for marker in others if marker.site == os.path.realpath(folder)]
     if name in house.names:
-        raise ConfigError(f"{folder} is the SITE of this command", where="--forget-site")
-    if not forget_site(house.folder, name):
+        if not found:
+            raise ConfigError(f"{folder} is the SITE of this command", where="--forget-site")
+    elif not forget_site(house.folder, name) and not found:
         with house.neighbours() as neighbours:
-            known = ", ".join(clean(root_of(name, cache), 300) for name in neighbours.names)
+            known = {root_of(name, cache) for name in neighbours.names} | {marker.site for marker in others}
+        listed = ", ".join(clean(root, 300) for root in sorted(known))
         raise ConfigError(
-            f"the cache knows no site {folder}; it knows {known or 'no other than SITE'}", where="--forget-site"
+            f"the cache knows no site {folder}; it knows {listed or 'no other than SITE'}", where="--forget-site"
         )
+    return found
 
 
 def _unread(house: parts.House, sites: Sequence[Path]) -> Iterator[str]:
@@ -100,10 +114,19 @@ def _unknown(neighbours: Neighbours, cache: Path) -> Iterator[str]:
         yield f"{clean(f'{root_of(one.name, cache)}/{one.path}', 300)}:{one.line}:{one.column}: {one.message}"
 
 
+def _elsewhere(strangers: Iterable[Marker]) -> Iterator[str]:
+    """What keeps the use from being known that sites make of a bucket by another index."""
+    for marker in strangers:
+        root = clean(marker.site, 300)
+        which = f"{root} ({clean(marker.site_url, 300)})" if marker.site_url else root
+        yield (
+            f"{which}: has images here since {day(marker.since)}, known to another index: name it beside SITE, or give"
+            f" --forget-site {root}"
+        )
+
+
 def _warn_of_gone(neighbours: Neighbours, cache: Path) -> None:
     for root in (root_of(name, cache) for name in neighbours.names):
         if not Path(root).is_dir():
             shown = clean(root, 300)
-            click.echo(
-                f"imgcache: {shown} is gone, and what it used stays: give --forget-site {shown} to let it go", err=True
-            )
+            logger.warning("%s is gone, and what it used stays: give --forget-site %s to let it go", shown, shown)

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,12 @@ import msgspec
 from imgcache.config import load
 from imgcache.errors import ConfigError
 from imgcache.site import site_url_of
-from imgcache.wiring.ground import Ground
+from imgcache.wiring.ground import Ground, home_of
+
+logger = logging.getLogger("imgcache")
+
+# A line that begins with a place to open is logged with `extra=NO_PREFIX`, so that editors and terminals find it.
+_TEXT, _PREFIX, NO_PREFIX = "%(prefix)s%(message)s", {"prefix": "imgcache: "}, {"prefix": ""}
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,7 +70,7 @@ def url_and_site(command: Callable[..., None]) -> Callable[..., None]:
 
 def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, object] | None = None) -> Ground:
     """Read the configuration and set the logging up. Raises ConfigError."""
-    _start_logging(verbose=options["verbose"], quiet=options["quiet"], as_json=options["log_format"] == "json")
+    start_logging(options)
     file, is_named = config_file(site, options)
     if is_named and not file.is_file():
         raise ConfigError("no such file", where=str(file))
@@ -74,7 +79,8 @@ def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, obje
         config = msgspec.structs.replace(config, site_url=site_url_of(jekyll.read_bytes()))
     cache = named_cache(options)
     if "://" in cache:
-        return Ground(site.absolute(), (site / "cache").absolute(), config, place=_place(cache))
+        place = _place(cache)
+        return Ground(site.absolute(), home_of((site / "cache").absolute(), place), config, place=place)
     return Ground(site.absolute(), Path(cache or site / "cache").absolute(), config)
 
 
@@ -102,13 +108,25 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True)
 
 
-def _start_logging(*, verbose: bool, quiet: bool, as_json: bool) -> None:
+def start_logging(options: Mapping[str, Any]) -> None:
+    """Set the log up as the options that all commands share say. Errors go through it too, in its form."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if as_json else logging.Formatter("imgcache: %(message)s"))
-    logger = logging.getLogger("imgcache")
+    is_json = options.get("log_format") == "json"
+    handler.setFormatter(_JsonFormatter() if is_json else logging.Formatter(_TEXT, defaults=_PREFIX))
     logger.handlers[:] = [handler]
     logger.propagate = False
-    logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING)
+    level = logging.DEBUG if options.get("verbose") else logging.WARNING
+    logger.setLevel(logging.ERROR if options.get("quiet") else level)
+
+
+def wanted_log_format(words: Sequence[str]) -> str:
+    """The --log-format of a command line that is not parsed yet, so that its mistakes are told in that form."""
+    wanted = "text"
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, is_joined, value = word.partition("=")
+        if name == "--log-format":
+            wanted = value if is_joined else following
+    return wanted
 
 
 def now() -> float:

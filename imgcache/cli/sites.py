@@ -43,15 +43,13 @@ def open_grounds(
     grounds = [open_ground(site, options, flags) for site in sites]
     for site, ground in zip(sites[1:], grounds[1:], strict=True):
         _check_agreement(grounds[0], ground, *(config_file(one, options)[0] for one in (sites[0], site)))
-    return grounds
+    home = grounds[0].cache  # in an object store each has an index of its own: together they have that of the first
+    return [msgspec.structs.replace(ground, cache=home) for ground in grounds]
 
 
 def _check_together(sites: Sequence[Path], cache: str) -> None:
     if not cache:
         raise ConfigError("several sites share one cache: name it with --cache DIR", where="--cache")
-    if "://" in cache:
-        message = "several sites can share a folder only: the index of an object store lies in one site"
-        raise ConfigError(message, where="--cache")
     roots = [site.resolve() for site in sites]
     for number, root in enumerate(roots):
         for other in roots[:number]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from imgcache.models import Asset, Rendered
 from imgcache.store.documents import Document
+
+if TYPE_CHECKING:  # a folder needs none of it
+    from imgcache.store.markers import Markers
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -29,6 +32,11 @@ class Store(Protocol):
     """
 
     scratch: Path  # a local folder for what is not yet whole; `prepare` empties it
+
+    @property
+    def markers(self) -> Markers | None:
+        """What tells of the sites that use it from another index; None where one index knows all of them."""
+        ...
 
     def prepare(self) -> None:
         """Comes before anything is written: makes room, removes what a killed run left half done."""
@@ -80,6 +88,10 @@ class Store(Protocol):
 
     def salvage(self, asset: Asset) -> tuple[Asset, float] | None:
         """What is still there of an asset of which only the manifest tells, and when its original was written."""
+        ...
+
+    def files(self, digest: str) -> Mapping[str, int]:
+        """Path and bytes of every file that is there under a digest."""
         ...
 
     def strays(self, asset: Asset) -> tuple[str, ...]:

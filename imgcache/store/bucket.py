@@ -62,7 +62,7 @@ def check_place(url: str) -> str:
         ConfigError: it is none, or what reads it is not installed.
     """
     if not _PLACE.fullmatch(url) or "/../" in f"{url}/":
-        shape = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or file:///FOLDER"
+        shape = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER"
         raise ConfigError(f"that is no {shape}; credentials belong in the environment", where="--cache")
     if find_spec("obstore") is None:
         raise ConfigError("an object store needs `pip install 'imgcache[scale]'`", where="--cache")

@@ -28,6 +28,7 @@ CREATE TABLE asset (digest TEXT PRIMARY KEY, names BLOB NOT NULL, files INTEGER 
 )
 _PUT = "INSERT OR REPLACE INTO asset VALUES (?, ?, ?, ?)"
 _WHOLE = "whole"
+_NOTED = "noted "
 _ORIGINAL = f'"{ORIGINAL}'.encode()
 _AT_ONCE = 1000
 
@@ -115,6 +116,20 @@ class Inventory:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    def notes(self, key: str) -> bool:
+        """Whether `note` was told of it."""
+        return self._ask("SELECT 1 FROM meta WHERE key = ?", _NOTED + key) is not None
+
+    def note(self, key: str) -> None:
+        """Remembers an object that is no asset's."""
+        with self._turn, writing(self._file):
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (_NOTED + key,))
+
+    def unnote(self, key: str) -> None:
+        """Takes `note` back."""
+        with self._turn, writing(self._file):
+            self._db.execute("DELETE FROM meta WHERE key = ?", (_NOTED + key,))
 
     def _put(self, digest: str, files: Mapping[str, int]) -> None:
         with self._turn, writing(self._file):

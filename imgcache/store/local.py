@@ -29,6 +29,8 @@ class LocalStore:
     to be on one file system: a rename is what makes an image appear in one step.
     """
 
+    markers = None
+
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._assets = cache / "assets"
@@ -167,15 +169,19 @@ class LocalStore:
         )
         return msgspec.structs.replace(asset, variants=variants), original.stat().st_mtime
 
+    def files(self, digest: str) -> dict[str, int]:
+        """Path and bytes of whatever lies in an asset's folder."""
+        home = folder_of(digest)
+        try:
+            with os.scandir(self._home(digest)) as entries:
+                return {f"{home}/{entry.name}": entry.stat(follow_symlinks=False).st_size for entry in entries}
+        except FileNotFoundError:
+            return {}
+
     def strays(self, asset: Asset) -> tuple[str, ...]:
         """The paths in an asset's folder that its record does not name: made by recipes of the past."""
         named = {path for path, _, _ in files_of(asset)}
-        prefix = f"assets/{asset.digest[:2]}/{asset.digest}"
-        try:
-            found = sorted(f"{prefix}/{file.name}" for file in self._home(asset.digest).iterdir())
-        except FileNotFoundError:
-            return ()
-        return tuple(path for path in found if path not in named)
+        return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
 
     def discard(self, paths: Iterable[str]) -> None:
         """Removes single files of assets.

@@ -19,6 +19,7 @@ from imgcache.models import Asset, Rendered, Variant
 from imgcache.store import Usage
 from imgcache.store.bucket import Bucket
 from imgcache.store.inventory import Inventory
+from imgcache.store.markers import Markers
 from imgcache.store.merging import names, recorded, sizes_of, staged
 from imgcache.store.object_document import ObjectDocument
 from imgcache.store.paths import checked, files_of, folder_of, is_original, original_name, split
@@ -33,10 +34,10 @@ class ObjectStore:
 
     An asset's variants go up before its original, each under a key that was free: an original that is there has all
     that was first made of it. What this machine knows of the bucket is kept in an `Inventory`, which answers `stamp`,
-    `missing`, `strays`, `digests` and `usage`; the bucket is asked for assets of which it knows nothing, by `damage`,
-    which reads everything, and by `refresh`, which lists everything. Its limit: what others remove meanwhile is not
-    seen before that. Whoever writes holds the `CacheLock` of `folder`; what machines do at the same time harms no file
-    that is there, except that none may `remove` while another commits.
+    `missing`, `files`, `strays`, `digests` and `usage`; the bucket is asked for assets of which it knows nothing, by
+    `damage`, which reads everything, and by `refresh`, which lists everything. Its limit: what others remove meanwhile
+    is not seen before that. Whoever writes holds the `CacheLock` of `folder`; what machines do at the same time harms
+    no file that is there, except that none may `remove` while another commits.
     """
 
     def __init__(self, bucket: Bucket, folder: Path) -> None:
@@ -47,6 +48,7 @@ class ObjectStore:
         self._numbers = itertools.count()
         self._listing = threading.Lock()
         self.scratch = folder / "staging"
+        self.markers = Markers(bucket, self._inventory, self.scratch)
 
     def prepare(self) -> None:
         """Makes the local folder and removes what a killed run left in it. Raises DiskFull."""
@@ -178,11 +180,15 @@ class ObjectStore:
         )
         return msgspec.structs.replace(asset, variants=variants), original.modified
 
+    def files(self, digest: str) -> dict[str, int]:
+        """Path and bytes of every file under a digest, as this machine knows the bucket."""
+        home = folder_of(digest)
+        return {f"{home}/{name}": size for name, size in self._files(digest).items()}
+
     def strays(self, asset: Asset) -> tuple[str, ...]:
         """The paths in an asset's folder that its record does not name, as this machine knows the bucket."""
         named = {path for path, _, _ in files_of(asset)}
-        home = folder_of(asset.digest)
-        return tuple(path for name in sorted(self._files(asset.digest)) if (path := f"{home}/{name}") not in named)
+        return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
 
     def discard(self, paths: Iterable[str]) -> None:
         """Removes single files. Raises ValueError for a path that no asset can have, and StoreError."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from imgcache.atomic import fresh_file, writing
 from imgcache.config import Config
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
+
+_ELSEWHERE = "elsewhere.json"
+_homes = msgspec.json.Decoder(dict[str, str])
 
 
 class Ground(msgspec.Struct, frozen=True):
@@ -24,3 +29,40 @@ class Ground(msgspec.Struct, frozen=True):
     cache: Path
     config: Config
     place: str | None = None
+
+    @property
+    def own_cache(self) -> Path:
+        """What `cache` is if nobody names one, and this site no other beside it."""
+        return self.root / "cache"
+
+
+def home_of(own_cache: Path, place: str) -> Path:
+    """The folder whose `index/` knows what a site has in an object store.
+
+    It is the site's own, until the site is named with others: then it is that of the first of them, also when the site
+    is named alone again.
+    """
+    found = _read(own_cache).get(place)
+    if found is None:
+        return own_cache
+    home = Path(os.path.normpath(own_cache / found))
+    return home if (home / "index").is_dir() else own_cache
+
+
+def move_home(own_cache: Path, place: str, home: Path) -> None:
+    """Lets `home_of` say another folder from now on. Raises DiskFull."""
+    file = own_cache / "index" / _ELSEWHERE
+    homes = _read(own_cache) | {place: os.path.relpath(home, own_cache)}
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        with fresh_file(part) as written:
+            written.write(msgspec.json.encode(homes))
+        part.replace(file)
+
+
+def _read(own_cache: Path) -> dict[str, str]:
+    try:
+        return _homes.decode((own_cache / "index" / _ELSEWHERE).read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +15,9 @@ import msgspec
 from imgcache.atomic import writing
 from imgcache.catalogue import Catalogue
 from imgcache.catalogue.sites import HOME, Neighbours, catalogue_file, catalogue_files, further_file, is_latest
-from imgcache.errors import ConfigError
 from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
-from imgcache.manifest import NAME, Entry, Manifest
+from imgcache.manifest import NAME, Manifest
 from imgcache.scanner import Scanner
 from imgcache.site import Site
 from imgcache.store import Store
@@ -31,9 +29,8 @@ from imgcache.wiring.sites import Room
 
 if TYPE_CHECKING:  # each command loads what it uses
     from imgcache.flags import FlagWriter, FlagWriters
+    from imgcache.store.markers import Marker
     from imgcache.upkeep import Upkeep
-
-logger = logging.getLogger(__name__)
 
 # What only a look at the whole store can answer.
 _THOROUGH = frozenset({"verify", "gc"})
@@ -57,6 +54,7 @@ class House(msgspec.Struct, frozen=True):
     folder: Path
     names: frozenset[str]
     rooms: tuple[Room, ...]
+    grounds: tuple[Ground, ...]
 
     def flag_writer(self, dimensions: str, *, dry_run: bool = False) -> FlagWriter | FlagWriters:
         """The writer of flags over these parts. Where there are several sites each has its own `dimensions`."""
@@ -79,6 +77,15 @@ class House(msgspec.Struct, frozen=True):
     def neighbours(self) -> Neighbours:
         """The other sites of the cache."""
         return Neighbours(self.folder, self.names)
+
+    def strangers(self, neighbours: Neighbours) -> list[Marker]:
+        """The sites that another index let into the same bucket: what they use is not known here."""
+        markers = self.store.markers.all() if self.store.markers else []
+        return sites.strangers(markers, self.grounds, neighbours.names)
+
+    def owns(self, marker: Marker) -> bool:
+        """Whether it stands for one of the sites of the command."""
+        return sites.is_of(marker, self.grounds)
 
     def upkeep(self, neighbours: Neighbours | None = None) -> Upkeep:
         """Verify, gc and forget over these parts; for gc, what these neighbours use is used."""
@@ -159,32 +166,29 @@ def writer(
         index = stack.enter_context(closing(Index(folder)))
         manifest = sites.manifest_of(ground, store, store.scratch)
         mark = manifest.mark()
-        if command in _THOROUGH or not mark or index.exported != mark:  # the first run, or another machine was at work
+        is_behind = not mark or index.exported != mark  # the first run, or another machine was at work
+        if command in _THOROUGH or is_behind:
             store.refresh()
         if index.fresh:
-            index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in _said(manifest)), store)
-        house = _house(
-            grounds, stack, store=store, index=index, manifest=manifest, folder=folder, scratch=store.scratch
-        )
-        if not is_latest(folder, file):
+            index.rebuild((Held(url, entry.asset(), entry.robots_tag) for url, entry in sites.said(manifest)), store)
+        elif stores and mark and is_behind:
+            sites.catch_up(index, manifest, store, lets_go=command != "verify")
+        if stores:
+            sites.gather(grounds, index, store, clock())
+            sites.announce(grounds, store, clock(), again=is_behind)
+        house = _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder)
+        if is_behind or not is_latest(folder, file):
             _doubt_what_changed(house)
         house.catalogue.sign(sites.members(grounds), clock(), is_only=catalogue_files(folder) == [file])
         yield house
+        if stores and index.exported != mark:  # somebody may have forgotten the sites since they were announced
+            sites.announce(grounds, store, clock(), again=True)
 
 
 def _doubt_what_changed(house: House) -> None:
-    """A command on other sites of the cache may have let go of an image since, or have put another in its place."""
+    """A command elsewhere may have let go of an image since, or have put another in its place."""
     held = ((image, house.index.copy(url), digest) for image, url, digest in house.catalogue.held())
     house.catalogue.unsettle_these([image for image, copy, digest in held if copy is None or copy.digest != digest])
-
-
-def _said(manifest: Manifest) -> list[tuple[str, Entry]]:
-    """What manifest.json says, in order; nothing where it is damaged: then images are fetched, and it is rewritten."""
-    try:
-        return sorted(manifest.read().items())
-    except ConfigError as error:
-        logger.warning("%s; it will be written anew", error)
-        return []
 
 
 @contextmanager
@@ -236,9 +240,9 @@ def _house(
     index: Index,
     manifest: Manifest,
     folder: Path,
-    scratch: Path,
+    scratch: Path | None = None,
 ) -> House:
-    rooms, names = sites.rooms_of(grounds, store, scratch), sites.names(grounds)
+    rooms, names = sites.rooms_of(grounds, store, scratch or store.scratch), sites.names(grounds)
     site, scanner = sites.as_one(rooms)
     catalogue = stack.enter_context(closing(Catalogue(catalogue_file(folder, names), sites.scope(grounds))))
     return House(
@@ -251,4 +255,5 @@ def _house(
         folder=folder,
         names=names,
         rooms=rooms,
+        grounds=tuple(grounds),
     )

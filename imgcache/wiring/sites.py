@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from imgcache import __version__
 from imgcache.catalogue.sites import Member
 from imgcache.config import Config
-from imgcache.manifest import NAME, Manifest
-from imgcache.models import FetchPolicy, Limits
+from imgcache.errors import ConfigError
+from imgcache.index import Index
+from imgcache.lock import CacheLock
+from imgcache.manifest import NAME, Entry, Manifest
+from imgcache.models import Copy, FetchPolicy, Limits
 from imgcache.scanner import Scanner
 from imgcache.site import Site, Sites, prefix_of
 from imgcache.store import Store
-from imgcache.wiring.ground import Ground
+from imgcache.wiring.ground import Ground, home_of, move_home
+
+if TYPE_CHECKING:  # a folder needs none of it
+    from imgcache.store.markers import Marker
+
+logger = logging.getLogger(__name__)
+
+_RECORDS = "cache.db"
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -41,7 +54,7 @@ def rooms_of(grounds: Sequence[Ground], store: Store, scratch: Path) -> tuple[Ro
             articles=config.articles,
             exclude=config.exclude,
             flag=config.flag,
-            cache=ground.cache,
+            cache=ground.own_cache if ground.place else ground.cache,
             prefix=prefix,
         )
         rooms.append(Room(site, scanner, manifest_of(ground, store, scratch), config.dimensions, prefix))
@@ -83,6 +96,103 @@ def name_of(root: Path, cache: Path) -> str:
 def root_of(name: str, cache: Path) -> str:
     """Where the site of that name is, or was."""
     return os.path.normpath(os.path.join(os.path.realpath(cache), name))  # noqa: PTH118 (as `name_of` made it)
+
+
+def announce(grounds: Sequence[Ground], store: Store, now: float, *, again: bool) -> None:
+    """Sees to it that their bucket has a marker of each site; `again`: even if it had one before. Raises StoreError."""
+    if store.markers is None:
+        return
+    for ground in grounds:
+        store.markers.leave(_marker(ground, grounds[0].cache, now), again=again)
+
+
+def strangers(markers: Iterable[Marker], grounds: Sequence[Ground], known: Container[str]) -> list[Marker]:
+    """Those of sites of whose uses this command knows nothing.
+
+    Args:
+        markers: all that are in the bucket.
+        grounds: the sites of the command, which it has scanned.
+        known: the names of the other sites in its index.
+    """
+    cache = grounds[0].cache
+    index = os.path.realpath(cache / "index")
+    return [
+        marker
+        for marker in markers
+        if not is_of(marker, grounds) and not (marker.index == index and name_of(Path(marker.site), cache) in known)
+    ]
+
+
+def is_of(marker: Marker, grounds: Iterable[Ground]) -> bool:
+    """Whether it stands for one of these sites, whichever index left it."""
+    return any(
+        (marker.site, marker.site_url) == (os.path.realpath(ground.root), ground.config.site_url) for ground in grounds
+    )
+
+
+def gather(grounds: Sequence[Ground], index: Index, store: Store, now: float) -> None:
+    """Lets the sites of a command have one index for their bucket from now on, also where one of them is named alone.
+
+    What the index that a site had until now was to forget stays forgotten; the rest is learned anew. Raises CacheBusy
+    where another command works with that index, and DiskFull.
+    """
+    place, home = grounds[0].place, grounds[0].cache
+    for ground in grounds[1:]:
+        if place is None or store.markers is None or home_of(ground.own_cache, place) == home:
+            continue
+        former = ground.own_cache / "index"
+        with CacheLock(former, command="sync", now=now):
+            if (former / _RECORDS).is_file():
+                with closing(Index(former)) as other:
+                    for url in list(other.forgotten_urls()):
+                        index.forget(url, now)
+            move_home(ground.own_cache, place, home)
+        store.markers.remove([_marker(ground, ground.own_cache, now)])
+
+
+def catch_up(index: Index, manifest: Manifest, store: Store, *, lets_go: bool) -> None:
+    """In a bucket, takes over what another index wrote to manifest.json since this one did: what is there, and whole.
+
+    `lets_go`: drops the copies of which nothing is there any more, for another machine removed them.
+    """
+    if store.markers is None:
+        return
+    is_behind = not index.changed  # else it has news of its own, and keeps what it says of a URL
+    for url, entry in said(manifest):
+        copy = index.copy(url)
+        if index.forgotten(url) or (copy is not None and (copy.digest == entry.digest or not is_behind)):
+            continue
+        if (found := store.salvage(entry.asset())) is not None:
+            asset, time = found
+            with index.batch(durable=False):  # what a power cut takes is taken over again
+                if index.asset(asset.digest) is None:
+                    index.put_asset(asset)
+                index.put_copy(url, Copy(asset.digest, fetched_at=time, checked_at=time, robots_tag=entry.robots_tag))
+    if lets_go:
+        from imgcache.quarantine import unused
+
+        gone = {asset.digest for asset in index.assets() if store.stamp(asset.digest) is None}
+        with index.batch():
+            for url in [url for url, copy in index.copies() if copy.digest in gone]:
+                index.drop_copy(url)
+        with index.batch():
+            for digest in unused(gone, index):
+                index.drop_asset(digest)
+
+
+def said(manifest: Manifest) -> list[tuple[str, Entry]]:
+    """What manifest.json says, in order; nothing where it is damaged: then images are fetched, and it is rewritten."""
+    try:
+        return sorted(manifest.read().items())
+    except ConfigError as error:
+        logger.warning("%s; it will be written anew", error)
+        return []
+
+
+def _marker(ground: Ground, cache: Path, now: float) -> Marker:
+    from imgcache.store.markers import Marker
+
+    return Marker(os.path.realpath(ground.root), os.path.realpath(cache / "index"), ground.config.site_url, now)
 
 
 # What decides how an image is fetched, and what is made of it.
