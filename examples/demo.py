@@ -130,7 +130,7 @@ def _heading(text: str) -> None:
 
 
 def _say(text: str, colour: str = "") -> None:
-    coloured = bool(colour) and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = bool(colour) and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(f"{colour}{text}\033[0m" if coloured else text, flush=True)
 
 

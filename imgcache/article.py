@@ -1,4 +1,4 @@
-"""One article edited and rewritten as a whole, or left as it is."""
+"""One article edited and rewritten as a whole, or left as it is. Its errors leave the path to whoever reports them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgcache import frontmatter, markup
-from imgcache.atomic import fresh_file, shown
+from imgcache.atomic import fresh_file
 from imgcache.errors import ArticleChanged, ArticleUnreadable, ArticleUnwritable
 from imgcache.models import Edit
 
@@ -68,8 +68,22 @@ def look(path: Path, *, site: Path, scanned: str) -> Scanned:
     target = _target(path, site)
     data, read = _read(target)
     if hashlib.sha256(data).hexdigest() != scanned:
-        raise _changed(path)
+        raise _changed()
     return Scanned(target, data, read)
+
+
+def leads_to(path: Path, *, site: Path) -> str | None:
+    """The file that an article which is a link leads to, relative to the site.
+
+    None for one that is no link, or leads to nothing in the site.
+    """
+    if not path.is_symlink():
+        return None
+    try:
+        target, root = path.resolve(strict=True), site.resolve()
+    except (OSError, RuntimeError):  # to nowhere; in a circle
+        return None
+    return target.relative_to(root).as_posix() if target.is_relative_to(root) else None
 
 
 def rewrite(path: Path, *, site: Path, scratch: Path, scanned: str, change: Callable[[bytes], bytes]) -> bool:
@@ -99,13 +113,13 @@ def rewrite(path: Path, *, site: Path, scratch: Path, scanned: str, change: Call
     new = change(data)
     if new == data:
         return False
-    _refuse_read_only(path, target, read)
+    _refuse_read_only(target, read)
     try:
         for place in (scratch / f"article-{threading.get_native_id()}", target.parent / f".{target.name}.imgcache"):
-            if _replace(path, target, read, new, place):
+            if _replace(target, read, new, place):
                 break
     except OSError as error:
-        raise ArticleUnwritable(f"{shown(path)} cannot be written: {error.strerror}") from error
+        raise ArticleUnwritable(f"it cannot be written: {error.strerror}") from error
     return True
 
 
@@ -113,9 +127,9 @@ def _target(path: Path, site: Path) -> Path:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise _changed(path) from error
+        raise _changed() from error
     if not target.is_relative_to(site.resolve()):
-        raise ArticleUnwritable(f"{shown(path)} leads to {shown(target)}, outside of the site: it is left as it is")
+        raise ArticleUnwritable("it leads to a file outside of the site, which is left as it is")
     return target
 
 
@@ -125,23 +139,23 @@ def _read(target: Path) -> tuple[bytes, os.stat_result]:
         with os.fdopen(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise ArticleUnreadable(f"{shown(target)} is no plain file")
+                raise ArticleUnreadable("it is no plain file")
             return file.read(), found
     except OSError as error:
-        raise ArticleUnreadable(f"{shown(target)} cannot be read: {error.strerror}") from error
+        raise ArticleUnreadable(f"it cannot be read: {error.strerror}") from error
 
 
-def _refuse_read_only(path: Path, target: Path, read: os.stat_result) -> None:
+def _refuse_read_only(target: Path, read: os.stat_result) -> None:
     """A rename would replace a file that its owner made read-only, and give another user's file to us."""
     if _identity(target) != _key(read):
-        raise _changed(path)
+        raise _changed()
     if not stat.S_IMODE(read.st_mode) & 0o222 or not os.access(target, os.W_OK):
-        raise ArticleUnwritable(f"{shown(path)} is read-only: make it writable, or exclude it")
+        raise ArticleUnwritable("it is read-only: make it writable, or exclude it")
     if os.geteuid() not in {0, read.st_uid}:
-        raise ArticleUnwritable(f"{shown(path)} belongs to user {read.st_uid}: run imgcache as that user")
+        raise ArticleUnwritable(f"it belongs to user {read.st_uid}: run imgcache as that user")
 
 
-def _replace(path: Path, target: Path, read: os.stat_result, new: bytes, place: Path) -> bool:
+def _replace(target: Path, read: os.stat_result, new: bytes, place: Path) -> bool:
     """Writes at `place`, then renames. False if the two are not on one file system.
 
     The new bytes are on the disk before the rename; the rename itself need not be: after a power cut the old article is
@@ -159,7 +173,7 @@ def _replace(path: Path, target: Path, read: os.stat_result, new: bytes, place: 
             shutil.copystat(target, place)  # mode and extended attributes; after chown, which takes bits of the mode
             os.utime(place)
         if _identity(target) != _key(read):
-            raise _changed(path)
+            raise _changed()
         place.replace(target)
     except OSError as error:
         if error.errno == errno.EXDEV:
@@ -182,5 +196,5 @@ def _key(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _changed(path: Path) -> ArticleChanged:
-    return ArticleChanged(f"{shown(path)} was saved while imgcache ran: it is left as it is; run again")
+def _changed() -> ArticleChanged:
+    return ArticleChanged("it was saved while imgcache ran: it is left as it is; run again")

@@ -16,11 +16,12 @@ import msgspec
 import yaml
 
 from imgcache import __version__
-from imgcache.errors import ConfigError
+from imgcache.errors import ConfigError, ImageError
 from imgcache.models import FetchPolicy, Limits
 from imgcache.profiles import PROFILES
 from imgcache.recipes import Recipe
 from imgcache.schema import COMMON, SETTINGS, VARIANT, Setting
+from imgcache.urls import request_url
 
 PREFIX = "IMGCACHE_"
 # Not settings: where the tests find real data; and what is needed before any setting is read. IMGCACHE_SITE is for a
@@ -71,7 +72,20 @@ class Config(msgspec.Struct, frozen=True):
         """Who asks: the tool, its version, and the site it asks for, so that an operator can complain to somebody."""
         if self.fetch.user_agent:
             return self.fetch.user_agent
-        return f"imgcache/{__version__}" + (f" (+{self.site_url})" if "://" in (self.site_url or "") else "")
+        contact = _in_ascii(self.site_url or "")
+        return f"imgcache/{__version__}" + (f" (+{contact})" if contact else "")
+
+
+def _in_ascii(url: str) -> str:
+    """A site's address as a header field can carry it; "" where it is no address."""
+    if "://" not in url:
+        return ""
+    if url.isascii() and url.isprintable():
+        return url
+    try:
+        return request_url(url).rstrip("/")
+    except ImageError:
+        return ""
 
 
 class _Given(NamedTuple):
@@ -88,10 +102,10 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     ConfigError.
     """
     given: dict[str, _Given] = {}
-    if file is not None:
-        given |= _from_file(file)
-    given |= _from_environment(environ)
-    values = {key: _read(key, item) for key, item in given.items()}
+    values: dict[str, object] = {}
+    for layer in (_from_file(file) if file is not None else {}, _from_environment(environ)):
+        given |= layer
+        values |= {key: _read(key, item) for key, item in layer.items()}  # also what a later layer says otherwise
     values |= {key: value for key, value in flags.items() if value is not None}
     config = _build(values)
     _check_bounds(config.variants, given)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import NamedTuple
@@ -30,11 +31,19 @@ class Change(NamedTuple):
 
 
 class Flagged(msgspec.Struct):
-    """What one pass over the articles did."""
+    """What one pass over the articles did: flags set and cleared, declared sizes mended."""
 
     set: int = 0
     cleared: int = 0
+    sized: int = 0
     problems: list[Problem] = []
+
+
+class _Links(NamedTuple):
+    """The files that links led to and that were written by them, and the links whose files are written otherwise."""
+
+    written: set[str]
+    passed_over: list[str]
 
 
 class FlagWriter:
@@ -60,17 +69,38 @@ class FlagWriter:
 
     def write(self, *, may_clear: bool, url: str | None = None) -> Flagged:
         """Write every article that needs it, once. With `url`, only the flags of that image are looked at."""
-        done = Flagged()
+        done, links = Flagged(), _Links(set(), [])
         with ThreadPoolExecutor(_WRITERS) as writers:
             for page in self._pages(url):
                 changes = [Change(path, digest, self._edits(rows, may_clear=may_clear)) for path, digest, rows in page]
-                wanted = [change for change in changes if change.edits]
+                wanted = [change for change in changes if change.edits and not self._stands_elsewhere(change, links)]
                 errors = writers.map(self._write, wanted)
                 written = [change for change, error in zip(wanted, errors, strict=True) if _count(change, error, done)]
-                if written and not self._dry_run:
-                    with self._catalogue.transaction():
-                        self._scanner.reread((change.path for change in written), self._catalogue)
+                self._reread(change.path for change in written)
+        self._reread(path for path in links.passed_over if self._leads_to(path) is not None)
         return done
+
+    def _stands_elsewhere(self, change: Change, links: _Links) -> bool:
+        """Whether an article is a link to a file that this run writes under another name."""
+        target = self._leads_to(change.path)
+        if target is None:
+            return False
+        if target in links.written or self._catalogue.article_digest(target) is not None:
+            links.passed_over.append(change.path)
+            return True
+        links.written.add(target)
+        return False
+
+    def _leads_to(self, path: str) -> str | None:
+        """What an article that is a link leads to. Both are paths of the catalogue."""
+        target = self._manifest.leads_to(path.removeprefix(self._prefix))
+        return None if target is None else self._prefix + os.fsencode(target).decode(errors="replace")
+
+    def _reread(self, paths: Iterable[str]) -> None:
+        """Read what was written, for the places of what is written next, or told."""
+        if (changed := list(paths)) and not self._dry_run:
+            with self._catalogue.transaction():
+                self._scanner.reread(changed, self._catalogue)
 
     def lies(self) -> list[Problem]:
         """Every declared size that is not the true one; asked for after `write`, which moves lines."""
@@ -128,6 +158,7 @@ class FlagWriters:
             more = writer.write(may_clear=may_clear, url=url)
             done.set += more.set
             done.cleared += more.cleared
+            done.sized += more.sized
             done.problems += more.problems
         return done
 
@@ -144,4 +175,5 @@ def _count(change: Change, error: ArticleError | None, done: Flagged) -> bool:
         return False
     done.set += sum(edit.flag is True for edit in change.edits)
     done.cleared += sum(edit.flag is False for edit in change.edits)
+    done.sized += sum(edit.size is not None for edit in change.edits)
     return True

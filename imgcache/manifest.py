@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.article import edited, rewrite
+from imgcache.article import edited, leads_to, rewrite
 from imgcache.atomic import fresh_file, writing
 from imgcache.errors import ConfigError
 from imgcache.formats import MEDIA_TYPES
@@ -140,6 +140,10 @@ class Manifest:
             scanned=scanned,
             change=lambda data: edited(data, article, edits),
         )
+
+    def leads_to(self, article: str) -> str | None:
+        """The file that an article which is a link leads to, as `article.leads_to`. Paths are relative to the site."""
+        return leads_to(self._site / article, site=self._site)
 
     def export(self, index: Index) -> bool:
         """Brings manifest.json up to date with the index; does nothing if neither has changed since.

@@ -12,7 +12,7 @@ class Report(msgspec.Struct):
     """The result of one sync; its JSON is the contract with scripts.
 
     `images` are the distinct remote URLs; `cached` of them are held in full, `failed` were tried in vain and are not
-    held. `reused` needed nothing from the network.
+    held. `reused` needed nothing from the network. `sizes_fixed` are references that now declare the true size.
     """
 
     articles: int = 0
@@ -26,6 +26,7 @@ class Report(msgspec.Struct):
     bytes_fetched: int = 0
     flags_set: int = 0
     flags_cleared: int = 0
+    sizes_fixed: int = 0
     seconds: float = 0.0
     problems: list[Problem] = []
 

@@ -64,6 +64,14 @@ def _text(value: Value) -> str:
     return value
 
 
+def _field_value(value: Value) -> str:
+    """What a header field can carry everywhere (RFC 9110, section 5.5)."""
+    text = _text(value)
+    if not text.isascii() or text != text.strip():
+        raise ValueError(value)
+    return text
+
+
 def _texts(value: Value) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError(value)
@@ -158,7 +166,7 @@ SETTINGS: Mapping[str, Setting] = {
     "limits.total": SECONDS,
     "limits.decode_memory": _between(parse_bytes, 64 * 10**6, 10**12, "a size such as 1GB, at least 64MB"),
     "limits.decode_time": SECONDS,
-    "fetch.user_agent": Setting(_text, "a text"),
+    "fetch.user_agent": Setting(_field_value, "a text of printable ASCII characters, with no space at its ends"),
     "fetch.concurrency": _whole(1, 1000),
     "fetch.per_host": _whole(1, 100),
     "fetch.interval": _between(parse_seconds, 0.0, 3600.0, "a time such as 0s or 500ms, up to 1h"),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from imgcache import plan
 from imgcache.catalogue import Catalogue
+from imgcache.config import Config
 from imgcache.errors import ConfigError
 from imgcache.index import Index
 from imgcache.likeness import Doubt
 from imgcache.manifest import Entry, Manifest
-from imgcache.models import Asset
-from imgcache.plan import Fit
+from imgcache.models import Asset, Reference, Severity
 from imgcache.quarantine import unused
 from imgcache.store import Store
 
@@ -24,12 +24,14 @@ class Damage(msgspec.Struct, frozen=True):
     Codes: `damaged-blob` (other bytes than recorded), `missing-blob` (a file of a record is not there),
     `record-without-blob` (the original is gone), `blob-without-record` (files that nothing speaks of),
     `copy-without-asset` (a URL whose asset has no record), `manifest` (manifest.json says something else),
-    `flag-without-copy`, `copy-without-flag`.
+    `flag-without-copy`, `copy-without-flag`, `dimensions` (a flag on an image of another shape than declared); and as a
+    warning, for only the author can mend it, `no-room-for-flag`.
     """
 
     code: str
     subject: str  # a path in the cache, a digest, a URL, or article:line
     message: str
+    severity: Severity = Severity.ERROR
 
 
 class Removed(msgspec.Struct):
@@ -63,12 +65,16 @@ class Upkeep:
 
     # -- verify ------------------------------------------------------------------------------------------------------
 
-    def damage(self) -> Iterator[Damage]:
-        """Everything that does not fit. Reads every byte of the cache. The catalogue is up to date with the site."""
+    def damage(self, config: Config) -> Iterator[Damage]:
+        """Everything that does not fit. Reads every byte of the cache. The catalogue is up to date with the site.
+
+        `config` is that of the site: flags are held against the images as a sync would.
+        """
         yield from self._damaged_assets()
         yield from self._records_without_blobs()
         yield from self._wrong_manifest()
-        yield from self._wrong_flags()
+        yield from self._wrong_flags(config)
+        yield from self._flags_without_room(config)
 
     def _damaged_assets(self) -> Iterator[Damage]:
         for digest in self._store.digests():
@@ -106,16 +112,41 @@ class Upkeep:
         for url in said:
             yield Damage("manifest", url, "in manifest.json, but not held")
 
-    def _wrong_flags(self) -> Iterator[Damage]:
+    def _wrong_flags(self, config: Config) -> Iterator[Damage]:
         for reference in self._catalogue.flaggable():
-            copy = self._index.copy(reference.url)
-            asset = self._index.asset(copy.digest) if copy else None
-            where, url = f"{reference.article}:{reference.line}", reference.url
-            if asset is None or self._store.missing(asset):
-                if reference.is_cached:
-                    yield Damage("flag-without-copy", where, f"isCached is true, but {url} is not held")
-            elif not reference.is_cached and plan.fit(reference.declared, asset.size) is not Fit.OTHER:
+            asset = self._held(reference.url, len(config.variants))
+            wanted = _wanted(reference, asset, config.dimensions)
+            where, url = _where(reference), reference.url
+            if wanted is True:
                 yield Damage("copy-without-flag", where, f"{url} is held, but isCached is not true")
+            elif wanted is False and asset is None:
+                yield Damage("flag-without-copy", where, f"isCached is true, but {url} is not held in full")
+            elif wanted is False and asset is not None:
+                told = plan.tell(reference.declared, asset.size)
+                yield Damage("dimensions", where, f"isCached is true, but {url} does not fit: {told}")
+
+    def _flags_without_room(self, config: Config) -> Iterator[Damage]:
+        for reference in self._catalogue.unflaggable(config.flag):
+            asset = self._held(reference.url, len(config.variants))
+            wanted = _wanted(reference, asset, config.dimensions)
+            if wanted is not None:
+                state = "is held, but isCached is not" if wanted else "is not held as declared, but isCached is"
+                message = (
+                    f"{reference.url} {state} true, and a sync cannot write it here: write the entry out,"
+                    " as a mapping of its own with `url`, without `<<` and without isCached"
+                )
+                yield Damage("no-room-for-flag", _where(reference), message, Severity.WARNING)
+
+    def _held(self, url: str, variants: int) -> Asset | None:
+        """What is held of a URL, if that is the original and so many variants. Of a rebuilt record no recipe is known.
+
+        A run that could not make what is missing leaves a record of what is there, which nothing else finds fault with.
+        """
+        copy = self._index.copy(url)
+        asset = self._index.asset(copy.digest) if copy else None
+        if asset is None or 0 < len(asset.recipes) < variants or self._store.missing(asset):
+            return None
+        return asset
 
     def take_away(self) -> Removed:
         """Remove whatever `damage` finds in blobs and records, so that the next sync makes it anew."""
@@ -203,17 +234,38 @@ class Upkeep:
         return removed
 
     def _remove_asset(self, digest: str, removed: Removed, *, dry_run: bool = False) -> None:
-        asset = self._index.asset(digest)
         removed.assets += 1
-        if asset is not None:
-            removed.files += 1 + len(asset.variants)
-            removed.bytes += asset.bytes + sum(variant.bytes for variant in asset.variants)
+        _count(self._store.files(digest).values(), removed)
         if not dry_run:
             self._index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
             self._store.remove(digest)
 
     def _remove_strays(self, asset: Asset, removed: Removed, *, dry_run: bool) -> None:
         strays = self._store.strays(asset)
-        removed.files += len(strays)
+        if strays:
+            sizes = self._store.files(asset.digest)
+            _count((sizes.get(path, 0) for path in strays), removed)
         if strays and not dry_run:
             self._store.discard(strays)
+
+
+def _wanted(reference: Reference, asset: Asset | None, dimensions: str) -> bool | None:
+    """The flag that a sync would write here if it can be written; None where it is right."""
+    verdict = plan.judge(
+        msgspec.structs.replace(reference, flaggable=True),
+        held=asset is not None,
+        true=asset.size if asset else None,
+        dimensions=dimensions,
+        may_clear=True,
+    )
+    return verdict.edit.flag if verdict.edit else None
+
+
+def _where(reference: Reference) -> str:
+    return f"{reference.article}:{reference.line}"
+
+
+def _count(sizes: Iterable[int], removed: Removed) -> None:
+    for size in sizes:
+        removed.files += 1
+        removed.bytes += size

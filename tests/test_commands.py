@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from examples.origin import Answer, Origin
 from imgcache.cli import COMMANDS, imgcache
+from imgcache.cli.init import TEMPLATE
 from imgcache.lock import CacheLock
 from tests.conftest import Command, MakeSite, article, picture
 from tests.test_sync import articles, manifest, tree
@@ -162,6 +164,35 @@ def test_forget_takes_an_image_out_and_keeps_it_out(run: Command, origin: Origin
     assert list(manifest(synced)) == [A, B]
 
 
+def test_undo_of_forget_tells_in_json_what_it_did(run: Command, synced: Path) -> None:
+    run("forget", A, synced)
+    for was_forgotten in (True, False):
+        ended = run("forget", "--undo", A, synced, "--json")
+        assert (ended.code, ended.json()) == (0, {"url": A, "was_forgotten": was_forgotten})
+    assert run("forget", "--undo", A, synced).out == "it was not forgotten\n"
+
+
+def test_gc_counts_every_file_that_it_removes_with_its_bytes(run: Command, synced: Path) -> None:
+    folder = next(synced.rglob("original.jpg")).parent
+    (folder / "old.webp").write_bytes(b"x" * 1000)
+    nobody = synced / "cache/assets/00" / ("0" * 64)
+    nobody.mkdir(parents=True)
+    (nobody / "original.png").write_bytes(b"y" * 200)
+    before = tree(synced / "cache/assets")
+    dry = run("gc", synced, "--dry-run", "--json").json()
+    assert tree(synced / "cache/assets") == before
+    assert (dry["files"], dry["bytes"]) == (2, 1200)
+    assert run("gc", synced, "--json").json() == dry
+    (synced / "b.md").unlink()
+    before = tree(synced / "cache/assets")
+    removed = run("gc", synced, "--json").json()
+    after = tree(synced / "cache/assets")
+    assert (removed["files"], removed["bytes"]) == (
+        len(before) - len(after),
+        sum(map(len, before.values())) - sum(map(len, after.values())),
+    )
+
+
 # -- init --------------------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +214,22 @@ def test_every_line_that_init_comments_out_is_a_valid_setting(run: Command, make
     assert len(settings) > 25
     ended = run("sync", site)
     assert (ended.code, ended.err) == (0, "")
+
+
+def test_init_has_the_options_of_all_commands(
+    run: Command, make_site: MakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site({"a.md": "---\ntitle: x\n---\n"})
+    ended = run("init", site, "-q")
+    assert (ended.code, ended.out, (site / "imgcache.yml").read_text()) == (0, "", TEMPLATE)
+    named = tmp_path / "other.yml"
+    assert f"{named} written" in run("init", site, "--config", named).out
+    assert named.read_text() == TEMPLATE
+    ended = run("init", site, "--config", tmp_path / "no/such/folder.yml", "-v")
+    assert (ended.code, "folder.yml: cannot be written" in ended.err) == (2, True)
+    monkeypatch.setenv("IMGCACHE_CONFIG", str(tmp_path / "third.yml"))
+    assert run("init", site, "--cache", tmp_path / "c").code == 0
+    assert (tmp_path / "third.yml").read_text() == TEMPLATE
 
 
 # -- what all commands share -------------------------------------------------------------------------------------------
@@ -263,19 +310,47 @@ def test_ctrl_c_keeps_what_is_done(origin: Origin, make_site: MakeSite) -> None:
     assert b"what was finished is kept" in err
 
 
-def test_colours_only_on_a_terminal_and_not_with_no_color(run: Command, make_site: MakeSite) -> None:
-    site = make_site({"a.md": article(("ftp://x.example/a.png", 1, 1))})
-    ended = run("sync", site)
-    assert "bad-scheme" in ended.out
-    assert "\x1b[" not in ended.out
+def logged(text: str) -> list[dict[str, object]]:
+    """The lines of a log in JSON."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert all(line.keys() == {"time", "level", "logger", "message"} for line in lines)
+    return lines
 
 
-def test_json_logs_are_one_object_a_line(run: Command, origin: Origin, make_site: MakeSite) -> None:
-    origin.answers.set(A, Answer(status=503))
-    site = make_site({"a.md": article((A, 1, 1))})
-    ended = run("sync", site, "-v", "--log-format", "json")
-    for line in ended.err.splitlines():
-        assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
+def test_json_logs_are_one_object_a_line(
+    run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "1")
+    origin.answers.set(A, Answer(status=503, headers={"Retry-After": "0"}))
+    ended = run("sync", make_site({"a.md": article((A, 1, 1))}), "-v", "--log-format", "json")
+    assert "503" in str([line["message"] for line in logged(ended.err)])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["sync", "SITE", "--config", "nowhere.yml"], 2, "nowhere.yml: no such file"),
+        (["sync", "SITE", "--max-time", "soon"], 2, "'soon' is not a quantity"),
+        (["sync", "SITE", "--no-such-flag"], 2, "No such option"),
+        (["sink", "SITE"], 2, "No such command 'sink'"),
+        (["init", "SITE"], 2, "is there already"),
+        (["gc", "SITE"], 1, "bad.md:3:1"),
+    ],
+)
+@pytest.mark.parametrize("form", [["--log-format", "json"], ["--log-format=json"]])
+def test_errors_are_json_where_the_log_is(
+    run: Command, make_site: MakeSite, words: list[str], code: int, said: str, form: list[str]
+) -> None:
+    site = make_site({"imgcache.yml": "", "bad.md": "---\nimages:\n\t- x\n---\n"})
+    words = [str(site) if word == "SITE" else word for word in words]
+    ended = run(*words, *form)
+    lines = logged(ended.err)
+    assert (ended.code, ended.out) == (code, "")
+    assert {line["level"] for line in lines} == {"error"}
+    assert said in str(lines[0]["message"])
+    plain = run(*words)
+    assert said in plain.err
+    assert not plain.err.startswith("{")
 
 
 def test_an_article_changed_under_our_hands_is_left_alone(
@@ -306,3 +381,109 @@ def test_the_caches_folder_is_never_scanned(run: Command, synced: Path) -> None:
     before = articles(synced)
     assert run("sync", synced, "--json").json()["articles"] == 2
     assert articles(synced) == before
+
+
+# -- verify, by the settings -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other_shape(run: Command, origin: Origin, make_site: MakeSite) -> Path:
+    """A site whose one image is of another shape than declared."""
+    origin.answers.set(A, picture(300, 400))
+    return make_site({"a.md": article((A, 400, 300))})
+
+
+@pytest.mark.parametrize(("mode", "code"), [("check", "dimensions"), ("ignore", "copy-without-flag")])
+def test_verify_holds_flags_against_the_settings_as_sync_does(
+    run: Command, other_shape: Path, mode: str, code: str
+) -> None:
+    """The flag that sync sets under one setting is a wrong one under the other, and sync says the same."""
+    settings = other_shape / "imgcache.yml"
+    opposite = {"check": "ignore", "ignore": "check"}[mode]
+    settings.write_text(f"dimensions: {opposite}\n")
+    run("sync", other_shape)
+    assert found_by_verify(run, other_shape) == set(), "as it was synced"
+    settings.write_text(f"dimensions: {mode}\n")
+    assert found_by_verify(run, other_shape) == {code}
+    assert run("verify", other_shape, "--repair").code == 0
+    assert found_by_verify(run, other_shape) == set()
+    repaired = articles(other_shape)
+    run("sync", other_shape)
+    assert articles(other_shape) == repaired
+
+
+NO_ROOM = f"""---
+base: &base
+  width: 800
+images:
+  - <<: *base
+    url: {A}
+    height: 600
+  - url: {B}
+    isCached:
+  - {A}
+  - url: {B}
+provider:
+  images:
+    - url: {B}
+      isCached:
+---
+"""
+
+
+def test_verify_and_show_name_entries_that_can_take_no_flag(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(800, 600))
+    origin.answers.set(B, picture(80, 60))
+    site = make_site({"a.md": NO_ROOM})
+    assert run("verify", site).out == "0 found\n", "none of them is held yet"
+    assert run("sync", site).code == 0
+    ended = run("verify", site, "--json")
+    assert ended.code == 0, "a warning"
+    found = ended.json()["found"]
+    assert [(one["code"], one["severity"], one["subject"]) for one in found] == [
+        ("no-room-for-flag", "warning", f"a.md:{line}") for line in (6, 8, 10)
+    ]
+    out = run("verify", site).out
+    assert f"no-room-for-flag: a.md:8\n  {B} is held, but isCached is not true" in out
+    assert out.endswith("0 found, 3 warnings\n")
+    before = articles(site)
+    assert run("verify", site, "--repair").out.endswith("0 found, 0 left, 3 warnings\n")
+    assert articles(site) == before
+    lines = run("show", B, site).out.splitlines()
+    assert [line.strip() for line in lines if "can take no flag" in line] == ["a.md:8:10  can take no flag"]
+
+
+def test_verify_finds_a_flag_whose_variants_were_not_made_again(run: Command, synced: Path) -> None:
+    next(synced.rglob("original.jpg")).parent.joinpath("w320.webp").unlink()
+    run("sync", synced, "--only-failed")
+    assert found_by_verify(run, synced) == {"flag-without-copy"}
+    assert run("verify", synced, "--repair").code == 0
+
+
+def test_verify_makes_do_with_records_that_were_rebuilt(run: Command, synced: Path) -> None:
+    shutil.rmtree(synced / "cache/index")
+    assert found_by_verify(run, synced) == set()
+
+
+# -- the end of a sync, in words ---------------------------------------------------------------------------------------
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """The table at the end of a sync: what stands behind each word."""
+    found = re.findall(r"^ *([a-z ]+?)  (.+)$", text, re.MULTILINE)
+    return dict(found)
+
+
+def test_a_dry_run_says_what_would_be(run: Command, other_shape: Path) -> None:
+    said = lines_of(run("sync", other_shape, "--dry-run").out)
+    assert (said["images"], said["would be fetched"]) == ("1, 1 of them would be cached", "1 (0 B)")
+    said = lines_of(run("sync", other_shape).out)
+    assert (said["images"], "sizes" in said) == ("1, 1 of them cached", False)
+    words = ("sync", other_shape, "--dimensions", "fix")
+    before = articles(other_shape)
+    ended = run(*words, "--dry-run")
+    assert (lines_of(ended.out)["sizes"], articles(other_shape)) == ("1 would be fixed", before)
+    assert run(*words, "--dry-run", "--json").json()["sizes_fixed"] == 1
+    ended = run(*words)
+    assert (lines_of(ended.out)["sizes"], articles(other_shape) != before) == ("1 fixed", True)
+    assert run(*words, "--json").json()["sizes_fixed"] == 0

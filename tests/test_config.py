@@ -22,10 +22,14 @@ from imgcache.schema import COMMON
 WIDTHS = (320, 640, 1280)
 
 
-def read(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> Config:
+def load_with(tmp_path: Path, text: str, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
     file = tmp_path / "imgcache.yml"
     file.write_text(text)
-    return load(file, environ or {}, {})
+    return load(file, environ, flags)
+
+
+def read(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> Config:
+    return load_with(tmp_path, text, environ or {}, {})
 
 
 def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
@@ -88,6 +92,12 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
             "imgcache.yml:2: `min_quality` is 61, more than `max_quality`, 60, for the variant `b`",
         ),
         ("site_url: example.org", "it must be an http or https address"),
+        (
+            "fetch:\n  user_agent: ü/1",
+            "imgcache.yml:2: `fetch.user_agent` is 'ü/1'; it must be a text of printable ASCII characters",
+        ),
+        ('fetch: {user_agent: "a\\nb"}', "it must be a text of printable ASCII characters"),
+        ('fetch: {user_agent: " me"}', "it must be a text of printable ASCII characters"),
         ("dimensions: !!python/object/apply:os.system [ls]", "not plain YAML"),
     ],
 )
@@ -103,6 +113,20 @@ def test_the_environment_beats_the_file_and_flags_beat_both(tmp_path: Path) -> N
     assert (config.fetch.retries, config.fetch.per_host, config.articles) == (0, 2, ("*.txt",))
     assert config.dimensions == "fix"
     assert load(None, environ, {"dimensions": "check"}).dimensions == "check"
+
+
+@pytest.mark.parametrize("flag", [{}, {"dimensions": "fix"}])
+@pytest.mark.parametrize("name", ["dimensions", "fetch.retries", "variants"])
+def test_a_wrong_value_is_an_error_though_another_one_counts(tmp_path: Path, name: str, flag: dict[str, str]) -> None:
+    wrong = {"dimensions": "maybe", "fetch.retries": "99", "variants": "[{width: 3}]"}
+    right = {"dimensions": "check", "fetch.retries": "1", "variants": "[{name: a, width: 3}]"}
+    environ = {f"IMGCACHE_{key.upper().replace('.', '__')}": value for key, value in right.items()}
+    key, _, inner = name.partition(".")
+    text = f"{key}:\n  {inner}: {wrong[name]}\n" if inner else f"\n{key}: {wrong[name]}\n"
+    with pytest.raises(ConfigError, match=rf"imgcache\.yml:2: `{name}` is "):
+        load_with(tmp_path, text, environ, flag)
+    with pytest.raises(ConfigError, match="IMGCACHE_DIMENSIONS: `dimensions` is 'maybe'"):
+        load(None, {"IMGCACHE_DIMENSIONS": "maybe"}, {"dimensions": "fix"})
 
 
 @pytest.mark.parametrize(
@@ -147,6 +171,9 @@ def test_what_init_says_of_the_settings_of_all_variants_is_what_they_are() -> No
 def test_the_user_agent_is_honest_and_names_the_site(tmp_path: Path) -> None:
     assert read(tmp_path, "site_url: https://example.org").user_agent.endswith(" (+https://example.org)")
     assert read(tmp_path, "").user_agent.startswith("imgcache/")
+    assert read(tmp_path, "site_url: https://bücher.example/é").user_agent.endswith(
+        " (+https://xn--bcher-kva.example/%C3%A9)"
+    )
 
 
 @given(st.text())

@@ -93,7 +93,7 @@ def test_nothing_to_change_is_nothing_written(site: Path, manifest: Manifest) ->
 def test_an_article_saved_since_the_scan_is_left_alone(site: Path, manifest: Manifest) -> None:
     (site / "a.md").write_bytes(ARTICLE + b"more")
     before = _everything(site)
-    with pytest.raises(ArticleChanged, match=r"a\.md was saved while"):
+    with pytest.raises(ArticleChanged, match=r"^it was saved while"):
         manifest.write_article("a.md", scanned=sha256(ARTICLE), edits=_edits(ARTICLE))
     assert _everything(site) == before
     (site / "a.md").unlink()
@@ -164,7 +164,7 @@ def test_a_link_out_of_the_site_is_not_followed(site: Path, manifest: Manifest, 
 def test_a_read_only_article_is_left_alone(site: Path, manifest: Manifest) -> None:
     (site / "a.md").chmod(0o444)
     before = _everything(site)
-    with pytest.raises(ArticleUnwritable, match="is read-only: make it writable") as caught:
+    with pytest.raises(ArticleUnwritable, match=r"^it is read-only: make it writable") as caught:
         manifest.write_article("a.md", scanned=sha256(ARTICLE), edits=_edits(ARTICLE))
     assert caught.value.code == "article-unwritable"
     assert _everything(site) == before
@@ -213,8 +213,8 @@ def test_without_the_right_to_write_nothing_is_changed() -> None:
             [sys.executable, "-c", _POWERLESS, name], capture_output=True, text=True, check=True, timeout=60
         )
         first, second = ran.stdout.splitlines()
-        assert first == f"article-unwritable {root}/folder/a.md cannot be written: Permission denied"
-        assert second == f"article-unwritable {root}/other.md belongs to user 0: run imgcache as that user"
+        assert first == "article-unwritable it cannot be written: Permission denied"
+        assert second == "article-unwritable it belongs to user 0: run imgcache as that user"
         assert [p.read_bytes() for p in root.rglob("*.md")] == [ARTICLE] * 2
         assert list((root / "scratch").iterdir()) == []
 

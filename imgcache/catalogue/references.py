@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import msgspec
 
 from imgcache.catalogue.rows import Disagreement
 from imgcache.catalogue.schema import Tables
@@ -18,6 +20,18 @@ WHERE a.path > ?1 AND (?2 IS NULL OR i.url = ?2) AND a.code IS NULL AND i.kind !
   (i.kind = 'remote' AND r.flaggable AND coalesce(r.is_cached, 0) != (i.digest IS NOT NULL))
   OR (i.width IS NOT NULL AND (coalesce(r.width, i.width) != i.width OR coalesce(r.height, i.height) != i.height)))
 ORDER BY a.path LIMIT ?3
+"""
+
+
+_REFERENCES = """
+SELECT i.url, a.path, r.line, r.column, r.field, r.width, r.height, r.is_cached, r.flaggable FROM article a
+CROSS JOIN reference r ON r.article = a.id CROSS JOIN image i ON i.id = r.image
+"""
+
+
+_WITHOUT_ROOM = """
+WHERE NOT r.flaggable AND i.kind = 'remote' AND r.field IN (SELECT value FROM json_each(?1))
+AND (?2 IS NULL OR i.url = ?2) ORDER BY a.path
 """
 
 
@@ -36,14 +50,15 @@ class References(Tables):
 
     def flaggable(self) -> Iterator[Reference]:
         """Every reference that carries a flag or could, in the order of the articles."""
-        rows = self._db.execute(
-            "SELECT i.url, a.path, r.line, r.column, r.field, r.width, r.height, r.is_cached FROM article a"
-            " CROSS JOIN reference r ON r.article = a.id CROSS JOIN image i ON i.id = r.image"
-            " WHERE r.flaggable ORDER BY a.path"
-        )
-        for url, path, line, column, field, width, height, cached in rows:
-            flag = None if cached is None else bool(cached)
-            yield Reference(url, path, line, column, field, Declared(width, height), flag, flaggable=True)
+        yield from map(_reference, self._db.execute(f"{_REFERENCES} WHERE r.flaggable ORDER BY a.path"))
+
+    def unflaggable(self, fields: Iterable[str], url: str | None = None) -> Iterator[Reference]:
+        """Every reference to a remote image in these lists that has no room for a flag; with `url`, only those of it.
+
+        A bare URL, an entry that draws on another by `<<`, or one whose `isCached` is neither true nor false.
+        """
+        asked = (msgspec.json.encode(list(fields)).decode(), url)
+        yield from map(_reference, self._db.execute(f"{_REFERENCES} {_WITHOUT_ROOM}", asked))
 
     def is_used(self, url: str) -> bool:
         """Whether any article names the URL."""
@@ -65,9 +80,14 @@ class References(Tables):
         return [_disagreement(row) for row in rows]
 
 
-def _disagreement(row: tuple[Any, ...]) -> Disagreement:
-    path, digest, url, line, column, field, width, height, cached, flaggable, kind, held, *true = row
+def _reference(row: tuple[Any, ...]) -> Reference:
+    url, path, line, column, field, width, height, cached, flaggable = row
     flag = None if cached is None else bool(cached)
-    reference = Reference(url, path, line, column, field, Declared(width, height), flag, bool(flaggable))
-    size = None if true[0] is None or true[1] is None else Size(true[0], true[1])
+    return Reference(url, path, line, column, field, Declared(width, height), flag, bool(flaggable))
+
+
+def _disagreement(row: tuple[Any, ...]) -> Disagreement:
+    path, digest, url, *said, kind, held, width, height = row
+    reference = _reference((url, path, *said))
+    size = None if width is None or height is None else Size(width, height)
     return Disagreement(path, digest, reference, Kind(str(kind)), bool(held), size)

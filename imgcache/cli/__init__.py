@@ -6,6 +6,7 @@ A command's file is imported when it is run, so that `imgcache --help` answers a
 from __future__ import annotations
 
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -32,6 +33,8 @@ EXIT_USAGE = 2
 EXIT_BUSY = 3
 EXIT_INTERRUPTED = 130
 
+_LOG_FORMAT = "imgcache.log_format"  # in click's `meta`
+
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
@@ -44,20 +47,39 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. The log is set up before: what goes wrong from here on is told in its form."""
+        from imgcache.cli.options import start_logging, wanted_log_format
+
+        ctx.meta[_LOG_FORMAT] = wanted_log_format(args)
+        start_logging({"log_format": ctx.meta[_LOG_FORMAT]})
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; every ImgcacheError ends in one line and an exit status."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("imgcache: interrupted; what was finished is kept", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
+            _fail(ctx, "interrupted; what was finished is kept", EXIT_INTERRUPTED)
         except ImgcacheError as error:
-            click.echo(f"imgcache: {error}", err=True)
-            ctx.exit(EXIT_BUSY if isinstance(error, CacheBusy) else EXIT_USAGE)
+            _fail(ctx, str(error), EXIT_BUSY if isinstance(error, CacheBusy) else EXIT_USAGE)
+        except click.ClickException as error:
+            if ctx.meta.get(_LOG_FORMAT) != "json":
+                raise  # click shows the usage beside it
+            _fail(ctx, error.format_message(), error.exit_code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _fail(ctx: click.Context, message: str, status: int) -> NoReturn:
+    from imgcache.cli.options import logger
+
+    logger.error("%s", message)
+    ctx.exit(status)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

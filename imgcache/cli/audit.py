@@ -16,7 +16,7 @@ from imgcache.audit.baseline import Before
 from imgcache.audit.correcting import without
 from imgcache.audit.git import prefix_of
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
-from imgcache.cli.options import common, now, open_ground, site_argument
+from imgcache.cli.options import NO_PREFIX, common, logger, now, open_ground, site_argument
 from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
 from imgcache.findings import Audit
@@ -84,7 +84,7 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
     report = _render(found, form, ground, options["output"], is_compared=is_compared) if patch is None else patch
     _print(report, options["output"])
     if was_cut_short:
-        click.echo("imgcache: interrupted; what was learned is kept", err=True)
+        logger.error("interrupted; what was learned is kept")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0 if found.is_well else EXIT_PROBLEMS)
 
@@ -115,7 +115,7 @@ def _render(found: Audit, form: str, ground: Ground, output: Path | None, *, is_
     context = reports.Context(
         root=ground.root,
         cache=ground.cache,
-        color=is_terminal and "NO_COLOR" not in os.environ,
+        color=is_terminal and not os.environ.get("NO_COLOR"),
         hyperlinks=is_terminal and os.environ.get("TERM", "dumb") not in {"dumb", "linux"},
         prefix=prefix_of(ground.root),
         is_compared=is_compared,
@@ -144,4 +144,5 @@ def _tell(fixed: Fixed, verb: str) -> None:
     click.echo(f"imgcache: {what}{then}", err=True)
     for problem in fixed.problems:
         for place in problem.references:
-            click.echo(f"{clean(place.article, 300)}:{place.line}:{place.column}: {problem.message}", err=True)
+            where = f"{clean(place.article, 300)}:{place.line}:{place.column}"
+            logger.warning("%s: %s", where, problem.message, extra=NO_PREFIX)

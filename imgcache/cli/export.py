@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, open_ground, site_argument
+from imgcache.cli.options import common, logger, open_ground, site_argument
 from imgcache.cli.output import say
 from imgcache.errors import ConfigError
 from imgcache.export import entries, fronts, placing
@@ -138,7 +138,7 @@ def _build(target: str, options: Mapping[str, Any]) -> None:
         say(f"{name}: {'written' if name in written else 'as it was'}")
     say(f"{len(images):,} images, published at {assets_url}")
     if not images:
-        click.echo("imgcache: nothing is cached yet; run `imgcache sync` first", err=True)
+        logger.error("nothing is cached yet; run `imgcache sync` first")
     if written and not options["quiet"]:
         say()
         say(generator.USAGE.rstrip())
@@ -148,7 +148,7 @@ def _build(target: str, options: Mapping[str, Any]) -> None:
 def _copy(copied: placing.Copied) -> bool:
     say(f"{copied.placed:,} files placed, {copied.kept:,} as they were, {copied.removed:,} removed")
     for path in copied.missing:
-        click.echo(f"imgcache: assets/{path} is missing; `imgcache verify --repair` brings it back", err=True)
+        logger.error("assets/%s is missing; `imgcache verify --repair` brings it back", path)
     return not copied.missing
 
 

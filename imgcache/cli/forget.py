@@ -29,14 +29,20 @@ def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -
         if undo:
             was_forgotten = house.index.forgotten(url)
             house.index.remember(url)
-            say("the next sync fetches it again" if was_forgotten else "it was not forgotten")
+            if as_json:
+                _print_json({"url": url, "was_forgotten": was_forgotten})
+            else:
+                say("the next sync fetches it again" if was_forgotten else "it was not forgotten")
             return
         removed = house.upkeep().forget(url, now())
         flags = house.flag_writer(ground.config.dimensions).write(may_clear=True, url=url)
         house.manifest.export(house.index)
     if as_json:
-        result = {"url": url, "flags_cleared": flags.cleared, "files": removed.files, "bytes": removed.bytes}
-        sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+        _print_json({"url": url, "flags_cleared": flags.cleared, "files": removed.files, "bytes": removed.bytes})
         return
     say(f"forgotten: {clean(url, 300)}")
     say(f"{removed.files:,} files ({format_bytes(removed.bytes)}) removed, {flags.cleared:,} flags cleared", dim=True)
+
+
+def _print_json(result: dict[str, object]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")

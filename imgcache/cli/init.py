@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from imgcache.cli.options import common, config_file, site_argument, start_logging
 from imgcache.cli.output import say
 from imgcache.errors import ConfigError
 
@@ -94,10 +96,12 @@ TEMPLATE = """\
 
 
 @click.command(short_help="Write a commented imgcache.yml.")
-@click.argument("site", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="[SITE]")
-def init(site: Path) -> None:
-    """Write a commented imgcache.yml into SITE. One that is there is left as it is."""
-    file = site / "imgcache.yml"
+@site_argument
+@common
+def init(site: Path, **options: Any) -> None:
+    """Write a commented imgcache.yml into SITE, or to where --config says. A file that is there is left as it is."""
+    start_logging(options)
+    file, is_named = config_file(site, options)
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(TEMPLATE)
@@ -105,4 +109,6 @@ def init(site: Path) -> None:
         raise ConfigError("is there already; it is left as it is", where=str(file)) from None
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}", where=str(file)) from None
-    say(f"{file} written; all in it is commented out. Next: imgcache sync --dry-run {site}")
+    if not options["quiet"]:
+        named = f"--config {file} " if is_named else ""
+        say(f"{file} written; all in it is commented out. Next: imgcache sync --dry-run {named}{site}")

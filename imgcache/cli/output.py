@@ -18,8 +18,8 @@ _PLACES_SHOWN = 3
 
 
 def say(text: str = "", *, color: str | None = None, bold: bool = False, dim: bool = False) -> None:
-    """One line on standard output; colours on a terminal only, and not where NO_COLOR is set."""
-    plain = "NO_COLOR" in os.environ
+    """One line on standard output; colours on a terminal only, and not where NO_COLOR is set (and not empty)."""
+    plain = bool(os.environ.get("NO_COLOR"))
     click.echo(text if plain else click.style(text, fg=color, bold=bold or None, dim=dim or None))
 
 
@@ -31,15 +31,17 @@ def print_report(report: Report, *, quiet: bool, dry_run: bool) -> None:
     if report.problems:
         say()
     would = "would be " if dry_run else ""
+    sizes = [("sizes", f"{report.sizes_fixed:,} {would}fixed")] if report.sizes_fixed else []
     rows = (
         ("articles", f"{report.articles:,}"),
         ("references", f"{report.references:,}"),
-        ("images", f"{report.images:,}, {report.cached:,} of them cached"),
+        ("images", f"{report.images:,}, {report.cached:,} of them {would}cached"),
         (f"{would}fetched", f"{report.fetched:,} ({format_bytes(report.bytes_fetched)})"),
         (f"{would}revalidated", f"{report.revalidated:,}"),
         ("reused", f"{report.reused:,}"),
         ("failed", f"{report.failed:,}"),
         ("flags", f"{report.flags_set:,} {would}set, {report.flags_cleared:,} {would}cleared"),
+        *sizes,
         ("time", format_seconds(report.seconds)),
     )
     width = max(len(name) for name, _ in rows)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections import deque
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
@@ -31,22 +33,67 @@ class Silent(AbstractContextManager["Silent"]):
         """An image has ended."""
 
 
+class Pace:
+    """How fast a run goes, by the images that have ended and by those under way. Times in seconds, of any one clock."""
+
+    def __init__(self, waiting: int, now: float) -> None:
+        """`waiting` images are to be worked on from now on."""
+        self._waiting = waiting
+        self._began = now
+        self._done = self._bytes = 0
+        self._ended: dict[str, tuple[int, float]] = {}
+        self._running: dict[str, deque[float]] = {}
+
+    def started(self, host: str, now: float) -> None:
+        """An image has begun."""
+        self._running.setdefault(host, deque()).append(now)
+
+    def ended(self, host: str, fetched: int, now: float) -> None:
+        """An image has ended, so many bytes fetched. Which one of its host is not known: the oldest, as a rule."""
+        count, seconds = self._ended.get(host, (0, 0.0))
+        self._ended[host] = (count + 1, seconds + now - self._running[host].popleft())
+        if not self._running[host]:
+            del self._running[host]
+        self._done += 1
+        self._bytes += fetched
+
+    def tell(self, now: float) -> str:
+        """Images a second, bytes, time left, and the host that takes longest for an image."""
+        rate = self._done / max(now - self._began, 0.001)
+        oldest = {host: now - begun[0] for host, begun in self._running.items()}
+        parts = [f"{rate:.1f}/s", format_bytes(self._bytes)]
+        if rate:
+            # What has taken so long already is taken to need as long again: the rate knows nothing of what hangs.
+            left = max((self._waiting - self._done) / rate, *oldest.values(), 0.0)
+            parts.append(f"{format_seconds(left)} left")
+        means = {host: seconds / count for host, (count, seconds) in self._ended.items()}
+        hosts = means.keys() | oldest.keys()
+        if hosts:
+            slowest = max(sorted(hosts), key=lambda host: max(means.get(host, 0.0), oldest.get(host, 0.0)))
+            parts.append(f"slowest {slowest}")
+        return " · ".join(parts)
+
+
 class Bar(AbstractContextManager["Bar"]):
-    """One line on standard error, redrawn a few times a second."""
+    """One line on standard error, redrawn a few times a second, by a thread: also while nothing ends."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
         from rich.progress import Progress as RichProgress
+        from rich.text import Text
 
-        text, note = TextColumn("{task.description}"), TextColumn("{task.fields[note]}")
-        columns = (text, BarColumn(), MofNCompleteColumn(), note)
+        bar = self
+
+        class PaceColumn(ProgressColumn):
+            def render(self, task: Task) -> Text:  # noqa: ARG002 (rich's signature)
+                return Text(bar.note())
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), PaceColumn())
         self._rich = RichProgress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
-        self._task = self._rich.add_task("reading articles", total=None, note="")
-        self._bytes = self._done = self._total = 0
-        self._began = time.monotonic()
-        self._hosts: dict[str, tuple[int, float]] = {}
-        self._running: dict[str, list[float]] = {}
+        self._task = self._rich.add_task("reading articles", total=None)
+        self._turn = threading.Lock()
+        self._pace: Pace | None = None
 
     def __enter__(self) -> Self:
         self._rich.start()
@@ -63,29 +110,28 @@ class Bar(AbstractContextManager["Bar"]):
 
     def planned(self, images: int, waiting: int) -> None:
         """The work is known."""
-        self._total = waiting
-        self._began = time.monotonic()
+        self._pace = Pace(waiting, time.monotonic())
         self._rich.reset(self._task, total=waiting, description=f"{images:,} images")
 
     def started(self, host: str) -> None:
         """An image has begun."""
-        self._running.setdefault(host, []).append(time.monotonic())
+        if self._pace is not None:
+            with self._turn:
+                self._pace.started(host, time.monotonic())
 
     def ended(self, host: str, outcome: Outcome) -> None:
         """An image has ended."""
-        count, seconds = self._hosts.get(host, (0, 0.0))
-        self._hosts[host] = (count + 1, seconds + time.monotonic() - self._running[host].pop(0))
-        self._bytes += outcome.bytes_fetched
-        self._done += 1
-        self._rich.update(self._task, advance=1, note=self._note())
+        if self._pace is not None:
+            with self._turn:
+                self._pace.ended(host, outcome.bytes_fetched, time.monotonic())
+            self._rich.advance(self._task)
 
-    def _note(self) -> str:
-        elapsed = max(time.monotonic() - self._began, 0.001)
-        rate = self._done / elapsed
-        left = (self._total - self._done) / rate
-        slowest = max(self._hosts, key=lambda host: self._hosts[host][1] / self._hosts[host][0])
-        parts = (f"{rate:.1f}/s", format_bytes(self._bytes), f"{format_seconds(left)} left", f"slowest {slowest}")
-        return " · ".join(parts)
+    def note(self) -> str:
+        """What stands behind the bar now."""
+        if self._pace is None:
+            return ""
+        with self._turn:
+            return self._pace.tell(time.monotonic())
 
 
 def progress_for(*, quiet: bool) -> Bar | Silent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from imgcache.cli.options import common, now, open_ground, url_and_site
 from imgcache.cli.output import places_lines, say
 from imgcache.health import Health, State, day
 from imgcache.likeness import Doubt
-from imgcache.models import Asset, Copy, Failure, Place
+from imgcache.models import Asset, Copy, Failure, Place, Reference
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
 from imgcache.wiring import parts
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """The record of one URL. Times in seconds since the epoch; `first_failure` is the first that is remembered."""
+    """The record of one URL. Times in seconds since the epoch; `first_failure` is the first that is remembered.
+
+    `missing` are the paths, of those in `asset`, that are not on disk in full length.
+    """
 
     url: str
     copy: Copy | None
@@ -34,6 +38,7 @@ class Shown(msgspec.Struct, frozen=True):
     doubt: Doubt
     is_forgotten: bool
     references: tuple[Place, ...]
+    missing: tuple[str, ...] = ()
 
 
 @click.command(short_help="Show the record of one image and where it is used.")
@@ -45,13 +50,15 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
 
     Exit status: 1 where neither cache nor articles know the URL.
     """
-    with parts.reader(open_ground(site, options)) as house:
+    ground = open_ground(site, options)
+    with parts.reader(ground) as house:
         house.scanner.scan(house.catalogue)
         copy, failure, past = house.index.copy(url), house.index.failure(url), house.index.health(url)
+        asset = house.index.asset(copy.digest) if copy else None
         shown = Shown(
             url=url,
             copy=copy,
-            asset=house.index.asset(copy.digest) if copy else None,
+            asset=asset,
             failure=failure,
             state=health.state(failure, past, now()),
             first_failure=past.first_failure if past else failure.first_at if failure else None,
@@ -59,23 +66,24 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
             doubt=house.index.doubt(url),
             is_forgotten=house.index.forgotten(url),
             references=house.catalogue.places(url),
+            missing=house.store.missing(asset) if asset else (),
         )
+        barred = list(house.catalogue.unflaggable(ground.config.flag, url)) if copy else []
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
     else:
-        _print(shown)
+        _print(shown, barred)
     sys.exit(0 if shown.copy or shown.failure or shown.is_forgotten or shown.references else EXIT_PROBLEMS)
 
 
-def _print(shown: Shown) -> None:
+def _print(shown: Shown, barred: Iterable[Reference]) -> None:
+    """`barred` are its references in the lists that carry flags which have no room for one."""
     say(clean(shown.url, 500), bold=True)
     if shown.asset and shown.copy:
         asset, copy = shown.asset, shown.copy
         say(f"  {asset.media_type}, {asset.size}, {format_bytes(asset.bytes)}, colour {asset.color}")
         say(f"  fetched {day(copy.fetched_at)}, last confirmed {day(copy.checked_at)}")
-        say(f"  {asset.original}")
-        for variant in asset.variants:
-            say(f"  {variant.path}  {variant.width}×{variant.height}  {format_bytes(variant.bytes)}")
+        _print_files(asset, shown.missing)
     else:
         say("  not held")
     if shown.is_forgotten:
@@ -91,8 +99,20 @@ def _print(shown: Shown) -> None:
     if shown.doubt.candidate:
         say(f"  quarantined since {day(shown.doubt.since)}: {clean(shown.doubt.reason)}", color="yellow")
     say(f"  used in {len(shown.references):,} places" + (":" if shown.references else ""))
+    unflaggable = {where for reference in barred for where in places_lines((reference.place,))}
     for line in places_lines(shown.references, 20):
-        say(f"    {line}")
+        say(f"    {line}{'  can take no flag' if line in unflaggable else ''}")
+
+
+def _print_files(asset: Asset, missing: tuple[str, ...]) -> None:
+    sizes = {asset.original: ""}  # a variant may be the original itself
+    for variant in asset.variants:
+        sizes[variant.path] = f"  {variant.width}×{variant.height}  {format_bytes(variant.bytes)}"
+    for path, size in sizes.items():
+        say(f"  {path}{size}{'  missing' if path in missing else ''}", color="red" if path in missing else None)
+    if missing:
+        gone = len(set(missing))
+        say(f"  files missing: {gone} of {len(sizes)}; the next sync brings them back", color="red")
 
 
 def _last_good(copy: Copy | None, failure: Failure | None, past: Health | None) -> float | None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from imgcache import health, quarantine
+from imgcache import health, plan, quarantine
+from imgcache.catalogue import Settled
+from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import print_problems, say
+from imgcache.config import Config
 from imgcache.health import State
-from imgcache.models import Place, Problem, Severity
+from imgcache.models import Failure, Place, Problem, Severity
+from imgcache.plan import Wish
 from imgcache.quantities import format_bytes
-from imgcache.store import Usage
 from imgcache.urls import without_credentials
 from imgcache.wiring import parts
 
@@ -24,7 +27,7 @@ from imgcache.wiring import parts
 class Failing(msgspec.Struct, frozen=True):
     """One URL that fails: a problem as `sync` lists it, and its past. Times in seconds since the epoch.
 
-    `is_held`: an older copy is there, and stays. `next_ask` is None where every sync asks.
+    `is_held`: an older copy is there with all its files, and stays. `next_ask` is None where every sync asks.
     """
 
     code: str
@@ -43,10 +46,11 @@ class Failing(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How a site and its cache stand. `missing` images are neither held nor known to fail: a sync fetches them.
+    """How a site and its cache stand. `cached` images have their original and every variant on disk.
 
-    `failing` are not held; `failures` lists them, and those whose refresh fails. `states` counts all remote images;
-    `quarantined` are held, and what came since is doubtful.
+    `missing` images are neither that nor known to fail: a sync brings them. `failing` are not held; `failures` lists
+    them, and those whose refresh fails. `states` counts the remote images that were tried; `quarantined` are held, and
+    what came since is doubtful. `unreadable` are articles, each a problem as `sync` lists it.
     """
 
     articles: int
@@ -61,6 +65,7 @@ class Status(msgspec.Struct, frozen=True):
     quarantined: int
     states: dict[State, int]
     failures: tuple[Failing, ...]
+    unreadable: tuple[Problem, ...]
 
 
 @click.command(short_help="Say what is cached, missing and failing, and how large it is.")
@@ -68,15 +73,25 @@ class Status(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
 def status(site: Path, *, as_json: bool, **options: Any) -> None:
-    """Say what is cached, missing and failing, and how large it is. Touches nothing, asks no server."""
-    with parts.reader(open_ground(site, options)) as house:
+    """Say what is cached, missing and failing, and how large it is. Touches nothing, asks no server.
+
+    Exit status: 1 where an image fails that is not held, or an article cannot be read; each is listed.
+    """
+    ground = open_ground(site, options)
+    with parts.reader(ground) as house:
         house.scanner.scan(house.catalogue)
-        found = _status(house, now())
+        found = _status(house, ground.config, now())
+    problems = [*(_problem(one) for one in found.failures), *found.unreadable]
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
-        return
-    print_problems(_problem(one) for one in found.failures)
-    if found.failures:
+    else:
+        _print(found, problems)
+    sys.exit(EXIT_PROBLEMS if any(problem.severity is Severity.ERROR for problem in problems) else 0)
+
+
+def _print(found: Status, problems: Sequence[Problem]) -> None:
+    print_problems(problems)
+    if problems:
         say()
     say(f"{found.articles:,} articles name {found.images:,} remote images in {found.references:,} references")
     say(f"{found.cached:,} cached, {found.missing:,} missing, {found.failing:,} failing, {found.forgotten:,} forgotten")
@@ -86,18 +101,26 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
     say(f"{found.files:,} files, {format_bytes(found.bytes)}")
 
 
-def _status(house: parts.House, clock: float) -> Status:
-    counts = house.catalogue.counts()
+def _status(house: parts.House, config: Config, clock: float) -> Status:
+    wish = Wish(recipes=plan.fingerprints(config.variants), variants=config.variants)
+    failures = dict(house.index.failures())
+    flaky = {url for url, past in house.index.healths() if health.state(None, past, clock) is State.FLAKY}
+    listed: list[Failing] = []
+    states = dict.fromkeys(State, 0)
     cached = failing = forgotten = 0
-    for url in house.catalogue.remote_urls():
-        if house.index.copy(url) is not None:
-            cached += 1
+    for settled in house.catalogue.remote():
+        url = house.catalogue.url(settled.image)
+        is_held = _is_held(house, url, settled, wish)
+        cached += is_held
+        if failure := failures.get(url):
+            failing += not is_held
+            listed.append(_failing(house, url, failure, clock, is_held=is_held))
+            states[listed[-1].state] += 1
+        elif url in flaky or is_held:
+            states[State.FLAKY if url in flaky else State.OK] += 1
         elif house.index.forgotten(url):
             forgotten += 1
-        elif house.index.failure(url):
-            failing += 1
-    failures = tuple(_failures(house, clock))
-    usage: Usage = house.store.usage()
+    counts, usage = house.catalogue.counts(), house.store.usage()
     return Status(
         articles=counts["articles"],
         references=counts["references"],
@@ -109,43 +132,48 @@ def _status(house: parts.House, clock: float) -> Status:
         files=usage.files,
         bytes=usage.bytes,
         quarantined=sum(1 for _ in quarantine.problems(house.index, house.catalogue)),
-        states=_states(house, clock, failures, tried=cached + failing),
-        failures=failures,
+        states=states,
+        failures=tuple(sorted(listed, key=lambda one: one.url)),
+        unreadable=tuple(
+            Problem(code, None, message, references=(Place(path, line, column, ""),))
+            for path, code, message, line, column in house.catalogue.unreadable()
+        ),
     )
 
 
-def _states(house: parts.House, clock: float, failures: tuple[Failing, ...], *, tried: int) -> dict[State, int]:
-    states = dict.fromkeys(State, 0)
-    for one in failures:
-        states[one.state] += 1
-    for url, past in house.index.healths():
-        is_well = house.index.failure(url) is None and house.catalogue.is_used(url)
-        states[State.FLAKY] += is_well and health.state(None, past, clock) is State.FLAKY
-    states[State.OK] = tried - sum(states.values())
-    return states
+def _is_held(house: parts.House, url: str, settled: Settled, wish: Wish) -> bool:
+    """Whether the original and every variant that is wished are on disk.
+
+    Where the last sync found them, and noted a stamp that the files still have, one `stat` says so.
+    """
+    copy = house.index.copy(url)
+    if copy is None or (stamp := house.store.stamp(copy.digest)) is None:
+        return False
+    if (settled.digest, settled.stamp, settled.recipes) == (copy.digest, stamp, " ".join(wish.recipes)):
+        return True
+    asset = house.index.asset(copy.digest)
+    if asset is None or house.store.missing(asset):
+        return False
+    is_rebuilt = asset.variants and not asset.recipes  # from manifest.json, which names no recipes
+    return bool(is_rebuilt) or set(wish.aimed(settled.focus).recipes) <= set(asset.recipes)
 
 
-def _failures(house: parts.House, clock: float) -> Iterator[Failing]:
-    """Every URL of an article that fails, in order."""
-    for url, failure in house.index.failures():
-        places = house.catalogue.places(url)
-        if places:
-            past = house.index.health(url)
-            yield Failing(
-                code=failure.code,
-                url=without_credentials(url),
-                message=failure.message,
-                retryable=failure.retryable,
-                state=health.state(failure, past, clock),
-                is_held=house.index.copy(url) is not None,
-                first_failure=failure.first_at,
-                last_failure=failure.last_at,
-                failures=failure.count,
-                last_good=failure.last_good,
-                next_ask=health.next_ask(failure),
-                references=places,
-                status=msgspec.UNSET if failure.status is None else failure.status,
-            )
+def _failing(house: parts.House, url: str, failure: Failure, clock: float, *, is_held: bool) -> Failing:
+    return Failing(
+        code=failure.code,
+        url=without_credentials(url),
+        message=failure.message,
+        retryable=failure.retryable,
+        state=health.state(failure, house.index.health(url), clock),
+        is_held=is_held,
+        first_failure=failure.first_at,
+        last_failure=failure.last_at,
+        failures=failure.count,
+        last_good=failure.last_good,
+        next_ask=health.next_ask(failure),
+        references=house.catalogue.places(url),
+        status=msgspec.UNSET if failure.status is None else failure.status,
+    )
 
 
 def _problem(one: Failing) -> Problem:

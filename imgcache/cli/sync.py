@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
-from imgcache.cli.options import common, now
+from imgcache.cli.options import common, logger, now
 from imgcache.cli.output import print_report
 from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
@@ -88,6 +88,6 @@ def sync(
     else:
         print_report(report, quiet=options["quiet"], dry_run=request.dry_run)
     if was_cut_short:
-        click.echo("imgcache: interrupted; what was finished is kept", err=True)
+        logger.error("interrupted; what was finished is kept")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0 if report.is_well else EXIT_PROBLEMS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import print_report, say
 from imgcache.cli.progress import Silent
 from imgcache.cli.running import run_job
+from imgcache.models import Severity
 from imgcache.net.connect_to import ConnectTo
+from imgcache.upkeep import Damage
 from imgcache.urls import clean
 from imgcache.wiring import parts, syncing
 
@@ -28,30 +32,44 @@ from imgcache.wiring import parts, syncing
 def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bool, **options: Any) -> None:
     """Read every byte of the cache and hold blobs, records, manifest.json and flags against each other.
 
-    Exit status: 0 all is true, or was mended; 1 something is not.
+    Flags are held against the images as `sync` would, by the setting `dimensions`. Exit status: 0 all is true, or was
+    mended; 1 something is not.
     """
     ground = open_ground(site, options)
     request = syncing.SyncRequest(connect_to=tuple(ConnectTo.parse(text) for text in connect_to))
     with parts.writer(ground, "verify", now) as house:
         house.scanner.scan(house.catalogue)
         upkeep = house.upkeep()
-        found = list(upkeep.damage())
+        damage = partial(upkeep.damage, ground.config)
+        found = list(damage())
         left = found
-        if found and repair:
+        if repair and _errors(found):
             upkeep.take_away()
             job = syncing.build_sync(house, ground.config, request, Silent(), now)
             run_job(job.run)
             house.manifest.write(house.index.entries())
-            left = list(upkeep.damage())
+            left = list(damage())
             if not (as_json or options["quiet"]):
                 print_report(job.report, quiet=True, dry_run=False)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode({"found": found, "left": left, "repaired": repair}) + b"\n")
     else:
-        for damage in found:
-            say(f"{damage.code}: {clean(damage.subject, 300)}", color="yellow" if repair else "red")
-            say(f"  {clean(damage.message, 300)}", dim=True)
-        say(f"{len(found):,} found, {len(left):,} left" if repair else f"{len(found):,} found")
-        if found and not repair:
-            say("mend them with `imgcache verify --repair`")
-    sys.exit(EXIT_PROBLEMS if left else 0)
+        _print(found, left, repair=repair)
+    sys.exit(EXIT_PROBLEMS if _errors(left) else 0)
+
+
+def _errors(found: Iterable[Damage]) -> int:
+    return sum(damage.severity is Severity.ERROR for damage in found)
+
+
+def _print(found: Sequence[Damage], left: Sequence[Damage], *, repair: bool) -> None:
+    for damage in found:
+        is_mended = repair or damage.severity is not Severity.ERROR
+        say(f"{damage.code}: {clean(damage.subject, 300)}", color="yellow" if is_mended else "red")
+        say(f"  {clean(damage.message, 300)}", dim=True)
+    counts = [f"{_errors(found):,} found", *([f"{_errors(left):,} left"] if repair else [])]
+    if warnings := len(left) - _errors(left):
+        counts.append(f"{warnings:,} warnings")
+    say(", ".join(counts))
+    if _errors(found) and not repair:
+        say("mend them with `imgcache verify --repair`")
