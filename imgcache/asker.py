@@ -20,7 +20,7 @@ import httpx
 from aiohttp.abc import AbstractResolver
 from multidict import MultiMapping
 
-from imgcache.errors import BadRedirect, FetchTimeout, HttpStatus, ImageError, Robots
+from imgcache.errors import BadRedirect, FetchTimeout, HostDown, HttpStatus, ImageError, Robots
 from imgcache.looks import Hop
 from imgcache.models import FetchPolicy, Limits
 from imgcache.net import body, fields, retry, walls
@@ -155,13 +155,16 @@ class Asker:
         Raises:
             ImageError: whatever went wrong; nothing else but CancelledError and what `read` raises leaves here.
         """
+        earlier: ImageError | None = None
         for attempt in itertools.count(1):
             try:
                 return await self._attempt(url, more, read)
             except ImageError as error:
-                wait = self._delay(attempt, error)
-                if wait is None:
+                if (wait := self._delay(attempt, error)) is None:
+                    if earlier is not None and isinstance(error, HostDown):
+                        raise earlier from earlier.__cause__  # it was asked: what it met says more
                     raise
+                earlier = error.with_traceback(None)  # which would hold this frame, and it the error
                 logger.debug("%s: %s; again in %.1f s", redact(url), error.message, wait)
             await self._sleep(wait)
         raise AssertionError("itertools.count ended")

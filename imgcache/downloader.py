@@ -12,6 +12,7 @@ from imgcache.models import Fetched, NotModified, Validators
 from imgcache.net import body, fields
 from imgcache.net.inflight import Answer, InFlight
 from imgcache.net.reply import Reply
+from imgcache.net.statistics import HostStatistics
 from imgcache.urls import request_url
 
 _WRITERS = 2  # threads: more of them get in each other's way in the one folder
@@ -37,35 +38,42 @@ class Downloader(Asker):
         await super().__aexit__(kind, error, trace)
         self._writers.shutdown()
 
-    async def fetch(self, url: str, validators: Validators | None = None) -> Answer:
+    async def fetch(
+        self, url: str, validators: Validators | None = None, spent: HostStatistics | None = None
+    ) -> Answer:
         """The image at `url`, as the article has it: `Fetched`, or `NotModified` where `validators` still hold.
 
-        The caller owns the file of a `Fetched`. Two calls for one URL at once make one request and two files.
+        The caller owns the file of a `Fetched`. Two calls for one URL at once make one request and two files. `spent`
+        counts the bytes of bodies that came for this call, those of attempts that failed too.
 
         Raises:
             ImageError: whatever went wrong; nothing else but CancelledError leaves here, and no file stays.
         """
         target = request_url(url)
-        sent = fields.fitting(validators or Validators())
+        sent, cost = fields.fitting(validators or Validators()), HostStatistics() if spent is None else spent
 
         async def read(reply: Reply, trail: Trail) -> Answer:
-            return await self._read(reply, trail, sent)
+            return await self._read(reply, trail, sent, cost)
 
         return await self._in_flight.share((target, sent), lambda: self.ask(target, fields.conditions(sent), read))
 
-    async def _read(self, reply: Reply, trail: Trail, sent: Validators) -> Answer:
+    async def _read(self, reply: Reply, trail: Trail, sent: Validators, cost: HostStatistics) -> Answer:
         """Decide by the status (RFC 9110, section 15); only a whole representation is read."""
         headers = reply.headers
         if reply.status in WHOLE:
             self.heed_tag(headers)
-            saved = await body.save(
-                reply,
-                folder=self._folder,
-                cap=self._limits.bytes,
-                sniff=self._sniff,
-                statistics=trail.line,
-                writers=self._writers,
-            )
+            before = cost.bytes
+            try:
+                saved = await body.save(
+                    reply,
+                    folder=self._folder,
+                    cap=self._limits.bytes,
+                    sniff=self._sniff,
+                    statistics=cost,
+                    writers=self._writers,
+                )
+            finally:
+                trail.line.bytes += cost.bytes - before
             return Fetched(
                 path=saved.path,
                 digest=saved.digest,

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from imgcache.models import Asset, Copy, Declared, Problem
+from imgcache.models import Asset, Copy, Declared, Problem, Severity
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -45,6 +45,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of one job.
 
     `copy` and `asset` are what is held now: with action FAILED they are the older copy, which is kept and still good.
+    `bytes_fetched` are those of bodies, of an answer that was refused too.
     """
 
     url: str
@@ -56,3 +57,13 @@ class Outcome(msgspec.Struct, frozen=True):
     wall: str | None = None  # the bot wall that refused
     doubtful: Doubtful | None = None
     notes: tuple[str, ...] = ()  # what is not quite right with the original, and did no harm
+
+
+def without_answer(job: Job, held: Asset | None, problem: Problem) -> Outcome:
+    """What is left of a URL that gave nothing: what is held of it in full, if anything is."""
+    if held is None:
+        return Outcome(job.url, Action.RESTED, problem=problem)
+    kept = msgspec.structs.replace(
+        problem, message=f"{problem.message}; the copy that is held stays", severity=Severity.WARNING
+    )
+    return Outcome(job.url, Action.RESTED, job.copy, held, kept)

@@ -16,7 +16,7 @@ import msgspec
 from imgcache import likeness, plan
 from imgcache.downloader import Downloader
 from imgcache.errors import ImageError, Placeholder
-from imgcache.jobs import Action, Doubtful, Job, Outcome
+from imgcache.jobs import Action, Doubtful, Job, Outcome, without_answer
 from imgcache.models import (
     Asset,
     Copy,
@@ -25,9 +25,9 @@ from imgcache.models import (
     Limits,
     NotModified,
     Problem,
-    Severity,
     Validators,
 )
+from imgcache.net.statistics import HostStatistics
 from imgcache.plan import Step, Wish
 from imgcache.render_pool import RenderPool
 from imgcache.settling import Settling
@@ -78,40 +78,45 @@ class Pipeline:
 
     async def run(self, job: Job) -> Outcome | None:
         """Bring one URL up to date. None where that needs a network and there is none to be used."""
-        outcome = await self._run(job)
-        if outcome is not None and outcome.asset is not None and (notes := self._notes.get(outcome.asset.digest)):
-            return _but(outcome, outcome.action, notes=notes)
+        spent = HostStatistics()
+        outcome = await self._run(job, spent)
+        if outcome is None:
+            return None
+        notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
+        if notes or spent.bytes:
+            return _but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes)
         return outcome
 
-    async def _run(self, job: Job) -> Outcome | None:
+    async def _run(self, job: Job, spent: HostStatistics) -> Outcome | None:
         missing = await self._missing(job.asset) if job.asset else ()
         if self._wish.offline and plan.needs_network(job.copy, job.asset, missing):
             return None
+        step = _step(job, missing, self._wish.aimed(job.focus), self._clock())
         try:
-            match _step(job, missing, self._wish.aimed(job.focus), self._clock()):
-                case Step.REST | Step.REUSE as step:
+            match step:
+                case Step.REST | Step.REUSE:
                     return _as_it_is(job, missing, step)
                 case Step.RENDER if job.asset:
                     asset = await self._make_again(job.asset, job)
                     return _but(_as_it_is(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
                 case Step.REVALIDATE if job.copy and job.asset:
-                    return await self._fetch(job, job.copy.validators)
+                    return await self._fetch(job, job.copy.validators, spent)
                 case _:
-                    return await self._fetch(job, None)
+                    return await self._fetch(job, None, spent)
         except ImageError as error:
-            return self._failed(job, missing, error)
+            return _failed(job, await self._held(job, missing, may_render=step is not Step.RENDER), error)
 
-    async def _fetch(self, job: Job, validators: Validators | None) -> Outcome:
+    async def _fetch(self, job: Job, validators: Validators | None, spent: HostStatistics) -> Outcome:
         await self._pool.room()
         if validators is None:  # a picture is to come
             self._pool.warm()
-        result = await self._downloader.fetch(job.url, validators)
+        result = await self._downloader.fetch(job.url, validators, spent)
         now = self._clock()
         if isinstance(result, NotModified):
             return await self._revalidated(job, result, now)
         try:
             if result.digest in job.rejected:
-                return await self._rejected(job, validators, result, now)
+                return await self._rejected(job, validators, now)
             asset = await self._make(result.digest, Path(result.path), job)
         finally:
             Path(result.path).unlink(missing_ok=True)  # noqa: ASYNC240 (one system call, no wait)
@@ -120,9 +125,8 @@ class Pipeline:
             reason = await self._doubt(job.asset, asset, job)
             if reason is not None:
                 held = await self._revalidated(job, NotModified(validators), now)
-                doubtful = Doubtful(copy, asset, reason)
-                return _but(held, Action.DOUBTED, bytes_fetched=result.bytes, doubtful=doubtful)
-        return Outcome(job.url, Action.FETCHED, copy, asset, bytes_fetched=result.bytes)
+                return _but(held, Action.DOUBTED, doubtful=Doubtful(copy, asset, reason))
+        return Outcome(job.url, Action.FETCHED, copy, asset)
 
     async def _revalidated(self, job: Job, answer: NotModified, now: float) -> Outcome:
         assert job.copy is not None and job.asset is not None  # noqa: S101 (only then are validators sent)
@@ -132,12 +136,11 @@ class Pipeline:
             asset = await self._make_again(asset, job)
         return Outcome(job.url, Action.REVALIDATED, copy, asset)
 
-    async def _rejected(self, job: Job, validators: Validators | None, result: Fetched, now: float) -> Outcome:
+    async def _rejected(self, job: Job, validators: Validators | None, now: float) -> Outcome:
         """Bytes that somebody decided against: as if the server had said "not modified"."""
         if validators is None:
             raise Placeholder("the server still sends the picture that was rejected, and no copy is held")
-        held = await self._revalidated(job, NotModified(validators), now)
-        return _but(held, Action.REVALIDATED, bytes_fetched=result.bytes)
+        return await self._revalidated(job, NotModified(validators), now)
 
     async def _doubt(self, old: Asset, new: Asset, job: Job) -> str | None:
         """Why a picture may not take the place of the one held; None where it may."""
@@ -163,6 +166,18 @@ class Pipeline:
 
     async def _original(self, asset: Asset) -> Path:
         return await asyncio.to_thread(self._store.original, asset)  # and an original fetched from it
+
+    async def _held(self, job: Job, missing: Sequence[str], *, may_render: bool) -> Asset | None:
+        """What is held of a URL that gave nothing: with its variants, which need no answer, or not at all."""
+        asset = job.asset
+        if asset is None or asset.original in missing:
+            return None
+        if not missing and asset.recipes == self._wish.aimed(job.focus).recipes:
+            return asset
+        try:
+            return await self._make_again(asset, job) if may_render else None
+        except ImageError:  # what the server's answer came to is told
+            return None
 
     async def _make_again(self, asset: Asset, job: Job) -> Asset:
         """Variants from the original on disk."""
@@ -201,11 +216,6 @@ class Pipeline:
             )
         await self._settling.settled()
         return asset
-
-    def _failed(self, job: Job, missing: Sequence[str], error: ImageError) -> Outcome:
-        status = msgspec.UNSET if error.status is None else error.status
-        problem = Problem(error.code, job.url, error.message, retryable=error.retryable, status=status)
-        return _but(_without_answer(job, missing, problem), Action.FAILED, wall=error.wall)
 
 
 class Rehearsal:
@@ -254,18 +264,15 @@ def _step(job: Job, missing: Sequence[str], wish: Wish, now: float) -> Step:
 def _as_it_is(job: Job, missing: Sequence[str], step: Step) -> Outcome:
     """What is held of a URL, its server not asked; with what is wrong where it was not to be asked."""
     if step is not Step.REUSE and job.rest is not None:
-        return _without_answer(job, missing, job.rest)
+        held = None if job.asset is None or job.asset.original in missing else job.asset
+        return without_answer(job, held, job.rest)
     return Outcome(job.url, Action.REUSED, job.copy, job.asset)
 
 
-def _without_answer(job: Job, missing: Sequence[str], problem: Problem) -> Outcome:
-    """What is left of a URL that gave nothing: the copy that is held, if one is."""
-    if job.asset is None or job.asset.original in missing:
-        return Outcome(job.url, Action.RESTED, problem=problem)
-    kept = msgspec.structs.replace(
-        problem, message=f"{problem.message}; the copy that is held stays", severity=Severity.WARNING
-    )
-    return Outcome(job.url, Action.RESTED, job.copy, job.asset, kept)
+def _failed(job: Job, held: Asset | None, error: ImageError) -> Outcome:
+    status = msgspec.UNSET if error.status is None else error.status
+    problem = Problem(error.code, job.url, error.message, retryable=error.retryable, status=status)
+    return _but(without_answer(job, held, problem), Action.FAILED, wall=error.wall)
 
 
 def _but(outcome: Outcome, action: Action, **changes: object) -> Outcome:

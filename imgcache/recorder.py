@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
 from imgcache import health
-from imgcache.catalogue import Catalogue
+from imgcache.catalogue import Catalogue, Settled
 from imgcache.index import Index
 from imgcache.jobs import Action, Job, Outcome
 from imgcache.likeness import Doubt
@@ -28,6 +28,7 @@ from imgcache.store import Store
 # is not written when a process is killed is fetched anew.
 _PAUSE = 0.003
 
+_FILES, _VARIANTS = 1, 2  # what an image lacks: files that are not where they were, or only variants wished since
 _ANSWERED = frozenset({Action.FETCHED, Action.REVALIDATED, Action.DOUBTED})
 
 
@@ -50,6 +51,7 @@ class Recorder:
         self._waiting: dict[int, Outcome] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._pending = array("q")  # images that brought again what was refused before
+        self._incomplete = bytearray()  # by image: what one lacks that was taken for held
         self._released: set[str] = set()  # digests that something let go of: few, for only cards and candidates do
 
     async def __aenter__(self) -> Self:
@@ -101,20 +103,28 @@ class Recorder:
                 return outcome.asset
         return self._index.asset(digest)
 
-    def is_settled(
-        self,
-        digest: str | None,
-        stamp: int | None,
-        recipes: str | None,
-        due: float | None,
-        focus: tuple[float, float] | None = None,
-    ) -> bool:
-        """Whether an image needs nothing: held, with all its files where they were, and not due."""
-        if digest is None or stamp is None or recipes != self._wished(focus) or due is None:
-            return False
-        if not self._wish.offline and (self._wish.refresh or not -1e9 < self._clock() < due):
-            return False
-        return self._store.stamp(digest) == stamp
+    def is_whole(self, image: Settled) -> bool:
+        """Whether an image is held, with all its files where they were, and all variants that are wished."""
+        return image.recipes == self._wished(image.focus) and self._is_there(image)
+
+    def _is_there(self, image: Settled) -> bool:
+        return image.digest is not None and image.stamp is not None and self._store.stamp(image.digest) == image.stamp
+
+    def is_due(self, image: Settled) -> bool:
+        """Whether its server is to be asked again."""
+        is_late = image.due is None or not -1e9 < self._clock() < image.due
+        return not self._wish.offline and (self._wish.refresh or is_late)
+
+    def holds(self, job: Job) -> bool:
+        """Whether all that is wished of a URL is on disk."""
+        recipes = self._wish.aimed(job.focus).recipes
+        return job.asset is not None and job.asset.recipes == recipes and not self._store.missing(job.asset)
+
+    def doubt(self, image: Settled) -> None:
+        """Have `recheck` look at an image that is taken for held and is not whole, unless an outcome comes first."""
+        lacks_variants = image.recipes != self._wished(image.focus) and self._is_there(image)
+        self._incomplete.extend(bytes(max(0, image.image + 1 - len(self._incomplete))))
+        self._incomplete[image.image] = _VARIANTS if lacks_variants else _FILES
 
     def _wished(self, focus: tuple[float, float] | None) -> str:
         """All recipes as one word, with the focal point that they are laid around."""
@@ -130,6 +140,12 @@ class Recorder:
             self._keeper.result()
         self._waiting[image] = outcome
         self._more.set()
+        self.decided(image)
+
+    def decided(self, image: int) -> None:
+        """An outcome came of an image: `recheck` has no need to look."""
+        if image < len(self._incomplete):
+            self._incomplete[image] = 0
 
     def flush(self) -> None:
         """Make all that was recorded durable: flags may be set after it."""
@@ -144,6 +160,38 @@ class Recorder:
             for image, outcome in self._waiting.items():
                 self._write(image, outcome)
         self._waiting = {}
+
+    def recheck(self) -> None:
+        """Hold against the disk the images in `doubt` that no outcome came of. Comes after `flush`."""
+        if any(self._incomplete):
+            with self.batch():
+                for image, lack in enumerate(self._incomplete):
+                    if lack:
+                        self._take_stock(image, has_files=lack == _VARIANTS)
+
+    def _take_stock(self, image: int, *, has_files: bool = False) -> None:
+        """Of an image that nothing came of: if it is not whole it is not held, and its record says what is there."""
+        url = self._catalogue.url(image)
+        copy = self._index.copy(url)
+        asset = self._index.asset(copy.digest) if copy else None
+        if asset and not has_files and self._store.stamp(asset.digest) is None:  # sooner seen than file by file
+            asset = None
+        missing = self._store.missing(asset) if asset and not has_files else ()
+        if asset is None or asset.original in missing:
+            self._index.drop_copy(url)
+        else:
+            if missing:
+                asset = _without(asset, missing)
+                self._index.put_asset(asset)
+            focus = self._catalogue.focus(image)
+            if copy and asset.recipes == self._wish.aimed(focus).recipes:
+                self._settle(image, copy, asset, self._wished(focus))
+                return
+        self._catalogue.unsettle(image)
+
+    def _settle(self, image: int, copy: Copy, asset: Asset, recipes: str) -> None:
+        stamp, due = self._store.stamp(asset.digest), copy.checked_at + self._wish.refresh_after
+        self._catalogue.settle(image, asset, stamp=stamp, recipes=recipes, due=due)
 
     @contextlib.contextmanager
     def batch(self, *, durable: bool = True) -> Iterator[None]:
@@ -198,8 +246,7 @@ class Recorder:
         elif outcome.action in _ANSWERED and outcome.copy:
             self._answer(image, outcome, outcome.copy)
         if outcome.copy is None or outcome.asset is None:
-            self._index.drop_copy(outcome.url)
-            self._catalogue.unsettle(image)
+            self._take_stock(image)
             return
         if outcome.action is not Action.REUSED:
             self._index.put_asset(outcome.asset)
@@ -207,13 +254,7 @@ class Recorder:
         focus = self._catalogue.focus(image)
         # Equal bytes at another address may just have been cropped around the point given there: the next run decides.
         is_as_wished = outcome.problem is not None or outcome.asset.recipes == self._wish.aimed(focus).recipes
-        self._catalogue.settle(
-            image,
-            outcome.asset,
-            stamp=self._store.stamp(outcome.asset.digest),
-            recipes=self._wished(focus) if is_as_wished else "",
-            due=outcome.copy.checked_at + self._wish.refresh_after,
-        )
+        self._settle(image, outcome.copy, outcome.asset, self._wished(focus) if is_as_wished else "")
 
     def _fail(self, outcome: Outcome, problem: Problem) -> None:
         url, past = outcome.url, self._index.health(outcome.url)
@@ -247,3 +288,12 @@ class Recorder:
         if failure is not None:
             self._index.put_health(url, health.recovered(failure, self._index.health(url), self._clock()))
             self._index.drop_failure(url)
+
+
+def _without(asset: Asset, missing: Collection[str]) -> Asset:
+    """The record of what is left: fewer recipes than are wished, so that these files are made again."""
+    there = tuple(variant for variant in asset.variants if variant.path not in missing)
+    gone = {variant.recipe for variant in asset.variants if variant.path in missing}
+    return msgspec.structs.replace(
+        asset, variants=there, recipes=tuple(recipe for recipe in asset.recipes if recipe not in gone)
+    )

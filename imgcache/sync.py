@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from imgcache.catalogue import Catalogue, Pending
 from imgcache.errors import OverBudget, WorkerLost
 from imgcache.flags import FlagWriter, FlagWriters
 from imgcache.index import Index
-from imgcache.jobs import Action, Job, Outcome
+from imgcache.jobs import Action, Job, Outcome, without_answer
 from imgcache.manifest import Manifest
 from imgcache.models import Limits, Place, Problem, Severity
 from imgcache.own_images import check_own_images
@@ -88,20 +87,21 @@ class Sync:
         self._warnings: list[tuple[Problem, list[str]]] = []  # each about several URLs
         self._tried = self._answered = 0
         self._is_cut_short = False
+        self._is_anew = False  # the catalogue, beside an index that knows what is held
         self.report = Report()
 
     async def run(self) -> Report:
         """Do it all. Cancelled, it keeps what is finished, sets the flags of that, and raises CancelledError."""
-        began = self._clock()
+        began, self._is_cut_short = self._clock(), True
+        self._is_anew = self._catalogue.is_bare and next(self._index.copies(), None) is not None
         self._scanner.scan(self._catalogue, self._progress.scanned)
         check_own_images(self._site, self._catalogue, self._settings.limits)
         try:
             await self._bring_up_to_date()
-        except asyncio.CancelledError:
-            self._is_cut_short = True
-            raise
+            self._is_cut_short = False
         finally:
             self._recorder.flush()
+            self._recorder.recheck()
             if not self._settings.dry_run:
                 self._refuse_cards(began)
             self._finish()
@@ -114,11 +114,14 @@ class Sync:
         waiting = array("q")
         are_new = False
         for settled in self._catalogue.remote():
-            if self._recorder.is_settled(*settled[1:]):
+            is_whole = self._recorder.is_whole(settled)
+            if is_whole and not self._recorder.is_due(settled):
                 self.report.reused += 1
-            else:
-                waiting.append(settled.image)
-                are_new = are_new or settled.digest is None
+                continue
+            waiting.append(settled.image)
+            are_new = are_new or settled.digest is None
+            if not is_whole and (settled.digest is not None or self._is_anew):
+                self._recorder.doubt(settled)
         if self._settings.only_failed:
             waiting = array("q", filter(self._has_failed, waiting))
         self._progress.planned(self._catalogue.counts()["images"], len(waiting))
@@ -157,35 +160,48 @@ class Sync:
 
     def begin(self, pending: Pending) -> Job | None:
         """The job for one image; None where somebody asked never to fetch it."""
-        job = self._recorder.job(pending.image, wake=self._settings.only_failed)
         self._progress.started(pending.host)
-        if self._index.forgotten(job.url):
+        if self._index.forgotten(self._catalogue.url(pending.image)):
             self._catalogue.unsettle(pending.image)
+            self._pass_over(pending)
             return None
-        return job
+        return self._recorder.job(pending.image, wake=self._settings.only_failed)
 
     def end(self, pending: Pending, outcome: Outcome | None) -> int:
         """Write down what became of one image; returns how many bytes were fetched."""
         if outcome is None:
+            self._pass_over(pending)
             return 0
         if self._settings.dry_run:
             self.report.count(outcome)
-            if outcome.problem is None:
-                self._catalogue.suppose(pending.image)
-            else:
-                self._problems.append(outcome.problem)
-            return 0
-        self._recorder.record(pending.image, outcome)
-        self._note(outcome)
+            self._suppose(pending.image, outcome)
+        else:
+            self._recorder.record(pending.image, outcome)
+            self._note(outcome)
         self._progress.ended(pending.host, outcome)
         return outcome.bytes_fetched
+
+    def _suppose(self, image: int, outcome: Outcome) -> None:
+        """Take an image for what it would be if the run were not a dry one."""
+        self._recorder.decided(image)
+        if outcome.problem is None:
+            self._catalogue.suppose(image)
+            return
+        self._problems.append(outcome.problem)
+        if outcome.asset is None:
+            self._catalogue.unsettle(image)
+
+    def _pass_over(self, pending: Pending) -> None:
+        """Nothing is done for an image that was begun."""
+        self._progress.ended(pending.host, Outcome(self._catalogue.url(pending.image), Action.RESTED))
 
     def give_up(self, pending: Pending, error: WorkerLost) -> None:
         """Write down that workers died of one image: what is held of it stays."""
         job = self._recorder.job(pending.image)
-        severity = Severity.ERROR if job.asset is None else Severity.WARNING
-        problem = Problem(error.code, job.url, error.message, retryable=error.retryable, severity=severity)
-        self.end(pending, Outcome(job.url, Action.FAILED, job.copy, job.asset, problem))
+        held = job.asset if self._recorder.holds(job) else None
+        problem = Problem(error.code, job.url, error.message, retryable=error.retryable)
+        left = without_answer(job, held, problem)
+        self.end(pending, msgspec.structs.replace(left, action=Action.FAILED))
 
     def _note(self, outcome: Outcome) -> None:
         self.report.count(outcome)
@@ -228,6 +244,7 @@ class Sync:
         flags = self._flags.write(may_clear=self._may_clear)
         self.report.flags_set += flags.set
         self.report.flags_cleared += flags.cleared
+        self.report.sizes_fixed += flags.sized
         self._problems += quarantine.problems(self._index, self._catalogue)
         self._problems = [self._placed(problem) for problem in self._problems] + flags.problems + self._flags.lies()
         self._problems += [self._placed(problem, *urls) for problem, urls in self._warnings]

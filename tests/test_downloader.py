@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcache.downloader import Downloader
-from imgcache.errors import ConfigError, DiskFull, FetchTimeout, HttpStatus, ImageError
+from imgcache.errors import ConfigError, DiskFull, FetchTimeout, HostDown, HttpStatus, ImageError
 from imgcache.models import Fetched, FetchPolicy, Limits, NotModified, Validators
 from imgcache.net.guard import Guard
-from tests.faults import HANDLERS, IMAGE, Faults, faults, response
-from tests.network import Sleeper, contents, downloader, outcome, sniff
+from imgcache.net.statistics import HostStatistics
+from tests.faults import BOMB, HANDLERS, IMAGE, Faults, faults, response
+from tests.network import LIMITS, Names, Sleeper, contents, downloader, outcome, sniff
 
 NEVER = "http://127.0.0.1:1/x.png"  # nobody listens on port 1
 
@@ -143,6 +144,54 @@ def test_a_host_that_is_down_is_not_asked_for_ever(tmp_path: pathlib.Path) -> No
             codes = [await outcome(fetching, f"{NEVER}?{n}") for n in range(7)]
             assert codes == ["connect"] * 5 + ["host-down"] * 2
             assert fetching.statistics.hosts["127.0.0.1"].failures == 5
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("url", "code"), [(NEVER, "connect"), ("http://nowhere.example/x.png", "dns")])
+def test_a_host_that_is_down_is_said_by_those_that_found_out(tmp_path: pathlib.Path, url: str, code: str) -> None:
+    async def scene() -> None:
+        sleeper = Sleeper()
+        async with downloader(tmp_path, retries=3, names=Names(), sleep=sleeper) as fetching:
+            codes = await asyncio.gather(*(outcome(fetching, f"{url}?{n}") for n in range(7)))
+            assert set(codes) <= {code, "host-down"}
+            assert codes.count(code) >= 5
+            with pytest.raises(HostDown, match="failed to connect 5 times in a row"):
+                await fetching.fetch(f"{url}?8")
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("path", "least", "most"),
+    [
+        ("/good", len(IMAGE), len(IMAGE)),
+        ("/silent-body", len(IMAGE), len(IMAGE)),
+        ("/endless-chunks", LIMITS.bytes, 2 * LIMITS.bytes),
+        ("/gzip-bomb", 1, len(BOMB)),
+        ("/missing", 0, 0),
+    ],
+)
+def test_what_came_is_counted_whatever_becomes_of_it(tmp_path: pathlib.Path, path: str, least: int, most: int) -> None:
+    async def scene() -> None:
+        limits = Limits(bytes=LIMITS.bytes, read=0.4)
+        async with faults() as origin, downloader(tmp_path, retries=1, limits=limits, sleep=Sleeper()) as fetching:
+            spent = HostStatistics()
+            with contextlib.suppress(ImageError):
+                await fetching.fetch(origin.url(path), spent=spent)
+            tries = origin.counts[path]
+            assert least * tries <= spent.bytes <= most * tries
+            assert fetching.statistics.bytes == spent.bytes
+
+    asyncio.run(scene())
+
+
+def test_what_two_share_is_counted_once(tmp_path: pathlib.Path) -> None:
+    async def scene() -> None:
+        async with faults() as origin, downloader(tmp_path) as fetching:
+            spent = [HostStatistics(), HostStatistics()]
+            await asyncio.gather(*(fetching.fetch(origin.url("/slow-good"), spent=one) for one in spent))
+            assert [one.bytes for one in spent] == [len(IMAGE), 0]
 
     asyncio.run(scene())
 
