@@ -15,7 +15,7 @@ from imgcache.catalogue import Pending
 from imgcache.errors import WorkerLost
 from imgcache.runners.budget import Budget
 from imgcache.runners.cluster import ClusterRunner, Done
-from imgcache.runners.shards import SIZE, Shard, Shards
+from imgcache.runners.shards import LARGE, SIZE, Shard, Shards
 
 hosts = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), max_size=120)
 many = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), min_size=100, max_size=150)
@@ -106,6 +106,22 @@ def test_a_small_site_is_shared_by_all_workers() -> None:
     assert Shards(pending([f"host{number}" for number in range(640)]), 2).size == SIZE
 
 
+@given(st.integers(33, 5000), st.integers(1, 8))
+def test_a_host_with_many_has_larger_shards_while_there_are_rounds_enough(count: int, workers: int) -> None:
+    others = [f"host{number}" for number in range(600)]
+    shards = Shards(pending(["big"] * count + others), workers)
+    left = count
+    while shard := shards.take("x", LARGE):
+        if shard.name != "big":
+            assert len(shard.jobs) <= SIZE
+            continue
+        large = min(LARGE, left // 4, (count + len(others)) // (4 * workers))
+        assert len(shard.jobs) == min(left, max(large, shards.size))
+        left -= len(shard.jobs)
+        shards.done(shard, "x")
+    assert left == 0
+
+
 def test_a_shard_is_named_after_its_host_or_says_of_how_many_it_is() -> None:
     shards = Shards(pending(["big.example"] * SIZE + ["small.example", "tiny.example"]))
     assert {shard.name for _ in range(2) if (shard := shards.take("x", SIZE))} == {"big.example", "2 hosts"}
@@ -125,6 +141,8 @@ class Crew:
         self.load: Counter[str] = Counter()
         self.most = 0
         self.asked: list[int] = []
+        self.shards: list[tuple[str, set[int], bool]] = []  # who had which jobs, and whether nothing was beside them
+        self.mortal: set[str] = set()  # workers that go with their first shard
         self.finished = 10**9  # of each shard, where time is up
 
     async def __aenter__(self) -> Self:
@@ -135,23 +153,25 @@ class Crew:
     def room(self) -> Mapping[str, int]:
         return self.workers
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, int]], near: str, seconds: float | None) -> Done[int]:
+    async def do(self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None) -> Done[int]:
         mine = {host for host, _ in jobs}
         for host in mine:
             self.hosts[host] += 1
             assert self.hosts[host] == 1, f"{host} is asked by two workers"
-        self.load[near] += len(jobs)
+        self.load[worker] += len(jobs)
         self.most = max(self.most, self.load.total())
         self.asked += (job for _, job in jobs)
+        self.shards.append((worker, {job for _, job in jobs}, self.load.total() == len(jobs)))
         try:
             for _ in range(self.rng.randint(0, 3)):
                 await asyncio.sleep(0)
-            if self.poison & {job for _, job in jobs}:
+            if self.poison & {job for _, job in jobs} or worker in self.mortal:
+                self.workers = {name: room for name, room in self.workers.items() if name not in self.mortal}
                 raise WorkerLost("dead")
         finally:
-            self.load[near] -= len(jobs)
+            self.load[worker] -= len(jobs)
             self.hosts.subtract(mine)
-        return Done(near, {place: job for place, (_, job) in enumerate(jobs) if place < self.finished})
+        return Done(worker, {place: job for place, (_, job) in enumerate(jobs) if place < self.finished})
 
     async def cut_short(self) -> None: ...
 
@@ -161,10 +181,12 @@ class Work:
 
     def __init__(self, bytes_each: int = 0) -> None:
         self.bytes_each = bytes_each
+        self.begun: list[int] = []
         self.ended: list[int] = []
         self.given_up: list[int] = []
 
     def begin(self, pending: Pending) -> int | None:
+        self.begun.append(pending.image)
         return pending.image
 
     def end(self, pending: Pending, result: int) -> int:
@@ -200,7 +222,38 @@ def test_only_the_image_that_kills_workers_is_given_up(hosts: list[str], seed: i
     work = Work()
     assert run(pending(hosts), Crew({"x": 4, "y": 9}, poison=sorted(poison), seed=seed), work) == []
     assert sorted(work.given_up) == sorted(poison)
+    assert sorted(work.begun) == list(range(len(hosts)))  # once each, however often it is sent
     assert sorted(work.ended) == [image for image in range(len(hosts)) if image not in poison]
+
+
+def test_a_shard_is_tried_three_times_beside_others_and_then_in_parts_alone() -> None:
+    crew = Crew({"x": 8, "y": 8}, poison=[5])
+    run(pending(["big.example"] * 40 + [f"host{number}" for number in range(600)]), crew, Work())
+    tries = [(len(jobs), is_alone) for _, jobs, is_alone in crew.shards if 5 in jobs]
+    assert [size for size, _ in tries] == [40, 40, 40, 5, 1]
+    assert [is_alone for _, is_alone in tries[3:]] == [True, True]
+
+
+def test_the_shard_of_a_worker_that_is_lost_is_done_by_another() -> None:
+    crew, work = Crew({"x": 8, "y": 8}), Work()
+    crew.mortal = {"x"}
+    assert run(pending([f"host{number}" for number in range(400)]), crew, work) == []
+    lost = [jobs for worker, jobs, _ in crew.shards if worker == "x"]
+    assert lost
+    assert all(("y", jobs) in [(worker, mine) for worker, mine, _ in crew.shards] for jobs in lost)
+    assert sorted(work.ended) == sorted(work.begun) == list(range(400))
+
+
+def test_time_is_up_for_what_waits_for_a_worker_to_come_back() -> None:
+    crew, work = Crew({"x": 8}), Work()
+    crew.mortal = {"x"}
+    shards = Shards(pending([f"host{number}" for number in range(40)]))
+    runner: ClusterRunner[int, int] = ClusterRunner(
+        shards, Budget(deadline=10.0), crew, work, per_host=4, clock=lambda: 0.0 if crew.workers else 10.0
+    )
+    asyncio.run(asyncio.wait_for(runner.run(), 20))
+    assert work.ended == []
+    assert sorted(runner.rest()) == list(range(40))
 
 
 def test_a_worker_has_no_more_in_hand_than_keeps_it_busy() -> None:
@@ -234,9 +287,9 @@ def test_a_run_that_is_interrupted_takes_what_is_finished() -> None:
     class Waiting(Crew):
         over = asyncio.Event()
 
-        async def do(self, name: str, jobs: Sequence[tuple[str, int]], near: str, seconds: float | None) -> Done[int]:
+        async def do(self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None) -> Done[int]:
             await self.over.wait()
-            return Done(near, {0: jobs[0][1]})
+            return Done(worker, {0: jobs[0][1]})
 
         async def cut_short(self) -> None:
             self.over.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import hashlib
 import json
@@ -14,84 +13,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import dask
 import distributed
 import msgspec
-import psutil  # type: ignore[import-untyped]
 import pytest
-from aiohttp import web
 
-from examples.origin import Answer, Origin, answers_for, in_thread
+from examples.origin import Answer, answers_for, in_thread
 from examples.origin.drawing import draw
-from imgcache.errors import ConfigError, WorkerLost
-from imgcache.runners import dask_crew, dask_worker
-from imgcache.runners.station import Shop
+from imgcache.runners import dask_client, dask_worker
+from tests.clusters import Result, Watched, processes, result
 from tests.conftest import ROOT, Command, article
 from tests.object_store import S3
 from tests.test_golden import strike
-from tests.test_sync import articles
 
 _dask: Any = distributed
 _TIMES = frozenset({"median", "seconds", "first_seen", "date", "day", "since", "days", "median_ms", "slowest_ms"})
 _BROKEN = "https://missing.example/a.png"
 _BIG = [f"https://big.example/{number}.png" for number in range(40)]  # more than a shard has, of one host
 _EQUAL = ("https://one.example/same.png", "https://two.example/same.png")
-
-
-class Watched(Origin):
-    """An origin that asks the kernel whose socket each request comes from."""
-
-    def __init__(self, answers: Any) -> None:
-        super().__init__(answers)
-        self.processes: list[int] = []
-        self.hosts: dict[str, set[int]] = defaultdict(set)  # by process that has asked them
-        self.at_once: dict[str, set[int]] = defaultdict(set)  # the same, of hosts that two asked at once
-        self._asking: dict[str, list[int]] = defaultdict(list)
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        owner, host = self._owner(request), request.headers["Host"]
-        asking = self._asking[host]
-        asking.append(owner)
-        self.hosts[host].add(owner)
-        if len(set(asking)) > 1:
-            self.at_once[host] |= set(asking)
-        try:
-            return await super()._handle(request)
-        finally:
-            asking.remove(owner)
-
-    def _owner(self, request: web.BaseRequest) -> int:
-        assert request.transport is not None
-        port = request.transport.get_extra_info("peername")[1]
-        for process in self.processes:
-            with_port = (one for one in _connections(process) if one.laddr and one.laddr.port == port)
-            if next(with_port, None):
-                return process
-        return 0
-
-    def is_asked_by(self, process: int) -> bool:
-        """Whether it waits for an answer right now."""
-        return any(process in asking for asking in tuple(self._asking.values()))
-
-    def forget(self) -> None:
-        """Nobody has asked anything."""
-        self.requests.clear()
-        self.hosts.clear()
-        self.at_once.clear()
-
-
-def _connections(process: int) -> list[Any]:
-    try:
-        return list(psutil.Process(process).net_connections("tcp4"))
-    except psutil.Error:  # it was killed
-        return []
 
 
 @pytest.fixture(scope="module")
@@ -146,14 +90,6 @@ def on(run: Command, world: Watched) -> Command:
     return run
 
 
-class Result(NamedTuple):
-    """What a sync leaves for the world, and its report without its times."""
-
-    articles: dict[str, bytes]
-    manifest: bytes
-    report: dict[str, Any]
-
-
 class Place(msgspec.Struct):
     """A cache: what a user says of it, and the file of it at a path."""
 
@@ -166,11 +102,6 @@ def in_folder(site: Path) -> Place:
     return Place([], lambda path: (site / "cache" / path).read_bytes())
 
 
-def result(site: Path, report: dict[str, Any], place: Place | None = None) -> Result:
-    report = {key: value for key, value in report.items() if key != "seconds"}
-    return Result(articles(site), (place or in_folder(site)).file("manifest.json"), report)
-
-
 @pytest.fixture(scope="module")
 def alone(pristine: Path, world: Watched, tmp_path_factory: pytest.TempPathFactory) -> Result:
     """What one machine makes of the site."""
@@ -181,11 +112,6 @@ def alone(pristine: Path, world: Watched, tmp_path_factory: pytest.TempPathFacto
         run = Command(patch)
         run.use(world)
         return result(site, run("sync", site, "--json").json())
-
-
-def processes(cluster: Any) -> list[int]:
-    """The workers'."""
-    return [nanny.pid for nanny in cluster.workers.values()]
 
 
 @pytest.fixture
@@ -213,17 +139,19 @@ def test_two_workers_make_what_one_machine_makes_and_share_no_host(
 ) -> None:
     world.processes = processes(cluster)
     report = on("sync", site, "--json", "--dask", cluster.scheduler_address, *place.words).json()
-    assert result(site, report, place) == alone
+    assert result(site, report, place.file("manifest.json")) == alone
     assert report["fetched"] > 20
     owners = set().union(*world.hosts.values())
     assert owners == set(world.processes)  # both worked, and nobody else asked
     assert world.at_once == {}
+    assert "big.example" in cluster.scheduler.task_prefixes  # as its pages show what is under way
     for entry in json.loads(alone.manifest)["images"].values():
         assert hashlib.sha256(place.file(entry["original"])).hexdigest() == entry["digest"]
         assert all(len(place.file(variant["path"])) == variant["bytes"] for variant in entry["variants"])
     assert not any(path.is_file() for path in (site / "cache").glob("index/staging/**/*"))
 
 
+@pytest.mark.parametrize("place", ["bucket"], indirect=True)
 def test_a_worker_that_is_killed_changes_nothing(
     site: Path, place: Place, alone: Result, cluster: Any, on: Command, world: Watched
 ) -> None:
@@ -242,30 +170,7 @@ def test_a_worker_that_is_killed_changes_nothing(
     killer.join()
     assert victim not in processes(cluster)
     assert max(world.requests.values()) == 2  # what it had in hand was done again
-    assert result(site, report, place) == alone
-
-
-def test_an_image_that_kills_every_worker_is_a_problem_of_its_own(cluster: Any) -> None:
-    cluster.scheduler.allowed_failures = 0
-    contract = dask_crew.Contract(open_deadly, b"deadly")
-    try:
-        with (
-            dask_crew.hired(cluster.scheduler_address, contract, results=int, room=8) as crew,
-            pytest.raises(WorkerLost),
-        ):
-            asyncio.run(crew.do("deadly-host", [("a.example", 1)], next(iter(crew.room())), None))
-    finally:
-        cluster.scheduler.allowed_failures = 3
-
-
-@asynccontextmanager
-async def open_deadly(spec: bytes, cores: int) -> AsyncIterator[Shop]:
-    """Parts that end their process at the first shard."""
-
-    async def do(order: bytes) -> bytes:
-        os._exit(1)
-
-    yield do
+    assert result(site, report, place.file("manifest.json")) == alone
 
 
 def test_an_interrupted_run_keeps_what_its_workers_have_finished(site: Path, alone: Result, world: Watched) -> None:
@@ -334,7 +239,7 @@ def without_times(found: Any) -> Any:
 def test_a_place_where_nobody_works_is_said_in_one_line(
     where: str, words: str, site: Path, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_crew, "_CONNECT", 1.0)
+    monkeypatch.setattr(dask_client, "_CONNECT", 1.0)
     ended = on("sync", site, "--dask", where.format(closed=world.closed_port))
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert ended.err.startswith("imgcache: --dask: ")
@@ -351,21 +256,13 @@ def test_other_versions_on_the_other_side_are_said_before_anything_is_asked(
     assert len(world.requests) == 0
 
 
-def test_a_worker_that_does_not_see_the_cache_is_named(cluster: Any, tmp_path: Path) -> None:
-    contract = dask_crew.Contract(open_deadly, b"elsewhere", tmp_path / "not-there")
-    with (
-        pytest.raises(ConfigError, match=r"the worker tcp://.* does not see this cache"),
-        dask_crew.hired(cluster.scheduler_address, contract, results=int, room=8),
-    ):
-        pass
-
-
+@pytest.mark.parametrize("command", ["sync", "audit"])
 def test_without_the_extra_it_is_said_what_to_install(
-    site: Path, run: Command, monkeypatch: pytest.MonkeyPatch
+    command: str, site: Path, run: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "imgcache.runners.dask_crew")
+    monkeypatch.delitem(sys.modules, "imgcache.runners.dask_crew", raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    ended = run("sync", site, "--dask", "local:2")
+    ended = run(command, site, "--dask", "local:2")
     assert ended.code == 2
     assert ended.err == (
         "imgcache: --dask: needs a package that is not installed (distributed): pip install 'imgcache[scale]'\n"

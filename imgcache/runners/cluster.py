@@ -1,13 +1,15 @@
 """Runs jobs on many workers, a shard at a time: what ended is handed on as it comes, by this process alone.
 
-A shard that was given up, because several workers died of it, waits until all others have ended. Then its parts are
-done one at a time with nothing beside them, so that a death is nobody else's, and only the job that kills is given up.
+A shard whose worker is lost goes to another one. One that was lost three times waits until all others have ended. Then
+its parts are done one at a time with nothing beside them, so that a death is nobody else's, and only the job that kills
+is given up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -18,7 +20,7 @@ import msgspec
 from imgcache.catalogue import Pending
 from imgcache.errors import WorkerLost
 from imgcache.runners.budget import Budget
-from imgcache.runners.shards import SIZE, Shard, Shards
+from imgcache.runners.shards import LARGE, Shard, Shards
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -29,6 +31,7 @@ R_contra = TypeVar("R_contra", contravariant=True)
 _TICK = 1.0  # seconds between two looks at who is there, where nothing else happens
 _LAST_WORDS = 5.0  # seconds for workers that are cut short to say what they have finished
 _AHEAD = 2  # times what a worker has room for: while the last images of one shard are rendered, others are fetched
+_TRIES = 3  # for a shard beside others: workers that come and go are lost for other reasons too
 _GIVEN_UP = "the workers that had this image in hand died, one after the other; it is tried again by the next run"
 
 
@@ -52,13 +55,13 @@ class Crew(Protocol[J_contra, R]):
         """The workers that are there, and how many jobs each can have under way at once."""
         ...
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, J_contra]], near: str, seconds: float | None) -> Done[R]:
-        """Have a shard done, by the worker `near` if it is still there. After `seconds` no job of it is begun.
+    async def do(self, name: str, jobs: Sequence[tuple[str, J_contra]], worker: str, seconds: float | None) -> Done[R]:
+        """Have a shard done by one worker and no other. After `seconds` no job of it is begun.
 
         `jobs` come with the hosts that they ask. Cancelled, it is left undone.
 
         Raises:
-            WorkerLost: several workers died of it.
+            WorkerLost: the worker has gone. It asks no host any more, and its results did not come.
         """
         ...
 
@@ -84,12 +87,12 @@ class Work(Protocol[J_co, R_contra]):
 
 
 class _Hand(msgspec.Struct, frozen=True):
-    """A shard under way: where it was sent, how many of its jobs can be under way there, and which they are."""
+    """A shard under way, all of its jobs begun: where it was sent, and how many of them can be under way there."""
 
     shard: Shard
     worker: str
     weight: int
-    begun: tuple[Pending, ...]
+    losses: int  # workers that went with it in hand
     is_suspect: bool  # with nothing beside it
 
 
@@ -116,7 +119,9 @@ class ClusterRunner(Generic[J, R]):
         self._under_way: dict[asyncio.Future[Done[R]], _Hand] = {}
         self._ended: asyncio.Queue[asyncio.Future[Done[R]]] = asyncio.Queue()
         self._busy: dict[str, int] = {}
-        self._images = 0
+        self._images = 0  # under way
+        self._begun: dict[int, J] = {}  # by image: a job is begun once, however often it is sent
+        self._lost: deque[_Hand] = deque()
         self._suspects: deque[Shard] = deque()
         self._left: list[int] = []
 
@@ -141,10 +146,11 @@ class ClusterRunner(Generic[J, R]):
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def rest(self) -> Iterator[int]:
-        """The images whose jobs were never begun."""
+        """The images whose jobs were never begun, or were lost with a worker and not done again."""
         yield from self._left
         yield from self._shards.rest()
-        yield from (job.image for shard in self._suspects for job in shard.jobs)
+        for shard in (*(hand.shard for hand in self._lost), *self._suspects):
+            yield from (job.image for job in shard.jobs)
 
     async def _cut_short(self) -> None:
         await self._crew.cut_short()
@@ -156,7 +162,7 @@ class ClusterRunner(Generic[J, R]):
 
     @property
     def _is_over(self) -> bool:
-        is_done = self._shards.is_empty and not self._suspects
+        is_done = self._shards.is_empty and not self._lost and not self._suspects
         return is_done or self._budget.is_spent(self._clock())
 
     def _fill(self) -> None:
@@ -166,13 +172,19 @@ class ClusterRunner(Generic[J, R]):
         asking = {worker for worker, count in room.items() if self._load(worker) < _AHEAD * count}
         while asking and (most := self._affordable()):
             worker = min(asking, key=lambda name: (self._load(name) / room[name], name))
-            shard = self._shards.take(worker, most)
-            if shard is None:
+            if not self._give(worker, most) or self._load(worker) >= _AHEAD * room[worker]:
                 asking.discard(worker)
-                continue
+
+    def _give(self, worker: str, most: int) -> bool:
+        """Send the next shard to this worker; False where there is none for it."""
+        if self._lost:
+            hand = self._lost.popleft()
+            self._send(hand.shard, worker, losses=hand.losses)
+            return True
+        shard = self._shards.take(worker, most)
+        if shard is not None:
             self._send(shard, worker)
-            if self._load(worker) >= _AHEAD * room[worker]:
-                asking.discard(worker)
+        return shard is not None
 
     def _load(self, worker: str) -> int:
         return self._busy.get(worker, 0)
@@ -180,22 +192,30 @@ class ClusterRunner(Generic[J, R]):
     def _affordable(self) -> int:
         """How many more jobs may begin, as far as a shard has room for them."""
         now = self._clock()
-        return next((n for n in range(SIZE) if not self._budget.allows(self._images + n, now)), SIZE)
+        return bisect_left(range(LARGE), True, key=lambda more: not self._budget.allows(self._images + more, now))
 
-    def _send(self, shard: Shard, worker: str, *, is_suspect: bool = False) -> None:
-        jobs = [(pending, job) for pending in shard.jobs if (job := self._work.begin(pending)) is not None]
-        begun = tuple(pending for pending, _ in jobs)
-        if not jobs:
+    def _send(self, shard: Shard, worker: str, *, losses: int = 0, is_suspect: bool = False) -> None:
+        shard = msgspec.structs.replace(shard, jobs=tuple(filter(self._begin, shard.jobs)))
+        if not shard.jobs:
             self._shards.done(shard, worker)
             return
         left = None if self._budget.deadline is None else max(0.0, self._budget.deadline - self._clock())
-        asked = [(pending.host, job) for pending, job in jobs]
+        asked = [(pending.host, self._begun[pending.image]) for pending in shard.jobs]
         task = asyncio.ensure_future(self._crew.do(shard.name, asked, worker, left))
-        hand = _Hand(shard, worker, shard.weight(self._per_host), begun, is_suspect)
+        hand = _Hand(shard, worker, shard.weight(self._per_host), losses, is_suspect)
         self._under_way[task] = hand
         self._busy[worker] = self._load(worker) + hand.weight
-        self._images += len(hand.begun)
+        self._images += len(shard.jobs)
         task.add_done_callback(self._ended.put_nowait)
+
+    def _begin(self, pending: Pending) -> bool:
+        """Whether there is a job for this image."""
+        if pending.image not in self._begun:
+            job = self._work.begin(pending)
+            if job is None:
+                return False
+            self._begun[pending.image] = job
+        return True
 
     def _try_suspect(self) -> None:
         if self._suspects and self._shards.is_empty and (room := self._crew.room()):
@@ -204,7 +224,7 @@ class ClusterRunner(Generic[J, R]):
     def _take_back(self, task: asyncio.Future[Done[R]]) -> None:
         hand = self._under_way.pop(task)
         self._busy[hand.worker] -= hand.weight
-        self._images -= len(hand.begun)
+        self._images -= len(hand.shard.jobs)
         try:
             done = task.result()
         except WorkerLost:
@@ -212,18 +232,23 @@ class ClusterRunner(Generic[J, R]):
             return
         if not hand.is_suspect:
             self._shards.done(hand.shard, done.worker)
-        for place, pending in enumerate(hand.begun):
+        for place, pending in enumerate(hand.shard.jobs):
+            del self._begun[pending.image]
             if place in done.results:
                 self._budget.add(self._work.end(pending, done.results[place]))
             else:
                 self._left.append(pending.image)
 
     def _lose(self, hand: _Hand) -> None:
-        shard = msgspec.structs.replace(hand.shard, jobs=hand.begun)
-        if not hand.is_suspect:
+        shard, losses = hand.shard, hand.losses + 1
+        if not hand.is_suspect and losses < _TRIES:
+            self._lost.append(msgspec.structs.replace(hand, losses=losses))
+        elif not hand.is_suspect:
             self._shards.done(shard, hand.worker)
             self._suspects += shard.parts()
         elif len(shard.jobs) > 1:
             self._suspects.extendleft(reversed(shard.parts()))
         else:
-            self._work.give_up(shard.jobs[0], WorkerLost(_GIVEN_UP))
+            pending = shard.jobs[0]
+            del self._begun[pending.image]
+            self._work.give_up(pending, WorkerLost(_GIVEN_UP))

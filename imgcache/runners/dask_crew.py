@@ -1,8 +1,8 @@
 """A crew of Dask workers: at a scheduler that runs somewhere, or in processes of this machine for as long as it lasts.
 
-The client lives in a thread of its own, so that a command which reads a million articles does not fall silent towards
-its scheduler. Dask moves tasks by pickle between machines that trust each other; ours name a function of this package
-and carry bytes, which each side decodes by type.
+Dask moves tasks by pickle between machines that trust each other; ours name a function of this package and carry bytes,
+which each side decodes by type. A shard is for one process: where that one goes, it is done by nobody, and whoever sent
+it hears of it. So Dask runs no shard a second time by itself, and the hosts of one are never asked from two places.
 
 Needs the package `distributed`: imported where --dask is given and nowhere else.
 """
@@ -13,24 +13,20 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import signal
-import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from multiprocessing import resource_tracker
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-import dask
 import distributed
 import msgspec
 from distributed import KilledWorker
 from distributed.client import FutureCancelledError
 
-from imgcache.errors import ConfigError, ImgcacheError, WorkerLost
-from imgcache.runners import station
+from imgcache.errors import ImgcacheError, WorkerLost
 from imgcache.runners.cluster import Done
-from imgcache.runners.dask_worker import Closing, Unfit, greet, reason_against, versions_here, work
+from imgcache.runners.dask_client import client_at, is_here
+from imgcache.runners.dask_roster import Member, Roster
+from imgcache.runners.dask_worker import Closing, Contract, Unfit, work
 from imgcache.urls import clean
 
 _dask: Any = distributed  # half of it has no types
@@ -40,31 +36,12 @@ R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-_CONNECT = 5.0  # seconds to reach a scheduler
-_FIRST = 30.0  # seconds until a first worker has come
-_GREETING = 30.0
 _TICK = 1.0  # seconds between two looks at who is there
-_GATHERED = 32  # shards whose results are fetched at once: two thousand images
-_DEATHS = 2  # Dask gives a task up when more workers than so many died of it
-
-_ON_THIS_MACHINE = {
-    "distributed.worker.daemon": False,  # a daemon could have no children, and the render pool are children
-    "distributed.scheduler.allowed-failures": _DEATHS,
-    "distributed.scheduler.http.routes": [],  # the server itself cannot be left out; it listens on 127.0.0.1 alone
-    "distributed.worker.http.routes": [],
-    "distributed.nanny.pre-spawn-environ.PYTHONSAFEPATH": "1",  # nothing of the working directory is imported
-}
-
-
-class Contract(msgspec.Struct, frozen=True):
-    """What the workers of one run are told: which function opens the parts, and `spec`, which says what they are.
-
-    `sign` is a file that a worker has to see, None where nothing but the network is shared.
-    """
-
-    open_parts: station.Open
-    spec: bytes
-    sign: Path | None = None
+_ALONE = 5  # such looks at nobody, until that is worth a word
+_GATHERED = 16  # shards whose results are fetched at once: some thousand images
+# Seconds for a worker that left its scheduler to let go, if it still lives: it closes when it sees that its connection
+# broke, or at its next heartbeat, which is due after half a second to two (distributed, worker.py, `heartbeat`).
+_GRACE = 3.0
 
 
 class DaskCrew(Generic[J, R]):
@@ -74,14 +51,13 @@ class DaskCrew(Generic[J, R]):
         self, client: Any, where: str, contract: Contract, *, results: type[R], room: int, note: Callable[[R], None]
     ) -> None:
         self._client = client
-        self._where = clean(where, 200)
         self._contract = contract
         self._each = room
         self._note = note
         self._decoder = msgspec.msgpack.Decoder(dict[int, results])  # type: ignore[valid-type]
         self._run = secrets.token_hex(4)
         self._number = 0
-        self._reasons: dict[str, str | None] = {}  # by worker that is there: why it is of no use, None if it is
+        self._roster = Roster(client, clean(where, 200), contract, 0.0 if is_here(where) else _GRACE)
         self._gate = asyncio.Semaphore(_GATHERED)  # on the client's loop
         assert client.loop is not None  # noqa: S101 (it is connected)
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
@@ -89,32 +65,25 @@ class DaskCrew(Generic[J, R]):
         self._is_dismissed = True
 
     def start(self) -> None:
-        """Ask all workers who they are.
+        """Ask all workers who they are, and have them open their parts, which goes on afterwards.
 
         Raises:
             ConfigError: one of them is of no use, or there is none.
         """
-        end = time.monotonic() + _FIRST
-        while not self._are_there():
-            if time.monotonic() > end:
-                raise ConfigError(
-                    f"no worker has answered at {self._where} within {_FIRST:g} s: start some with `dask worker`",
-                    where="--dask",
-                )
-            time.sleep(0.1)
-        for worker, reason in sorted(self._reasons.items()):
-            if reason is not None:
-                raise ConfigError(f"the worker {worker} {reason}", where="--dask")
+        self._wait(self._roster.assemble())
         self._is_dismissed = False
         self._client.register_plugin(Closing(self._contract.spec), name=self._plugin)
+        self._wait(self._roster.begin())
 
     def stop(self) -> None:
         """Have the workers close what they opened for this run, if that is not done."""
         with contextlib.suppress(TimeoutError, OSError):
+            self._wait(self._roster.close())
             self._wait(self._dismiss())
 
     async def __aenter__(self) -> Self:
-        """From now on workers may come and go."""
+        """From now on workers may come and go. Raises ConfigError where none could open its parts."""
+        await self._there(self._roster.ready())
         self._watch = asyncio.ensure_future(self._keep_watch())
         return self
 
@@ -128,24 +97,25 @@ class DaskCrew(Generic[J, R]):
 
     def room(self) -> Mapping[str, int]:
         """As `Crew` has it."""
-        self._check()
-        return {worker: self._each for worker, reason in self._reasons.items() if reason is None}
+        if self._client.status != "running":
+            raise self._gone()
+        return dict.fromkeys(self._roster.of_use(), self._each)
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, J]], near: str, seconds: float | None) -> Done[R]:
+    async def do(self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None) -> Done[R]:
         """As `Crew` has it.
 
         Raises:
-            WorkerLost: several workers died of it.
-            ImgcacheError: the scheduler is gone, or a worker cannot go on.
+            WorkerLost: the worker has gone.
+            ImgcacheError: the scheduler is gone, or the worker cannot go on.
         """
         self._number += 1
         key = f"{name.replace('-', '_')}-{self._number}-{self._run}"  # Dask's pages show what stands before the dash
         order = msgspec.msgpack.encode((seconds, jobs))
-        worker, reply = await self._there(self._do(key, order, near))
+        address, reply = await self._there(self._do(key, order, worker))
         results = self._decoder.decode(reply)
         for result in results.values():
             self._note(result)
-        return Done(worker, results)
+        return Done(address, results)
 
     async def cut_short(self) -> None:
         """As `Crew` has it."""
@@ -154,34 +124,43 @@ class DaskCrew(Generic[J, R]):
 
     # -- on the client's loop ----------------------------------------------------------------------------------------
 
-    async def _do(self, key: str, order: bytes, near: str) -> tuple[str, bytes]:
-        given = (self._contract.open_parts, self._contract.spec, order, versions_here())
-        future = self._client.submit(work, *given, key=key, workers=[near], allow_other_workers=True, pure=False)
+    async def _do(self, key: str, order: bytes, worker: str) -> tuple[str, bytes]:
+        member = self._roster.member(worker)
+        if member is None:
+            raise WorkerLost("the worker had gone")
+        given = (self._contract, order, member.identity)
+        future = self._client.submit(work, *given, key=key, workers=[worker], pure=False)
         try:
-            with self._client.as_current():
-                await _dask.wait(future)  # its results stay where they are
-            async with self._gate:
-                found: tuple[str, bytes] = await future
-                return found
-        except (KilledWorker, Unfit, ImportError) as error:  # the last two: `near` died, and Dask took one left aside
-            raise WorkerLost(clean(str(error))) from None
+            return await self._unless_gone(member, self._result(future))
+        except KilledWorker:  # Dask lets it fail where others would wait; it may live on a little
+            await member.gone.wait()
+            raise WorkerLost("the worker died") from None
+        except Unfit:
+            self._roster.miss(worker)
+            raise WorkerLost("another worker is in its place") from None
         except FutureCancelledError:
             raise self._gone() from None
         finally:
             future.release()
 
-    async def _look_around(self) -> bool:
-        """Who is there, and of what use; whether anybody is."""
-        there = set(await self._client.nthreads())
-        new = sorted(there - self._reasons.keys())
-        if new:
-            asking = self._client.run(greet, self._contract.sign, workers=new, on_error="return")
-            answers = await asyncio.wait_for(asking, _GREETING)
-            self._reasons |= {
-                one: reason_against(answer) for one, answer in answers.items() if not isinstance(answer, OSError)
-            }
-        self._reasons = {worker: reason for worker, reason in self._reasons.items() if worker in there}
-        return bool(self._reasons)
+    async def _result(self, future: Any) -> tuple[str, bytes]:
+        with self._client.as_current():
+            await _dask.wait(future)  # its results stay where they are
+        async with self._gate:
+            found: tuple[str, bytes] = await future
+            return found
+
+    async def _unless_gone(self, member: Member, doing: Coroutine[Any, Any, T]) -> T:
+        """What it comes to. Raises WorkerLost when the worker has gone, and no longer asks anybody."""
+        working, leaving = asyncio.ensure_future(doing), asyncio.ensure_future(member.gone.wait())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise WorkerLost("the worker has gone")
+        finally:
+            working.cancel()
+            leaving.cancel()
 
     async def _dismiss(self) -> None:
         if self._is_dismissed or self._client.status != "running":
@@ -193,28 +172,22 @@ class DaskCrew(Generic[J, R]):
 
     async def _keep_watch(self) -> None:
         warned: set[str] = set()
+        alone = 0
         while True:
-            await asyncio.sleep(_TICK)
-            with contextlib.suppress(TimeoutError, OSError):
-                await self._there(self._look_around())
-            for worker in sorted(self._reasons.keys() - warned):
-                if (reason := self._reasons[worker]) is not None:
+            for worker, reason in self._roster.reasons().items():
+                if worker not in warned:
                     warned.add(worker)
                     logger.warning("the worker %s %s; it is left aside", worker, reason)
-
-    def _are_there(self) -> bool:
-        try:
-            return self._wait(self._look_around())
-        except TimeoutError:
-            return False
+            alone = 0 if self._roster.of_use() else alone + 1
+            if alone == _ALONE:
+                logger.warning("--dask: no worker is there; waiting for one")
+            await asyncio.sleep(_TICK)
+            with contextlib.suppress(TimeoutError, OSError):
+                await self._there(self._roster.look_around())
 
     @property
     def _plugin(self) -> str:
         return f"imgcache-{self._run}"
-
-    def _check(self) -> None:
-        if self._client.status != "running":
-            raise self._gone()
 
     def _gone(self) -> ImgcacheError:
         return ImgcacheError("--dask: the scheduler is gone; what was finished is kept, run again to go on")
@@ -239,47 +212,8 @@ def hired(
         ConfigError: no such place, or workers of no use there.
     """
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(_connected(stack, where))
+        client = stack.enter_context(client_at(where))
         crew: DaskCrew[Any, R] = DaskCrew(client, where, contract, results=results, room=room, note=note)
         stack.callback(crew.stop)
         crew.start()
         yield crew
-
-
-def _connected(stack: contextlib.ExitStack, where: str) -> Any:
-    kind, _, count = where.partition(":")
-    if kind == "local":
-        if not count.isascii() or not count.isdecimal() or not 1 <= int(count) <= 256:
-            raise ConfigError(f"{clean(where, 80)} is not local:N with N from 1 to 256", where="--dask")
-        return _dask.Client(stack.enter_context(_cluster(stack, int(count))), set_as_default=False)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say, we say in one line
-    try:
-        return _dask.Client(where, timeout=_CONNECT, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"no scheduler answers at {clean(where, 200)} ({clean(str(error), 200) or 'it takes too long'}): start one"
-            " with `dask scheduler`, or work here with --dask local:N",
-            where="--dask",
-        ) from error
-
-
-def _cluster(stack: contextlib.ExitStack, count: int) -> Any:
-    stack.enter_context(dask.config.set(_ON_THIS_MACHINE))
-    # The thread that starts workers, and they with it, take no notice of Ctrl-C: this process does. The tracker comes
-    # first, for starting it unblocks the signal again (CPython, multiprocessing/resource_tracker.py).
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return _dask.LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            security=True,  # certificates for this run alone: else everybody on this machine could send tasks
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.CRITICAL,
-        )
-    except ImportError as error:  # the package that makes certificates
-        raise ConfigError(f"{clean(str(error), 200)}: pip install 'imgcache[scale]'", where="--dask") from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -6,9 +6,8 @@ Its functions go to workers by their names; another version of imgcache there ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import distributed
@@ -17,14 +16,27 @@ from distributed import WorkerPlugin, get_worker
 from distributed.worker import Worker
 
 from imgcache import __version__
+from imgcache.errors import ImgcacheError
 from imgcache.runners import station
 from imgcache.urls import clean
 
 _dask: Any = distributed  # half of it has no types
 
 
+class Contract(msgspec.Struct, frozen=True):
+    """What the workers of one run are told: which function opens the parts, and `spec`, which says what they are.
+
+    `check` says in a worker what stands in its way, given the same `spec`; None where nothing but the network is
+    shared. Both are importable, for they go there by their names.
+    """
+
+    open_parts: station.Open
+    spec: bytes
+    check: Callable[[bytes], str | None] | None = None
+
+
 class Unfit(Exception):
-    """This worker has other versions than the command; it came after the others were asked."""
+    """The worker that a shard was meant for has gone, or goes: its shard is not under way there."""
 
 
 class Closing(WorkerPlugin):
@@ -34,22 +46,41 @@ class Closing(WorkerPlugin):
         self._spec = spec
 
     async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 (Dask's signature)
-        """Shards under way end with what is finished of them."""
+        """Shards under way end with what is finished of them, which a worker that goes tells nobody any more."""
         await asyncio.to_thread(station.close, self._spec)
 
 
-def work(open_parts: station.Open, spec: bytes, order: bytes, versions: Mapping[str, str]) -> tuple[str, bytes]:
-    """One shard. Returns the worker's address with the results."""
-    if versions != versions_here():
-        raise Unfit
+async def greet(
+    check: Callable[[bytes], str | None] | None, spec: bytes, dask_worker: Worker
+) -> tuple[dict[str, str], str, str | None]:
+    """What a worker runs, the name of its process, and what stands in its way."""
+    obstacle = None if check is None else await asyncio.to_thread(check, spec)
+    return versions_here(), dask_worker.id, obstacle
+
+
+async def open_parts(contract: Contract, dask_worker: Worker) -> str | None:
+    """Open the parts before the first shard wants them. Returns what went wrong."""
+    try:
+        await asyncio.to_thread(station.open_early, contract.open_parts, contract.spec, dask_worker.state.nthreads)
+    except (ImgcacheError, ImportError, OSError, station.Over) as error:
+        return str(error)
+    return None
+
+
+def work(contract: Contract, order: bytes, identity: str) -> tuple[str, bytes]:
+    """One shard, in the process of this name and in no other. Returns the worker's address with the results.
+
+    Raises:
+        Unfit: here is another process than that, or the run is over in it.
+    """
     worker = get_worker()
+    if worker.id != identity:
+        raise Unfit
     _dask.secede()  # how much a worker has in hand is decided by who sends it
-    return worker.address, station.do(open_parts, spec, order, worker.state.nthreads)
-
-
-def greet(sign: Path | None) -> tuple[dict[str, str], bool]:
-    """What a worker is, and whether it sees the command's cache."""
-    return versions_here(), sign is None or sign.is_file()
+    try:
+        return worker.address, station.do(contract.open_parts, contract.spec, order, worker.state.nthreads)
+    except station.Over:
+        raise Unfit from None
 
 
 def versions_here() -> dict[str, str]:
@@ -57,22 +88,18 @@ def versions_here() -> dict[str, str]:
     return {"imgcache": __version__, "pillow": version("pillow")}
 
 
-def reason_against(answer: object) -> str | None:
-    """Why a worker that answered so is of no use; None if it is."""
+def judged(answer: object) -> tuple[str, str | None]:
+    """Of what `greet` gave: the name of the worker's process, and why it is of no use; None if it is."""
     here = versions_here()
     if isinstance(answer, BaseException):
-        return f"cannot run imgcache {here['imgcache']}: {clean(f'{type(answer).__name__}: {answer}', 200)}"
+        return "", f"cannot run imgcache {here['imgcache']}: {clean(f'{type(answer).__name__}: {answer}', 200)}"
     try:
-        versions, sees = msgspec.convert(answer, tuple[dict[str, str], bool])
+        versions, identity, obstacle = msgspec.convert(answer, tuple[dict[str, str], str, str | None])
     except msgspec.ValidationError:
-        versions, sees = {"imgcache": "of another kind"}, True
+        return "", f"runs an imgcache of another kind, and here is {_named(here)}: install the same on both sides"
     if versions != here:
-        return f"has {_named(versions)}, and here is {_named(here)}: install the same on both sides"
-    if not sees:
-        return (
-            "does not see this cache: it has to be a folder that all machines share under one path, or an object store"
-        )
-    return None
+        return identity, f"has {_named(versions)}, and here is {_named(here)}: install the same on both sides"
+    return identity, clean(obstacle, 400) if obstacle else None
 
 
 def _named(versions: Mapping[str, str]) -> str:

@@ -18,8 +18,9 @@ from imgcache.catalogue import Pending
 from imgcache.urls import clean
 
 SIZE = 64  # images in a shard: a scheduler's few milliseconds are shared by so many, and so many are lost with a worker
+LARGE = 256  # of a host with many: the last of a shard wait alone, and its slots with them
 _LEAST = 8
-_ROUNDS = 4  # shards for each worker, at least: else one of them has all of a small site
+_ROUNDS = 4  # shards for each worker, and of a large host, at least: else one worker has all of a small site
 _PARTS = 8  # that a shard which kills its workers is cut into
 _COLUMNS = 3  # of a lane's rows: rank, image, number of the host
 
@@ -60,6 +61,13 @@ class _Lane:
     def is_empty(self) -> bool:
         return self.at >= len(self.rows)
 
+    def size(self, usual: int, most: int) -> int:
+        """How many jobs its next shard has, where others have `usual`."""
+        if len(self.hosts) > 1:
+            return usual
+        left = (len(self.rows) - self.at) // _COLUMNS
+        return min(most, max(usual, left // _ROUNDS))
+
     def take(self, count: int) -> Iterator[Pending]:
         end = min(len(self.rows), self.at + _COLUMNS * count)
         for at in range(self.at, end, _COLUMNS):
@@ -74,14 +82,16 @@ class _Lane:
 class Shards:
     """The jobs that wait, in lanes."""
 
-    def __init__(self, pending: Iterable[Pending], workers: int = 1, *, most: int = SIZE) -> None:
+    def __init__(self, pending: Iterable[Pending], workers: int = 1, *, most: int = LARGE) -> None:
         """`pending` comes in the order of wish; so many workers are there now; a shard has at most `most` jobs."""
         waiting: dict[str, array[int]] = {}
         total = 0
         for rank, (image, host) in enumerate(pending):
             waiting.setdefault(host, array("q")).extend((rank, image))
             total += 1
-        self.size = min(most, max(_LEAST, total // (_ROUNDS * max(1, workers))))
+        a_round = max(_LEAST, total // (_ROUNDS * max(1, workers)))
+        self.size = min(most, SIZE, a_round)
+        self._most = min(most, a_round)
         self._lanes = list(_lanes(waiting, self.size))
         self._free = [(lane.rank, number) for number, lane in enumerate(self._lanes)]
         heapq.heapify(self._free)
@@ -94,7 +104,7 @@ class Shards:
             return None
         _, number = heapq.heappop(min(heaps))
         lane = self._lanes[number]
-        return Shard(number, lane.name, tuple(lane.take(min(most, self.size))))
+        return Shard(number, lane.name, tuple(lane.take(min(most, lane.size(self.size, self._most)))))
 
     def done(self, shard: Shard, worker: str) -> None:
         """A shard has ended, and this worker has its lane from now on."""

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from contextlib import AbstractAsyncContextManager
 
 Shop = Callable[[bytes], Coroutine[None, None, bytes]]
@@ -20,9 +21,15 @@ Open = Callable[[bytes, int], AbstractAsyncContextManager[Shop]]
 
 _IDLE = 600.0  # seconds: a command that was killed closes nothing
 
+_FAREWELL = 0.25  # seconds for hosts to answer the end of TLS: uvloop cannot close while one has not (EBUSY)
+
 _stations: dict[bytes, Station] = {}
 _over: set[bytes] = set()  # SHA-256 of what the runs that have ended here were told
 _lock = threading.Lock()
+
+
+class Over(Exception):
+    """The parts were closed: the run has ended, or the worker ends."""
 
 
 class Station:
@@ -56,8 +63,15 @@ class Station:
             self._in_hand -= 1
 
     def do(self, shard: bytes) -> bytes:
-        """Have one shard done; many threads may call this at once. Raises CancelledError where the station closes."""
-        return asyncio.run_coroutine_threadsafe(self._do(shard), self._loop).result()
+        """Have one shard done; many threads may call this at once.
+
+        Raises:
+            Over: the station closed before it was begun.
+        """
+        try:
+            return asyncio.run_coroutine_threadsafe(self._do(shard), self._loop).result()
+        except CancelledError:
+            raise Over("the parts were closed") from None
 
     def close(self) -> None:
         """Cancel what is under way and close the parts; returns when that is done."""
@@ -97,9 +111,12 @@ class Station:
             self._ready.set()
             while not await self._ended() and self._is_wanted():
                 pass
-            for task in self._under_way:  # and no other: what the parts have begun, they end themselves
+            cut_short = tuple(self._under_way)
+            for task in cut_short:  # and no other: what the parts have begun, they end themselves
                 task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await asyncio.gather(*cut_short, return_exceptions=True)
+        if cut_short:
+            await asyncio.sleep(_FAREWELL)
 
     async def _ended(self) -> bool:
         try:
@@ -118,13 +135,18 @@ def do(open_parts: Open, spec: bytes, shard: bytes, cores: int) -> bytes:
     """Do one shard with the parts that `spec` tells of, which the first one opens. Many threads may call it.
 
     Raises:
-        RuntimeError: the run is over.
+        Over: they are closed, and are not opened again.
     """
     station = _enter(open_parts, spec, cores)
     try:
         return station.do(shard)
     finally:
         station.leave()
+
+
+def open_early(open_parts: Open, spec: bytes, cores: int) -> None:
+    """Open the parts that `spec` tells of before the first shard comes. Raises Over, and whatever opening raises."""
+    _enter(open_parts, spec, cores).leave()
 
 
 def close(spec: bytes) -> None:
@@ -139,7 +161,7 @@ def close(spec: bytes) -> None:
 def _enter(open_parts: Open, spec: bytes, cores: int) -> Station:
     with _lock:  # also those who come next wait until the first has opened it
         if hashlib.sha256(spec).digest() in _over:
-            raise RuntimeError("the run that this shard belongs to is over")
+            raise Over("the run is over")
         station = _stations.get(spec)
         while station is None or not station.enter():
             station = _stations[spec] = Station(open_parts(spec, cores))

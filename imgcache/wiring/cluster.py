@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
-from imgcache.atomic import remove_tree, writing
+from imgcache.atomic import remove_tree
 from imgcache.audit.inquiry import Told, inquire
 from imgcache.catalogue import Pending
 from imgcache.config import Config
@@ -35,6 +35,7 @@ from imgcache.runners.station import Shop
 from imgcache.store import Store
 from imgcache.wiring.ground import Ground
 from imgcache.wiring.parts import open_store
+from imgcache.wiring.sign import Sign
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -81,23 +82,18 @@ def sync_crew(where: str, spec: SyncSpec, store: Store) -> Iterator[Crew[Job, Ou
                 store.learn(held.asset)
 
     dask_crew, room = _dask_crew(), spec.config.fetch.concurrency
-    with _sign(spec, store) as sign:
-        contract = dask_crew.Contract(open_sync, msgspec.msgpack.encode(spec), sign)
+    contract = dask_crew.Contract(open_sync, msgspec.msgpack.encode(spec), obstacle)
+    sign = _sign(spec)
+    sign.leave()
+    try:
         with dask_crew.hired(where, contract, results=Outcome | None, room=room, note=note) as crew:
             yield crew
+    finally:
+        sign.remove()
 
 
-@contextmanager
-def _sign(spec: SyncSpec, store: Store) -> Iterator[Path | None]:
-    """A file by which workers know that they see the folder of this cache; an object store has an address."""
-    if spec.place is not None:
-        yield None
-        return
-    sign = store.scratch / f"sign-{spec.run}"
-    with writing(sign):
-        sign.touch()
-    yield sign
-    sign.unlink(missing_ok=True)
+def _sign(spec: SyncSpec) -> Sign:
+    return Sign(spec.run, Path(spec.cache), spec.place)
 
 
 def run_name() -> str:
@@ -115,6 +111,11 @@ def _dask_crew() -> ModuleType:
 
 
 # -- in a worker -------------------------------------------------------------------------------------------------------
+
+
+def obstacle(spec: bytes) -> str | None:
+    """What keeps this worker from the cache of a sync; None where nothing does."""
+    return _sign(msgspec.msgpack.decode(spec, type=SyncSpec)).obstacle()
 
 
 @asynccontextmanager

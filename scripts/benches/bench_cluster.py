@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> Section:
         " with two workers of one thread here, whose start is not counted (it takes some seconds); from the scan to the"
         f" report. Then {PASSED:,} images that two workers give back as they got them. Then a site of {size:,}"
         f" references to as many images, {PER_ARTICLE} an article, whose outcomes are made up in place of workers: what"
-        " the commanding process needs to schedule and record them and to write the flags.",
+        " the commanding process, with a scheduler in it, needs to hand them out, record them and write the flags.",
         columns=["", "result"],
         rows=[
             *([name, f"{spread(these, 1)} images/s"] for name, these in rates.items()),
@@ -121,8 +121,9 @@ def _pass() -> float:
     import bench_cluster  # by its name, as workers import it
 
     from imgcache.runners import dask_crew
+    from imgcache.runners.dask_worker import Contract
 
-    contract = dask_crew.Contract(bench_cluster.open_passing, b"passing")
+    contract = Contract(bench_cluster.open_passing, b"passing")
     with dask_crew.hired("local:2", contract, results=Outcome, room=64) as crew:
 
         async def go(images: int) -> float:
@@ -189,8 +190,15 @@ def _large(size: int) -> dict[str, Any]:
         hosts = max(1, size // 100)
         images = [(f"https://h{(n * n) % hosts}.example/{n}.jpg", 8, 8) for n in range(first, first + PER_ARTICLE)]
         (folder / f"{number}.md").write_text(article(images), encoding="utf-8")
+    import bench_cluster  # by its name, as workers import it
+
+    from imgcache.runners import dask_crew
+    from imgcache.runners.dask_worker import Contract
+
     ground = Ground(site, site / "cache", Config())
-    with writer(ground, "sync", time.time) as house:
+    contract = Contract(bench_cluster.open_passing, b"large")
+    # The scheduler and the client that it would talk to are there, and idle.
+    with dask_crew.hired("local:1", contract, results=Outcome, room=64), writer(ground, "sync", time.time) as house:
         job = syncing.build_sync(house, ground.config, syncing.SyncRequest(), Silent(), time.time, crew=_MadeUp())
         report = asyncio.run(job.run())
     return {"references": report.references, "flags": report.flags_set, "seconds": report.seconds}

@@ -1,0 +1,98 @@
+"""What the tests of many workers share: an origin that sees who asks it, and what a sync leaves."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil  # type: ignore[import-untyped]
+from aiohttp import web
+
+from examples.origin import Origin
+from tests.test_sync import articles
+
+
+class Watched(Origin):
+    """An origin that asks the kernel whose socket each request comes from: which of `processes`, 0 for any other.
+
+    A process that asks for a URL of `kills` dies of it, as often as that says.
+    """
+
+    def __init__(self, answers: Any) -> None:
+        super().__init__(answers)
+        self.processes: list[int] = []
+        self.kills: Counter[str] = Counter()
+        self.hosts: dict[str, set[int]] = defaultdict(set)  # by process that has asked them
+        self.at_once: dict[str, set[int]] = defaultdict(set)  # the same, of hosts that two asked at once
+        self._asking: dict[str, list[tuple[int, web.BaseRequest]]] = defaultdict(list)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        host = request.headers["Host"]
+        url = f"https://{re.sub(':[0-9]+$', '', host)}{request.raw_path}"
+        if self.kills[url] > 0:
+            self.kills[url] -= 1
+            started = [child.pid for child in psutil.Process().children(recursive=True)]
+            os.kill(_owner(request, started), signal.SIGKILL)
+            return web.Response(status=500)
+        owner = _owner(request, self.processes)
+        asking = self._asking[host]
+        asking.append((owner, request))
+        self.hosts[host].add(owner)
+        waiting = {one for one, asked in asking if asked.transport is not None and not asked.transport.is_closing()}
+        if len(waiting - {0}) > 1:  # 0 where the connection was lost before it could be looked at
+            self.at_once[host] |= waiting
+        try:
+            return await super()._handle(request)
+        finally:
+            asking.remove((owner, request))
+
+    def is_asked_by(self, process: int) -> bool:
+        """Whether it waits for an answer right now."""
+        return any(process == one for asking in tuple(self._asking.values()) for one, _ in tuple(asking))
+
+    def forget(self) -> None:
+        """Nobody has asked anything, and nobody is to die."""
+        self.requests.clear()
+        self.hosts.clear()
+        self.at_once.clear()
+        self.kills.clear()
+
+
+def _owner(request: web.BaseRequest, processes: Iterable[int]) -> int:
+    assert request.transport is not None
+    port = request.transport.get_extra_info("peername")[1]
+    for process in processes:
+        if any(one.laddr and one.laddr.port == port for one in _connections(process)):
+            return process
+    return 0
+
+
+def _connections(process: int) -> list[Any]:
+    try:
+        return list(psutil.Process(process).net_connections("tcp4"))
+    except psutil.Error:  # it was killed
+        return []
+
+
+class Result(NamedTuple):
+    """What a sync leaves for the world, and its report without its times."""
+
+    articles: dict[str, bytes]
+    manifest: bytes
+    report: dict[str, Any]
+
+
+def result(site: Path, report: dict[str, Any], manifest: bytes | None = None) -> Result:
+    """Of a sync of this site; its manifest.json is in its own cache where none is given."""
+    report = {key: value for key, value in report.items() if key != "seconds"}
+    return Result(articles(site), manifest or (site / "cache" / "manifest.json").read_bytes(), report)
+
+
+def processes(cluster: Any) -> list[int]:
+    """The workers'."""
+    return [nanny.pid for nanny in cluster.workers.values()]
