@@ -28,6 +28,7 @@ from imgcache.scanner import Scanner
 from imgcache.site import Site
 
 COPIES = 54
+ARTICLES, ALONE = 8000, 13_000  # a second: what is asked for, on a machine that composes so much YAML
 _HEAD = re.compile(rb"---[ \t]*\r?\n(.*?\n)---[ \t]*\r?\n", re.DOTALL)
 
 
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace) -> Section:
     for _ in range(options.rounds):
         said = json.loads(measure([*command, str(fresh("scan/cache"))]).output)
         rates.append(said["articles"] / said["seconds"])
+    alone = _yaml_alone(site)
     size = sum(path.stat().st_size for ending in ("md", "html") for path in site.rglob(f"*.{ending}"))
     return Section(
         title="Reading articles with nothing remembered",
@@ -56,9 +58,19 @@ def run(options: argparse.Namespace) -> Section:
         columns=["", "articles/s", "MB of memory"],
         rows=[
             ["scan", spread(rates, 0), f"{memory.peak / 1e6:.0f}"],
-            ["`yaml.compose` of the front matter alone", spread(_yaml_alone(site), 0), "–"],
+            ["`yaml.compose` of the front matter alone", spread(alone, 0), "–"],
         ],
-        limits=[Limit("articles/s", statistics.median(rates), 8000, at_least=True)],
+        limits=[
+            Limit("articles/s", statistics.median(rates), ARTICLES, at_least=True),
+            Limit(
+                "articles/s against `yaml.compose` of the front matter alone",
+                statistics.median(rates) / statistics.median(alone),
+                ARTICLES / ALONE,
+                "times",
+                at_least=True,
+            ),
+        ],
+        notes=[f"{ARTICLES:,} articles/s were asked for where `yaml.compose` does {ALONE:,}: hence the second limit"],
     )
 
 
