@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgcache.models import FetchPolicy
-from imgcache.runners.shards import SIZE
+from imgcache.runners.shards import LARGE
 
 _MEASURE = "`scripts/simulate --measure`"
 _WHOLE = "`scripts/bench whole`"
@@ -60,7 +60,7 @@ class Plant:
     machines: int
     cores: int
     policy: FetchPolicy
-    shard: int = SIZE  # images at most
+    shard: int = LARGE  # images of a large host at most; all others stay at SIZE or below
 
 
 def rows(figures: Figures) -> list[tuple[str, float, str, str]]:
