@@ -15,7 +15,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
-from bench_pictures import WIDTHS, Picture, pictures
+from bench_pictures import WIDTHS, Picture, copies, pictures
 from bench_process import ROOT, SCRIPTS, article, fresh, measure, origin, sync
 from bench_report import Limit, Section, spread
 
@@ -34,6 +34,7 @@ from imgcache.wiring.ground import Ground
 from imgcache.wiring.parts import writer
 
 HOSTS = 12
+COPIES = 3  # of each picture: what opening a worker costs is shared by as many images as a small site has
 PASSED = 20_000  # images that go to a worker and back with nothing done to them
 PER_ARTICLE = 50
 MANY, FULL = 100_000, 1_000_000
@@ -41,7 +42,7 @@ MANY, FULL = 100_000, 1_000_000
 
 def run(options: argparse.Namespace) -> Section:
     """Sync real photographs with and without workers in turn; then images that nobody does anything to."""
-    found = pictures(options)
+    found = list(copies(pictures(options), COPIES, fresh("cluster/pictures")))
     rates: dict[str, list[float]] = {"one process": [], "two workers": []}
     hosts = [f"h{number}.example" for number in range(HOSTS)]
     with origin("--folder", str(found[0].path.parent), *(word for host in hosts for word in ("--host", host))) as said:
@@ -57,7 +58,8 @@ def run(options: argparse.Namespace) -> Section:
     alone, shared = (statistics.median(these) for these in rates.values())
     return Section(
         title="On a cluster",
-        text=f"{len(found)} photographs and graphics on {HOSTS} hosts, as in the first section: without --dask, and"
+        text=f"{len(found)} photographs and graphics on {HOSTS} hosts ({COPIES} copies of those of the first section, told"
+        " apart by bytes after their end): without --dask, and"
         " with two workers of one thread here, whose start is not counted (it takes some seconds); from the scan to the"
         f" report. Then {PASSED:,} images that two workers give back as they got them. Then a site of {size:,}"
         f" references to as many images, {PER_ARTICLE} an article, whose outcomes are made up in place of workers: what"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Iterator, Sequence
 
-from bench_pictures import EFFORTS, WIDTHS, Job, Picture, cells, in_turn, make, own, pictures, rate
+from bench_pictures import EFFORTS, WIDTHS, Job, cells, copies, in_turn, make, own, pictures, rate
 from bench_process import fresh, origin
 from bench_report import Limit, Section
 from bench_whole import HOST, first_sync
@@ -18,7 +17,7 @@ COPIES = 4  # of each picture, for the whole job
 def run(options: argparse.Namespace) -> Section:
     """The codecs, the worker pool and the whole job, `--rounds` times in turn, at each effort."""
     found = pictures(options)
-    many = list(_copies(found))
+    many = list(copies(found, COPIES, fresh("codecs/pictures")))
     rows, limits = [], []
     with origin("--folder", str(many[0].path.parent), "--host", HOST) as said:
         for effort in EFFORTS:
@@ -49,13 +48,3 @@ def run(options: argparse.Namespace) -> Section:
         rows=rows,
         limits=limits,
     )
-
-
-def _copies(found: Sequence[Picture]) -> Iterator[Picture]:
-    """Every picture several times: no two have the same bytes, and none another picture in it."""
-    folder = fresh("codecs/pictures")
-    for number in range(COPIES):
-        for one in found:
-            path = folder / f"{number}-{one.path.name}"
-            path.write_bytes(one.path.read_bytes() + bytes(number))
-            yield Picture(path, one.width, one.height)

@@ -17,7 +17,7 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,6 +105,15 @@ def some(found: Sequence[Picture], count: int | None) -> list[Picture]:
     if count is None or count >= len(found):
         return list(found)
     return [found[number * len(found) // count] for number in range(count)]
+
+
+def copies(found: Sequence[Picture], count: int, folder: Path) -> Iterator[Picture]:
+    """Every picture so many times, in a folder: no two have the same bytes, and none another picture in it."""
+    for number in range(count):
+        for one in found:
+            path = folder / f"{number}-{one.path.name}"
+            path.write_bytes(one.path.read_bytes() + bytes(number))  # after its end
+            yield Picture(path, one.width, one.height)
 
 
 def displayed(path: Path) -> Picture:
