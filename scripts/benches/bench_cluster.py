@@ -58,10 +58,10 @@ def run(options: argparse.Namespace) -> Section:
     alone, shared = (statistics.median(these) for these in rates.values())
     return Section(
         title="On a cluster",
-        text=f"{len(found)} photographs and graphics on {HOSTS} hosts ({COPIES} copies of those of the first section, told"
-        " apart by bytes after their end): without --dask, and"
-        " with two workers of one thread here, whose start is not counted (it takes some seconds); from the scan to the"
-        f" report. Then {PASSED:,} images that two workers give back as they got them. Then a site of {size:,}"
+        text=f"{len(found)} photographs and graphics on {HOSTS} hosts ({COPIES} copies of those of the first section,"
+        " told apart by bytes after their end): without --dask, and with two workers of one thread here, whose start is"
+        " not counted (it takes some seconds); from the scan to the report."
+        f" Then {PASSED:,} images that two workers give back as they got them. Then a site of {size:,}"
         f" references to as many images, {PER_ARTICLE} an article, whose outcomes are made up in place of workers: what"
         " the commanding process, with a scheduler in it, needs to hand them out, record them and write the flags.",
         columns=["", "result"],
@@ -85,7 +85,7 @@ def _rate(connect_to: Sequence[str], found: Sequence[Picture], hosts: Sequence[s
     variants = [{"name": f"w{one}", "width": one, "format": "webp", "quality": 80, "effort": 4} for one in WIDTHS]
     (site / "imgcache.yml").write_text(json.dumps({"variants": variants}), encoding="utf-8")
     for number, one in enumerate(found):
-        url = f"http://{hosts[number % len(hosts)]}/{quote(one.path.name)}"
+        url = f"http://{hosts[(number + number * COPIES // len(found)) % len(hosts)]}/{quote(one.path.name)}"
         (site / f"{number:03}.md").write_text(article([(url, one.width, one.height)]), encoding="utf-8")
     _, summary = sync(site, connect_to, *words, expect=(0, 1))
     return float(summary["fetched"] / summary["seconds"])
