@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from importlib.machinery import ModuleSpec
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import TracebackType
@@ -211,6 +211,7 @@ class _Process(ForkServerProcess):
 @contextlib.contextmanager
 def _unnoticed() -> Iterator[None]:
     main = sys.modules["__main__"]
+    resource_tracker.ensure_running()  # first: starting it unblocks the signal (multiprocessing/resource_tracker.py)
     with _starting, _environment():
         spec, main.__spec__ = main.__spec__, ModuleSpec("imgcache.__main__", None)  # this name is never imported
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

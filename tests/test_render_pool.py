@@ -209,7 +209,7 @@ def test_a_pool_that_was_never_asked_starts_nothing_and_closes() -> None:
 
 def test_the_server_can_be_loaded_before_there_is_any_work() -> None:
     code = textwrap.dedent("""
-        import asyncio, os
+        import asyncio, os, signal
         from multiprocessing import forkserver
         from imgcache.render_pool import RenderPool
 
@@ -219,6 +219,7 @@ def test_the_server_can_be_loaded_before_there_is_any_work() -> None:
                 server = forkserver._forkserver._forkserver_pid
                 assert os.waitpid(server, os.WNOHANG) == (0, 0)
                 assert await pool.run(os.getppid) == server
+                assert signal.SIGINT in await pool.run(signal.pthread_sigmask, signal.SIG_BLOCK, [])
 
         asyncio.run(main())
     """)
