@@ -34,7 +34,7 @@ from imgcache.wiring.ground import Ground
 from imgcache.wiring.parts import writer
 
 HOSTS = 12
-COPIES = 3  # of each picture: what opening a worker costs is shared by as many images as a small site has
+COPIES = 4  # of each picture: what opening a worker costs is shared by as many images as a small site has
 PASSED = 20_000  # images that go to a worker and back with nothing done to them
 PER_ARTICLE = 50
 MANY, FULL = 100_000, 1_000_000
