@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Self
 
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from imgcache.catalogue import Pending
 from imgcache.errors import WorkerLost
+from imgcache.runners import station
 from imgcache.runners.budget import Budget
 from imgcache.runners.cluster import ClusterRunner, Done
 from imgcache.runners.shards import LARGE, SIZE, Shard, Shards
@@ -323,3 +326,20 @@ def test_work_waits_for_a_worker_and_goes_on_when_one_comes() -> None:
     crew, work = Crew({}), Work()
     asyncio.run(late(crew, work))
     assert sorted(work.ended) == [0, 1, 2]
+
+
+def test_parts_that_closed_by_themselves_can_be_closed_once_more() -> None:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[station.Shop]:
+        async def echo(shard: bytes) -> bytes:
+            return shard
+
+        yield echo
+
+    idle = station.Station(opened(), idle=0.01)
+    until = time.monotonic() + 10
+    while idle.enter() and time.monotonic() < until:
+        idle.leave()
+        time.sleep(0.05)
+    idle.close()
+    assert not idle.enter()

@@ -7,6 +7,7 @@ and goes out is bytes: whoever opens the parts says what they mean, and nothing 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Coroutine
@@ -77,7 +78,8 @@ class Station:
         """Cancel what is under way and close the parts; returns when that is done."""
         with self._guard:
             self._is_open = False
-        self._loop.call_soon_threadsafe(self._end.set)
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nothing was asked of it for too long
+            self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
 
     def _live(self) -> None:
