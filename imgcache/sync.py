@@ -15,7 +15,7 @@ from imgcache.flags import FlagWriter, FlagWriters
 from imgcache.index import Index
 from imgcache.jobs import Action, Job, Outcome, without_answer
 from imgcache.manifest import Manifest
-from imgcache.models import Limits, Place, Problem, Severity
+from imgcache.models import Limits, Problem, Severity
 from imgcache.own_images import check_own_images
 from imgcache.plan import Wish
 from imgcache.recorder import Recorder
@@ -253,8 +253,7 @@ class Sync:
         if self._settings.wish.crops:
             for url, place in self._catalogue.misread_focal_points():
                 self._problems.append(plan.misread_focus(without_credentials(url), place))
-        for path, code, message, line, column in self._catalogue.unreadable():
-            self._problems.append(Problem(code, None, message, references=(Place(path, line, column, ""),)))
+        self._problems += self._catalogue.unreadable()
         for url, base, code, message in self._catalogue.broken_own():
             self._problems.append(Problem(code, url, message, references=self._catalogue.places(url, base)))
         counts = self._catalogue.counts()

@@ -11,7 +11,7 @@ from imgcache.catalogue import Named, Use
 from imgcache.findings import Change, Finding
 from imgcache.health import Health, State
 from imgcache.looks import Hop
-from imgcache.models import Declared, Failure, Place, Severity, Size
+from imgcache.models import Declared, Failure, Place, Problem, Severity, Size
 from imgcache.plan import Fit
 from imgcache.urls import clean, redact
 
@@ -162,9 +162,9 @@ def certificate(host: str, ends: float, now: float, uses: Sequence[Use]) -> Find
     return at_uses(uses, "certificate-expiring", Severity.WARNING, message, remedies.CERTIFICATE)
 
 
-def unreadable(path: str, code: str, message: str, line: int, column: int) -> Finding:
+def unreadable(problem: Problem) -> Finding:
     """An article that cannot be read."""
-    return at_places([Place(path, line, column, "")], code, Severity.ERROR, message, remedies.ARTICLE)
+    return at_places(list(problem.references), problem.code, problem.severity, problem.message, remedies.ARTICLE)
 
 
 def no_network(tried: int) -> Finding:

@@ -47,8 +47,8 @@ class Survey:
 
     def findings(self) -> Iterator[Finding]:
         """Everything that is wrong."""
-        for path, code, message, line, column in self._catalogue.unreadable():
-            yield judge.unreadable(path, code, message, line, column)
+        for problem in self._catalogue.unreadable():
+            yield judge.unreadable(problem)
         wrong = {image: (code, message) for image, code, message in self._catalogue.broken_files()}
         for named in self._catalogue.all_named(wrong):
             yield judge.broken_file(named, *wrong[named.image])

@@ -12,6 +12,7 @@ import msgspec
 from imgcache.catalogue.focal import FocalPoints
 from imgcache.catalogue.rows import File, Mention, ReadArticle
 from imgcache.catalogue.schema import REFERENCE_IMAGE
+from imgcache.models import Place, Problem
 
 _MAX_KNOWN_IMAGES = 2048  # ids kept at hand: half a megabyte
 _AT_ONCE = 32  # references
@@ -154,11 +155,13 @@ class Articles(FocalPoints):
         self._known_images.clear()
         self._db.execute("DELETE FROM image WHERE id NOT IN (SELECT image FROM reference)")
 
-    def unreadable(self) -> Iterator[tuple[str, str, str, int, int]]:
-        """Each article that cannot be read: path, code, message, line, column."""
-        yield from self._db.execute(
+    def unreadable(self) -> Iterator[Problem]:
+        """Each article that cannot be read, as a problem with its one place; sorted by path."""
+        rows = self._db.execute(
             "SELECT path, code, message, line, column FROM article WHERE code IS NOT NULL ORDER BY path"
         )
+        for path, code, message, line, column in rows:
+            yield Problem(code, None, message, references=(Place(path, line, column, ""),))
 
 
 def _columns(number: int, article: ReadArticle) -> tuple[int | str | None, ...]:

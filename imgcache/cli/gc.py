@@ -99,8 +99,9 @@ def _forget(house: parts.House, folder: Path, cache: Path) -> list[Marker]:
 
 
 def _unread(house: parts.House, sites: Sequence[Path]) -> Iterator[str]:
-    for path, _, message, line, column in house.catalogue.unreadable():
-        yield f"{clean(path_as_given(path, sites), 300)}:{line}:{column}: {message}"
+    for problem in house.catalogue.unreadable():
+        for place in problem.references:
+            yield f"{clean(path_as_given(place.article, sites), 300)}:{place.line}:{place.column}: {problem.message}"
 
 
 def _unknown(neighbours: Neighbours, cache: Path) -> Iterator[str]:

@@ -134,10 +134,7 @@ def _status(house: parts.House, config: Config, clock: float) -> Status:
         quarantined=sum(1 for _ in quarantine.problems(house.index, house.catalogue)),
         states=states,
         failures=tuple(sorted(listed, key=lambda one: one.url)),
-        unreadable=tuple(
-            Problem(code, None, message, references=(Place(path, line, column, ""),))
-            for path, code, message, line, column in house.catalogue.unreadable()
-        ),
+        unreadable=tuple(house.catalogue.unreadable()),
     )
 
 
