@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from imgcache.cli.options import common, now, open_ground, url_and_site
-from imgcache.cli.output import say
+from imgcache.cli.output import print_json, say
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
 from imgcache.wiring import parts
@@ -30,7 +28,7 @@ def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -
             was_forgotten = house.index.forgotten(url)
             house.index.remember(url)
             if as_json:
-                _print_json({"url": url, "was_forgotten": was_forgotten})
+                print_json({"url": url, "was_forgotten": was_forgotten})
             else:
                 say("the next sync fetches it again" if was_forgotten else "it was not forgotten")
             return
@@ -38,11 +36,7 @@ def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -
         flags = house.flag_writer(ground.config.dimensions).write(may_clear=True, url=url)
         house.manifest.export(house.index)
     if as_json:
-        _print_json({"url": url, "flags_cleared": flags.cleared, "files": removed.files, "bytes": removed.bytes})
+        print_json({"url": url, "flags_cleared": flags.cleared, "files": removed.files, "bytes": removed.bytes})
         return
     say(f"forgotten: {clean(url, 300)}")
     say(f"{removed.files:,} files ({format_bytes(removed.bytes)}) removed, {flags.cleared:,} flags cleared", dim=True)
-
-
-def _print_json(result: dict[str, object]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")

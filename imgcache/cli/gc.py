@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from imgcache.catalogue.sites import Neighbours, forget_site
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import NO_PREFIX, common, logger, now
-from imgcache.cli.output import say
+from imgcache.cli.output import print_json, say
 from imgcache.cli.sites import open_grounds, path_as_given, sites_argument
 from imgcache.errors import ConfigError
 from imgcache.health import day
@@ -71,7 +70,7 @@ def gc(sites: tuple[Path, ...], gone: tuple[Path, ...], *, dry_run: bool, as_jso
         if not dry_run:
             house.manifest.export(house.index)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(removed) + b"\n")
+        print_json(removed)
         return
     if options["verbose"]:
         for url in removed.subjects:

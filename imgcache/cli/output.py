@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import click
+import msgspec
 
 from imgcache.models import Place, Problem, Severity
 from imgcache.quantities import format_bytes, format_seconds
@@ -21,6 +23,11 @@ def say(text: str = "", *, color: str | None = None, bold: bool = False, dim: bo
     """One line on standard output; colours on a terminal only, and not where NO_COLOR is set (and not empty)."""
     plain = bool(os.environ.get("NO_COLOR"))
     click.echo(text if plain else click.style(text, fg=color, bold=bold or None, dim=dim or None))
+
+
+def print_json(found: object) -> None:
+    """What --json asks for: one object on a line of standard output, in UTF-8 whatever the terminal speaks."""
+    sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
 
 
 def print_report(report: Report, *, quiet: bool, dry_run: bool) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from imgcache.cli.options import common, now, open_ground, site_argument, url_and_site
-from imgcache.cli.output import places_lines, say
+from imgcache.cli.output import places_lines, print_json, say
 from imgcache.health import day
 from imgcache.quarantine import Held, Quarantine
 from imgcache.urls import clean
@@ -38,7 +36,7 @@ def list_(site: Path, *, as_json: bool, **options: Any) -> None:
         house.scanner.scan(house.catalogue)
         held = list(_of(house))
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode({"quarantined": held}) + b"\n")
+        print_json({"quarantined": held})
         return
     for one in held:
         _print(one)

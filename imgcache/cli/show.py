@@ -13,7 +13,7 @@ import msgspec
 from imgcache import health
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, url_and_site
-from imgcache.cli.output import places_lines, say
+from imgcache.cli.output import places_lines, print_json, say
 from imgcache.health import Health, State, day
 from imgcache.likeness import Doubt
 from imgcache.models import Asset, Copy, Failure, Place, Reference
@@ -70,7 +70,7 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
         )
         barred = list(house.catalogue.unflaggable(ground.config.flag, url)) if copy else []
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
+        print_json(shown)
     else:
         _print(shown, barred)
     sys.exit(0 if shown.copy or shown.failure or shown.is_forgotten or shown.references else EXIT_PROBLEMS)

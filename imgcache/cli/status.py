@@ -14,7 +14,7 @@ from imgcache import health, plan, quarantine
 from imgcache.catalogue import Settled
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
-from imgcache.cli.output import print_problems, say
+from imgcache.cli.output import print_json, print_problems, say
 from imgcache.config import Config
 from imgcache.health import State
 from imgcache.models import Failure, Place, Problem, Severity
@@ -83,7 +83,7 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
         found = _status(house, ground.config, now())
     problems = [*(_problem(one) for one in found.failures), *found.unreadable]
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+        print_json(found)
     else:
         _print(found, problems)
     sys.exit(EXIT_PROBLEMS if any(problem.severity is Severity.ERROR for problem in problems) else 0)

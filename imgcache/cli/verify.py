@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
-from imgcache.cli.output import print_report, say
+from imgcache.cli.output import print_json, print_report, say
 from imgcache.cli.progress import Silent
 from imgcache.cli.running import run_job
 from imgcache.models import Severity
@@ -52,7 +51,7 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
             if not (as_json or options["quiet"]):
                 print_report(job.report, quiet=True, dry_run=False)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode({"found": found, "left": left, "repaired": repair}) + b"\n")
+        print_json({"found": found, "left": left, "repaired": repair})
     else:
         _print(found, left, repair=repair)
     sys.exit(EXIT_PROBLEMS if _errors(left) else 0)
