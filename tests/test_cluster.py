@@ -17,7 +17,7 @@ from imgcache.catalogue import Pending
 from imgcache.errors import WorkerLost
 from imgcache.runners import station
 from imgcache.runners.budget import Budget
-from imgcache.runners.cluster import ClusterRunner, Done
+from imgcache.runners.cluster import ClusterRunner
 from imgcache.runners.shards import LARGE, SIZE, Shard, Shards
 
 hosts = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), max_size=120)
@@ -156,7 +156,9 @@ class Crew:
     def room(self) -> Mapping[str, int]:
         return self.workers
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None) -> Done[int]:
+    async def do(
+        self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None
+    ) -> Mapping[int, int]:
         mine = {host for host, _ in jobs}
         for host in mine:
             self.hosts[host] += 1
@@ -174,7 +176,7 @@ class Crew:
         finally:
             self.load[worker] -= len(jobs)
             self.hosts.subtract(mine)
-        return Done(worker, {place: job for place, (_, job) in enumerate(jobs) if place < self.finished})
+        return {place: job for place, (_, job) in enumerate(jobs) if place < self.finished}
 
     async def cut_short(self) -> None: ...
 
@@ -290,9 +292,11 @@ def test_a_run_that_is_interrupted_takes_what_is_finished() -> None:
     class Waiting(Crew):
         over = asyncio.Event()
 
-        async def do(self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None) -> Done[int]:
+        async def do(
+            self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None
+        ) -> Mapping[int, int]:
             await self.over.wait()
-            return Done(worker, {0: jobs[0][1]})
+            return {0: jobs[0][1]}
 
         async def cut_short(self) -> None:
             self.over.set()

@@ -20,7 +20,6 @@ from examples.origin import Answer, Origin, in_thread
 from examples.origin.drawing import draw
 from imgcache.errors import ImgcacheError, WorkerLost
 from imgcache.jobs import Job, Outcome
-from imgcache.runners.cluster import Done
 from imgcache.wiring import cluster
 from tests.conftest import ROOT, Command, MakeSite, article, picture
 from tests.test_sync import articles, codes, manifest, tree
@@ -284,11 +283,13 @@ class Hands:
     def room(self) -> Mapping[str, int]:
         return {"worker": 4}
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, Job]], near: str, seconds: float | None) -> Done[Outcome]:
+    async def do(
+        self, name: str, jobs: Sequence[tuple[str, Job]], near: str, seconds: float | None
+    ) -> Mapping[int, Outcome]:
         self.asked += len(jobs)
         if self.error is not None:
             raise self.error
-        return Done(near, {})
+        return {}
 
     async def cut_short(self) -> None: ...
 

@@ -26,6 +26,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 J_contra = TypeVar("J_contra", contravariant=True)
 J_co = TypeVar("J_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
 _TICK = 1.0  # seconds between two looks at who is there, where nothing else happens
@@ -35,14 +36,7 @@ _TRIES = 3  # for a shard beside others: workers that come and go are lost for o
 _GIVEN_UP = "the workers that had this image in hand died, one after the other; it is tried again by the next run"
 
 
-class Done(msgspec.Struct, Generic[R]):
-    """What became of a shard: results by the place of their jobs. The others were not begun, for time was up."""
-
-    worker: str
-    results: Mapping[int, R]
-
-
-class Crew(Protocol[J_contra, R]):
+class Crew(Protocol[J_contra, R_co]):
     """Workers somewhere else; use as `async with crew`."""
 
     async def __aenter__(self) -> Self: ...
@@ -55,10 +49,15 @@ class Crew(Protocol[J_contra, R]):
         """The workers that are there, and how many jobs each can have under way at once."""
         ...
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, J_contra]], worker: str, seconds: float | None) -> Done[R]:
+    async def do(
+        self, name: str, jobs: Sequence[tuple[str, J_contra]], worker: str, seconds: float | None
+    ) -> Mapping[int, R_co]:
         """Have a shard done by one worker and no other. After `seconds` no job of it is begun.
 
         `jobs` come with the hosts that they ask. Cancelled, it is left undone.
+
+        Returns:
+            Results by the place of their jobs. The others were not begun, for time was up.
 
         Raises:
             WorkerLost: the worker has gone. It asks no host any more, and its results did not come.
@@ -116,8 +115,8 @@ class ClusterRunner(Generic[J, R]):
         self._work = work
         self._per_host = per_host
         self._clock = clock
-        self._under_way: dict[asyncio.Future[Done[R]], _Hand] = {}
-        self._ended: asyncio.Queue[asyncio.Future[Done[R]]] = asyncio.Queue()
+        self._under_way: dict[asyncio.Future[Mapping[int, R]], _Hand] = {}
+        self._ended: asyncio.Queue[asyncio.Future[Mapping[int, R]]] = asyncio.Queue()
         self._busy: dict[str, int] = {}
         self._images = 0  # under way
         self._begun: dict[int, J] = {}  # by image: a job is begun once, however often it is sent
@@ -221,21 +220,21 @@ class ClusterRunner(Generic[J, R]):
         if self._suspects and self._shards.is_empty and (room := self._crew.room()):
             self._send(self._suspects.popleft(), min(room), is_suspect=True)
 
-    def _take_back(self, task: asyncio.Future[Done[R]]) -> None:
+    def _take_back(self, task: asyncio.Future[Mapping[int, R]]) -> None:
         hand = self._under_way.pop(task)
         self._busy[hand.worker] -= hand.weight
         self._images -= len(hand.shard.jobs)
         try:
-            done = task.result()
+            results = task.result()
         except WorkerLost:
             self._lose(hand)
             return
         if not hand.is_suspect:
-            self._shards.done(hand.shard, done.worker)
+            self._shards.done(hand.shard, hand.worker)
         for place, pending in enumerate(hand.shard.jobs):
             del self._begun[pending.image]
-            if place in done.results:
-                self._budget.add(self._work.end(pending, done.results[place]))
+            if place in results:
+                self._budget.add(self._work.end(pending, results[place]))
             else:
                 self._left.append(pending.image)
 

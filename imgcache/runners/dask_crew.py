@@ -23,7 +23,6 @@ from distributed import KilledWorker
 from distributed.client import FutureCancelledError
 
 from imgcache.errors import ImgcacheError, WorkerLost
-from imgcache.runners.cluster import Done
 from imgcache.runners.dask_client import client_at, is_here
 from imgcache.runners.dask_roster import Member, Roster
 from imgcache.runners.dask_worker import Closing, Contract, Unfit, work
@@ -101,7 +100,7 @@ class DaskCrew(Generic[J, R]):
             raise self._gone()
         return dict.fromkeys(self._roster.of_use(), self._each)
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None) -> Done[R]:
+    async def do(self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None) -> Mapping[int, R]:
         """As `Crew` has it.
 
         Raises:
@@ -111,11 +110,11 @@ class DaskCrew(Generic[J, R]):
         self._number += 1
         key = f"{name.replace('-', '_')}-{self._number}-{self._run}"  # Dask's pages show what stands before the dash
         order = msgspec.msgpack.encode((seconds, jobs))
-        address, reply = await self._there(self._do(key, order, worker))
-        results = self._decoder.decode(reply)
+        reply = await self._there(self._do(key, order, worker))
+        results: dict[int, R] = self._decoder.decode(reply)
         for result in results.values():
             self._note(result)
-        return Done(address, results)
+        return results
 
     async def cut_short(self) -> None:
         """As `Crew` has it."""
@@ -124,7 +123,7 @@ class DaskCrew(Generic[J, R]):
 
     # -- on the client's loop ----------------------------------------------------------------------------------------
 
-    async def _do(self, key: str, order: bytes, worker: str) -> tuple[str, bytes]:
+    async def _do(self, key: str, order: bytes, worker: str) -> bytes:
         member = self._roster.member(worker)
         if member is None:
             raise WorkerLost("the worker had gone")
@@ -143,11 +142,11 @@ class DaskCrew(Generic[J, R]):
         finally:
             future.release()
 
-    async def _result(self, future: Any) -> tuple[str, bytes]:
+    async def _result(self, future: Any) -> bytes:
         with self._client.as_current():
             await _dask.wait(future)  # its results stay where they are
         async with self._gate:
-            found: tuple[str, bytes] = await future
+            found: bytes = await future
             return found
 
     async def _unless_gone(self, member: Member, doing: Coroutine[Any, Any, T]) -> T:

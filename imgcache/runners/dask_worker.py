@@ -67,8 +67,8 @@ async def open_parts(contract: Contract, dask_worker: Worker) -> str | None:
     return None
 
 
-def work(contract: Contract, order: bytes, identity: str) -> tuple[str, bytes]:
-    """One shard, in the process of this name and in no other. Returns the worker's address with the results.
+def work(contract: Contract, order: bytes, identity: str) -> bytes:
+    """One shard, in the process of this name and in no other. Returns the results.
 
     Raises:
         Unfit: here is another process than that, or the run is over in it.
@@ -78,7 +78,7 @@ def work(contract: Contract, order: bytes, identity: str) -> tuple[str, bytes]:
         raise Unfit
     _dask.secede()  # how much a worker has in hand is decided by who sends it
     try:
-        return worker.address, station.do(contract.open_parts, contract.spec, order, worker.state.nthreads)
+        return station.do(contract.open_parts, contract.spec, order, worker.state.nthreads)
     except station.Over:
         raise Unfit from None
 

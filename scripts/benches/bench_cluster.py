@@ -26,7 +26,7 @@ from imgcache.errors import WorkerLost
 from imgcache.jobs import Action, Job, Outcome
 from imgcache.models import Asset, Copy
 from imgcache.runners.budget import Budget
-from imgcache.runners.cluster import ClusterRunner, Done
+from imgcache.runners.cluster import ClusterRunner
 from imgcache.runners.shards import Shards
 from imgcache.runners.station import Shop
 from imgcache.wiring import syncing
@@ -173,11 +173,11 @@ class _MadeUp:
         self,
         name: str,  # noqa: ARG002 (as `Crew` has it)
         jobs: Sequence[tuple[str, Job]],
-        near: str,
+        worker: str,  # noqa: ARG002
         seconds: float | None,  # noqa: ARG002
-    ) -> Done[Outcome | None]:
+    ) -> Mapping[int, Outcome | None]:
         await asyncio.sleep(0.01)
-        return Done(near, {place: _outcome(job.url) for place, (_, job) in enumerate(jobs)})
+        return {place: _outcome(job.url) for place, (_, job) in enumerate(jobs)}
 
     async def cut_short(self) -> None:
         """Nothing goes on."""
