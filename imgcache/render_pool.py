@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from importlib.machinery import ModuleSpec
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ from imgcache import render_worker
 from imgcache.errors import DecoderCrash, DecoderTimeout
 from imgcache.models import Header, Limits, Rendered
 from imgcache.recipes import Recipe
+from imgcache.signals import ctrl_c_blocked
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -211,14 +212,11 @@ class _Process(ForkServerProcess):
 @contextlib.contextmanager
 def _unnoticed() -> Iterator[None]:
     main = sys.modules["__main__"]
-    resource_tracker.ensure_running()  # first: starting it unblocks the signal (multiprocessing/resource_tracker.py)
-    with _starting, _environment():
+    with _starting, _environment(), ctrl_c_blocked():
         spec, main.__spec__ = main.__spec__, ModuleSpec("imgcache.__main__", None)  # this name is never imported
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             yield
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             main.__spec__ = spec
 
 

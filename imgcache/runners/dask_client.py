@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
 import distributed
 
 from imgcache.errors import ConfigError
+from imgcache.signals import ctrl_c_blocked
 from imgcache.urls import clean
 
 _dask: Any = distributed  # half of it has no types
@@ -70,21 +69,16 @@ def _connected(stack: contextlib.ExitStack, where: str) -> Any:
 
 def _cluster(stack: contextlib.ExitStack, count: int) -> Any:
     stack.enter_context(dask.config.set(_ON_THIS_MACHINE))
-    # The thread that starts workers, and they with it, take no notice of Ctrl-C: this process does. The tracker comes
-    # first, for starting it unblocks the signal again (CPython, multiprocessing/resource_tracker.py).
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return _dask.LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            security=True,  # certificates for this run alone: else everybody on this machine could send tasks
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.CRITICAL,
-        )
+        with ctrl_c_blocked():
+            return _dask.LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                security=True,  # certificates for this run alone: else everybody on this machine could send tasks
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                silence_logs=logging.CRITICAL,
+            )
     except ImportError as error:  # the package that makes certificates
         raise ConfigError(f"{clean(str(error), 200)}: pip install 'imgcache[scale]'", where="--dask") from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
