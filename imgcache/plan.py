@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -32,6 +32,11 @@ class Wish(msgspec.Struct, frozen=True):
     refresh_after: float = 30 * 86_400.0
     offline: bool = False
     variants: tuple[Recipe, ...] = ()
+
+    @classmethod
+    def for_variants(cls, variants: Sequence[Recipe]) -> Wish:
+        """All of these, and nothing else that a run can be asked for."""
+        return cls(fingerprints(variants), variants=tuple(variants))
 
     @property
     def crops(self) -> bool:
@@ -66,6 +71,15 @@ def decide(copy: Copy | None, asset: Asset | None, missing: Collection[str], wis
     if missing or asset.recipes != wish.recipes:
         return Step.RENDER
     return Step.REUSE
+
+
+def is_in_full(asset: Asset, missing: Collection[str], wish: Wish) -> bool:
+    """Whether an image counts as cached: its original and every variant that is wished are on disk; more may be.
+
+    Of a record that was made from manifest.json no recipe is known: its variants are taken for those that are wished.
+    """
+    is_rebuilt = bool(asset.variants) and not asset.recipes
+    return not missing and (is_rebuilt or set(wish.recipes) <= set(asset.recipes))
 
 
 def needs_network(copy: Copy | None, asset: Asset | None, missing: Collection[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -13,7 +13,8 @@ from imgcache.errors import ConfigError
 from imgcache.index import Index
 from imgcache.likeness import Doubt
 from imgcache.manifest import Entry, Manifest
-from imgcache.models import Asset, Reference, Severity
+from imgcache.models import Asset, Reference, Severity, Size
+from imgcache.plan import Wish
 from imgcache.quarantine import unused
 from imgcache.store import Store
 
@@ -73,8 +74,9 @@ class Upkeep:
         yield from self._damaged_assets()
         yield from self._records_without_blobs()
         yield from self._wrong_manifest()
-        yield from self._wrong_flags(config)
-        yield from self._flags_without_room(config)
+        held = dict(self._held(Wish.for_variants(config.variants)))
+        yield from self._wrong_flags(held, config)
+        yield from self._flags_without_room(held, config)
 
     def _damaged_assets(self) -> Iterator[Damage]:
         for digest in self._store.digests():
@@ -112,23 +114,22 @@ class Upkeep:
         for url in said:
             yield Damage("manifest", url, "in manifest.json, but not held")
 
-    def _wrong_flags(self, config: Config) -> Iterator[Damage]:
+    def _wrong_flags(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
         for reference in self._catalogue.flaggable():
-            asset = self._held(reference.url, len(config.variants))
-            wanted = _wanted(reference, asset, config.dimensions)
+            true = held.get(reference.url)
+            wanted = _wanted(reference, true, config.dimensions)
             where, url = _where(reference), reference.url
             if wanted is True:
                 yield Damage("copy-without-flag", where, f"{url} is held, but isCached is not true")
-            elif wanted is False and asset is None:
+            elif wanted is False and true is None:
                 yield Damage("flag-without-copy", where, f"isCached is true, but {url} is not held in full")
-            elif wanted is False and asset is not None:
-                told = plan.tell(reference.declared, asset.size)
+            elif wanted is False and true is not None:
+                told = plan.tell(reference.declared, true)
                 yield Damage("dimensions", where, f"isCached is true, but {url} does not fit: {told}")
 
-    def _flags_without_room(self, config: Config) -> Iterator[Damage]:
+    def _flags_without_room(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
         for reference in self._catalogue.unflaggable(config.flag):
-            asset = self._held(reference.url, len(config.variants))
-            wanted = _wanted(reference, asset, config.dimensions)
+            wanted = _wanted(reference, held.get(reference.url), config.dimensions)
             if wanted is not None:
                 state = "is held, but isCached is not" if wanted else "is not held as declared, but isCached is"
                 message = (
@@ -137,16 +138,17 @@ class Upkeep:
                 )
                 yield Damage("no-room-for-flag", _where(reference), message, Severity.WARNING)
 
-    def _held(self, url: str, variants: int) -> Asset | None:
-        """What is held of a URL, if that is the original and so many variants. Of a rebuilt record no recipe is known.
+    def _held(self, wish: Wish) -> Iterator[tuple[str, Size]]:
+        """Every URL of an article that is held in full, with the true size.
 
         A run that could not make what is missing leaves a record of what is there, which nothing else finds fault with.
         """
-        copy = self._index.copy(url)
-        asset = self._index.asset(copy.digest) if copy else None
-        if asset is None or 0 < len(asset.recipes) < variants or self._store.missing(asset):
-            return None
-        return asset
+        for image in self._catalogue.remote():
+            url = self._catalogue.url(image.image)
+            copy = self._index.copy(url)
+            asset = self._index.asset(copy.digest) if copy else None
+            if asset is not None and plan.is_in_full(asset, self._store.missing(asset), wish.aimed(image.focus)):
+                yield url, asset.size
 
     def take_away(self) -> Removed:
         """Remove whatever `damage` finds in blobs and records, so that the next sync makes it anew."""
@@ -249,12 +251,12 @@ class Upkeep:
             self._store.discard(strays)
 
 
-def _wanted(reference: Reference, asset: Asset | None, dimensions: str) -> bool | None:
-    """The flag that a sync would write here if it can be written; None where it is right."""
+def _wanted(reference: Reference, true: Size | None, dimensions: str) -> bool | None:
+    """The flag that a sync would write here if it can; None where it is right. `true` is None if it is not held."""
     verdict = plan.judge(
         msgspec.structs.replace(reference, flaggable=True),
-        held=asset is not None,
-        true=asset.size if asset else None,
+        held=true is not None,
+        true=true,
         dimensions=dimensions,
         may_clear=True,
     )

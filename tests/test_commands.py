@@ -460,6 +460,14 @@ def test_verify_finds_a_flag_whose_variants_were_not_made_again(run: Command, sy
     assert run("verify", synced, "--repair").code == 0
 
 
+def test_verify_holds_flags_against_the_variants_that_are_wished_now(run: Command, synced: Path) -> None:
+    (synced / "imgcache.yml").write_text("variants: [{name: w40, width: 40}]\n")
+    run("sync", synced)
+    (synced / "imgcache.yml").write_text("variants: [{name: w50, width: 50}]\n")
+    assert found_by_verify(run, synced) == {"flag-without-copy"}
+    assert run("verify", synced, "--repair").code == 0
+
+
 def test_verify_makes_do_with_records_that_were_rebuilt(run: Command, synced: Path) -> None:
     shutil.rmtree(synced / "cache/index")
     assert found_by_verify(run, synced) == set()

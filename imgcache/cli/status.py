@@ -102,7 +102,7 @@ def _print(found: Status, problems: Sequence[Problem]) -> None:
 
 
 def _status(house: parts.House, config: Config, clock: float) -> Status:
-    wish = Wish(recipes=plan.fingerprints(config.variants), variants=config.variants)
+    wish = Wish.for_variants(config.variants)
     failures = dict(house.index.failures())
     flaky = {url for url, past in house.index.healths() if health.state(None, past, clock) is State.FLAKY}
     listed: list[Failing] = []
@@ -149,10 +149,7 @@ def _is_held(house: parts.House, url: str, settled: Settled, wish: Wish) -> bool
     if (settled.digest, settled.stamp, settled.recipes) == (copy.digest, stamp, " ".join(wish.recipes)):
         return True
     asset = house.index.asset(copy.digest)
-    if asset is None or house.store.missing(asset):
-        return False
-    is_rebuilt = asset.variants and not asset.recipes  # from manifest.json, which names no recipes
-    return bool(is_rebuilt) or set(wish.aimed(settled.focus).recipes) <= set(asset.recipes)
+    return asset is not None and plan.is_in_full(asset, house.store.missing(asset), wish.aimed(settled.focus))
 
 
 def _failing(house: parts.House, url: str, failure: Failure, clock: float, *, is_held: bool) -> Failing:

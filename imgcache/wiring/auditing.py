@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import msgspec
 
-from imgcache import plan
 from imgcache.audit.auditor import Auditor, Terms
 from imgcache.audit.inquiry import Told
 from imgcache.audit.looking import Looking
@@ -84,7 +83,7 @@ def build_audit(
         memory=memory,
         looking=looking,
         terms=Terms(
-            Wish(plan.fingerprints(config.variants), variants=config.variants),
+            Wish.for_variants(config.variants),
             config.dimensions,
             config.limits,
             config.budget,
