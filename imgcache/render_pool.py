@@ -238,4 +238,4 @@ class _Context(ForkServerContext):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_forkserver_preload(["pebble", render_worker.__name__, "imgcache.processor"])
+        self.set_forkserver_preload(["pebble", render_worker.__name__, "imgcache.processor", "imgcache.render_server"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import resource
 import signal
 import sys
@@ -61,9 +60,6 @@ def confine(memory: int, file_size: int) -> None:
     ):
         _lower(what, limit)
     _leave_network()
-    silence = os.open(os.devnull, os.O_WRONLY)  # libtiff and others write to the terminal what a file told them to
-    os.dup2(silence, 2)
-    os.close(silence)
 
 
 def _lower(what: int, limit: int) -> None:

@@ -226,6 +226,30 @@ def test_the_server_can_be_loaded_before_there_is_any_work() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_a_worker_that_is_ended_while_it_starts_says_nothing() -> None:
+    code = textwrap.dedent("""
+        import asyncio, time
+        from imgcache import render_pool
+
+        class Late:
+            def __init__(self, seconds):
+                self.seconds = seconds
+
+            def __reduce__(self):  # taken up before the locks are, which are gone by then
+                return time.sleep, (self.seconds,)
+
+        async def main(late):
+            render_pool._largest_file = lambda limits: late
+            async with render_pool.RenderPool(12) as pool:
+                pool.warm()
+
+        for hundredths in range(2, 8):
+            asyncio.run(main(Late(hundredths / 100)))
+    """)
+    ended = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert ended.stderr == ""
+
+
 def test_a_worker_has_ctrl_c_blocked_and_writes_no_large_file(tmp_path: Path) -> None:
     limits = Limits(bytes=1_000_000, pixels=250_000)
 
