@@ -154,3 +154,24 @@ def browser() -> Iterator[Browser]:
 
     with launched() as browser:
         yield browser
+
+
+A = "https://pictures.example/a.jpg"
+B = "https://pictures.example/b.png"
+
+
+@pytest.fixture
+def synced(run: Command, origin: Origin, make_site: MakeSite) -> Path:
+    """A site with two images, both held."""
+    origin.answers.set(A, picture(800, 600))
+    origin.answers.set(B, picture(80, 60))
+    site = make_site({"a.md": article((A, 800, 600)), "b.md": article((A, 800, 600), (B, 80, 60))})
+    assert run("sync", site).code == 0
+    return site
+
+
+@pytest.fixture
+def other_shape(run: Command, origin: Origin, make_site: MakeSite) -> Path:
+    """A site whose one image is of another shape than declared."""
+    origin.answers.set(A, picture(300, 400))
+    return make_site({"a.md": article((A, 400, 300))})

@@ -9,20 +9,7 @@ from pathlib import Path
 import pytest
 
 from examples.origin import Answer, Origin
-from tests.conftest import Command, MakeSite, article, picture
-
-A = "https://pictures.example/a.jpg"
-B = "https://pictures.example/b.png"
-
-
-@pytest.fixture
-def synced(run: Command, origin: Origin, make_site: MakeSite) -> Path:
-    """A site with two images, both held."""
-    origin.answers.set(A, picture(800, 600))
-    origin.answers.set(B, picture(80, 60))
-    site = make_site({"a.md": article((A, 800, 600)), "b.md": article((A, 800, 600), (B, 80, 60))})
-    assert run("sync", site).code == 0
-    return site
+from tests.conftest import A, Command, article, picture
 
 
 def home(site: Path, url: str, run: Command) -> Path:
