@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dask
+import distributed
 import psutil  # type: ignore[import-untyped]
+import pytest
 from aiohttp import web
 
 from examples.origin import Origin
+from tests.object_store import S3
 from tests.test_sync import articles
+
+_dask: Any = distributed  # half of it has no types
 
 
 class Watched(Origin):
@@ -96,3 +104,15 @@ def result(site: Path, report: dict[str, Any], manifest: bytes | None = None) ->
 def processes(cluster: Any) -> list[int]:
     """The workers'."""
     return [nanny.pid for nanny in cluster.workers.values()]
+
+
+@contextmanager
+def two_workers(world: Watched, s3: S3) -> Iterator[Any]:
+    """A scheduler and two workers, as an operator would have them running: with the keys of the object store."""
+    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.worker.daemon": False}):
+        for name, value in {"SSL_CERT_FILE": str(world.ca_file), **s3.environment}.items():
+            patch.setenv(name, value)
+        with _dask.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
+        ) as made:
+            yield made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 import shutil
 import signal
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import dask
 import distributed
 import msgspec
 import pytest
@@ -26,7 +24,7 @@ import pytest
 from examples.origin import Answer, answers_for, in_thread
 from examples.origin.drawing import draw
 from imgcache.runners import dask_client, dask_worker
-from tests.clusters import Result, Watched, processes, result
+from tests.clusters import Result, Watched, processes, result, two_workers
 from tests.conftest import ROOT, Command, article
 from tests.object_store import S3
 from tests.test_golden import strike
@@ -69,17 +67,8 @@ def world(pristine: Path) -> Iterator[Watched]:
 
 @pytest.fixture(scope="module")
 def cluster(world: Watched, s3: S3) -> Iterator[Any]:
-    """A scheduler and two workers, as an operator would have them running: with the keys of the object store."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        dask.config.set({"distributed.worker.daemon": False}),
-    ):
-        for name, value in {"SSL_CERT_FILE": str(world.ca_file), **s3.environment}.items():
-            patch.setenv(name, value)
-        with _dask.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
-        ) as made:
-            yield made
+    with two_workers(world, s3) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import shutil
 import threading
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import dask
 import distributed
 import msgspec
 import pytest
@@ -32,7 +30,7 @@ from imgcache.runners.dask_crew import DaskCrew
 from imgcache.runners.dask_worker import Contract
 from imgcache.runners.station import Shop
 from imgcache.wiring import cluster as wiring
-from tests.clusters import Watched, processes, result
+from tests.clusters import Watched, processes, result, two_workers
 from tests.conftest import Command, article
 from tests.object_store import S3, s3_server
 
@@ -51,14 +49,8 @@ def world() -> Iterator[Watched]:
 
 @pytest.fixture(scope="module")
 def cluster(world: Watched, s3: S3) -> Iterator[Any]:
-    """A scheduler and two workers, as an operator would have them running: with the keys of the object store."""
-    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.worker.daemon": False}):
-        for name, value in {"SSL_CERT_FILE": str(world.ca_file), **s3.environment}.items():
-            patch.setenv(name, value)
-        with _dask.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
-        ) as made:
-            yield made
+    with two_workers(world, s3) as made:
+        yield made
 
 
 @pytest.fixture
