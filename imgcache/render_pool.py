@@ -40,6 +40,7 @@ T = TypeVar("T")
 # Images in hand for each worker: enough to keep it busy, few enough that a crash loses little of what was fetched.
 _AHEAD = 4
 _ATTEMPTS = 3  # for one image, on a fresh pool each: Pebble gives up a whole pool when a worker dies at a bad moment
+_LOOK = 1.0  # seconds between looks at whether a pool still works on what it was given
 _starting = threading.RLock()
 # Of the fork server. The second and third (mallopt(3)) have glibc keep what one picture used for the next one: given
 # back to the system it is faulted in anew, page by page. Dask's nanny asks for just that: a fifth of the time.
@@ -141,7 +142,7 @@ class RenderPool:
         if len(self._under_way) >= _AHEAD * self._workers:
             self._has_room.clear()
         try:
-            result: T = await asyncio.wrap_future(future)
+            return await _outcome(pool, future)
         except TimeoutError as error:
             raise DecoderTimeout(f"the decoder did not finish within {seconds:g} s (limits.decode_time)") from error
         except ProcessExpired as error:
@@ -152,7 +153,6 @@ class RenderPool:
             self._under_way.discard(future)
             if len(self._under_way) < _AHEAD * self._workers:
                 self._has_room.set()
-        return result
 
     async def _ready(self) -> ProcessPool:
         async with self._start:  # takes a blink, which the event loop does not wait for
@@ -180,6 +180,22 @@ class RenderPool:
 def _launch(pool: ProcessPool) -> None:
     with _starting, _environment():
         bool(pool.active)  # the property starts the workers of a new pool
+
+
+async def _outcome(pool: ProcessPool, future: ProcessFuture[T]) -> T:
+    """What came of a task. One that Pebble took in while its pool broke is never told of it: hence the looks.
+
+    Raises:
+        BrokenProcessPool: the pool is no more; besides what the task raises.
+    """
+    waiting = asyncio.wrap_future(future)
+    try:
+        while not (await asyncio.wait({waiting}, timeout=_LOOK))[0]:
+            if not pool.active:
+                raise BrokenProcessPool("the pool broke when this came")
+        return waiting.result()
+    finally:
+        waiting.cancel()
 
 
 async def _close(pool: ProcessPool) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pebble import ProcessPool
 from PIL import Image
 
 from imgcache.errors import DecoderCrash, DecoderTimeout, HttpStatus, ImageError, NotAnImage
@@ -125,6 +126,28 @@ def test_a_pool_whose_idle_workers_were_killed_starts_again() -> None:
             os.kill(await pool.run(process_id), signal.SIGKILL)
             return await pool.run(echo, 3)
 
+    assert asyncio.run(run()) == 3
+
+
+def test_a_pool_that_breaks_as_a_task_comes_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pebble puts the task into the queue of a pool that has given up since it was looked at, and nobody takes it."""
+    check = ProcessPool._check_pool_status
+    victims: list[int] = []
+
+    def break_after_the_look(pool: ProcessPool) -> None:
+        check(pool)  # type: ignore[no-untyped-call]
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        while victims and pool.active:
+            time.sleep(0.01)
+        victims.clear()
+
+    async def run() -> int:
+        async with RenderPool(1, LIMITS) as pool:
+            victims.append(await pool.run(process_id))
+            return await asyncio.wait_for(pool.run(echo, 3), 20)
+
+    monkeypatch.setattr(ProcessPool, "_check_pool_status", break_after_the_look)
     assert asyncio.run(run()) == 3
 
 
