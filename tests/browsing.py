@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, expect, sync_playwright
 
 from tests.conftest import system_program
 
@@ -28,6 +29,9 @@ expect.set_options(timeout=PATIENCE)
 
 Open = Callable[..., Page]
 
+# Pages of the one browser that nobody uses at the moment, by how they were made.
+_idle: dict[tuple[object, ...], list[Page]] = {}
+
 
 @contextmanager
 def launched() -> Iterator[Browser]:
@@ -36,7 +40,56 @@ def launched() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield started
+        _idle.clear()
         started.close()
+
+
+@contextmanager
+def lent(
+    browser: Browser,
+    script: str = "",
+    listeners: Mapping[str, Callable[[Any], None]] | None = None,
+    *,
+    width: int = 1280,
+    height: int = 900,
+    **options: Any,
+) -> Iterator[Page]:
+    """A page where `script` runs before all others: one that was given back, where there is one made alike.
+
+    For a new page Chromium starts two or three processes, which costs more than most tests do with it. One given
+    back still has its history and a cache of what it loaded, which no test here looks at.
+    """
+    scheme = options.pop("color_scheme", "light")
+    idle = _idle.setdefault((script, *sorted(options.items())), [])
+    if idle:
+        page = idle.pop()
+        page.set_viewport_size({"width": width, "height": height})
+        page.mouse.move(0, 0)
+    else:
+        page = browser.new_context(viewport={"width": width, "height": height}, **options).new_page()
+        page.add_init_script(script)
+        page.set_default_timeout(PATIENCE)
+    page.emulate_media(color_scheme=scheme)
+    heard: list[tuple[Any, Callable[[Any], None]]] = list((listeners or {}).items())
+    for event, listener in heard:
+        page.on(event, listener)
+    yield page
+    # Asking the browser also brings all events that are on their way, for the listeners to hear.
+    assert not page.context.cookies(), "a page that is lent again would send them"
+    for event, listener in heard:
+        page.remove_listener(event, listener)
+    idle.append(page)
+
+
+def axe_violations(page: Page, *only: str) -> list[tuple[str, str]]:
+    """What axe finds wrong by all its rules, or by some `only`: the rule, and the first element that breaks it."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found = page.evaluate(
+        "options => axe.run(options).then(all => all.violations.map(one => [one.id, one.nodes[0].html]))",
+        {"resultTypes": ["violations"]} | ({"runOnly": list(only)} if only else {}),
+    )
+    return [(rule, html) for rule, html in found]
 
 
 class Watch:
@@ -45,26 +98,22 @@ class Watch:
     def __init__(self, browser: Browser, expected: Callable[[str], bool]) -> None:
         self._browser = browser
         self._expected = expected
-        self._contexts: list[BrowserContext] = []
+        self._stack = ExitStack()
         self.trouble: list[str] = []
 
     def page(self, *, width: int = 1280, height: int = 900, **options: Any) -> Page:
-        """A new page of its own."""
-        context = self._browser.new_context(viewport={"width": width, "height": height}, **options)
-        self._contexts.append(context)
-        page = context.new_page()
-        page.on("dialog", self._dismiss)
-        page.on("console", self._said)
-        page.on("request", self._asked)
-        page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        page.add_init_script(_WATCH)
-        page.set_default_timeout(PATIENCE)
-        return page
+        """A page of its own."""
+        listeners: dict[str, Callable[[Any], None]] = {
+            "dialog": self._dismiss,
+            "console": self._said,
+            "request": self._asked,
+            "pageerror": self._threw,
+        }
+        return self._stack.enter_context(lent(self._browser, _WATCH, listeners, width=width, height=height, **options))
 
     def close(self) -> None:
-        """All pages."""
-        for context in self._contexts:
-            context.close()
+        """Give all pages back."""
+        self._stack.close()
 
     def _dismiss(self, dialog: Dialog) -> None:
         self.trouble.append(f"dialog: {dialog.message}")
@@ -73,6 +122,9 @@ class Watch:
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.trouble.append(message.text)
+
+    def _threw(self, error: Error) -> None:
+        self.trouble.append(str(error))
 
     def _asked(self, request: Request) -> None:
         if not self._expected(request.url):

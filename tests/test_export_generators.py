@@ -11,16 +11,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ConsoleMessage, Error
 
 from examples.origin import Origin, answers_for, in_thread
+from tests.browsing import lent
 from tests.conftest import ROOT, Command, system_program
 from tests.test_sync import manifest
 
@@ -149,15 +150,19 @@ _LOOK = """async () => {
 
 def look(browser: Browser, address: str, width: int, density: int) -> Look:
     """Open a page, scroll through it, and wait for its images."""
-    context = browser.new_context(viewport={"width": width, "height": 600}, device_scale_factor=density)
-    page = context.new_page()
     errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.add_init_script(_WATCH)
-    page.goto(address)
-    found = page.evaluate(_LOOK)
-    context.close()
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    def threw(error: Error) -> None:
+        errors.append(str(error))
+
+    listeners: dict[str, Callable[[Any], None]] = {"console": said, "pageerror": threw}
+    with lent(browser, _WATCH, listeners, width=width, height=600, device_scale_factor=density) as page:
+        page.goto(address)
+        found = page.evaluate(_LOOK)
     return msgspec.convert(found | {"errors": errors}, Look)
 
 
@@ -306,8 +311,8 @@ def test_jekyll_builds_the_real_site(shared: Path, run: Command, browser: Browse
         if urls and held.keys() >= set(urls):
             pages[page] = urls
     assert len(pages) >= 10
-    with served(published, "/microsoft-power-apps") as address:
-        for page in list(pages)[-3:]:
+    for page in list(pages)[-3:]:
+        with served(published, "/microsoft-power-apps") as address:
             seen = look(browser, address + page, 1000, 1)
             assert (seen.shift, seen.errors) == (0, [])
             files = [best(widths(held[url], "webp"), SLOT) for url in pages[page]]
