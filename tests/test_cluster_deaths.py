@@ -21,7 +21,7 @@ from examples.origin import Answer, in_thread
 from imgcache.cli import sync as sync_command
 from imgcache.cli.progress import Silent
 from imgcache.config import Config
-from imgcache.errors import ConfigError, DiskFull, WorkerLost
+from imgcache.errors import ConfigError, DiskFull, ImgcacheError, WorkerLost
 from imgcache.jobs import Outcome
 from imgcache.plan import Wish
 from imgcache.runners import cluster as cluster_runner
@@ -121,12 +121,15 @@ def test_the_only_worker_dies_and_the_run_ends_as_if_it_had_not(
     assert ticks.asked[0] < len(world.requests)  # it moves while the run goes on
 
 
-def test_only_the_image_that_kills_every_worker_is_given_up(site: Path, both: Any, on: Command, world: Watched) -> None:
+def test_only_the_image_that_kills_every_worker_is_given_up(
+    site: Path, both: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_runner, "_TRIES", 2)  # that they are three is seen in test_cluster.py, without deaths
     world.kills[_DEADLY] = 1000
     report = on("sync", site, "--json", "--dask", both.scheduler_address).json()
     assert [(problem["code"], problem["url"]) for problem in report["problems"]] == [("worker-lost", _DEADLY)]
     assert (report["cached"], report["flags_set"]) == (len(_URLS) - 1, len(_URLS) - 1)
-    assert 1000 - world.kills[_DEADLY] == 4  # three times in its shard, and once alone
+    assert 1000 - world.kills[_DEADLY] == 3  # twice in its shard, and once alone
 
 
 def test_an_audit_tells_of_the_image_that_kills_every_worker(
@@ -350,3 +353,25 @@ def test_a_worker_that_retires_has_not_done_what_it_had_in_hand(guest: Any, coun
             assert guest.address not in counted.room()
 
     asyncio.run(retirement())
+
+
+# -- no workers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
+    cluster: Any, counted: DaskCrew[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_crew, "_DESERTED", 3)
+
+    async def alone() -> None:
+        async with counted:
+            cluster.scale(0)
+            while True:
+                counted.room()
+                await asyncio.sleep(0.05)
+
+    try:
+        with pytest.raises(ImgcacheError, match=r"no worker has been there for 0.3 s; what was finished is kept"):
+            asyncio.run(asyncio.wait_for(alone(), 30))
+    finally:
+        cluster.scale(2)

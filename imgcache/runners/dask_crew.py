@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _TICK = 1.0  # seconds between two looks at who is there
 _ALONE = 5  # such looks at nobody, until that is worth a word
+_DESERTED = 300  # and until that is the end: machines that are begun for the work take some minutes
+_KEPT = "what was finished is kept, run again to go on"
 _GATHERED = 16  # shards whose results are fetched at once: some thousand images
 # Seconds for a worker that left its scheduler to let go, if it still lives: it closes when it sees that its connection
 # broke, or at its next heartbeat, which is due after half a second to two (distributed, worker.py, `heartbeat`).
@@ -62,6 +64,7 @@ class DaskCrew(Generic[J, R]):
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
         self._watch: asyncio.Future[None] | None = None
         self._is_dismissed = True
+        self._alone = 0  # looks at nobody, one after the other
 
     def start(self) -> None:
         """Ask all workers who they are, and have them open their parts, which goes on afterwards.
@@ -95,9 +98,16 @@ class DaskCrew(Generic[J, R]):
         await self.cut_short()
 
     def room(self) -> Mapping[str, int]:
-        """As `Crew` has it."""
+        """As `Crew` has it.
+
+        Raises:
+            ImgcacheError: the scheduler is gone, or all workers are and none has come for minutes.
+        """
         if self._client.status != "running":
             raise self._gone()
+        if self._alone >= _DESERTED:
+            seconds = f"{_DESERTED * _TICK:g} s"
+            raise ImgcacheError(f"--dask: no worker has been there for {seconds}; {_KEPT}")
         return dict.fromkeys(self._roster.of_use(), self._each)
 
     async def do(self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None) -> Mapping[int, R]:
@@ -171,14 +181,13 @@ class DaskCrew(Generic[J, R]):
 
     async def _keep_watch(self) -> None:
         warned: set[str] = set()
-        alone = 0
         while True:
             for worker, reason in self._roster.reasons().items():
                 if worker not in warned:
                     warned.add(worker)
                     logger.warning("the worker %s %s; it is left aside", worker, reason)
-            alone = 0 if self._roster.of_use() else alone + 1
-            if alone == _ALONE:
+            self._alone = 0 if self._roster.of_use() else self._alone + 1
+            if self._alone == _ALONE:
                 logger.warning("--dask: no worker is there; waiting for one")
             await asyncio.sleep(_TICK)
             with contextlib.suppress(TimeoutError, OSError):
@@ -189,7 +198,7 @@ class DaskCrew(Generic[J, R]):
         return f"imgcache-{self._run}"
 
     def _gone(self) -> ImgcacheError:
-        return ImgcacheError("--dask: the scheduler is gone; what was finished is kept, run again to go on")
+        return ImgcacheError(f"--dask: the scheduler is gone; {_KEPT}")
 
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
