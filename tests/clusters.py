@@ -6,9 +6,11 @@ import logging
 import os
 import re
 import signal
+import socket
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,11 @@ from tests.object_store import S3
 from tests.test_sync import articles
 
 _dask: Any = distributed  # half of it has no types
+
+# of linux/inet_diag.h and linux/netlink.h
+_SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
+_NO_COOKIE = (0xFFFFFFFF, 0xFFFFFFFF)
+_ANY_STATE = 0xFFFFFFFF
 
 
 class Watched(Origin):
@@ -73,18 +80,35 @@ class Watched(Origin):
 
 def _owner(request: web.BaseRequest, processes: Iterable[int]) -> int:
     assert request.transport is not None
-    port = request.transport.get_extra_info("peername")[1]
-    for process in processes:
-        if any(one.laddr and one.laddr.port == port for one in _connections(process)):
-            return process
-    return 0
+    inode = _inode(request.transport.get_extra_info("peername"), request.transport.get_extra_info("sockname"))
+    return next((process for process in processes if inode in _sockets(process)), 0)
 
 
-def _connections(process: int) -> list[Any]:
-    try:
-        return list(psutil.Process(process).net_connections("tcp4"))
-    except psutil.Error:  # it was killed
-        return []
+def _inode(near: tuple[str, int], far: tuple[str, int]) -> int:
+    """The inode of the socket at `near` that is connected to `far`; 0 where there is none.
+
+    The kernel is asked for this one socket (sock_diag(7), IPv4): /proc/net/tcp lists all of the machine, which takes
+    some hundred times longer, for each request.
+    """
+    ends = b"".join(socket.inet_aton(host).ljust(16, b"\0") for host, _ in (near, far))
+    known = struct.pack("!HH", near[1], far[1]) + ends + struct.pack("=III", 0, *_NO_COOKIE)
+    body = struct.pack("=4BI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ANY_STATE) + known
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+        kernel.sendto(struct.pack("=IHHII", 16 + len(body), _BY_FAMILY, _REQUEST, 0, 0) + body, (0, 0))
+        answer = kernel.recv(4096)
+    (kind,) = struct.unpack_from("=H", answer, 4)
+    return int(struct.unpack_from("=I", answer, 84)[0]) if kind == _BY_FAMILY else 0
+
+
+def _sockets(process: int) -> set[int]:
+    """The inodes of all sockets that it has."""
+    found = set()
+    with suppress(OSError):  # it was killed
+        for entry in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):  # it was closed
+                if link := re.fullmatch(r"socket:\[(\d+)\]", str(entry.readlink())):
+                    found.add(int(link[1]))
+    return found
 
 
 class Result(NamedTuple):
