@@ -93,7 +93,7 @@ class Origin:
             closed = stack.enter_context(socket.socket())
             closed.bind(("127.0.0.1", 0))  # bound and never listening: refused, and nobody else can take it
             self.closed_port = closed.getsockname()[1]
-            runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+            runner = web.ServerRunner(web.Server(self._handle, access_log=None, handler_cancellation=True))
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             self.http_port = await _listen(runner, None)
