@@ -32,13 +32,19 @@ class Ended(NamedTuple):
 
 
 class Nursery:
-    """Runs command lines in processes of their own, one at a time."""
+    """Runs command lines in processes of their own, one at a time.
 
-    def __init__(self, scratch: Path, connect_to: Sequence[str], environment: dict[str, str]) -> None:
+    `quick` ones have their fork server forked at their start. A user's comes later, and is a Python that starts anew.
+    """
+
+    def __init__(
+        self, scratch: Path, connect_to: Sequence[str], environment: dict[str, str], *, quick: bool = False
+    ) -> None:
+        self._quick = quick
         self._output = scratch / f"output-{os.getpid()}"
         self._connect_to = list(connect_to)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crashes"],
+            [sys.executable, "-m", "tests.crashes", *["--quick"] * quick],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
@@ -68,7 +74,8 @@ class Nursery:
     def started(self, *words: str, **orders: object) -> Iterator[int]:
         """A command under way while the block lasts, by its process id; `ended` says afterwards how it ended."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write((json.dumps({"words": words, "output": str(self._output), **orders}) + "\n").encode())
+        order = {"words": words, "output": str(self._output), "quick": self._quick, **orders}
+        self._process.stdin.write((json.dumps(order) + "\n").encode())
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
         try:
@@ -262,7 +269,7 @@ class Campaign(msgspec.Struct):
             for left in range(kills - self.kills, -1, -1):
                 began = log.stat().st_size if log.exists() else 0
                 wait = draw.uniform(0.0, seconds) if left else 600.0
-                ended = nursery.sync_killed_after(wait, site, *words, log=str(log))
+                ended = nursery.sync_killed_after(wait, site, *words, log=str(log), quick=False)
                 self.broken += truth.broken(site)
                 self.blocked += ended.code == 3
                 if ended.code != -signal.SIGKILL:

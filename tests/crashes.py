@@ -12,13 +12,15 @@ import contextvars
 import functools
 import importlib
 import inspect
+import itertools
 import json
+import multiprocessing.util
 import os
 import re
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -162,6 +164,29 @@ def keep_log(path: str) -> None:
     setattr(Transport, "ask", logged_ask)  # noqa: B010
 
 
+def _spawned(_: object, args: Sequence[str | bytes], kept: Sequence[int]) -> int:
+    """As multiprocessing.util.spawnv_passfds, in a fork: a new Python imports for longer than a run of ours takes."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            for below, above in itertools.pairwise([2, *sorted(kept), limit]):
+                os.closerange(below + 1, above)
+            exec(os.fsdecode(args[-1]), {})  # multiprocessing's own words: what comes after `python -c`
+        finally:
+            os._exit(0)
+    return pid
+
+
+def _start_fork_server() -> None:
+    """The fork server of this run, now: there is only one thread yet, and so this process may be forked."""
+    from imgcache import render_pool
+
+    setattr(multiprocessing.util, "spawnv_passfds", _spawned)  # noqa: B010 (mypy lets nobody assign a function)
+    render_pool._Context()  # says what the server imports
+    render_pool.RenderPool.preload()
+
+
 def _become(order: dict[str, Any]) -> None:
     """In a fork of the nursery: a process group of our own, its output in a file, and then the command line."""
     os.setsid()
@@ -175,6 +200,8 @@ def _become(order: dict[str, Any]) -> None:
     if uid := order.get("uid"):
         os.setgid(uid)
         os.setuid(uid)
+    if order.get("quick"):
+        _start_fork_server()
     if log := order.get("log"):
         keep_log(log)
     if "step" in order:
@@ -189,9 +216,15 @@ def _become(order: dict[str, Any]) -> None:
     imgcache.main(order["words"], prog_name="imgcache")
 
 
+_COMMANDS = ("imgcache.cli.sync", "imgcache.cli.verify", "imgcache.cli.status")
+# What a sync imports only when there is something to fetch.
+_LATER = ("aiohttp", "uvloop", "imgcache.downloader", "imgcache.looks", "imgcache.pipeline", "imgcache.settling")
+_OF_A_WORKER = ("multiprocessing.popen_forkserver", "pebble", "imgcache.processor", "imgcache.render_server")
+
+
 def nursery() -> None:
     """Fork a command line for every order read, say its process id, and then how it ended."""
-    for module in ("imgcache.cli.sync", "imgcache.cli.verify", "imgcache.cli.status", "aiohttp"):
+    for module in (*_COMMANDS, *_LATER, *(_OF_A_WORKER if "--quick" in sys.argv else ())):
         importlib.import_module(module)
     for line in sys.stdin:
         pid = os.fork()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import io
 import multiprocessing.process
 import os
@@ -21,60 +20,26 @@ import pytest
 from pebble import ProcessPool
 from PIL import Image
 
+from imgcache import render_pool
 from imgcache.errors import DecoderCrash, DecoderTimeout, HttpStatus, ImageError, NotAnImage
 from imgcache.models import Limits, Size
 from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
 from tests.conftest import ROOT
+from tests.worker_tasks import (
+    blocked_signals,
+    connect,
+    crash,
+    echo,
+    hang,
+    null_pointer,
+    process_id,
+    swallow,
+    unwell,
+    write_much,
+)
 
 LIMITS = Limits(decode_memory=300_000_000, decode_time=2.0)
-
-
-def echo(value: int) -> int:
-    time.sleep(0.01)
-    return value
-
-
-def crash() -> None:
-    os.kill(os.getpid(), signal.SIGSEGV)
-    time.sleep(60)
-
-
-def null_pointer() -> None:
-    ctypes.string_at(0)
-
-
-def hang() -> None:
-    while True:  # as a decoder in C would: no Python signal handler gets a turn that helps
-        time.sleep(60)
-
-
-def swallow() -> int:
-    return len(bytearray(2_000_000_000))
-
-
-def unwell() -> None:
-    raise HttpStatus("no", 418)
-
-
-def connect(port: int) -> str:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
-    except OSError as error:
-        return type(error).__name__
-    return "connected"
-
-
-def process_id() -> int:
-    return os.getpid()
-
-
-def blocked_signals() -> set[int]:
-    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, set())}
-
-
-def write_much(path: str) -> None:
-    Path(path).write_bytes(bytes(5_000_000))
 
 
 def picture(path: Path, size: tuple[int, int] = (64, 48)) -> Path:
@@ -148,6 +113,7 @@ def test_a_pool_that_breaks_as_a_task_comes_loses_nothing(monkeypatch: pytest.Mo
             return await asyncio.wait_for(pool.run(echo, 3), 20)
 
     monkeypatch.setattr(ProcessPool, "_check_pool_status", break_after_the_look)
+    monkeypatch.setattr(render_pool, "_LOOK", 0.1)
     assert asyncio.run(run()) == 3
 
 

@@ -82,24 +82,25 @@ def test_a_body_is_no_second_request(place: Place) -> None:
 # -- who takes time, or asks for too much ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("begun", "drip"), [(b"", b""), (b"GET / HT", b""), (b"GET / HTTP/1.1\r\nHost: x\r\nx-slow: ", b"a")]
-)
-def test_a_head_that_does_not_end_is_waited_for_a_while_and_nobody_waits_with_it(
-    place: Place, begun: bytes, drip: bytes, monkeypatch: pytest.MonkeyPatch
+def test_heads_that_do_not_end_are_waited_for_a_while_and_nobody_waits_with_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert protocol.HEAD_WITHIN == 30
     monkeypatch.setattr(protocol, "HEAD_WITHIN", 1.0)
+    kinds = [(b"", b""), (b"GET / HT", b""), (b"GET / HTTP/1.1\r\nHost: x\r\nx-slow: ", b"a")]
     with ExitStack() as stack:
-        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", place.port))) for _ in range(50)]
-        for connection in slow:
+        slow = []
+        for begun, drip in kinds * 20:
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", place.port)))
             connection.sendall(begun)
             connection.settimeout(0)
+            slow.append((connection, drip))
         assert ask(place.port, place.path).body == place.data
-        with pytest.raises(BlockingIOError):  # it is still there, and waited for
-            slow[-1].recv(1)
+        for connection, _ in slow[-len(kinds) :]:
+            with pytest.raises(BlockingIOError):  # it is still there, and waited for
+                connection.recv(1)
         until = time.monotonic() + 5
-        for connection in slow:
+        for connection, drip in slow:
             connection.settimeout(0.05)
             assert is_closed(connection, drip, until)
 
@@ -109,24 +110,24 @@ def test_a_connection_is_kept_while_it_is_used(place: Place, monkeypatch: pytest
 
     def hurried(self: protocol.BoundedProtocol, transport: asyncio.Transport) -> None:
         original(self, transport)
-        self.timeout_keep_alive = 1
+        self.timeout_keep_alive = 0.8  # type: ignore[assignment]  # uvicorn hands it to the event loop
 
     monkeypatch.setattr(protocol.BoundedProtocol, "connection_made", hurried)
     ask(place.port, place.path)  # at hand from now on
     with socket.create_connection(("127.0.0.1", place.port)) as connection:
         connection.settimeout(5)
-        for path in (place.path, "/healthz", place.path):  # longer than a second in all, never one without a word
+        for path in (place.path, "/healthz", place.path, place.path):  # longer in all, never without a word
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert connection.recv(1_000_000).startswith(b"HTTP/1.1 200")
-            time.sleep(0.5)
+            time.sleep(0.35)
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nx: ")
-        time.sleep(1.3)  # a head under way has its own time
+        time.sleep(1.0)  # a head under way has its own time
         connection.sendall(b"y\r\n\r\n")
         while b"</html>" not in (got := connection.recv(1_000_000)):
             assert got
         last = time.monotonic()
         assert connection.recv(1) == b""
-        assert 0.5 < time.monotonic() - last < 4
+        assert 0.4 < time.monotonic() - last < 4
 
 
 def is_closed(connection: socket.socket, drip: bytes, until: float) -> bool:

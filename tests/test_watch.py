@@ -142,7 +142,9 @@ def test_half_written_renamed_and_deleted_articles_and_bursts_are_survived(make_
         assert watch.end(signal.SIGTERM)[:2] == (0, "")
 
 
-def test_what_a_sync_fetched_meanwhile_is_known(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_what_a_sync_fetched_meanwhile_is_known_and_a_site_that_goes_away_ends_it(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
     origin.answers.set(A, picture(400, 300))
     site = make_site({"a.md": article((A, 400, 300))})
     with watching(site) as watch:
@@ -153,15 +155,8 @@ def test_what_a_sync_fetched_meanwhile_is_known(run: Command, origin: Origin, ma
         assert watch.until("a.md")[-1] == "a.md: well, 1 image"
         (site / "b.md").write_text(lie + "More text.\n")
         assert watch.until("b.md: well")[-1] == "b.md: well, 1 image"
-        assert watch.end()[:2] == (0, "")
-
-
-def test_a_site_that_goes_away_ends_it(make_site: MakeSite) -> None:
-    site = make_site({"a.md": article()})
-    with watching(site) as watch:
         shutil.rmtree(site)
-        code, said, _ = watch.ended()
-        assert (code, said) == (2, f"imgcache: {site}: the site's folder is gone\n")
+        assert watch.ended()[:2] == (2, f"imgcache: {site}: the site's folder is gone\n")
 
 
 def test_only_events_below_the_site_and_beside_the_cache_concern_it(tmp_path: Path) -> None:
