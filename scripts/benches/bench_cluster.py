@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
+from bench_peers import python_versions
 from bench_pictures import WIDTHS, Picture, copies, pictures
 from bench_process import ROOT, SCRIPTS, article, fresh, measure, origin, sync
 from bench_report import Limit, Section, spread
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> Section:
             Limit(f"memory of the commanding process, {size:,} references", large.peak / 1e6, 300, "MB"),
         ],
         notes=[] if options.full else [f"{FULL:,} references are measured by `--full`"],
-        versions=["dask", "distributed"],
+        versions=python_versions(sys.executable, "dask", "distributed"),
     )
 
 
