@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from click.testing import CliRunner
+from hypothesis import settings
 
 from examples.origin import Answer, Origin, in_thread
 from imgcache.cli import imgcache
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
+
+# No test is timed: a machine that is busy is no fault of the code. What Hypothesis does in CI beside that stays.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

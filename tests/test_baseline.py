@@ -392,7 +392,7 @@ files = st.dictionaries(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(before=files, after=files)
 def test_everything_is_old_against_itself_and_new_against_nothing_and_marking_twice_is_marking_once(
     before: dict[str, str], after: dict[str, str]

@@ -395,7 +395,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from([200, 200, 203, 204, 206, 301, 304, 307, 404, 429, 500, 599]),
     st.dictionaries(st.sampled_from(FIELDS), VALUES),

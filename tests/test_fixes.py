@@ -339,7 +339,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("patched")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lines=LINES, has_end=st.booleans())
 def test_any_change_of_lines_is_applied_by_git(folder: Path, lines: list[tuple[bytes, bool]], has_end: bool) -> None:
     end = b"\n" if has_end else b"."

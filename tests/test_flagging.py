@@ -26,7 +26,7 @@ def wishes(data: bytes) -> list[Edit]:
     return [at(r, flag=True) for r in parse(data, "a.md").references if r.flaggable and r.is_cached is None]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 @given(articles(), st.data())
 def test_it_is_what_the_nodes_say(data: bytes, choice: st.DataObject) -> None:
     every = wishes(data)

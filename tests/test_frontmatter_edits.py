@@ -287,7 +287,7 @@ def articles(draw: st.DrawFn) -> bytes:
     return draw(st.sampled_from(["", "\ufeff"])).encode() + text.encode()
 
 
-laws = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+laws = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 @laws

@@ -253,7 +253,7 @@ def matching(urls: Iterable[str], words: Sequence[str]) -> set[str]:
     return {url for url in urls if all(any(word in text.lower() for text in (url, *articles(url))) for word in words)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(["picture", "h3.example", "STORY-3", "md", "news/4", "00", "%", "_", "'", "https", "zzz", "9"]),
@@ -274,7 +274,7 @@ def test_a_search_finds_what_has_every_word_in_its_address_or_in_an_article(
         st.sampled_from(["q", "state", "problem", "host", "sort", "page", "url", "x"]), st.lists(st.text(), max_size=2)
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_query_is_too_odd(many: tuple[Gallery, dict[str, dict[str, float]]], query: dict[str, list[str]]) -> None:
     for path in ("/", "/gallery/image", "/gallery/colours.css"):
         page = many[0].respond(path, {name: values for name, values in query.items() if values})

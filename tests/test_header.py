@@ -63,7 +63,7 @@ def test_a_header_counts_frames_and_sees_transparency(tmp_path: Path) -> None:
 
 
 @given(frames=st.integers(1, 6), cut=st.floats(0, 1), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_gif_blocks_are_counted_and_a_cut_is_seen(frames: int, cut: float, seed: int) -> None:
     pictures = [noise((9, 7), "L", seed + index) for index in range(frames)]
     body = saved(pictures[0], "GIF", save_all=True, append_images=pictures[1:])
@@ -107,7 +107,7 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
 
 
 @given(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "ICO"]), st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_damage_ends_in_a_picture_or_an_image_error(form: str, data: st.DataObject) -> None:
     body = bytearray(saved(noise((32, 32), seed=3), form))
     for _ in range(data.draw(st.integers(1, 6))):

@@ -149,7 +149,7 @@ def _one_context() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     _answers(),
     st.lists(st.integers(0, 10_000), max_size=4),

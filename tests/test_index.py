@@ -77,7 +77,7 @@ _steps = st.lists(st.tuples(st.sampled_from(["put", "put", "put", "drop", "abort
 
 
 @given(_steps)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_it_is_a_dictionary_in_the_order_of_code_points(steps: list[tuple[str, str, Copy]]) -> None:
     model: dict[str, Copy] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,7 @@ def test_a_bright_shape_on_nothing_has_no_dark_fringe(
         assert all(value >= bound for value, bound in zip(seen, least, strict=True)), (seen, alpha)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     colour=st.tuples(*[st.integers(0, 255)] * 3),
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),

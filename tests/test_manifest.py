@@ -352,7 +352,7 @@ _assets = st.builds(
 
 
 @given(st.dictionaries(_urls, _assets, max_size=8), st.randoms())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_bytes_do_not_depend_on_the_order_of_things(images: dict[str, Asset], random: Random) -> None:
     written: list[bytes] = []
     by_digest = {asset.digest: asset for asset in images.values()}

@@ -165,7 +165,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 @example('<script><!--<script></script><img src="x.png">')
 @example('<script><!--<script></script></script><img src="x.png">')
@@ -188,7 +188,7 @@ FORMS = st.sampled_from(["![é]({})", "![x](<{}> 't')", "a <img src='{}'>", "a <
 BETWEEN = st.sampled_from([" ", "\n", "\n> ", "\n\n- ", "\n\n# ", "\r\n\r\n1. "])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(URLS, FORMS), max_size=6), BETWEEN)
 def test_every_place_holds_its_url(images: list[tuple[str, str]], between: str) -> None:
     text = between.join(form.format(url) for url, form in images)

@@ -192,7 +192,7 @@ def bodies(draw: st.DrawFn, *, simple: bool = False) -> str:
     return text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
 
 
-laws = settings(max_examples=200, deadline=None)
+laws = settings(max_examples=200)
 
 
 @laws

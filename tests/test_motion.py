@@ -141,7 +141,7 @@ def test_a_gif_is_composed_as_browsers_do(scene: str) -> None:
 
 
 @given(st.integers(2, 6), st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_gifs_that_hide_nothing_are_composed_as_pillow_does(count: int, seed: int) -> None:
     pictures = [photo((24, 16)).convert("P") for _ in range(count)]
     for number, picture in enumerate(pictures):

@@ -215,7 +215,7 @@ def test_the_peak_counts_what_is_in_hand_at_once() -> None:
     assert took >= 0.95
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.tuples(st.integers(1, 120), st.integers(1, 120)),
     image_format=st.sampled_from(sorted(set(MEDIA_TYPES) - {"svg"})),

@@ -70,7 +70,7 @@ class Load:
         self.now -= 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 6), st.lists(st.sampled_from("abc"), min_size=1, max_size=30))
 def test_no_more_at_once_than_allowed_and_all_get_their_turn(per_host: int, at_once: int, hosts: list[str]) -> None:
     async def scene() -> None:

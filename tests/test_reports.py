@@ -185,7 +185,7 @@ def findings_of_any_text(draw: st.DrawFn) -> Finding:
 ACTIVE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(findings_of_any_text(), max_size=4))
 def test_any_text_stays_text(findings: list[Finding]) -> None:
     audit = audit_of(*findings, images=tuple(sorted({found.url for found in findings if found.url is not None})))

@@ -104,7 +104,7 @@ def test_the_product_token(agent: str, token: str) -> None:
     assert robots.product(agent) == token
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.one_of(
         st.binary(max_size=200),

@@ -56,7 +56,7 @@ LINES = st.builds(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     st.sampled_from(["images:", "my-images:"]), st.lists(LINES, min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"])
 )
@@ -97,7 +97,7 @@ def written(tree: object, indent: int) -> list[str]:
     return lines
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(KEYS, TREES, min_size=1, max_size=4))
 def test_trees(tree: dict[str, object]) -> None:
     data = front(written(tree, 0))

@@ -89,7 +89,7 @@ def test_it_answers_as_from_a_folder(tmp_path: Path, cache: Cache, far: Far) -> 
 
 
 @given(st.integers(0, 1999), st.integers(1, 2500))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_part_of_a_large_file_is_its_own_bytes(large: tuple[int, str, bytes], start: int, length: int) -> None:
     port, path, data = large
     answer = ask(port, f"/{path}", range=f"bytes={start}-{start + length - 1}")

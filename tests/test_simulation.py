@@ -135,7 +135,7 @@ def test_the_figures_of_hosts_are_those_of_the_real_site(shared: Any) -> None:
     assert told["hosts_power"] == pytest.approx(Figures().hosts_power, abs=0.001)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(st.integers(0, 90), min_size=1, max_size=40).filter(any),
     st.integers(1, 4),

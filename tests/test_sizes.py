@@ -256,7 +256,7 @@ def _is_known(body: bytes) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_beginning_says_the_same_or_asks_for_more(data: st.DataObject) -> None:
     body = data.draw(st.sampled_from(bodies()))
@@ -273,7 +273,7 @@ def test_any_beginning_says_the_same_or_asks_for_more(data: st.DataObject) -> No
     assert found == expected
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.sampled_from(sorted(MEDIA_TYPES)), st.binary(max_size=300), st.one_of(st.none(), st.integers(0, 400)), st.data()
 )

@@ -299,7 +299,7 @@ _steps: st.SearchStrategy[tuple[str, bytes, dict[str, bytes], int]] = st.one_of(
 
 
 @given(history=st.lists(_steps, max_size=10))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_objects_and_files_tell_the_same_story(
     history: list[tuple[str, bytes, dict[str, bytes], int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

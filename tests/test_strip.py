@@ -67,7 +67,7 @@ def test_a_plain_avif_serves_itself(tmp_path: Path) -> None:
 
 
 @given(st.sampled_from(["JPEG", "PNG", "WEBP"]), st.integers(0, 3000), st.binary(max_size=4), st.integers(0, 9))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_stripping_damaged_files_gives_up_or_ends(form: str, at: int, patch: bytes, seed: int) -> None:
     body = tell_tale(form, noise((24, 16), seed=seed))
     at %= len(body)

@@ -180,7 +180,7 @@ def clean_audit(_: str) -> Audit:
     return Audit(Summary(references=0, images=0, ok=0, findings=0, by_rule={}), ())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(present=st.sets(st.sampled_from(NAMES)), burst=events)
 def test_whatever_the_events_say_the_disk_is_believed(present: set[str], burst: set[tuple[Change, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
