@@ -371,7 +371,7 @@ def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
                 await asyncio.sleep(0.05)
 
     try:
-        with pytest.raises(ImgcacheError, match=r"no worker has been there for 0.3 s; what was finished is kept"):
+        with pytest.raises(ImgcacheError, match=r"no worker of use has been there for 0.3 s; what was finished is kept"):
             asyncio.run(asyncio.wait_for(alone(), 30))
     finally:
         cluster.scale(2)

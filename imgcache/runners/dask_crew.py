@@ -101,13 +101,13 @@ class DaskCrew(Generic[J, R]):
         """As `Crew` has it.
 
         Raises:
-            ImgcacheError: the scheduler is gone, or all workers are and none has come for minutes.
+            ImgcacheError: the scheduler is gone, or no worker of use has been there for minutes.
         """
         if self._client.status != "running":
             raise self._gone()
         if self._alone >= _DESERTED:
             seconds = f"{_DESERTED * _TICK:g} s"
-            raise ImgcacheError(f"--dask: no worker has been there for {seconds}; {_KEPT}")
+            raise ImgcacheError(f"--dask: no worker of use has been there for {seconds}; {_KEPT}")
         return dict.fromkeys(self._roster.of_use(), self._each)
 
     async def do(self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None) -> Mapping[int, R]:
