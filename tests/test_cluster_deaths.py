@@ -195,6 +195,19 @@ def test_parts_are_opened_once_in_each_worker_before_the_first_shard(
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_shards_are_told_apart_by_host_on_dasks_pages(cluster: Any, counted: DaskCrew[int, int]) -> None:
+    """They group tasks by the prefix of their keys."""
+    hosts = ["some-host.example", "4.example"]
+
+    async def shards() -> None:
+        async with counted:
+            worker = min(counted.room())
+            await asyncio.gather(*(counted.do(host, [("a", 0)], worker, None) for host in hosts * 2))
+
+    asyncio.run(shards())
+    assert {"some_host.example", "4.example"} <= set(cluster.scheduler.task_prefixes)
+
+
 def test_a_shard_is_for_one_process_even_if_another_gets_its_address(counted: DaskCrew[int, int]) -> None:
     async def impostor() -> None:
         async with counted:
@@ -371,7 +384,9 @@ def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
                 await asyncio.sleep(0.05)
 
     try:
-        with pytest.raises(ImgcacheError, match=r"no worker of use has been there for 0.3 s; what was finished is kept"):
+        with pytest.raises(
+            ImgcacheError, match=r"no worker of use has been there for 0.3 s; what was finished is kept"
+        ):
             asyncio.run(asyncio.wait_for(alone(), 30))
     finally:
         cluster.scale(2)
