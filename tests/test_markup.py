@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from imgcache.frontmatter import parse
-from imgcache.markup import references
+from imgcache.markup import markdown, references
+from imgcache.markup.bodies import is_one_html_block
 from imgcache.markup.html_marks import image_urls, srcset_urls
 
 
@@ -179,6 +180,39 @@ def test_finds_what_a_browser_engine_finds(body: str) -> None:
     sources = (node.attributes.get("src") for node in tree.css("img"))
     expected = [url for source in sources if source and (url := source.strip(" \t\n\f\r"))]
     assert [url for url, _ in image_urls(f"<div>{body}")] == expected
+
+
+BLOCKS = st.lists(
+    st.sampled_from(
+        ["<p>", "<DIV class='a'", "</div>", "<tr\n", "<h1>", "<pre>", "<p", ">", "/>", " ", "   ", "\t", "\n",
+         "\r\n", "\r", "\u00a0", "\f", "text", "- ", "> ", "`", "<!--", "-->", "<script>", "</script>",
+         "<img src='x.png'>", "![a](y.png)", "![a]", "[a]: z.png"]
+    ),
+    max_size=16,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=800)
+@given(BLOCKS)
+@example("<p>\n<img src='x.png'>\r\n</p>\n \n")
+@example("   <div\n    <img src='x.png'>\n\u00a0\n![a](y.png)")
+@example("<p>\n \t\n    <img src='x.png'>")
+@example("<p>\r\r    <img src='x.png'>")
+@example("    <p><img src='x.png'>")
+@example("<pre>\n<img src='x.png'>")
+@example("<p>text <!--\n<img src='x.png'>")
+def test_markdown_that_is_html_throughout_is_read_as_html(text: str) -> None:
+    """The Markdown parser is the judge."""
+    if is_one_html_block(text):
+        assert find(text, html=True) == sorted(
+            [(url, line + 1, column + 1) for url, line, column in markdown.images(text)], key=lambda found: found[1:]
+        )
+
+
+def test_what_most_bodies_of_html_look_like_needs_no_markdown_parser() -> None:
+    assert is_one_html_block("<p>One</p>\r\n<table>\r\n  <tr></table>\r\n\r\n")
+    assert not is_one_html_block("<p>One</p>\n\nTwo")
+    assert not is_one_html_block("<plaintext>")
 
 
 URLS = st.text(st.sampled_from("abcäé😀/.:?=%-,#"), min_size=1, max_size=12).map(lambda path: f"http://h/{path}")

@@ -26,11 +26,11 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
         first_line: the line of the file at which `text` starts.
         html: whether the file is HTML rather than Markdown.
     """
-    if ("![" not in text or html) and not _HTML_IMAGE.search(text):
+    if (html or "![" not in text) and not _HTML_IMAGE.search(text):
         return ()
-    from imgcache.markup import markdown
+    from imgcache.markup import bodies
 
-    return markdown.references(text, article, first_line=first_line, html=html)
+    return bodies.references(text, article, first_line=first_line, html=html)
 
 
 def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from markdown_it.helpers import parseLinkDestination
 
 from imgcache.errors import ArticleChanged, ArticleUnreadable
+from imgcache.markup.bodies import references
 from imgcache.markup.html_marks import unescape
-from imgcache.markup.markdown import references
 from imgcache.models import Edit, Reference
 
 _LINE_END = re.compile(r"\r\n|\n|\r")

@@ -1,6 +1,6 @@
-"""Image references in the body of an article: Markdown (CommonMark 0.31) with raw HTML, or HTML.
+"""Images in Markdown (CommonMark 0.31) with raw HTML in it.
 
-Each reference stands where its URL stands, since that is what an editor has to change: for `![alt][label]` in the
+Each stands where its URL stands, since that is what an editor has to change: for `![alt][label]` in the
 definition of the label.
 """
 
@@ -18,39 +18,14 @@ from markdown_it.rules_inline import StateInline, html_inline, image
 from markdown_it.token import Token
 
 from imgcache.markup.html_marks import image_urls
-from imgcache.models import Reference
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_LONE_CR = re.compile(r"\r(?!\n)")
 _DEFINITION = re.compile(r"\[(?:\\.|[^\[\]\\])*\]:[ \t]*(?:\n[ \t>]*)?<?", re.DOTALL)
 _DESTINATION = re.compile(r"\([ \t\n]*<?")
-_LIQUID_BLOCK = re.compile(r"\{%-?\s*(comment|highlight)\b")
-_LIQUID_END = {name: re.compile(rf"\{{%-?\s*end{name}\s*-?%\}}") for name in ("comment", "highlight")}
-_VISIBLE = re.compile(r"\S")
-
-Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
 
 
-def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
-    """As `imgcache.markup.references`."""
-    if "{%" in text:
-        text = _without_liquid_blocks(text)
-    found = _in_html(text) if html else _in_markdown(text)
-    unique = sorted({(line, column, url) for url, line, column in found if url and "{{" not in url and "{%" not in url})
-    return tuple(Reference(url, article, first_line + line, column + 1, "body") for line, column, url in unique)
-
-
-def _in_html(text: str) -> Iterator[Found]:
-    if "\r" in text and text.count("\r") > text.count("\r\n"):
-        text = _LONE_CR.sub("\n", text)
-    line = counted = 0
-    for url, offset in image_urls(text):
-        line += text.count("\n", counted, offset)
-        counted = offset
-        yield url, line, offset - (text.rfind("\n", 0, offset) + 1)
-
-
-def _in_markdown(text: str) -> Iterator[Found]:
+def images(text: str) -> Iterator[tuple[str, int, int]]:
+    """The URL of each image, and the line and column of the text on which it stands, both from 0."""
     lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
     for token in _parser().parse(text, {}):
         if token.type == "html_block":
@@ -94,30 +69,7 @@ class _Block:
         return source.find(content.strip(" \t")) - (len(content) - len(content.lstrip(" \t")))
 
 
-def _without_liquid_blocks(text: str) -> str:
-    """Blank out what Liquid takes out of the page or shows as code, character for character: no image there is loaded.
-
-    Dots stand for it, since spaces at a line's start would make what follows a code block. A block that is not closed
-    stays: outside of Jekyll it is plain text.
-    """
-    pieces: list[str] = []
-    position = 0
-    unclosed: set[str] = set()
-    while opening := _LIQUID_BLOCK.search(text, position):
-        name = opening[1]
-        closing = None if name in unclosed else _LIQUID_END[name].search(text, opening.end())
-        if not closing:
-            unclosed.add(name)
-            pieces.append(text[position : opening.end()])
-            position = opening.end()
-            continue
-        pieces.append(text[position : opening.start()])
-        pieces.append(_VISIBLE.sub(".", text[opening.start() : closing.end()]))
-        position = closing.end()
-    return "".join(pieces) + text[position:]
-
-
-def _in_definition(lines: list[str], token: Token) -> Found:
+def _in_definition(lines: list[str], token: Token) -> tuple[str, int, int]:
     first, last = token.meta["map"]
     source = "\n".join(lines[first:last])
     definition = _DEFINITION.search(source)
