@@ -20,7 +20,7 @@ def plain(data: bytes) -> list[Entry] | None:
     block = find_block(data)
     if not isinstance(block, Block):
         return []
-    sections = plain_sections(block.text, b"images", block.inside - block.start)
+    sections = plain_sections(block.lines, b"images")
     return None if sections is None else plain_entries(sections)
 
 

@@ -38,7 +38,7 @@ def _plain(data: bytes) -> list[Section] | None:
     block = find_block(data)
     if not isinstance(block, Block) or data.count(b"\r") > data.count(b"\r\n"):
         return None
-    return plain_sections(block.text, b"images", block.inside - block.start)
+    return plain_sections(block.lines, b"images")
 
 
 def _with_lines(data: bytes, indents: dict[int, int]) -> bytes:

@@ -63,7 +63,7 @@ def parse(data: bytes, article: str) -> FrontMatter:
 
 def _plain(block: Block) -> list[Entry] | None:
     """What `entries` would find, read without the parser; None where that is not plain to see."""
-    sections = plain_sections(block.text, b"images", block.inside - block.start)
+    sections = plain_sections(block.lines, b"images")
     return None if sections is None else plain_entries(sections)
 
 

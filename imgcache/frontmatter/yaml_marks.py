@@ -65,6 +65,11 @@ class Block(NamedTuple):
         """From the opening fence to the end of the line before the closing one."""
         return self.data[self.start : self.closing.start() + 1]
 
+    @property
+    def lines(self) -> bytes:
+        """What stands between the two fences, with the line feed before it."""
+        return self.data[self.inside - 1 : self.closing.start() + 1]
+
     def body(self) -> tuple[int, int]:
         """The offset of the body in bytes, and the line of the file on which it starts."""
         line_end = _LINE_END.match(self.data, self.closing.end())
