@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -86,7 +87,7 @@ class Scanner:
         while folders:
             folder = folders.pop()
             try:
-                entries = sorted(os.scandir(self._site.root / folder), key=lambda entry: entry.name)
+                entries = sorted(os.scandir(self._site.root / folder), key=attrgetter("name"))
             except OSError as error:
                 raise ConfigError(f"the folder cannot be read: {error.strerror}", where=folder or ".") from None
             below = []
@@ -95,8 +96,8 @@ class Scanner:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in NEVER_ENTERED and os.path.realpath(entry.path) != self._cache:
                         below.append(path + "/")
-                elif self._is_wanted(path):
-                    yield from self._file(path, entry)
+                elif self._is_wanted(path) and (file := self._file(path, entry)):
+                    yield file
             folders.extend(reversed(below))
 
     def is_article(self, path: str) -> bool:
@@ -111,17 +112,14 @@ class Scanner:
         return wanted and not (self._exclude and self._exclude.match_file(path))
 
     @staticmethod
-    def _file(path: str, entry: os.DirEntry[str]) -> Iterator[File]:
+    def _file(path: str, entry: os.DirEntry[str]) -> File | None:
         if not path.isascii() and (text := path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) != path:
-            yield File(text, 0, 0)  # not UTF-8, and so no path that can be written down: reading it says so
-            return
+            return File(text, 0, 0)  # not UTF-8, and so no path that can be written down: reading it says so
         try:
             stat = entry.stat()
         except OSError:
-            yield File(path, 0, 0)  # a link to nowhere: reading it says so
-            return
-        if entry.is_file():
-            yield File(path, stat.st_mtime_ns, stat.st_size)
+            return File(path, 0, 0)  # a link to nowhere: reading it says so
+        return File(path, stat.st_mtime_ns, stat.st_size) if entry.is_file() else None
 
     def scan(self, catalogue: Catalogue, on_article: Callable[[], None] = lambda: None) -> Scan:
         """Bring the catalogue up to date with the site: read what changed, drop what is gone."""

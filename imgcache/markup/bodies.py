@@ -32,7 +32,7 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
     text = _without_liquid_blocks(text)
     found = _in_html(text) if html or is_one_html_block(text) else _in_markdown(text)
     unique = sorted({(line, column, url) for url, line, column in found if url and "{{" not in url and "{%" not in url})
-    return tuple(Reference(url, article, first_line + line, column + 1, "body") for line, column, url in unique)
+    return tuple([Reference(url, article, first_line + line, column + 1, "body") for line, column, url in unique])
 
 
 def is_one_html_block(text: str) -> bool:
