@@ -111,7 +111,10 @@ def plain_entries(sections: list[Section]) -> list[Entry] | None:
     found: list[Entry] = []
     try:
         for first, text in sections:
-            found += [Entry._make((*one[:2], first + one.line, *one[3:])) for one in _entries(text)]
+            found += [
+                Entry(url, field, first + line, column, declared, is_cached, flaggable)
+                for url, field, line, column, declared, is_cached, flaggable, _, _, _ in _entries(text)
+            ]
     except _Unclear:
         return None
     return found
@@ -120,8 +123,8 @@ def plain_entries(sections: list[Section]) -> list[Entry] | None:
 @functools.lru_cache(maxsize=_KNOWN)
 def _entries(text: bytes) -> tuple[Entry, ...]:
     """Every image of one section, its first line being line 0. Raises _Unclear."""
-    found = (one if isinstance(one, Entry) else _entry(one) for one in _images([Section(0, text)]))
-    return tuple(entry for entry in found if entry)
+    found = [one if isinstance(one, Entry) else _entry(one) for one in _images([Section(0, text)])]
+    return tuple([entry for entry in found if entry])
 
 
 def flag_places(sections: list[Section]) -> dict[tuple[int, int], tuple[int, int]] | None:
@@ -244,4 +247,4 @@ def _pixels(value: tuple[bytes, int, int] | None) -> int | None:
         return None
     scalar = value[0]
     digits = scalar[1:-1] if scalar.startswith((b'"', b"'")) else scalar
-    return int(digits) if _PIXELS.fullmatch(digits) else None
+    return int(digits) if digits.isdigit() and len(digits) < 10 and digits[0] != 0x30 else None
