@@ -60,7 +60,7 @@ def read_all(
                 while len(helper.in_hand) < _IN_HAND and (chunk := list(itertools.islice(files, _CHUNK))):
                     helper.give(chunk)
             if own := list(itertools.islice(files, _OWN_CHUNK if helpers else _CHUNK)):
-                yield [reader.read(file) for file in own]
+                yield reader.read(own)
             busy = [helper for helper in helpers if helper.in_hand]
             if not busy and not own:
                 return
@@ -140,4 +140,4 @@ def help_reading() -> None:
         reader = Reader(Site(Path(task.root), task.site_url), task.flag)
         while True:
             files = decoder.decode(line.recv_bytes())
-            line.send_bytes(msgspec.msgpack.encode([reader.read(file) for file in files]))
+            line.send_bytes(msgspec.msgpack.encode(reader.read(files)))

@@ -26,6 +26,7 @@ _BY_ENDING = re.compile(r"\*\*/\*(\.[A-Za-z0-9.]+)")
 # Never entered, wherever they stand: repositories, built sites, other people's code.
 NEVER_ENTERED = frozenset({".git", "_site", "node_modules", "vendor"})
 _LOOKED_UP = 500  # articles that are held against the catalogue at once
+_REREAD = 32  # articles that are in memory at once
 
 
 class Scan(msgspec.Struct):
@@ -183,7 +184,8 @@ class Scanner:
     def reread(self, paths: Iterable[str], catalogue: Catalogue) -> None:
         """Read articles of its site again, after they were written. Paths are those of the catalogue."""
         files = (_file(self._site.root, path.removeprefix(self.prefix)) for path in paths)
-        catalogue.put_articles(self._prefixed([self._reader.read(file) for file in files]))
+        while batch := list(itertools.islice(files, _REREAD)):
+            catalogue.put_articles(self._prefixed(self._reader.read(batch)))
 
 
 def _file(root: Path, path: str) -> File:

@@ -91,6 +91,13 @@ def test_size_replaces_what_is_declared_and_keeps_the_quotes() -> None:
     assert [r.declared for r in read(apply(data, edits))] == [Declared(640, 480), Declared(None, 480)]
 
 
+@pytest.mark.parametrize("flag", [True, False])
+def test_an_article_whose_body_is_not_utf8_is_not_edited(flag: bool) -> None:
+    data = f"---\nimages:\n  - url: {URL}\n---\n".encode()
+    with pytest.raises(ArticleUnreadable, match="UTF-8"):
+        apply(data + b"caf\xe9", [Edit(3, 10, flag=flag)])
+
+
 def test_an_edit_of_another_place_says_that_the_file_changed() -> None:
     data = f"---\nimages:\n  - url: {URL}\n---\n".encode()
     for edit in (Edit(3, 9, flag=True), Edit(4, 10, flag=True)):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ NUMBER = 200
 WRONG: dict[str, str | bytes] = {
     "torn.md": "---\nimages: [a\n---\n",
     "latin.md": b"---\ntitle: caf\xe9\nimages: [a]\n---\n",
+    "below.md": b"---\nimages: []\n---\n<img src=x> caf\xe9\n",
     "page.html": "<img src='https://h/é.png'><img src='beside.png'>",
 }
 
@@ -49,10 +51,10 @@ class Patient(Reader):
 
     own = 0
 
-    def read(self, file: File) -> ReadArticle:
-        self.own += 1
-        time.sleep(0.05)
-        return super().read(file)
+    def read(self, files: Sequence[File]) -> list[ReadArticle]:
+        self.own += len(files)
+        time.sleep(0.05 * len(files))
+        return super().read(files)
 
 
 def test_helpers_read_what_is_read_here(site: Path) -> None:
@@ -61,8 +63,9 @@ def test_helpers_read_what_is_read_here(site: Path) -> None:
     found = [article for batch in read_all(reader, iter(files), few=0, most_helpers=1) for article in batch]
     assert reader.own < len(files)
     plain = Reader(Site(site, "https://h"), ["images"])
-    assert in_order(found) == in_order([plain.read(file) for file in files])
-    assert [a.file.path for a in in_order(found) if a.wrong] == ["gone.md", "latin.md", "torn.md"]
+    assert in_order(found) == in_order(plain.read(files))
+    wrong = {article.file.path: (article.wrong.line, article.wrong.column) for article in found if article.wrong}
+    assert wrong == {"gone.md": (1, 1), "latin.md": (2, 11), "torn.md": (3, 1), "below.md": (4, 16)}
 
 
 @pytest.mark.parametrize("python", ["/bin/false", "/nowhere/python"])
@@ -71,7 +74,7 @@ def test_helpers_that_die_cost_no_article(site: Path, python: str, monkeypatch: 
     files = listed(site)
     reader = Reader(Site(site, None), ["images"])
     found = [article for batch in read_all(reader, iter(files), few=0, most_helpers=2) for article in batch]
-    assert in_order(found) == in_order([reader.read(file) for file in files])
+    assert in_order(found) == in_order(reader.read(files))
 
 
 def test_few_articles_start_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +107,7 @@ def children() -> list[int]:
 def test_an_article_saved_this_moment_is_from_now(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("---\nimages: []\n---\n")
     stat = (tmp_path / "a.md").stat()
-    read = Reader(Site(tmp_path, None), ["images"]).read(File("a.md", stat.st_mtime_ns, stat.st_size))
+    (read,) = Reader(Site(tmp_path, None), ["images"]).read([File("a.md", stat.st_mtime_ns, stat.st_size)])
     assert read.file.mtime_ns == 0  # it is read once more by the next run
     assert read.newest == datetime.fromtimestamp(stat.st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
@@ -114,6 +117,6 @@ def test_an_article_that_was_saved_since_it_was_seen_is_read_whole(make_site: Ma
     text = article(("https://h/a.png", 6, 4), ("https://h/b.png", 6, 4))
     assert 60 < len(text) < 10_000
     site = make_site({"a.md": text})
-    read = Reader(Site(site, None), ["images"]).read(File("a.md", 1, seen))
+    (read,) = Reader(Site(site, None), ["images"]).read([File("a.md", 1, seen)])
     assert read.digest == hashlib.sha256(text.encode()).hexdigest()
     assert [mention.url for mention in read.mentions] == ["https://h/a.png", "https://h/b.png"]

@@ -1,8 +1,10 @@
 """Front matter: article bytes to image references, and article bytes with edits to bytes. Pure.
 
-`parse` reads, `apply` writes by splicing bytes at the marks that the reading gives; YAML is never written back.
+`parse` reads, or `outline` and then `read` for the two halves of it; `apply` writes by splicing bytes at the marks that
+the reading gives. YAML is never written back.
 """
 
-from imgcache.frontmatter.splices import FrontMatter, apply, parse
+from imgcache.frontmatter.splices import FrontMatter, Outline, apply, outline, parse, read
+from imgcache.frontmatter.yaml_marks import check_utf8
 
-__all__ = ["FrontMatter", "apply", "parse"]
+__all__ = ["FrontMatter", "Outline", "apply", "check_utf8", "outline", "parse", "read"]

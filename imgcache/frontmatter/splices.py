@@ -18,8 +18,8 @@ from imgcache.frontmatter.checking import check, unsafe
 from imgcache.frontmatter.entries import ALIAS, Entry, Part, Standing, entries, parts, standing
 from imgcache.frontmatter.flagging import flagged
 from imgcache.frontmatter.scalars import rewritten
-from imgcache.frontmatter.sections import plain_entries, plain_sections
-from imgcache.frontmatter.yaml_marks import BOM, Block, compose_head, find_block, read_head
+from imgcache.frontmatter.sections import Section, plain_entries, plain_sections
+from imgcache.frontmatter.yaml_marks import BOM, Block, Head, check_utf8, compose_head, find_block, read_head
 from imgcache.models import Edit, Reference, Size
 
 _TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
@@ -51,20 +51,36 @@ def parse(data: bytes, article: str) -> FrontMatter:
         ArticleUnreadable: not UTF-8, an unclosed or malformed front matter, or a key twice on the way to an image.
             Mistakes in keys that hold no images may go unreported.
     """
+    check_utf8(data)
+    return read(outline(data), article)
+
+
+class Outline(NamedTuple):
+    """A front matter of which it is known where it stands, and which sections name images.
+
+    `sections` is None where that is for a YAML parser to say.
+    """
+
+    block: Block | Head
+    sections: list[Section] | None
+
+
+def outline(data: bytes) -> Outline:
+    """The first half of `parse`, but for a look whether the body is UTF-8. Raises as that does."""
     block = find_block(data)
+    return Outline(block, plain_sections(block.lines, b"images") if isinstance(block, Block) else None)
+
+
+def read(front: Outline, article: str) -> FrontMatter:
+    """The second half of `parse`. Raises as that does."""
+    block, sections = front
     if isinstance(block, Block):
-        found = _plain(block)
+        found = None if sections is None else plain_entries(sections)
         if found is not None:
             return FrontMatter(_references(found, article), *block.body())
         block = compose_head(block)
     found = entries(block.root, block.text) if block.root else []
     return FrontMatter(_references(found, article), block.body_offset, block.body_line)
-
-
-def _plain(block: Block) -> list[Entry] | None:
-    """What `entries` would find, read without the parser; None where that is not plain to see."""
-    sections = plain_sections(block.lines, b"images")
-    return None if sections is None else plain_entries(sections)
 
 
 def _references(found: list[Entry], article: str) -> tuple[Reference, ...]:
@@ -89,6 +105,7 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     """
     if not edits:
         return data
+    check_utf8(data)
     if (plainly := flagged(data, edits)) is not None:
         return plainly
     before = read_head(data)

@@ -81,12 +81,18 @@ _NO_FRONT_MATTER = Head(None, "", 0, 1)
 
 
 def find_block(data: bytes) -> Block | Head:
-    """The front matter of an article, or at once a head without one.
+    """The front matter of an article, or at once a head without one. That the body is UTF-8 is not looked at.
 
     Raises:
         ArticleUnreadable: not UTF-8, or not closed.
     """
-    check_utf8(data)
+    block = _find_block(data)
+    if isinstance(block, Block):
+        check_utf8(data[: block.closing.end()])
+    return block
+
+
+def _find_block(data: bytes) -> Block | Head:
     data = _without_lone_cr(data)
     start = len(BOM) if data.startswith(BOM) else 0
     opening = _OPENING.match(data, start)

@@ -101,9 +101,7 @@ def run(options: argparse.Namespace) -> Section:
                 at_least=True,
             ),
         ],
-        notes=[
-            f"{ARTICLES:,} a second were asked for where `yaml.compose` does {ALONE:,}, over Markdown of 1.6 KB"
-        ],
+        notes=[f"{ARTICLES:,} a second were asked for where `yaml.compose` does {ALONE:,}, over Markdown of 1.6 KB"],
     )
 
 
