@@ -2,8 +2,9 @@
 
 A helper is told what to read through a socket, its standard input, and answers through it, in MessagePack. It
 imports what reading needs and nothing else, in particular not the program that runs here, so it is up sooner than a
-worker of `multiprocessing`; until then, and whenever no answer is there, this process reads itself. A helper that dies
-costs nothing but time: what it had in hand is read here. A terminal's Ctrl-C does not reach it; it ends with its input.
+worker of `multiprocessing`; until it says so, and whenever no answer is there, this process reads itself. A helper that
+dies costs nothing but time: what it had in hand is read here. A terminal's Ctrl-C does not reach it; it ends with its
+input.
 """
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ from imgcache.site import Site
 
 FEW = 500  # so many articles are read before a helper is up
 _MAX_HELPERS = 4  # one process writes, and has no time for more
-_CHUNK = 32  # articles that a helper is given at once: their paths fit into the buffer of a socket, however long
+_CHUNK = 32  # articles that a helper is given at once
 _OWN_CHUNK = 16  # articles read here before looking for answers
-_IN_HAND = 2  # chunks a helper: one to read, one to go on with
+_IN_HAND = 8  # chunks a helper: enough to go on with while this process is at a folder of large pages
+# Bytes that a helper may have before it when it is given a chunk. With the longest of paths that makes 160 KB, and a
+# socket of Linux takes 208; were it full, this process and a helper with a long answer would wait for each other.
+_WAITING = 32_768
 _COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from imgcache.read_pool import help_reading; help_reading()"
 
 
@@ -57,20 +61,19 @@ def read_all(
         helpers = _start(reader, number, stack) if len(first) > few else []
         while True:
             for helper in helpers:
-                while len(helper.in_hand) < _IN_HAND and (chunk := list(itertools.islice(files, _CHUNK))):
+                while helper.has_room and (chunk := list(itertools.islice(files, _CHUNK))):
                     helper.give(chunk)
             if own := list(itertools.islice(files, _OWN_CHUNK if helpers else _CHUNK)):
                 yield reader.read(own)
-            busy = [helper for helper in helpers if helper.in_hand]
-            if not busy and not own:
+            if not own and not any(helper.in_hand for helper in helpers):
                 return
-            ready = wait([helper.line for helper in busy], 0 if own else None)
-            for helper in [helper for helper in busy if helper.line in ready]:
+            ready = wait([helper.line for helper in helpers], 0 if own else None)
+            for helper in [helper for helper in helpers if helper.line in ready]:
                 answer = helper.answer()
                 if answer is None:
                     helpers.remove(helper)
                     files = itertools.chain(*helper.in_hand, files)
-                else:
+                elif answer:
                     yield answer
 
 
@@ -91,6 +94,8 @@ class _Helper:
 
     def __init__(self, task: Task) -> None:
         self.in_hand: deque[list[File]] = deque()
+        self._sizes: deque[int] = deque()  # of the messages for what is in hand, in bytes
+        self._is_up = False
         self._decoder = msgspec.msgpack.Decoder(list[ReadArticle])
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -111,22 +116,32 @@ class _Helper:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be given a chunk."""
+        return self._is_up and len(self.in_hand) < _IN_HAND and sum(self._sizes) < _WAITING
+
     def give(self, files: list[File]) -> None:
         """Have articles read."""
+        message = msgspec.msgpack.encode(files)
         self.in_hand.append(files)
-        self._send(msgspec.msgpack.encode(files))
+        self._sizes.append(len(message))
+        self._send(message)
 
     def _send(self, message: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `answer` finds out
             self.line.send_bytes(message)
 
     def answer(self) -> list[ReadArticle] | None:
-        """The articles of the chunk that was first given; None if the process is gone."""
+        """The articles of the chunk that was first given, none if it says that it is up; None if it is gone."""
         try:
             message = self.line.recv_bytes()
         except (EOFError, ConnectionResetError):
             return None
-        self.in_hand.popleft()
+        if self._is_up:
+            self.in_hand.popleft()
+            self._sizes.popleft()
+        self._is_up = True
         return self._decoder.decode(message)
 
 
@@ -138,6 +153,7 @@ def help_reading() -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         task = msgspec.msgpack.decode(line.recv_bytes(), type=Task)
         reader = Reader(Site(Path(task.root), task.site_url), task.flag)
+        line.send_bytes(msgspec.msgpack.encode([]))  # it is up
         while True:
             files = decoder.decode(line.recv_bytes())
             line.send_bytes(msgspec.msgpack.encode(reader.read(files)))

@@ -53,7 +53,7 @@ class Patient(Reader):
 
     def read(self, files: Sequence[File]) -> list[ReadArticle]:
         self.own += len(files)
-        time.sleep(0.05 * len(files))
+        time.sleep(0.3)
         return super().read(files)
 
 
@@ -66,6 +66,16 @@ def test_helpers_read_what_is_read_here(site: Path) -> None:
     assert in_order(found) == in_order(plain.read(files))
     wrong = {article.file.path: (article.wrong.line, article.wrong.column) for article in found if article.wrong}
     assert wrong == {"gone.md": (1, 1), "latin.md": (2, 11), "torn.md": (3, 1), "below.md": (4, 16)}
+
+
+def test_the_longest_of_paths_and_answers_do_not_wait_for_each_other(make_site: MakeSite) -> None:
+    folder = "/".join(["d" * 200] * 15)
+    text = article(*((f"https://h/{number}/{'x' * 100}.png", 6, 4) for number in range(50)))
+    site = make_site({f"{folder}/n{number}.md": text for number in range(NUMBER)})
+    files = [File(f"{folder}/n{number}.md", 1, len(text)) for number in range(NUMBER)]
+    reader = Patient(Site(site, None), ["images"])
+    assert sum(map(len, read_all(reader, iter(files), few=0, most_helpers=1))) == NUMBER
+    assert reader.own < NUMBER / 2
 
 
 @pytest.mark.parametrize("python", ["/bin/false", "/nowhere/python"])
