@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from imgcache.errors import ArticleUnreadable
 from imgcache.frontmatter.entries import Entry, entries
-from imgcache.frontmatter.sections import plain_entries, plain_sections
+from imgcache.frontmatter.reading import outline
+from imgcache.frontmatter.sections import plain_entries
 from imgcache.frontmatter.yaml_marks import Block, compose_head, find_block
 
 
 def plain(data: bytes) -> list[Entry] | None:
     """What is found without the parser."""
-    block = find_block(data)
-    if not isinstance(block, Block):
+    front = outline(data)
+    if not isinstance(front.block, Block):
         return []
-    sections = plain_sections(block.lines, b"images")
-    return None if sections is None else plain_entries(sections)
+    return None if front.sections is None else plain_entries(front.sections)
 
 
 def composed(data: bytes) -> list[Entry] | None:

@@ -4,7 +4,8 @@
 the reading gives. YAML is never written back.
 """
 
-from imgcache.frontmatter.splices import FrontMatter, Outline, apply, outline, parse, read
+from imgcache.frontmatter.reading import FrontMatter, Outline, outline, parse, read
+from imgcache.frontmatter.splices import apply
 from imgcache.frontmatter.yaml_marks import check_utf8
 
 __all__ = ["FrontMatter", "Outline", "apply", "check_utf8", "outline", "parse", "read"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imgcache.frontmatter.entries import Entry
-from imgcache.frontmatter.sections import Section, flag_places, plain_entries, plain_sections
-from imgcache.frontmatter.yaml_marks import Block, find_block
+from imgcache.frontmatter.reading import outline
+from imgcache.frontmatter.sections import Section, flag_places, plain_entries
+from imgcache.frontmatter.yaml_marks import has_lone_cr
 from imgcache.models import Declared, Edit
 
 _Said = tuple[str, str, Declared, bool | None]
@@ -35,10 +36,7 @@ def flagged(data: bytes, edits: Sequence[Edit]) -> bytes | None:
 
 
 def _plain(data: bytes) -> list[Section] | None:
-    block = find_block(data)
-    if not isinstance(block, Block) or data.count(b"\r") > data.count(b"\r\n"):
-        return None
-    return plain_sections(block.lines, b"images")
+    return None if has_lone_cr(data) else outline(data).sections
 
 
 def _with_lines(data: bytes, indents: dict[int, int]) -> bytes:

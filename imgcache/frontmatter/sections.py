@@ -37,7 +37,7 @@ _LINE = re.compile(
 )
 # Line breaks to YAML 1.1 and to no editor, and what YAML calls unprintable.
 _ODD = re.compile("[\x80-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_PIXELS = re.compile(rb"[1-9][0-9]{0,8}")
+_WANTED = b"images"  # where this word does not stand, there is no list of images
 _FLAGS = {b"true": True, b'"true"': True, b"'true'": True, b"false": False, b'"false"': False, b"'false'": False}
 _KNOWN = 64  # sections kept at hand: articles of one site name the same provider and the same author again and again
 _FAR_RIGHT = 40  # a deeper indent is left to the parser, which counts the levels
@@ -50,15 +50,14 @@ class Section(NamedTuple):
     text: bytes
 
 
-def plain_sections(lines: bytes, wanted: bytes) -> list[Section] | None:
-    """The top-level keys whose lines contain the word `wanted`; None if any line is not plain.
+def plain_sections(lines: bytes) -> list[Section] | None:
+    """The top-level keys whose lines contain the word `images`; None if any line is not plain.
 
     Plain means no anchor, tag, flow or block style anywhere, and no top-level key twice: so nothing outside of a
-    section can change its meaning. A mistake in a section that is not wanted goes unnoticed.
+    section can change its meaning. A mistake in a section without the word goes unnoticed.
 
     Args:
         lines: the front matter between its fences, with the line feed before it.
-        wanted: a word that can only matter where it stands, without a line end.
     """
     if not _PLAIN.fullmatch(lines, 1):
         return None
@@ -66,13 +65,13 @@ def plain_sections(lines: bytes, wanted: bytes) -> list[Section] | None:
     if len(set(keys)) < len(keys):
         return None
     found: list[Section] = []
-    at = lines.find(wanted)
+    at = lines.find(_WANTED)
     while at >= 0:
         start = _section_start(lines, at)
         following = _TOP_KEY.search(lines, at)
         end = following.start(1) if following else len(lines)
         found.append(Section(1 + lines.count(b"\n", 0, start), lines[start:end]))
-        at = lines.find(wanted, end)
+        at = lines.find(_WANTED, end)
     return found
 
 

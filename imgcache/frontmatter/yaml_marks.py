@@ -160,9 +160,14 @@ def check_utf8(data: bytes) -> None:
         raise ArticleUnreadable(message, line=line, column=column) from error
 
 
+def has_lone_cr(data: bytes) -> bool:
+    """Whether a CR ends a line alone, as it did on old Macs."""
+    return b"\r" in data and data.count(b"\r") > data.count(b"\r\n")
+
+
 def _without_lone_cr(data: bytes) -> bytes:
     """The same length with LF for each CR that ends a line alone, as YAML and editors read it."""
-    return _LONE_CR.sub(b"\n", data) if b"\r" in data and data.count(b"\r") > data.count(b"\r\n") else data
+    return _LONE_CR.sub(b"\n", data) if has_lone_cr(data) else data
 
 
 def _skip_toml(data: bytes, start: int) -> Head:
