@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -72,7 +72,7 @@ def read_all(
                 answer = helper.answer()
                 if answer is None:
                     helpers.remove(helper)
-                    files = itertools.chain(*helper.in_hand, files)
+                    files = itertools.chain(helper.in_hand, files)
                 elif answer:
                     yield answer
 
@@ -89,12 +89,18 @@ def _start(reader: Reader, number: int, stack: contextlib.ExitStack) -> list[_He
         return []
 
 
+class _Chunk(NamedTuple):
+    """Articles that a helper was given, by a message of so many bytes."""
+
+    files: list[File]
+    size: int
+
+
 class _Helper:
     """One process that reads."""
 
     def __init__(self, task: Task) -> None:
-        self.in_hand: deque[list[File]] = deque()
-        self._sizes: deque[int] = deque()  # of the messages for what is in hand, in bytes
+        self._in_hand: deque[_Chunk] = deque()
         self._is_up = False
         self._decoder = msgspec.msgpack.Decoder(list[ReadArticle])
         ours, theirs = socket.socketpair()
@@ -118,14 +124,18 @@ class _Helper:
 
     @property
     def has_room(self) -> bool:
-        """Whether it may be given a chunk."""
-        return self._is_up and len(self.in_hand) < _IN_HAND and sum(self._sizes) < _WAITING
+        """Whether it may be given more."""
+        return self._is_up and len(self._in_hand) < _IN_HAND and sum(chunk.size for chunk in self._in_hand) < _WAITING
+
+    @property
+    def in_hand(self) -> list[File]:
+        """What it was given and has not answered yet."""
+        return [file for chunk in self._in_hand for file in chunk.files]
 
     def give(self, files: list[File]) -> None:
         """Have articles read."""
         message = msgspec.msgpack.encode(files)
-        self.in_hand.append(files)
-        self._sizes.append(len(message))
+        self._in_hand.append(_Chunk(files, len(message)))
         self._send(message)
 
     def _send(self, message: bytes) -> None:
@@ -133,14 +143,13 @@ class _Helper:
             self.line.send_bytes(message)
 
     def answer(self) -> list[ReadArticle] | None:
-        """The articles of the chunk that was first given, none if it says that it is up; None if it is gone."""
+        """The articles that were first given, none where it only says that it is up; None if it is gone."""
         try:
             message = self.line.recv_bytes()
         except (EOFError, ConnectionResetError):
             return None
         if self._is_up:
-            self.in_hand.popleft()
-            self._sizes.popleft()
+            self._in_hand.popleft()
         self._is_up = True
         return self._decoder.decode(message)
 

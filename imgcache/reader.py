@@ -40,10 +40,10 @@ class Reader:
         self._whose = functools.lru_cache(maxsize=_MAX_KNOWN_URLS)(self._look_at)
 
     def read(self, files: Sequence[File]) -> list[ReadArticle]:
-        """Read articles; an error is part of the answer.
+        """Read articles, some ten or thirty at once; an error is part of the answer.
 
         Each stage is done for all of them before the next one begins, so that its code stays in the processor's cache:
-        of thirty at once each takes three quarters of the time that it takes alone.
+        each takes three quarters of the time that it takes alone.
         """
         drafts = [_Draft(file) for file in files]
         for stage in (self._load, _outline, _read_front, _read_body):

@@ -97,7 +97,7 @@ class Scanner:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in NEVER_ENTERED and os.path.realpath(entry.path) != self._cache:
                         below.append(path + "/")
-                elif self._is_wanted(path) and (file := self._file(path, entry)):
+                elif self._is_wanted(path) and (file := self._found(path, entry)):
                     yield file
             folders.extend(reversed(below))
 
@@ -113,7 +113,7 @@ class Scanner:
         return wanted and not (self._exclude and self._exclude.match_file(path))
 
     @staticmethod
-    def _file(path: str, entry: os.DirEntry[str]) -> File | None:
+    def _found(path: str, entry: os.DirEntry[str]) -> File | None:
         if not path.isascii() and (text := path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) != path:
             return File(text, 0, 0)  # not UTF-8, and so no path that can be written down: reading it says so
         try:
@@ -183,11 +183,11 @@ class Scanner:
 
     def reread(self, paths: Iterable[str], catalogue: Catalogue) -> None:
         """Read articles of its site again, after they were written. Paths are those of the catalogue."""
-        files = (_file(self._site.root, path.removeprefix(self.prefix)) for path in paths)
+        files = (_file_at(self._site.root, path.removeprefix(self.prefix)) for path in paths)
         while batch := list(itertools.islice(files, _REREAD)):
             catalogue.put_articles(self._prefixed(self._reader.read(batch)))
 
 
-def _file(root: Path, path: str) -> File:
+def _file_at(root: Path, path: str) -> File:
     stat = (root / path).stat()
     return File(path, stat.st_mtime_ns, stat.st_size)
