@@ -29,7 +29,7 @@ from imgcache.site import Site
 
 COPIES = 54
 ARTICLES, ALONE = 8000, 13_000  # a second: what is asked for, on a machine that composes so much YAML
-KINDS = {"Markdown": ("assets", "_config.yml", "*.html"), "Markdown and newsletters": ("assets", "_config.yml")}
+LEFT_OUT = {"Markdown": ("assets", "_config.yml", "*.html"), "Markdown and newsletters": ("assets", "_config.yml")}
 _HEAD = re.compile(rb"---[ \t]*\r?\n(.*?\n)---[ \t]*\r?\n", re.DOTALL)
 
 
@@ -78,7 +78,7 @@ class _Site:
 
 def run(options: argparse.Namespace) -> Section:
     """Scan copies of the real site into an empty catalogue."""
-    sites = [_Site(name, left_out) for name, left_out in KINDS.items()]
+    sites = [_Site(name, left_out) for name, left_out in LEFT_OUT.items()]
     for _ in range(options.rounds):  # in turn, for the pace of a rented machine changes within a minute
         for site in sites:
             site.measure()
