@@ -8,8 +8,7 @@ from itertools import groupby
 
 import msgspec
 
-from imgcache.catalogue.sharing import Sharer
-from imgcache.models import Declared, Problem, Severity
+from imgcache.models import Declared, Problem, Severity, Sharer
 from imgcache.plan import Fit, fit
 
 SHARED_BY = 4  # addresses of one host with the same bytes: fewer prove nothing

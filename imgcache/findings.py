@@ -9,8 +9,7 @@ import json
 
 import msgspec
 
-from imgcache.health import State
-from imgcache.models import Place, Severity, Size
+from imgcache.models import Place, Severity, Size, State
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 
 import msgspec
 
-from imgcache.models import Failure, Problem
+from imgcache.models import Failure, Problem, State
 
 DAY = 86_400.0
 MEMORY = 30 * DAY  # without a failure for so long, the earlier ones say nothing any more
@@ -20,17 +19,6 @@ OURS = frozenset({"bad-url", "bad-scheme", "blocked-address", "robots", "budget"
 NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
 # Those that are found without asking any host: they say nothing of the network.
 NOT_ASKED = frozenset({"bad-url", "bad-scheme", "blocked-address", "disk-full", "worker-lost"})
-
-
-class State(StrEnum):
-    """How a URL does."""
-
-    OK = "ok"
-    FLAKY = "flaky"  # fails now and then: it failed and answered within the last 30 days
-    SUSPECT = "suspect"  # fails, not yet dead
-    DEAD = "dead"  # at least 5 failures in a row over at least 7 days
-    GONE = "gone"  # 410 (RFC 9110, section 15.5.11)
-    BLOCKED = "blocked"  # a bot wall stands before it
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ relative with `/`. Lines and columns count from 1; a column counts characters.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -278,3 +279,25 @@ class FetchPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: float = 0.0
     retries: int = 3
     refresh_after: float = 30 * 86_400.0
+
+
+class State(StrEnum):
+    """How a URL does."""
+
+    OK = "ok"
+    FLAKY = "flaky"  # fails now and then: it failed and answered within the last 30 days
+    SUSPECT = "suspect"  # fails, not yet dead
+    DEAD = "dead"  # at least 5 failures in a row over at least 7 days
+    GONE = "gone"  # 410 (RFC 9110, section 15.5.11)
+    BLOCKED = "blocked"  # a bot wall stands before it
+
+
+class Sharer(NamedTuple):
+    """One reference to an image whose bytes are shared: which image, what it is, and what is declared of it."""
+
+    image: int
+    host: str
+    digest: str
+    url: str
+    true: Size
+    declared: Declared

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcache.findings import ArticleLine, Audit, Change, DayLine, Exposure, Finding, HostLine, Summary
-from imgcache.health import State
-from imgcache.models import Place, Severity, Size
+from imgcache.models import Place, Severity, Size, State
 from imgcache.reports import Context
 
 HELD, HELD_BARELY = "a1" * 32, "b2" * 32

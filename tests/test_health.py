@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from examples.origin import Answer, Origin
 from imgcache import health
-from imgcache.health import DAY, Health, State
-from imgcache.models import Failure, Problem
+from imgcache.health import DAY, Health
+from imgcache.models import Failure, Problem, State
 from imgcache.net import walls
 from tests.conftest import Command, MakeSite, article, picture
 

@@ -12,8 +12,7 @@ from PIL import Image
 
 from examples.origin import Answer, Origin
 from imgcache import cards, plan
-from imgcache.catalogue.sharing import Sharer
-from imgcache.models import Declared, Size
+from imgcache.models import Declared, Sharer, Size
 from tests.conftest import Command, MakeSite, article, picture
 from tests.test_sync import articles, manifest, tree
 

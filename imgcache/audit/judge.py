@@ -9,9 +9,9 @@ from imgcache.audit import remedies
 from imgcache.audit.subject import about_image, at_places, at_uses
 from imgcache.catalogue import Named, Use
 from imgcache.findings import Change, Finding
-from imgcache.health import Health, State
+from imgcache.health import Health
 from imgcache.looks import Hop
-from imgcache.models import Declared, Failure, Place, Problem, Severity, Size
+from imgcache.models import Declared, Failure, Place, Problem, Severity, Size, State
 from imgcache.plan import Fit
 from imgcache.urls import clean, redact
 

@@ -8,8 +8,7 @@ import msgspec
 
 from imgcache.catalogue import Named, Use
 from imgcache.findings import Change, Finding
-from imgcache.health import State
-from imgcache.models import Place, Severity
+from imgcache.models import Place, Severity, State
 from imgcache.urls import without_credentials
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}

@@ -14,9 +14,8 @@ from imgcache.audit.memory import Memory
 from imgcache.catalogue import Catalogue, Named
 from imgcache.errors import ImageError, Placeholder
 from imgcache.findings import Finding
-from imgcache.health import State
 from imgcache.index import Index
-from imgcache.models import Failure, Kind, Severity
+from imgcache.models import Failure, Kind, Severity, State
 from imgcache.urls import request_url
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from imgcache.catalogue.rows import Linked, Named, Use
 from imgcache.catalogue.schema import Tables
-from imgcache.catalogue.sharing import Sharer
-from imgcache.models import Declared, Kind, Place, Size
+from imgcache.models import Declared, Kind, Place, Sharer, Size
 
 _TABLES = """
 CREATE TEMP TABLE IF NOT EXISTS look (

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from imgcache.catalogue.schema import Tables
-from imgcache.models import Declared, Size
+from imgcache.models import Declared, Sharer, Size
 
 # Addresses that differ in their fragment alone are one address. First by the digest alone, which is ten times cheaper
 # than all at once; the joins' order is fixed, one pass over the images.
@@ -21,17 +20,6 @@ SELECT i.id, i.host, i.digest, i.url, i.width, i.height, r.width, r.height
 FROM image i CROSS JOIN shared s ON s.host = i.host AND s.digest = i.digest CROSS JOIN reference r ON r.image = i.id
 WHERE i.kind = 'remote' ORDER BY i.host, i.digest, i.url
 """
-
-
-class Sharer(NamedTuple):
-    """One reference to an image whose bytes are shared: which image, what it is, and what is declared of it."""
-
-    image: int
-    host: str
-    digest: str
-    url: str
-    true: Size
-    declared: Declared
 
 
 class Sharing(Tables):

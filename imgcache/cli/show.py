@@ -14,9 +14,9 @@ from imgcache import health
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, url_and_site
 from imgcache.cli.output import places_lines, print_json, say
-from imgcache.health import Health, State, day
+from imgcache.health import Health, day
 from imgcache.likeness import Doubt
-from imgcache.models import Asset, Copy, Failure, Place, Reference
+from imgcache.models import Asset, Copy, Failure, Place, Reference, State
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean
 from imgcache.wiring import parts

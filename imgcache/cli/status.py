@@ -16,8 +16,7 @@ from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import print_json, print_problems, say
 from imgcache.config import Config
-from imgcache.health import State
-from imgcache.models import Failure, Place, Problem, Severity
+from imgcache.models import Failure, Place, Problem, Severity, State
 from imgcache.plan import Wish
 from imgcache.quantities import format_bytes
 from imgcache.urls import without_credentials

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable
 
 from imgcache.findings import Audit, Exposure, Finding
-from imgcache.health import State
-from imgcache.models import Place, Severity
+from imgcache.models import Place, Severity, State
 from imgcache.quantities import format_bytes
 from imgcache.urls import clean, host_if_any, redact
 
