@@ -35,7 +35,9 @@ ImgcacheError
     ├── DiskFull           disk-full            again
     │   └── StoreError     disk-full            again: an object store that cannot be reached, read or written
     ├── WorkerLost         worker-lost          again
-    └── MissingFile        missing-file
+    ├── MissingFile        missing-file
+    ├── NoOpenFiles        open-files           again: of this machine, too many files and connections are open
+    └── Internal           internal
 ```
 
 `code` is the stable name that reports and scripts see; `retryable` answers "may the same request succeed later?".
@@ -43,6 +45,7 @@ ImgcacheError
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar
 
 
@@ -168,8 +171,10 @@ class HttpStatus(ImageError):
         self.retryable = status in self.RETRYABLE or status >= 500
         self.retry_after = retry_after  # seconds, as the server asked (RFC 9110, section 10.2.3)
 
-    def __reduce__(self) -> tuple[type[HttpStatus], tuple[str, int]]:
-        return type(self), (self.message, self.status or 0)
+    def __reduce__(self) -> tuple[functools.partial[HttpStatus], tuple[str, int]]:
+        """For pickle and copy: BaseException's own would call the class with the message alone."""
+        whole = functools.partial(type(self), retry_after=self.retry_after, wall=self.wall)
+        return whole, (self.message, self.status or 0)
 
 
 class BadRedirect(ImageError):
@@ -281,3 +286,16 @@ class MissingFile(ImageError):
     """An image of the site itself is not where the article says."""
 
     code = "missing-file"
+
+
+class NoOpenFiles(ImageError):
+    """The limit of open files and connections, of the process or of the machine, was reached and stayed so."""
+
+    code = "open-files"
+    retryable = True
+
+
+class Internal(ImageError):
+    """imgcache failed on this image in a way that nobody foresaw: a bug, to be reported."""
+
+    code = "internal"

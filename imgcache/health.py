@@ -14,11 +14,18 @@ DEAD_COUNT, DEAD_SPAN = 5, 7 * DAY
 LONGEST_REST = 30  # days
 
 # Causes that lie here, in the article or in the settings: no server is dead for them, and trying again asks nobody.
-OURS = frozenset({"bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full", "worker-lost"})
+OURS = frozenset(
+    {
+        *("bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full", "worker-lost"),
+        *("open-files", "internal"),
+    }
+)
 # The failures that a network which is down makes of every URL.
 NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
-# Those that are found without asking any host: they say nothing of the network.
-NOT_ASKED = frozenset({"bad-url", "bad-scheme", "blocked-address", "disk-full", "worker-lost"})
+# Those that say nothing of the network: no host was asked, or what failed lies here.
+NOT_ASKED = frozenset(
+    {"bad-url", "bad-scheme", "blocked-address", "disk-full", "worker-lost", "open-files", "internal"}
+)
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):

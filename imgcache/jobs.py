@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from imgcache.errors import ImageError
 from imgcache.models import Asset, Copy, Declared, Problem, Severity
 
 
@@ -67,3 +68,15 @@ def without_answer(job: Job, held: Asset | None, problem: Problem) -> Outcome:
         problem, message=f"{problem.message}; the copy that is held stays", severity=Severity.WARNING
     )
     return Outcome(job.url, Action.RESTED, job.copy, held, kept)
+
+
+def failed(job: Job, held: Asset | None, error: ImageError) -> Outcome:
+    """The same for a URL that failed just now, by the error that ended it."""
+    status = msgspec.UNSET if error.status is None else error.status
+    problem = Problem(error.code, job.url, error.message, retryable=error.retryable, status=status)
+    return but(without_answer(job, held, problem), Action.FAILED, wall=error.wall)
+
+
+def but(outcome: Outcome, action: Action, **changes: object) -> Outcome:
+    """An outcome with another action, and with these fields changed."""
+    return msgspec.structs.replace(outcome, action=action, **changes)

@@ -14,9 +14,10 @@ from typing import Self
 import msgspec
 
 from imgcache import likeness, plan
+from imgcache.containment import internal
 from imgcache.downloader import Downloader
-from imgcache.errors import ImageError, Placeholder
-from imgcache.jobs import Action, Doubtful, Job, Outcome, without_answer
+from imgcache.errors import ImageError, ImgcacheError, Internal, Placeholder
+from imgcache.jobs import Action, Doubtful, Job, Outcome, but, failed, without_answer
 from imgcache.models import (
     Asset,
     Copy,
@@ -24,7 +25,6 @@ from imgcache.models import (
     Header,
     Limits,
     NotModified,
-    Problem,
     Validators,
 )
 from imgcache.net.statistics import HostStatistics
@@ -79,13 +79,27 @@ class Pipeline:
     async def run(self, job: Job) -> Outcome | None:
         """Bring one URL up to date. None where that needs a network and there is none to be used."""
         spent = HostStatistics()
-        outcome = await self._run(job, spent)
+        try:
+            outcome = await self._run(job, spent)
+        except ImgcacheError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the last safety net: no image ends the run)
+            outcome = await self._unforeseen(job, internal(error, job.url))
         if outcome is None:
             return None
         notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
         if notes or spent.bytes:
-            return _but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes)
+            return but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes)
         return outcome
+
+    async def _unforeseen(self, job: Job, error: Internal) -> Outcome:
+        """What is left after a bug: a whole copy stays, and nothing is made anew."""
+        try:
+            missing = await self._missing(job.asset) if job.asset else ()
+            return failed(job, await self._held(job, missing, may_render=False), error)
+        except Exception as another:  # noqa: BLE001 (likewise)
+            internal(another, job.url)  # in the log; the first one is told
+            return failed(job, None, error)
 
     async def _run(self, job: Job, spent: HostStatistics) -> Outcome | None:
         missing = await self._missing(job.asset) if job.asset else ()
@@ -98,13 +112,13 @@ class Pipeline:
                     return _as_it_is(job, missing, step)
                 case Step.RENDER if job.asset:
                     asset = await self._make_again(job.asset, job)
-                    return _but(_as_it_is(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
+                    return but(_as_it_is(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
                 case Step.REVALIDATE if job.copy and job.asset:
                     return await self._fetch(job, job.copy.validators, spent)
                 case _:
                     return await self._fetch(job, None, spent)
         except ImageError as error:
-            return _failed(job, await self._held(job, missing, may_render=step is not Step.RENDER), error)
+            return failed(job, await self._held(job, missing, may_render=step is not Step.RENDER), error)
 
     async def _fetch(self, job: Job, validators: Validators | None, spent: HostStatistics) -> Outcome:
         await self._pool.room()
@@ -125,7 +139,7 @@ class Pipeline:
             reason = await self._doubt(job.asset, asset, job)
             if reason is not None:
                 held = await self._revalidated(job, NotModified(validators), now)
-                return _but(held, Action.DOUBTED, doubtful=Doubtful(copy, asset, reason))
+                return but(held, Action.DOUBTED, doubtful=Doubtful(copy, asset, reason))
         return Outcome(job.url, Action.FETCHED, copy, asset)
 
     async def _revalidated(self, job: Job, answer: NotModified, now: float) -> Outcome:
@@ -267,16 +281,6 @@ def _as_it_is(job: Job, missing: Sequence[str], step: Step) -> Outcome:
         held = None if job.asset is None or job.asset.original in missing else job.asset
         return without_answer(job, held, job.rest)
     return Outcome(job.url, Action.REUSED, job.copy, job.asset)
-
-
-def _failed(job: Job, held: Asset | None, error: ImageError) -> Outcome:
-    status = msgspec.UNSET if error.status is None else error.status
-    problem = Problem(error.code, job.url, error.message, retryable=error.retryable, status=status)
-    return _but(without_answer(job, held, problem), Action.FAILED, wall=error.wall)
-
-
-def _but(outcome: Outcome, action: Action, **changes: object) -> Outcome:
-    return msgspec.structs.replace(outcome, action=action, **changes)
 
 
 def _copy_of(fetched: Fetched, now: float) -> Copy:

@@ -6,11 +6,11 @@ import email.utils
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcache.errors import BadUrl, ConnectFailure, DiskFull, FetchTimeout, HostDown, HttpStatus, TlsFailure, Truncated
-from imgcache.net.retry import delay, retry_after
+from imgcache.net.retry import MOST, delay, retry_after
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
 
@@ -77,6 +77,17 @@ def test_who_asks_for_an_hour_is_left_alone() -> None:
         ("Sun Nov  6 08:50:37 1994", 60.0),
         ("Sun, 06 Nov 1994 08:48:37 GMT", 0.0),
         ("Sun, 99 Nov 1994 08:48:37 GMT", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999", None),
+        ("99999999999999999999:00:00 GMT", None),
+        ("Sun, 06 Nov 1994 99999999999999999999:00:00 GMT", None),
+        ("Sun, 06 Nov 1994 08:50:37 +0200", None),
+        ("Sun, 06 Nov 1994 08:50:37 +0000", 60.0),
+        ("Sun, 06 Nov 1994 08:50:60 GMT", 82.0),
+        ("Sunday, 06-Nov-44 08:49:37 GMT", 50 * 365.25 * 86_400 + 43_200),
+        ("Sunday, 06-Nov-45 08:49:37 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799 - NOW),
+        ("Sun, 06 \u017fep 1994 08:50:37 GMT", None),
+        ("0" * 20 + "7", 7.0),
     ],
 )
 def test_retry_after_in_all_its_forms(value: str | None, seconds: float | None) -> None:
@@ -88,7 +99,24 @@ def test_a_date_is_seen_from_the_clock_given(now: int, when: int) -> None:
     assert retry_after(email.utils.formatdate(when, usegmt=True), float(now)) == max(0, when - now)
 
 
-@given(st.text(max_size=40))
-def test_no_header_breaks_it(value: str) -> None:
-    seconds = retry_after(value, NOW)
-    assert seconds is None or seconds >= 0
+_number = st.one_of(st.integers(-1, 100).map(str), st.integers(0, 10**30).map(str), st.just("08"), st.just("1994"))
+_piece = st.one_of(
+    _number,
+    st.sampled_from(["Sun", "Sunday", "Nov", "GMT", "UTC", "EST", "Z", "+", "-", ":", ",", ", ", " ", "  "]),
+    st.builds("{}{}".format, st.sampled_from("+-"), _number),
+    st.builds("{}:{}:{}".format, _number, _number, _number),
+    st.text(max_size=3),
+)
+_like_a_date = st.one_of(
+    st.lists(_piece, max_size=10).map("".join),
+    st.builds("Sun, {} Nov {} {}:{}:{} {}".format, *[_number] * 5, _piece),
+    st.builds("Sunday, {}-Nov-{} {}:{}:{} {}".format, *[_number] * 5, _piece),
+    st.builds("Sun Nov {} {}:{}:{} {}".format, *[_number] * 5),
+)
+
+
+@settings(max_examples=500)
+@given(st.one_of(st.text(max_size=40), _like_a_date), st.floats(0, 4e9))
+def test_no_header_breaks_it(value: str, now: float) -> None:
+    seconds = retry_after(value, now)
+    assert seconds is None or 0 <= seconds <= MOST

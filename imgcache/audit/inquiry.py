@@ -9,7 +9,8 @@ import msgspec
 
 from imgcache.audit import forms
 from imgcache.audit.judge import PERMANENT
-from imgcache.errors import ImageError
+from imgcache.containment import internal
+from imgcache.errors import ImageError, ImgcacheError
 from imgcache.looks import Hop, Look
 from imgcache.urls import request_url
 
@@ -64,6 +65,15 @@ class Told(msgspec.Struct, frozen=True):
 
 async def inquire(prober: Prober, url: str) -> Told:
     """Ask for one image, as an article names it. Several requests at most, one after the other."""
+    try:
+        return await _inquire(prober, url)
+    except ImgcacheError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the last safety net: no image ends the run)
+        return Told(refusal=Refusal.of(internal(error, url)))
+
+
+async def _inquire(prober: Prober, url: str) -> Told:
     try:
         look = await prober.look(url)
     except ImageError as error:

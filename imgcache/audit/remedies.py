@@ -29,6 +29,8 @@ _BY_CODE = {
     "disk-full": "make room, and run `imgcache sync`",
     "budget": "run `imgcache sync` again",
     "worker-lost": "run again; if it comes back, look into the workers' logs",
+    "open-files": "close other programs or raise the limit (ulimit -n), and run again",
+    "internal": "report it, with what -v logs",
 }
 
 MEND = "mend it with `imgcache verify --repair`"

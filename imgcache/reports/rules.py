@@ -103,6 +103,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Workers of the cluster died on an image.",
         "Run again. If it comes back, look into the workers' logs: they may have too little memory.",
     ),
+    "open-files": (
+        "Too many files and connections were open on this machine.",
+        "Nothing is wrong with the image. Close other programs or raise the limit (ulimit -n), and run again.",
+    ),
     "missing-file": (
         "A file of the site is missing.",
         "Readers see a broken picture. Put the file there, or correct its address: case counts on most servers.",
@@ -110,6 +114,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "article-unreadable": (
         "The front matter of an article cannot be read.",
         "Its images are not known, and the site's generator may stumble over it too. Mend it at the line named.",
+    ),
+    "internal": (
+        "imgcache failed in a way that nobody foresaw.",
+        "A bug of imgcache, and no fault of the site. Report it with what the finding says; nothing else is affected.",
     ),
     "article-changed": ("An article was saved while it was read.", "Run again."),
     "article-unwritable": ("An article cannot be written.", "Its flags cannot be kept. Let imgcache write the file."),
