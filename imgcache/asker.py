@@ -17,9 +17,11 @@ from types import TracebackType
 from typing import ClassVar, Self, TypedDict, TypeVar
 
 import httpx
+import msgspec
 from aiohttp.abc import AbstractResolver
 from multidict import MultiMapping
 
+from imgcache import descriptors
 from imgcache.errors import BadRedirect, FetchTimeout, HostDown, HttpStatus, ImageError, Robots
 from imgcache.looks import Hop
 from imgcache.models import FetchPolicy, Limits
@@ -32,7 +34,8 @@ from imgcache.net.politeness import Politeness
 from imgcache.net.reply import Carrier, Reply
 from imgcache.net.robots import LARGEST, RobotsTxt, product
 from imgcache.net.robots_tag import forbidden_by
-from imgcache.net.statistics import HostStatistics, Statistics
+from imgcache.net.statistics import Statistics
+from imgcache.net.trail import Trail
 from imgcache.net.transport import Transport
 from imgcache.urls import clean, join, redact, split
 
@@ -41,31 +44,6 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-
-
-class Trail:
-    """What one attempt met on its way, up to the answer that counts.
-
-    `url` is the one asked now, `line` its host's statistics. `seconds` are those spent in requests, waiting for a turn
-    not counted; `certificate_ends` is the earliest end, in seconds since the epoch, None where all went over http.
-    """
-
-    __slots__ = ("certificate_ends", "cookies", "hops", "line", "seconds", "url")
-
-    def __init__(self, url: str, line: HostStatistics) -> None:
-        self.url = url
-        self.line = line
-        self.hops: list[Hop] = []
-        self.cookies: set[str] = set()
-        self.certificate_ends: float | None = None
-        self.seconds = 0.0
-
-    def note(self, reply: Reply) -> None:
-        """Take down what an answer says beside its body."""
-        if "set-cookie" in reply.headers:
-            self.cookies |= fields.cookies(reply.headers)
-        if reply.certificate_ends is not None:
-            self.certificate_ends = min(reply.certificate_ends, self.certificate_ends or reply.certificate_ends)
 
 
 Read = Callable[[Reply, Trail], Awaitable[T]]
@@ -127,14 +105,20 @@ class Asker:
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._headers = fields.of_request(self._policy.user_agent)
-        self._politeness = Politeness(self._policy, clock=monotonic, sleep=sleep)
+        self._room = descriptors.room(self._policy.concurrency)
+        policy = msgspec.structs.replace(self._policy, concurrency=self._room.at_once)
+        self._politeness = Politeness(policy, clock=monotonic, sleep=sleep)
         self._robots = self._robots_txt() if respect_robots else None
         self._respects_tag = respect_robots_tag
         self._carrier: Carrier | None = None
 
     async def __aenter__(self) -> Self:
         transport = self._given or Transport(
-            guard=self._guard, limits=self._limits, connect_to=self._connect_to, resolver=self._resolver
+            guard=self._guard,
+            limits=self._limits,
+            connect_to=self._connect_to,
+            resolver=self._resolver,
+            idle=self._room.idle,
         )
         if self.spares_httpx and isinstance(transport, Transport):
             self._carrier = transport

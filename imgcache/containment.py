@@ -1,14 +1,58 @@
-"""The last safety net around one image: an exception that nothing else handles is a problem of that image alone."""
+"""The last safety net around one image: what nothing else handles is a problem of that image alone.
+
+An unforeseen exception is a bug, and is reported as one. Where no more files can be opened, the image is worked on
+again after a while: other images close theirs in the meantime.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from imgcache.errors import Internal
+from imgcache.descriptors import is_lack
+from imgcache.errors import ImgcacheError, Internal, NoOpenFiles
 from imgcache.urls import clean, redact
 
+WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between two tries, while no more files can be opened
+
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
+
+
+async def contained(
+    work: Callable[[], Awaitable[T]], url: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> T:
+    """What `work` returns; it is called again, a few times, where no more files can be opened.
+
+    Args:
+        work: does all that is to be done for one image.
+        url: of that image.
+        sleep: waits so many seconds.
+
+    Raises:
+        NoOpenFiles: it stayed so.
+        Internal: `work` raised what nobody foresaw.
+        ImgcacheError: `work` raised it.
+    """
+    for wait in (*WAITS, None):
+        try:
+            return await work()
+        except Exception as error:
+            if not is_lack(error):
+                if isinstance(error, ImgcacheError):
+                    raise
+                raise internal(error, url) from error
+            if wait is None:
+                raise NoOpenFiles(
+                    "no more files or connections can be opened on this machine; raise the limit (ulimit -n) or lower"
+                    " fetch.concurrency, and run again"
+                ) from error
+            logger.debug("%s: no more files can be opened; again in %g s", redact(url), wait)
+        await sleep(wait)
+    raise AssertionError("the last round returns or raises")
 
 
 def internal(error: Exception, url: str) -> Internal:

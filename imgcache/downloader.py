@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Unpack
 
-from imgcache.asker import WHOLE, Asker, Asking, Trail
+from imgcache.asker import WHOLE, Asker, Asking
 from imgcache.models import Fetched, NotModified, Validators
 from imgcache.net import body, fields
 from imgcache.net.inflight import Answer, InFlight
 from imgcache.net.reply import Reply
 from imgcache.net.statistics import HostStatistics
+from imgcache.net.trail import Trail
 from imgcache.urls import request_url
 
 _WRITERS = 2  # threads: more of them get in each other's way in the one folder

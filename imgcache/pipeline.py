@@ -14,19 +14,12 @@ from typing import Self
 import msgspec
 
 from imgcache import likeness, plan
-from imgcache.containment import internal
+from imgcache.containment import contained, internal
+from imgcache.descriptors import is_lack
 from imgcache.downloader import Downloader
-from imgcache.errors import ImageError, ImgcacheError, Internal, Placeholder
+from imgcache.errors import ImageError, Placeholder
 from imgcache.jobs import Action, Doubtful, Job, Outcome, but, failed, without_answer
-from imgcache.models import (
-    Asset,
-    Copy,
-    Fetched,
-    Header,
-    Limits,
-    NotModified,
-    Validators,
-)
+from imgcache.models import Asset, Copy, Fetched, Header, Limits, NotModified, Validators
 from imgcache.net.statistics import HostStatistics
 from imgcache.plan import Step, Wish
 from imgcache.render_pool import RenderPool
@@ -80,11 +73,9 @@ class Pipeline:
         """Bring one URL up to date. None where that needs a network and there is none to be used."""
         spent = HostStatistics()
         try:
-            outcome = await self._run(job, spent)
-        except ImgcacheError:
-            raise
-        except Exception as error:  # noqa: BLE001 (the last safety net: no image ends the run)
-            outcome = await self._unforeseen(job, internal(error, job.url))
+            outcome = await contained(lambda: self._run(job, spent), job.url)
+        except ImageError as error:
+            outcome = await self._left_by(job, error)
         if outcome is None:
             return None
         notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
@@ -92,13 +83,13 @@ class Pipeline:
             return but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes)
         return outcome
 
-    async def _unforeseen(self, job: Job, error: Internal) -> Outcome:
-        """What is left after a bug: a whole copy stays, and nothing is made anew."""
+    async def _left_by(self, job: Job, error: ImageError) -> Outcome:
+        """What is left where even the plan failed: a whole copy stays, and nothing is made anew."""
         try:
             missing = await self._missing(job.asset) if job.asset else ()
             return failed(job, await self._held(job, missing, may_render=False), error)
-        except Exception as another:  # noqa: BLE001 (likewise)
-            internal(another, job.url)  # in the log; the first one is told
+        except Exception as another:  # noqa: BLE001 (nothing leaves the last safety net)
+            internal(another, job.url)  # which logs it
             return failed(job, None, error)
 
     async def _run(self, job: Job, spent: HostStatistics) -> Outcome | None:
@@ -118,6 +109,8 @@ class Pipeline:
                 case _:
                     return await self._fetch(job, None, spent)
         except ImageError as error:
+            if is_lack(error):
+                raise
             return failed(job, await self._held(job, missing, may_render=step is not Step.RENDER), error)
 
     async def _fetch(self, job: Job, validators: Validators | None, spent: HostStatistics) -> Outcome:

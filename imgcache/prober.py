@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from imgcache.asker import WHOLE, Asker, Trail
+from imgcache.asker import WHOLE, Asker
 from imgcache.errors import NotAnImage, TooLarge, TooManyFrames, TooManyPixels, Undecodable
 from imgcache.formats import HEAD as FIRST
 from imgcache.formats import MEDIA_TYPES, sniff
@@ -19,6 +19,7 @@ from imgcache.looks import HEAD, Look
 from imgcache.models import Limits
 from imgcache.net import body, fields
 from imgcache.net.reply import Reply
+from imgcache.net.trail import Trail
 from imgcache.sizes import Measured, Needs, Pieces, measure
 from imgcache.urls import request_url
 

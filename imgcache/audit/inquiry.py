@@ -9,8 +9,9 @@ import msgspec
 
 from imgcache.audit import forms
 from imgcache.audit.judge import PERMANENT
-from imgcache.containment import internal
-from imgcache.errors import ImageError, ImgcacheError
+from imgcache.containment import contained
+from imgcache.descriptors import is_lack
+from imgcache.errors import ImageError
 from imgcache.looks import Hop, Look
 from imgcache.urls import request_url
 
@@ -66,17 +67,17 @@ class Told(msgspec.Struct, frozen=True):
 async def inquire(prober: Prober, url: str) -> Told:
     """Ask for one image, as an article names it. Several requests at most, one after the other."""
     try:
-        return await _inquire(prober, url)
-    except ImgcacheError:
-        raise
-    except Exception as error:  # noqa: BLE001 (the last safety net: no image ends the run)
-        return Told(refusal=Refusal.of(internal(error, url)))
+        return await contained(lambda: _inquire(prober, url), url)
+    except ImageError as error:
+        return Told(refusal=Refusal.of(error))
 
 
 async def _inquire(prober: Prober, url: str) -> Told:
     try:
         look = await prober.look(url)
     except ImageError as error:
+        if is_lack(error):
+            raise
         may_be_near = error.code in _WRONG_ADDRESS and error.wall is None and (error.status or 404) < 429
         return Told(refusal=Refusal.of(error), nearer=await _find_form(prober, url) if may_be_near else None)
     if url.lstrip()[:5].lower() == "http:":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 import click
 
 from imgcache.cli.options import common, open_ground, site_argument
+from imgcache.descriptors import raise_limit
 from imgcache.errors import ConfigError
 from imgcache.store import Reading
 from imgcache.wiring.ground import Ground
@@ -42,7 +42,7 @@ def serve(site: Path, host: str, port: int, workers: int, access_log: str | None
         raise ConfigError(f"serve needs {', '.join(missing)}, which `pip install imgcache` brings")
     ground = open_ground(site, options, {"serve.access_log": access_log})
     store = _store(ground)
-    _allow_connections()
+    raise_limit()  # each connection is an open file
     with _listen(host, port) as listener:
         address, chosen = listener.getsockname()[:2]
         if not options["quiet"]:
@@ -119,10 +119,3 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot listen at {host} port {port}: {reason}", where="--host, --port") from None
-
-
-def _allow_connections() -> None:
-    """As many open files as this user may have: each connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

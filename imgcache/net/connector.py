@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextvars
 import errno
 import functools
+import os
 import socket
 import ssl
 from typing import Any
@@ -15,8 +16,10 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
+from imgcache.descriptors import MOST_IDLE, are_left
 from imgcache.net.guard import Guard
 
 MAX_INTERIM = 16  # 1xx responses before the final one; RFC 9110, section 15.2 sets no limit
@@ -52,7 +55,12 @@ class PublicFirst(AbstractResolver):
             ".localhost"
         ):  # this machine, whatever DNS says (RFC 6761, section 6.3)
             host = "localhost"
-        found = await self._inner.resolve(host, port, family)
+        try:
+            found = await self._inner.resolve(host, port, family)
+        except OSError as error:
+            if not are_left():  # what getaddrinfo(3) then says differs between systems
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
+            raise
         return [result for result in found if self._guard.allows(result["host"])] or found
 
     async def close(self) -> None:
@@ -98,11 +106,15 @@ class Handler(ResponseHandler):
 class GuardedConnector(aiohttp.TCPConnector):
     """A TCPConnector that opens sockets only to addresses the guard allows, or to trusted ones.
 
-    It has no limit of its own: how many connections there are is decided by politeness.
+    It has no limit of its own on those in use, which politeness decides; of those that wait for a next request it keeps
+    `idle`, over all hosts together.
     """
 
-    def __init__(self, guard: Guard, *, resolver: AbstractResolver | None, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, guard: Guard, *, resolver: AbstractResolver | None, context: ssl.SSLContext, idle: int = MOST_IDLE
+    ) -> None:
         self._guard = guard
+        self._idle = idle
         super().__init__(
             resolver=PublicFirst(resolver or aiohttp.ThreadedResolver(), guard),
             socket_factory=self._open,
@@ -119,3 +131,12 @@ class GuardedConnector(aiohttp.TCPConnector):
         if not TRUSTED.get() and not self._guard.allows(address[0]):
             raise Refused(address[0])
         return socket.socket(family, kind, protocol)
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        """Take a connection back. aiohttp has no limit on those that wait; a test with many hosts fails if it moves."""
+        super()._release(key, protocol, should_close=should_close)
+        while sum(map(len, self._conns.values())) > self._idle:
+            oldest = min(self._conns, key=lambda each: self._conns[each][0][1])
+            self._conns[oldest].popleft()[0].close()
+            if not self._conns[oldest]:
+                del self._conns[oldest]

@@ -15,7 +15,17 @@ import aiohttp
 import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 
-from imgcache.errors import BadUrl, ConnectFailure, DnsFailure, FetchTimeout, ImageError, TlsFailure, Truncated
+from imgcache.descriptors import is_lack
+from imgcache.errors import (
+    BadUrl,
+    ConnectFailure,
+    DnsFailure,
+    FetchTimeout,
+    ImageError,
+    NoOpenFiles,
+    TlsFailure,
+    Truncated,
+)
 from imgcache.net.connector import Refused
 from imgcache.net.guard import blocked
 from imgcache.urls import clean
@@ -55,12 +65,23 @@ def counts_against_host(error: ImageError) -> bool:
 def classify(error: BaseException, host: str) -> ImageError:
     """The ImageError that says what `error`, raised while asking `host`, comes down to."""
     chain = list(_chain(error))
+    where = clean(host, 80)
     for link in chain:
         if isinstance(link, ImageError):
             return link
         if isinstance(link, Refused):
             return blocked(host, link.address)
-    where = clean(host, 80)
+    return _lack(error, where) or _unresolved(chain, where) or _timeout(chain, where) or _broken(chain, where)
+
+
+def _lack(error: BaseException, where: str) -> ImageError | None:
+    if not is_lack(error):
+        return None
+    return NoOpenFiles(f"{where}: no more connections can be opened on this machine (ulimit -n)")
+
+
+def _unresolved(chain: list[BaseException], where: str) -> ImageError | None:
+    """What went wrong with TLS or the host's name."""
     for link in chain:
         if isinstance(link, ssl.SSLError) and isinstance(link, aiohttp.ClientError):
             continue  # aiohttp's wrapper is an SSLError by inheritance only; the real one is its cause
@@ -70,7 +91,7 @@ def classify(error: BaseException, host: str) -> ImageError:
             return TlsFailure(f"{where}: the TLS handshake failed: {clean(link.reason or str(link))}")
         if isinstance(link, socket.gaierror | UnicodeError | aiohttp.ClientConnectorDNSError):
             return DnsFailure(f"{where}: the name does not resolve: {clean(_text(link))}")
-    return _timeout(chain, where) or _broken(chain, where)
+    return None
 
 
 def _timeout(chain: list[BaseException], where: str) -> ImageError | None:

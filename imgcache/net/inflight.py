@@ -62,7 +62,9 @@ def _hand_over(turn: asyncio.Future[Answer], answer: Answer) -> None:
     try:
         turn.set_result(_copy(answer) if isinstance(answer, Fetched) else answer)
     except OSError as error:
-        turn.set_exception(DiskFull(f"the cache cannot be written: {error.strerror}; make room or change its rights"))
+        failure = DiskFull(f"the cache cannot be written: {error.strerror}; make room or change its rights")
+        failure.__cause__ = error
+        turn.set_exception(failure)
 
 
 def _copy(answer: Fetched) -> Fetched:

@@ -10,7 +10,7 @@ import datetime
 import random
 import re
 
-from imgcache.errors import DiskFull, HostDown, HttpStatus, ImageError, OverBudget, Robots
+from imgcache.errors import DiskFull, HostDown, HttpStatus, ImageError, NoOpenFiles, OverBudget, Robots
 
 BASE = 0.5  # seconds before the second attempt, doubled for each further one
 LONGEST_BACKOFF = 30.0
@@ -31,7 +31,7 @@ _FORMS = tuple(
         rf"[a-z]{{3}} {_MONTH} (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})",  # asctime
     )
 )
-_NOT_IN_THIS_RUN = (HostDown, OverBudget, DiskFull, Robots)
+_NOT_IN_THIS_RUN = (HostDown, OverBudget, DiskFull, Robots, NoOpenFiles)
 
 
 def delay(attempt: int, error: ImageError, *, retries: int, rng: random.Random) -> float | None:

@@ -16,6 +16,7 @@ from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
+from imgcache.descriptors import MOST_IDLE
 from imgcache.models import Limits
 from imgcache.net.connect_to import ConnectTo, redirected
 from imgcache.net.connector import TRUSTED, GuardedConnector, Handler
@@ -94,15 +95,22 @@ class Transport(AiohttpTransport, Carrier):
     """
 
     def __init__(
-        self, *, guard: Guard, limits: Limits, connect_to: Iterable[ConnectTo], resolver: AbstractResolver | None
+        self,
+        *,
+        guard: Guard,
+        limits: Limits,
+        connect_to: Iterable[ConnectTo],
+        resolver: AbstractResolver | None,
+        idle: int = MOST_IDLE,
     ) -> None:
+        """`idle` connections wait for a next request at most."""
         self._guard = guard
         self._connect_to = tuple(connect_to)
         self._proxies = Proxies()
         self._resolver = resolver or aiohttp.ThreadedResolver()
         context = ssl_context()
         self._session = aiohttp.ClientSession(
-            connector=GuardedConnector(guard, resolver=self._resolver, context=context),
+            connector=GuardedConnector(guard, resolver=self._resolver, context=context, idle=idle),
             response_class=_Response,
             timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect, sock_read=limits.read),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -12,6 +12,7 @@ from imgcache.audit.inquiry import Told
 from imgcache.audit.looking import Looking
 from imgcache.audit.memory import Memory
 from imgcache.config import Config
+from imgcache.descriptors import raise_limit
 from imgcache.net.connect_to import ConnectTo
 from imgcache.net.guard import Guard
 from imgcache.plan import Wish
@@ -34,6 +35,7 @@ class AuditRequest(msgspec.Struct, frozen=True):
 @contextmanager
 def audit(ground: Ground, request: AuditRequest, progress: Progress, clock: Clock) -> Iterator[tuple[House, Auditor]]:
     """An audit, ready to run, with its parts. Offline it touches nothing, unless it is to fix. Raises CacheBusy."""
+    raise_limit()
     reads = request.offline and not request.fix
     opened = reader(ground) if reads else writer(ground, "audit", clock, stores=request.fix)
     with opened as house, _hands(ground.config, request) as crew:

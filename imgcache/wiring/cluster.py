@@ -22,6 +22,7 @@ from imgcache.atomic import remove_tree
 from imgcache.audit.inquiry import Told, inquire
 from imgcache.catalogue import Pending
 from imgcache.config import Config
+from imgcache.descriptors import raise_limit
 from imgcache.errors import ConfigError
 from imgcache.jobs import Job, Outcome
 from imgcache.models import Asset
@@ -124,6 +125,7 @@ async def open_sync(spec: bytes, cores: int) -> AsyncIterator[Shop]:
     from imgcache.wiring.syncing import build_pipeline
 
     told = msgspec.msgpack.decode(spec, type=SyncSpec)
+    raise_limit()
     folder = Path(tempfile.mkdtemp(prefix="imgcache-"))  # of an object store: what this process knows of it
     store = open_store(Ground(folder, Path(told.cache), told.config, told.place), folder)
     if told.place is None:  # a folder that others write at the same time
@@ -165,6 +167,7 @@ async def open_audit(spec: bytes, cores: int) -> AsyncIterator[Shop]:  # noqa: A
     from imgcache.wiring.auditing import build_prober
 
     told = msgspec.msgpack.decode(spec, type=AuditSpec)
+    raise_limit()
     async with build_prober(told.config, told.connect_to, time.time) as prober:
 
         async def do(order: bytes) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 
 from imgcache import plan
 from imgcache.config import Config
+from imgcache.descriptors import raise_limit
 from imgcache.jobs import Job, Outcome
 from imgcache.models import Asset
 from imgcache.net.connect_to import ConnectTo
@@ -50,6 +51,7 @@ def sync(grounds: Sequence[Ground], request: SyncRequest, progress: Progress, cl
         CacheBusy: another run holds the cache.
     """
     ground, *beside = grounds
+    raise_limit()
     opened = reader(ground, beside=beside) if request.dry_run else writer(ground, "sync", clock, beside=beside)
     with opened as house, _hands(house, ground, request) as crew:
         yield build_sync(house, ground.config, request, progress, clock, crew=crew)
