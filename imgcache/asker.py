@@ -27,19 +27,20 @@ from imgcache.looks import Hop
 from imgcache.models import FetchPolicy, Limits
 from imgcache.net import body, fields, retry, walls
 from imgcache.net.connect_to import ConnectTo
-from imgcache.net.failures import NETWORK_ERRORS, classify
+from imgcache.net.failures import NETWORK_ERRORS, Stalled, classify
 from imgcache.net.guard import Guard
 from imgcache.net.over_httpx import OverHttpx
-from imgcache.net.politeness import Politeness
+from imgcache.net.politeness import BUSY, Politeness
 from imgcache.net.reply import Carrier, Reply
 from imgcache.net.robots import LARGEST, RobotsTxt, product
 from imgcache.net.robots_tag import forbidden_by
-from imgcache.net.statistics import Statistics
+from imgcache.net.statistics import HostStatistics, Statistics
 from imgcache.net.trail import Trail
 from imgcache.net.transport import Transport
 from imgcache.urls import clean, join, redact, split
 
 WHOLE = frozenset({200, 203})  # 203: the same, by way of a proxy that changed it (RFC 9110, section 15.3.4)
+DRIP = 1024  # bytes a second of a whole transfer, below which a host is not slow but broken
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 T = TypeVar("T")
@@ -133,8 +134,10 @@ class Asker:
             await self._carrier.close()
             self._carrier = None
 
-    async def ask(self, url: str, more: Mapping[str, str], read: Read[T]) -> T:
+    async def ask(self, url: str, more: Mapping[str, str], read: Read[T], spent: HostStatistics | None = None) -> T:
         """What `read` makes of the answer to `url`, a `request_url`; `more` are header fields beside the usual ones.
+
+        `spent` counts refusals, time-outs and the wait for retries.
 
         Raises:
             ImageError: whatever went wrong; nothing else but CancelledError and what `read` raises leaves here.
@@ -144,12 +147,15 @@ class Asker:
             try:
                 return await self._attempt(url, more, read)
             except ImageError as error:
+                _count(error, spent)
                 if (wait := self._delay(attempt, error)) is None:
                     if earlier is not None and isinstance(error, HostDown):
                         raise earlier from earlier.__cause__  # it was asked: what it met says more
                     raise
                 earlier = error.with_traceback(None)  # which would hold this frame, and it the error
                 logger.debug("%s: %s; again in %.1f s", redact(url), error.message, wait)
+            if spent is not None:
+                spent.waited += wait
             await self._sleep(wait)
         raise AssertionError("itertools.count ended")
 
@@ -225,7 +231,7 @@ class Asker:
         """One request and its answer, within `left` seconds; whatever a transport raises becomes an ImageError."""
         if self._carrier is None:
             raise RuntimeError("use it inside `async with`")
-        line = trail.line
+        line, reply = trail.line, None
         line.requests += 1
         started = time.monotonic()
         try:
@@ -241,16 +247,23 @@ class Asker:
         except NETWORK_ERRORS as error:
             line.failures += 1
             if deadline.expired():
-                raise self._too_slow(host) from error
+                raise self._too_slow(host, reply.received if reply else 0) from error
             raise classify(error, host) from error
         finally:
             took = time.monotonic() - started
             line.seconds += took
             trail.seconds += took
 
-    def _too_slow(self, host: str) -> FetchTimeout:
+    def _too_slow(self, host: str, received: int) -> FetchTimeout:
         limit = self._limits.total
-        return FetchTimeout(f"{clean(host, 80)}: the transfer was not complete after {limit:g} s (limits.total)")
+        text = f"{clean(host, 80)}: the transfer was not complete after {limit:g} s (limits.total)"
+        return FetchTimeout(text) if received > DRIP * limit else Stalled(f"{text}, {received:,} bytes came")
+
+
+def _count(error: ImageError, spent: HostStatistics | None) -> None:
+    if spent is not None:
+        spent.busy += isinstance(error, HttpStatus) and error.status in BUSY
+        spent.timeouts += isinstance(error, FetchTimeout)
 
 
 def _read_robots(clock: Callable[[], float]) -> Read[bytes | str]:

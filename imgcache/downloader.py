@@ -45,7 +45,7 @@ class Downloader(Asker):
         """The image at `url`, as the article has it: `Fetched`, or `NotModified` where `validators` still hold.
 
         The caller owns the file of a `Fetched`. Two calls for one URL at once make one request and two files. `spent`
-        counts the bytes of bodies that came for this call, those of attempts that failed too.
+        counts the bytes of bodies that came for this call, those of attempts that failed too, and what held it up.
 
         Raises:
             ImageError: whatever went wrong; nothing else but CancelledError leaves here, and no file stays.
@@ -56,7 +56,9 @@ class Downloader(Asker):
         async def read(reply: Reply, trail: Trail) -> Answer:
             return await self._read(reply, trail, sent, cost)
 
-        return await self._in_flight.share((target, sent), lambda: self.ask(target, fields.conditions(sent), read))
+        return await self._in_flight.share(
+            (target, sent), lambda: self.ask(target, fields.conditions(sent), read, cost)
+        )
 
     async def _read(self, reply: Reply, trail: Trail, sent: Validators, cost: HostStatistics) -> Answer:
         """Decide by the status (RFC 9110, section 15); only a whole representation is read."""

@@ -245,7 +245,7 @@ class Placeholder(ImageError):
 
 
 class HostDown(ImageError):
-    """The host failed to connect several times in a row; it is not asked again in this run."""
+    """The host could not be reached, or sent nothing in time, several times in a row; not asked again in this run."""
 
     code = "host-down"
     retryable = True

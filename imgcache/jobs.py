@@ -42,6 +42,14 @@ class Doubtful(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Delay(msgspec.Struct, frozen=True):
+    """What held one image up: so many answers 429 or 503, so many time-outs, seconds until it was asked for again."""
+
+    busy: int = 0
+    timeouts: int = 0
+    waited: float = 0.0
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What became of one job.
 
@@ -57,6 +65,7 @@ class Outcome(msgspec.Struct, frozen=True):
     bytes_fetched: int = 0
     wall: str | None = None  # the bot wall that refused
     doubtful: Doubtful | None = None
+    delay: Delay | None = None  # by its server, where there was any
     notes: tuple[str, ...] = ()  # what is not quite right with the original, and did no harm
 
 

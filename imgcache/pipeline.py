@@ -18,7 +18,7 @@ from imgcache.containment import contained, internal
 from imgcache.descriptors import is_lack
 from imgcache.downloader import Downloader
 from imgcache.errors import ImageError, Placeholder
-from imgcache.jobs import Action, Doubtful, Job, Outcome, but, failed, without_answer
+from imgcache.jobs import Action, Delay, Doubtful, Job, Outcome, but, failed, without_answer
 from imgcache.models import Asset, Copy, Fetched, Header, Limits, NotModified, Validators
 from imgcache.net.statistics import HostStatistics
 from imgcache.plan import Step, Wish
@@ -79,8 +79,9 @@ class Pipeline:
         if outcome is None:
             return None
         notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
-        if notes or spent.bytes:
-            return but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes)
+        delay = Delay(spent.busy, spent.timeouts, spent.waited) if spent.busy or spent.timeouts else None
+        if notes or spent.bytes or delay:
+            return but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes, delay=delay)
         return outcome
 
     async def _left_by(self, job: Job, error: ImageError) -> Outcome:

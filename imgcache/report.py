@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from imgcache.jobs import Action, Outcome
+from imgcache.jobs import Action, Delay, Outcome
 from imgcache.models import Problem, Severity
+from imgcache.urls import host_if_any
+
+
+class SlowHost(msgspec.Struct):
+    """Why a host was slow: answers 429 and 503, time-outs, and the seconds that its images waited for them in all."""
+
+    busy: int = 0
+    timeouts: int = 0
+    waited: float = 0.0
+
+    def add(self, delay: Delay) -> None:
+        """Add what held one image up."""
+        self.busy += delay.busy
+        self.timeouts += delay.timeouts
+        self.waited = round(self.waited + delay.waited, 3)
 
 
 class Report(msgspec.Struct):
@@ -13,6 +28,7 @@ class Report(msgspec.Struct):
 
     `images` are the distinct remote URLs; `cached` of them are held in full, `failed` were tried in vain and are not
     held. `reused` needed nothing from the network. `sizes_fixed` are references that now declare the true size.
+    `slow_hosts` are those that refused to answer for a while, or did not answer in time.
     """
 
     articles: int = 0
@@ -28,11 +44,14 @@ class Report(msgspec.Struct):
     flags_cleared: int = 0
     sizes_fixed: int = 0
     seconds: float = 0.0
+    slow_hosts: dict[str, SlowHost] = {}
     problems: list[Problem] = []
 
     def count(self, outcome: Outcome) -> None:
         """Add one outcome."""
         self.bytes_fetched += outcome.bytes_fetched
+        if outcome.delay is not None:
+            self.slow_hosts.setdefault(host_if_any(outcome.url), SlowHost()).add(outcome.delay)
         match outcome.action:
             case Action.FETCHED:
                 self.fetched += 1

@@ -170,7 +170,7 @@ def test_a_blocked_address_says_nothing_about_the_host() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_host_gets_half_and_slower(status: int) -> None:
+def test_a_busy_host_gets_half(status: int) -> None:
     async def scene() -> None:
         clock = Clock()
         politeness = polite(clock, per_host=6)
@@ -182,10 +182,9 @@ def test_a_busy_host_gets_half_and_slower(status: int) -> None:
 
         # a burst of six refusals counts once: three slots remain
         await asyncio.gather(*(ask(politeness, "a", refused) for _ in range(6)))
-        load, begun = Load(), clock()
-        assert set(await asyncio.gather(*(ask(politeness, "a", load) for _ in range(9)))) == {"ok"}
-        assert load.most <= 3
-        assert 8 * 0.25 <= clock() - begun <= 9 * 0.25
+        load = Load()
+        assert set(await asyncio.gather(*(ask(politeness, "a", load) for _ in range(6)))) == {"ok"}
+        assert load.most == 3
         untouched, begun = Load(), clock()
         await asyncio.gather(*(ask(politeness, "b", untouched) for _ in range(9)))
         assert untouched.most == 6

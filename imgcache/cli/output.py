@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 import click
 import msgspec
 
 from imgcache.models import Place, Problem, Severity
-from imgcache.quantities import format_bytes, format_seconds
-from imgcache.report import Report
+from imgcache.quantities import format_bytes, format_seconds, times
+from imgcache.report import Report, SlowHost
 from imgcache.urls import clean, host_if_any, redact
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 _PLACES_SHOWN = 3
+_HOSTS_SHOWN = 3
 
 
 def say(text: str = "", *, color: str | None = None, bold: bool = False, dim: bool = False) -> None:
@@ -49,11 +50,24 @@ def print_report(report: Report, *, quiet: bool, dry_run: bool) -> None:
         ("failed", f"{report.failed:,}"),
         ("flags", f"{report.flags_set:,} {would}set, {report.flags_cleared:,} {would}cleared"),
         *sizes,
+        *(("slow", text) for text in slow_lines(report.slow_hosts)),
         ("time", format_seconds(report.seconds)),
     )
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         say(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)
+
+
+def slow_lines(hosts: Mapping[str, SlowHost], shown: int = _HOSTS_SHOWN) -> Iterator[str]:
+    """The hosts that held a run up most, each with why; and how many more there are."""
+    worst = sorted(hosts, key=lambda host: (-hosts[host].waited, -hosts[host].timeouts, host))
+    for name in worst[:shown]:
+        host = hosts[name]
+        causes = [f"busy (429 or 503) {times(host.busy)}"] if host.busy else []
+        causes += [f"not in time {times(host.timeouts)}"] if host.timeouts else []
+        yield f"{clean(name, 80)}: {', '.join(causes)}; its images waited {format_seconds(host.waited)} in all"
+    if len(worst) > shown:
+        yield f"and {len(worst) - shown:,} more hosts"
 
 
 def print_problems(problems: Iterable[Problem]) -> None:

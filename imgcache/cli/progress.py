@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from imgcache.jobs import Outcome
-from imgcache.quantities import format_bytes, format_seconds
+from imgcache.jobs import Delay, Outcome
+from imgcache.quantities import format_bytes, format_seconds, times
 
 
 class Silent(AbstractContextManager["Silent"]):
@@ -43,13 +43,17 @@ class Pace:
         self._done = self._bytes = 0
         self._ended: dict[str, tuple[int, float]] = {}
         self._running: dict[str, deque[float]] = {}
+        self._delayed: dict[str, tuple[int, int]] = {}
 
     def started(self, host: str, now: float) -> None:
         """An image has begun."""
         self._running.setdefault(host, deque()).append(now)
 
-    def ended(self, host: str, fetched: int, now: float) -> None:
+    def ended(self, host: str, fetched: int, now: float, delay: Delay | None = None) -> None:
         """An image has ended, so many bytes fetched. Which one of its host is not known: the oldest, as a rule."""
+        if delay is not None:
+            busy, timeouts = self._delayed.get(host, (0, 0))
+            self._delayed[host] = (busy + delay.busy, timeouts + delay.timeouts)
         count, seconds = self._ended.get(host, (0, 0.0))
         self._ended[host] = (count + 1, seconds + now - self._running[host].popleft())
         if not self._running[host]:
@@ -70,8 +74,15 @@ class Pace:
         hosts = means.keys() | oldest.keys()
         if hosts:
             slowest = max(sorted(hosts), key=lambda host: max(means.get(host, 0.0), oldest.get(host, 0.0)))
-            parts.append(f"slowest {slowest}")
+            parts.append(f"slowest {slowest}{self._why(slowest)}")
         return " · ".join(parts)
+
+    def _why(self, host: str) -> str:
+        """Why a host is slow, as far as it is known."""
+        busy, timeouts = self._delayed.get(host, (0, 0))
+        causes = [f"busy {times(busy)}"] if busy else []
+        causes += [f"not in time {times(timeouts)}"] if timeouts else []
+        return f" ({', '.join(causes)})" if causes else ""
 
 
 class Bar(AbstractContextManager["Bar"]):
@@ -123,7 +134,7 @@ class Bar(AbstractContextManager["Bar"]):
         """An image has ended."""
         if self._pace is not None:
             with self._turn:
-                self._pace.ended(host, outcome.bytes_fetched, time.monotonic())
+                self._pace.ended(host, outcome.bytes_fetched, time.monotonic(), outcome.delay)
             self._rich.advance(self._task)
 
     def note(self) -> str:

@@ -49,6 +49,10 @@ class ConnectTimeout(FetchTimeout):
     """Nothing answered in time: this counts against the host."""
 
 
+class Stalled(FetchTimeout):
+    """The host sent nothing in time, or next to nothing: this counts against it."""
+
+
 _BROKEN: tuple[tuple[tuple[type[BaseException], ...], type[ImageError], str], ...] = (
     ((aiohttp.ClientPayloadError,), Truncated, "the body broke off"),
     ((aiohttp.ClientConnectorError, httpx.ConnectError), NoConnection, "no connection"),
@@ -58,8 +62,8 @@ _BROKEN: tuple[tuple[tuple[type[BaseException], ...], type[ImageError], str], ..
 
 
 def counts_against_host(error: ImageError) -> bool:
-    """Whether the host, not only this URL, could not be reached."""
-    return isinstance(error, NoConnection | ConnectTimeout | DnsFailure)
+    """Whether the host, not only this URL, could not be reached, or sent nothing in time."""
+    return isinstance(error, NoConnection | ConnectTimeout | DnsFailure | Stalled)
 
 
 def classify(error: BaseException, host: str) -> ImageError:
@@ -99,9 +103,9 @@ def _timeout(chain: list[BaseException], where: str) -> ImageError | None:
         if isinstance(link, aiohttp.ConnectionTimeoutError | httpx.ConnectTimeout):
             return ConnectTimeout(f"{where}: no connection within the limit (limits.connect)")
         if isinstance(link, aiohttp.ServerTimeoutError | httpx.TimeoutException):
-            return FetchTimeout(f"{where}: no byte came within the limit (limits.read)")
+            return Stalled(f"{where}: no byte came within the limit (limits.read)")
         if isinstance(link, TimeoutError):
-            return FetchTimeout(f"{where}: the connection stopped answering")
+            return Stalled(f"{where}: the connection stopped answering")
     return None
 
 

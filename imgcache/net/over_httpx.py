@@ -38,6 +38,7 @@ class _Reply(Reply):
                 self._left = await anext(self._pieces)
             except StopAsyncIteration:
                 return b""
+            self.received += len(self._left)
         taken, self._left = (self._left, b"") if most is None else (self._left[:most], self._left[most:])
         return taken
 

@@ -11,34 +11,58 @@ import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from imgcache.errors import BlockedAddress, HostDown, HttpStatus, ImageError
+from imgcache.errors import BlockedAddress, FetchTimeout, HostDown, HttpStatus, ImageError, NoOpenFiles
 from imgcache.models import FetchPolicy
 from imgcache.net.failures import counts_against_host
 from imgcache.urls import clean
 
-DOWN_AFTER = 5  # failures to connect in a row
-FIRST_INTERVAL = 0.25  # seconds between requests after the first 429 or 503; doubled by each further one
-LAST_INTERVAL = 4.0
-LONGEST_PAUSE = 60.0  # seconds; a Retry-After beyond it does not hold up the host's other URLs
+DOWN_AFTER = 5  # failures in a row of the host itself
+SPACING = 0.125  # seconds between requests to a host that bears one at once; by its share, where that is less than one
+LEAST = 1 / 32  # the share of a host that is refused again and again: a request every 4 s
+LONGEST_PAUSE = 60.0  # seconds; a 429 that asks for more ends the retries of its URL, and says nothing of others
 BUSY = frozenset({429, 503})
 
 
 class Host:
-    """One host's share: slots, pace and health, for the length of a run."""
+    """One host's share: slots, pace and health, for the length of a run.
+
+    `share` is how many requests at once the host is taken to bear. It is kept as TCP keeps its congestion window (RFC
+    5681, section 3.1): a refusal halves it, an answer adds a little, one request for a whole round of answers. Below
+    one, there is one request at a time, and a spacing between two of them.
+    """
 
     def __init__(self, slots: int, interval: float) -> None:
-        self.free = slots
-        self.slots = slots
+        """At most `slots` requests at once, `interval` seconds or more between two."""
+        self.most = slots
+        self.share = float(slots)
         self.interval = interval
+        self.in_use = 0
         self.next_start = 0.0  # on the monotonic clock
+        self.paused_until = 0.0  # likewise: no request starts before
         self.slowed_at = float("-inf")
         self.failures = 0
+        self.last_failure = ""
         self.waiters: collections.deque[asyncio.Future[None]] = collections.deque()
+
+    @property
+    def slots(self) -> int:
+        """How many requests it gets at once now."""
+        return max(1, int(self.share))
+
+    @property
+    def spacing(self) -> float:
+        """Seconds between the starts of two requests now."""
+        return self.interval if self.share >= 1 else max(self.interval, SPACING / self.share)
+
+    @property
+    def free(self) -> int:
+        """Slots that nobody has; negative while requests from before a refusal are under way."""
+        return self.slots - self.in_use
 
     async def acquire(self) -> None:
         """Wait for a slot, first come first served."""
         if self.free > 0 and not self.waiters:
-            self.free -= 1
+            self.in_use += 1
             return
         waiter = asyncio.get_running_loop().create_future()
         self.waiters.append(waiter)
@@ -52,24 +76,25 @@ class Host:
             raise
 
     def release(self) -> None:
-        """Hand the slot to the next in line, as far as there are still as many."""
-        self.free += 1
+        """Give the slot back, and hand those that are free to the next in line."""
+        self.in_use -= 1
         while self.free > 0 and self.waiters:
             waiter = self.waiters.popleft()
             if not waiter.done():
-                self.free -= 1
+                self.in_use += 1
                 waiter.set_result(None)
 
     def slow_down(self, now: float, started: float, pause: float) -> None:
-        """Half the slots and twice the interval; the answers to one burst count once."""
-        self.next_start = max(self.next_start, now + pause)
-        if started <= self.slowed_at:
-            return
-        self.slowed_at = now
-        fewer = max(1, self.slots // 2)
-        self.free -= self.slots - fewer
-        self.slots = fewer
-        self.interval = max(self.interval, min(LAST_INTERVAL, max(FIRST_INTERVAL, 2 * self.interval)))
+        """Half the share, and no request for `pause` seconds; the refusals of one burst count once."""
+        self.paused_until = max(self.paused_until, now + pause)
+        if started > self.slowed_at:
+            self.slowed_at = now
+            self.share = max(LEAST, self.share / 2)
+
+    def speed_up(self, started: float) -> None:
+        """A little more, for an answer to a request that was sent since the last refusal."""
+        if started > self.slowed_at and self.share < self.most:
+            self.share = min(self.most, self.share + (1 / self.share if self.share >= 1 else LEAST))
 
 
 class Politeness:
@@ -92,7 +117,7 @@ class Politeness:
         """One request to `host`, from its start to the last byte of its body: a block for `async with`.
 
         An ImageError that leaves the block is noted against the host, a block that ends well in its favour. Entering it
-        raises HostDown where the host failed to connect DOWN_AFTER times in a row.
+        raises HostDown where the host failed DOWN_AFTER times in a row to be reached, or to send anything in time.
         """
         return _Turn(self, host)
 
@@ -105,6 +130,10 @@ class Politeness:
             _refuse_if_down(share, host)
             await self._wait_for_start(share)
             await self._all.acquire()
+            while share.paused_until > self._clock():  # asked for while this one waited for a slot of all
+                self._all.release()
+                await self._wait_until(share, share.paused_until)
+                await self._all.acquire()
         except BaseException:
             share.release()
             raise
@@ -114,6 +143,7 @@ class Politeness:
         """Give the slots back, and note how it went."""
         if error is None:
             share.failures = 0
+            share.speed_up(started)
         elif isinstance(error, ImageError):
             self._note(share, error, started)
         self._all.release()
@@ -135,25 +165,40 @@ class Politeness:
         return share
 
     async def _wait_for_start(self, share: Host) -> None:
-        now = self._clock()
-        start = max(now, share.next_start)
-        if share.interval:
-            share.next_start = start + share.interval
-        while now < start:
-            await self._sleep(start - now)
-            now = self._clock()
+        start = max(self._clock(), share.next_start, share.paused_until)
+        if spacing := share.spacing:
+            share.next_start = start + spacing
+        await self._wait_until(share, start)
+
+    async def _wait_until(self, share: Host, start: float) -> None:
+        """Wait for that time, and for the end of a pause that the host asks for in the meantime."""
+        while (now := self._clock()) < (until := max(start, share.paused_until)):
+            await self._sleep(until - now)
 
     def _note(self, share: Host, error: ImageError, started: float) -> None:
         if counts_against_host(error):
             share.failures += 1
+            share.last_failure = error.message
             return
-        if isinstance(error, BlockedAddress):  # nobody was asked
+        if isinstance(error, BlockedAddress | NoOpenFiles):  # nobody was asked
             return
         share.failures = 0
-        if isinstance(error, HttpStatus) and error.status in BUSY:
-            asked = error.retry_after or 0.0
-            pause = asked if error.status == 429 and asked <= LONGEST_PAUSE else 0.0
-            share.slow_down(self._clock(), started, pause)
+        status = error.status or 0
+        if isinstance(error, HttpStatus) and status in BUSY:
+            share.slow_down(self._clock(), started, _pause(error))
+        elif not isinstance(error, FetchTimeout) and status < 500:  # an answer, though not the image
+            share.speed_up(started)
+
+
+def _pause(error: HttpStatus) -> float:
+    """How long no request at all may go to the host.
+
+    A Retry-After is obeyed for what it names: of a 429 "how long to wait before making a new request" (RFC 6585,
+    section 4), any request; of a 503 "before retrying the request" (RFC 9110, section 15.6.4), this one, which the
+    retry sees to.
+    """
+    asked = error.retry_after or 0.0
+    return asked if error.status == 429 and asked <= LONGEST_PAUSE else 0.0
 
 
 class _Turn:
@@ -177,4 +222,7 @@ class _Turn:
 
 def _refuse_if_down(share: Host, host: str) -> None:
     if share.failures >= DOWN_AFTER:
-        raise HostDown(f"{clean(host, 80)} failed to connect {DOWN_AFTER} times in a row; not asked again in this run")
+        raise HostDown(
+            f"{clean(host, 80)} failed {DOWN_AFTER} times in a row; not asked again in this run"
+            f" (the last time: {clean(share.last_failure, 160)})"
+        )

@@ -11,12 +11,13 @@ from multidict import CIMultiDict, MultiMapping
 class Reply(ABC):
     """One response. `headers` have names in any case; `certificate_ends` is in seconds since the epoch, None over http.
 
-    Whoever gets one calls `close` in the end, on every path.
+    `received` counts the bytes of the body that came so far. Whoever gets one calls `close` in the end, on every path.
     """
 
     status: int
     headers: MultiMapping[str]
     certificate_ends: float | None = None
+    received: int = 0
 
     @abstractmethod
     async def piece(self, most: int | None = None) -> bytes:

@@ -6,12 +6,19 @@ import msgspec
 
 
 class HostStatistics(msgspec.Struct):
-    """One host: requests sent (each redirect and retry is one), body bytes received, seconds spent, failures."""
+    """One host: requests sent (each redirect and retry is one), body bytes received, seconds spent, failures.
+
+    Of one image `busy` counts the answers 429 and 503, `timeouts` what did not come in time, `waited` the seconds
+    before it was asked for again.
+    """
 
     requests: int = 0
     bytes: int = 0
     seconds: float = 0.0
     failures: int = 0
+    busy: int = 0
+    timeouts: int = 0
+    waited: float = 0.0
 
 
 class Statistics:

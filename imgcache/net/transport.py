@@ -69,7 +69,9 @@ class _Reply(Reply):
             self.certificate_ends = response.certificate_ends
 
     async def piece(self, most: int | None = None) -> bytes:
-        return await (self._content.readany() if most is None else self._content.read(most))
+        piece = await (self._content.readany() if most is None else self._content.read(most))
+        self.received += len(piece)
+        return piece
 
     async def close(self) -> None:
         self._response.release()

@@ -20,6 +20,7 @@ import bench_growth
 import bench_modern
 import bench_nothing
 import bench_overhead
+import bench_pace
 import bench_quality
 import bench_resize
 import bench_scan
@@ -40,6 +41,7 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "growth": (bench_growth.run, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
     "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
+    "pace": (bench_pace.run, "800 images of one host that is busy now and then, beside one that never is"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
     "thumbor": (bench_endurance.beside_thumbor, "the endpoint beside thumbor"),
     "soak": (bench_endurance.soak, "the endpoint for two minutes under load, while syncs run"),

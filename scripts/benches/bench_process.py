@@ -91,11 +91,11 @@ def origin(*arguments: str) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def lean_origin() -> Iterator[int]:
+def lean_origin(*arguments: str) -> Iterator[int]:
     """An origin that costs next to nothing, in a process of its own: its port."""
     script = SCRIPTS / "lean_origin.py"
     with subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         yield int(process.stdout.readline())
