@@ -172,7 +172,8 @@ def test_a_retry_after_counts_for_what_it_names(tmp_path: Path, status: int, pau
     """Of a 503 for the URL that was refused, of a 429 for the host."""
 
     async def waits(retries: int, *paths: str) -> list[float]:
-        sleeper, refused = Sleeper(), []
+        sleeper = Sleeper()
+        refused: list[httpx.Request] = []
 
         async def respond(request: httpx.Request) -> httpx.Response:
             if request.url.path == "/busy" and not refused:

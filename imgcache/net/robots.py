@@ -30,7 +30,7 @@ from imgcache.errors import (
     TlsFailure,
     Undecodable,
 )
-from imgcache.net.failures import counts_against_host
+from imgcache.net.failures import Stalled, counts_against_host
 from imgcache.net.politeness import Politeness
 from imgcache.urls import clean, split
 
@@ -184,6 +184,8 @@ class RobotsTxt:
         if origin.verdict is not None:
             return origin.verdict
         assert origin.failure is not None  # noqa: S101 (it is set wherever `failed` is)
+        if isinstance(origin.failure, Stalled):  # one silence, which many waited for: it counts once
+            raise origin.failure
         async with self._politeness.turn(split(origin.name)[1]):
             raise origin.failure
 
@@ -265,6 +267,7 @@ def _closed(origin: _Origin, error: ImageError) -> _Verdict:
 
 def _of_the_image(error: ImageError) -> ImageError:
     """The failure of robots.txt as that of the image, which goes the same way; the words say where it differs."""
-    if counts_against_host(error) or isinstance(error, BlockedAddress | HostDown | TlsFailure):
+    reached = isinstance(error, Stalled) or not counts_against_host(error)
+    if not reached or isinstance(error, BlockedAddress | HostDown | TlsFailure):
         return error
     return type(error)(f"{clean(error.message, 200)} (while asking for robots.txt)")
