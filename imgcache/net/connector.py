@@ -61,6 +61,8 @@ class PublicFirst(AbstractResolver):
             if not are_left():  # what getaddrinfo(3) then says differs between systems
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
             raise
+        if not found:  # aiohttp stumbles over an empty list
+            raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
         return [result for result in found if self._guard.allows(result["host"])] or found
 
     async def close(self) -> None:

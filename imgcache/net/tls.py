@@ -28,5 +28,7 @@ def ssl_context() -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=None if system else certifi.where())
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(f"the certificates cannot be read: {error}", where="SSL_CERT_FILE") from error
+    # The subject's name "MUST NOT be used by clients" (RFC 9110, section 4.3.4); OpenSSL falls back on it by default.
+    context.hostname_checks_common_name = False
     context.set_alpn_protocols(["http/1.1"])
     return context
