@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -42,12 +43,25 @@ class Doubtful(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Spent(Protocol):
+    """What asking for one image cost, as `net.statistics` counts it."""
+
+    busy: int
+    timeouts: int
+    waited: float
+
+
 class Delay(msgspec.Struct, frozen=True):
     """What held one image up: so many answers 429 or 503, so many time-outs, seconds until it was asked for again."""
 
     busy: int = 0
     timeouts: int = 0
     waited: float = 0.0
+
+    @classmethod
+    def of(cls, spent: Spent) -> Delay | None:
+        """What was counted while an image was asked for; None where nothing held it up."""
+        return cls(spent.busy, spent.timeouts, spent.waited) if spent.busy or spent.timeouts else None
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -79,7 +79,7 @@ class Pipeline:
         if outcome is None:
             return None
         notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
-        delay = Delay(spent.busy, spent.timeouts, spent.waited) if spent.busy or spent.timeouts else None
+        delay = Delay.of(spent)
         if notes or spent.bytes or delay:
             return but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes, delay=delay)
         return outcome

@@ -19,6 +19,7 @@ from imgcache.looks import HEAD, Look
 from imgcache.models import Limits
 from imgcache.net import body, fields
 from imgcache.net.reply import Reply
+from imgcache.net.statistics import HostStatistics
 from imgcache.net.trail import Trail
 from imgcache.sizes import Measured, Needs, Pieces, measure
 from imgcache.urls import request_url
@@ -61,21 +62,25 @@ class Prober(Asker):
 
     spares_httpx = True
 
-    async def look(self, url: str) -> Look:
+    async def look(self, url: str, spent: HostStatistics | None = None) -> Look:
         """What the beginning of the picture at `url`, as the article has it, tells of it.
+
+        `spent` counts what held it up: refusals, time-outs and the wait for retries.
 
         Raises:
             ImageError: what a sync would say, as far as it shows before the pixels.
         """
-        seen = _Seen(await self._part(request_url(url), 0, HEAD), self._limits)
+        seen = _Seen(await self._part(request_url(url), 0, HEAD, spent=spent), self._limits)
         while True:
             try:
                 return seen.look()
             except Needs as need:
                 start, stop = seen.next_range(need)
-            seen.add(await self._part(seen.url, start, stop, seen.part))
+            seen.add(await self._part(seen.url, start, stop, seen.part, spent=spent))
 
-    async def _part(self, url: str, start: int, stop: int, before: Part | None = None) -> Part:
+    async def _part(
+        self, url: str, start: int, stop: int, before: Part | None = None, *, spent: HostStatistics | None
+    ) -> Part:
         """The bytes from `start` up to `stop`, or the picture's beginning where the server gives that instead.
 
         `before` is the part that these go on from: the picture must still be the same (RFC 9110, section 13.1.5).
@@ -90,9 +95,9 @@ class Prober(Asker):
                 return await self._ranged(reply, trail, start, stop, before)
             return None if reply.status == 416 else await self._whole(reply, trail)
 
-        part = await self.ask(url, headers, read)
+        part = await self.ask(url, headers, read, spent)
         # 416: an empty file has no range at all (section 14.1.2). A range that makes no sense is not asked for again.
-        return part if part is not None else await self.ask(url, {}, self._whole)
+        return part if part is not None else await self.ask(url, {}, self._whole, spent)
 
     async def _ranged(self, reply: Reply, trail: Trail, start: int, stop: int, before: Part | None) -> Part | None:
         """The part that was asked for; None for another place or picture, several parts, or a content coding."""

@@ -10,13 +10,14 @@ import pytest
 
 from examples.origin import Answer, Origin
 from imgcache.cli.output import slow_lines
-from imgcache.cli.progress import Pace
+from imgcache.cli.progress import Pace, Silent
 from imgcache.errors import FetchTimeout
-from imgcache.jobs import Delay
+from imgcache.jobs import Delay, Outcome
 from imgcache.models import Limits
 from imgcache.net.failures import Stalled
 from imgcache.net.politeness import DOWN_AFTER
 from imgcache.report import SlowHost
+from tests.audits import Audit
 from tests.conftest import Command, MakeSite, article, picture
 from tests.faults import HANDLERS, IMAGE, Faults, Handler, faults
 from tests.network import downloader, outcome
@@ -40,6 +41,25 @@ def test_a_busy_host_is_named_with_why(
     origin.answers.set(urls[0], picture(40, 30, fails=99))
     said = run("sync", site, "--refresh").out
     assert "slow  pictures.example: busy (429 or 503) 2 times; its images waited 0." in said
+
+
+def test_an_audit_says_it_while_it_goes_on(
+    audit: Audit, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "1")
+    monkeypatch.setattr("imgcache.cli.audit.progress_for", lambda **_: Recorded())
+    seen: list[Delay] = []
+
+    class Recorded(Silent):
+        def ended(self, host: str, outcome: Outcome) -> None:
+            seen.extend([outcome.delay] if outcome.delay else [])
+
+    origin.answers.set("https://pictures.example/a.png", picture(40, 30, fails=1))
+    site = make_site({"a.md": article(("https://pictures.example/a.png", 40, 30))})
+    assert audit(site).code == 0
+    [delay] = seen
+    assert (delay.busy, delay.timeouts) == (1, 0)
+    assert 0.25 <= delay.waited <= 0.5
 
 
 def test_the_worst_hosts_are_told_first_and_the_others_counted() -> None:

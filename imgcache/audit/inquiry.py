@@ -12,7 +12,9 @@ from imgcache.audit.judge import PERMANENT
 from imgcache.containment import contained
 from imgcache.descriptors import is_lack
 from imgcache.errors import ImageError
+from imgcache.jobs import Delay
 from imgcache.looks import Hop, Look
+from imgcache.net.statistics import HostStatistics
 from imgcache.urls import request_url
 
 # The failures of an address on a host that answers: another address there may have the picture.
@@ -29,8 +31,8 @@ class Prober(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    async def look(self, url: str) -> Look:
-        """What the first bytes there say."""
+    async def look(self, url: str, spent: HostStatistics | None = None) -> Look:
+        """What the first bytes there say; `spent` counts what held it up."""
         ...
 
 
@@ -54,6 +56,7 @@ class Told(msgspec.Struct, frozen=True):
 
     `hops` are the redirects that a reader of the article should hear of. `nearer` is an address that answers in place
     of one that fails. `is_insecure`: it is linked over http; then `secure` is the https address with the same picture.
+    `delay` is what held it up, None where nothing did.
     """
 
     look: Look | None = None
@@ -62,19 +65,23 @@ class Told(msgspec.Struct, frozen=True):
     nearer: str | None = None
     is_insecure: bool = False
     secure: str | None = None
+    delay: Delay | None = None
 
 
 async def inquire(prober: Prober, url: str) -> Told:
     """Ask for one image, as an article names it. Several requests at most, one after the other."""
+    spent = HostStatistics()
     try:
-        return await contained(lambda: _inquire(prober, url), url)
+        told = await contained(lambda: _inquire(prober, url, spent), url)
     except ImageError as error:
-        return Told(refusal=Refusal.of(error))
+        told = Told(refusal=Refusal.of(error))
+    delay = Delay.of(spent)
+    return told if delay is None else msgspec.structs.replace(told, delay=delay)
 
 
-async def _inquire(prober: Prober, url: str) -> Told:
+async def _inquire(prober: Prober, url: str, spent: HostStatistics) -> Told:
     try:
-        look = await prober.look(url)
+        look = await prober.look(url, spent)
     except ImageError as error:
         if is_lack(error):
             raise

@@ -131,7 +131,7 @@ class Looking:
             received = told.look.received
             self._answer()
             self._saw(pending, url, told, told.look)
-        self._progress.ended(pending.host, Outcome(url, Action.REUSED, bytes_fetched=received))
+        self._progress.ended(pending.host, Outcome(url, Action.REUSED, bytes_fetched=received, delay=told.delay))
         return received
 
     def give_up(self, pending: Pending, error: WorkerLost) -> None:
