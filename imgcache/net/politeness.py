@@ -19,6 +19,7 @@ from imgcache.urls import clean
 DOWN_AFTER = 5  # failures in a row of the host itself
 SPACING = 0.125  # seconds between requests to a host that bears one at once; by its share, where that is less than one
 LEAST = 1 / 32  # the share of a host that is refused again and again: a request every 4 s
+_STEP = 1 / 8  # from one request at once, spaced, to two: in one go it would be refused again
 LONGEST_PAUSE = 60.0  # seconds; a 429 that asks for more ends the retries of its URL, and says nothing of others
 BUSY = frozenset({429, 503})
 
@@ -28,7 +29,7 @@ class Host:
 
     `share` is how many requests at once the host is taken to bear. It is kept as TCP keeps its congestion window (RFC
     5681, section 3.1): a refusal halves it, an answer adds a little, one request for a whole round of answers. Below
-    one, there is one request at a time, and a spacing between two of them.
+    two, there is one request at a time, and a spacing between two of them.
     """
 
     def __init__(self, slots: int, interval: float) -> None:
@@ -52,7 +53,9 @@ class Host:
     @property
     def spacing(self) -> float:
         """Seconds between the starts of two requests now."""
-        return self.interval if self.share >= 1 else max(self.interval, SPACING / self.share)
+        if self.share >= min(2, self.most):
+            return self.interval
+        return max(self.interval, SPACING / self.share if self.share < 1 else SPACING * (2 - self.share))
 
     @property
     def free(self) -> int:
@@ -94,7 +97,8 @@ class Host:
     def speed_up(self, started: float) -> None:
         """A little more, for an answer to a request that was sent since the last refusal."""
         if started > self.slowed_at and self.share < self.most:
-            self.share = min(self.most, self.share + (1 / self.share if self.share >= 1 else LEAST))
+            step = 1 / self.share if self.share >= 2 else _STEP if self.share >= 1 else LEAST
+            self.share = min(self.most, self.share + step)
 
 
 class Politeness:
