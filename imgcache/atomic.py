@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgcache.errors import DiskFull
+from imgcache.nofollow import open_new
 from imgcache.urls import clean
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -62,15 +63,52 @@ def fresh_file(path: Path) -> Iterator[BinaryIO]:
     What a killed run left under this name is removed first; a symbolic link there is removed, not followed.
     """
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(open_new(path), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def replace_file(path: Path, data: bytes, *, part: str) -> None:
+    """Puts a file in its place in one step, whole; what has its name goes, a link with it. Raises DiskFull.
+
+    Args:
+        path: of the file, in a folder that is there.
+        data: all of its bytes.
+        part: the name, in the same folder, under which it lies until it is whole.
+    """
+    with writing(path):
+        place = path.with_name(part)
+        with fresh_file(place) as file:
+            file.write(data)
+        place.replace(path)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, where they are missing. Raises DiskFull."""
+    with writing(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # what /proc says, where nobody can make one
+            raise PermissionError(errno.EACCES, "No folder can be made there", str(path)) from error
+
+
+def refuse_links(*paths: Path) -> None:
+    """A link in place of a file or folder of ours would lead our writing, and our removing, somewhere else.
+
+    Raises:
+        DiskFull: one of them is a link.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise DiskFull(
+                f"{shown(path)} is a link, which is not followed: remove it and run again, or name the folder itself"
+                " with --cache"
+            )
 
 
 def remove_tree(path: Path) -> None:

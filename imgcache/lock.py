@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 from filelock import FileLock, Timeout
 
-from imgcache.atomic import fresh_file, shown, writing
+from imgcache.atomic import make_folder, refuse_links, replace_file, shown, writing
 from imgcache.errors import CacheBusy
 from imgcache.urls import clean
 
@@ -49,10 +49,12 @@ class CacheLock:
 
         Raises:
             CacheBusy: another process has it.
-            DiskFull: the lock file cannot be written.
+            DiskFull: the lock file cannot be written, or the folder, `assets/` beside it, or anything in it is a link.
         """
+        refuse_links(self._folder)
+        make_folder(self._folder)
+        _refuse_links_in(self._folder)
         with writing(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.acquire(blocking=False)
             except Timeout:
@@ -62,7 +64,7 @@ class CacheLock:
                 ) from None
             try:
                 self._write_note()
-            except OSError:
+            except BaseException:
                 self._lock.release()
                 raise
         return self
@@ -75,13 +77,19 @@ class CacheLock:
         self._lock.release()
 
     def _write_note(self) -> None:
-        part = self._folder / "holder.json.part"
-        with fresh_file(part) as file:
-            file.write(msgspec.json.encode(self._holder))
-        part.replace(self._note)
+        replace_file(self._note, msgspec.json.encode(self._holder), part="holder.json.part")
 
     def _read_holder(self) -> str:
         try:
             return str(msgspec.json.decode(self._note.read_bytes(), type=Holder))
         except (OSError, msgspec.DecodeError, OverflowError, ValueError):
             return "another process"
+
+
+def _refuse_links_in(folder: Path) -> None:
+    """Databases, staging and lock are opened and removed by their names, by libraries that follow links."""
+    refuse_links(folder.with_name("assets"))
+    for place, folders, files in os.walk(folder):
+        refuse_links(*(Path(place, name) for name in (*folders, *files)))
+        if Path(place) != folder:
+            folders.clear()

@@ -13,6 +13,7 @@ import diskcache
 
 from imgcache.atomic import shown, writing
 from imgcache.errors import CacheBusy, DiskFull, IndexDamaged
+from imgcache.nofollow import touch
 from imgcache.urls import clean
 
 _PRIVATE = b"-"  # of the first byte of keys that are no records
@@ -196,7 +197,7 @@ class Records:
     def condemn(self, key: bytes) -> IndexDamaged:
         """The error for a record that makes no sense. A writer that opens the file again sets it aside."""
         with suppress(OSError):  # a reader may have no right to write
-            self._condemned.touch()
+            touch(self._condemned)
         return IndexDamaged(
             f"{shown(self._file)}: the record {clean(key.decode(errors='replace'))} cannot be read; "
             "the next sync builds the index again from the files"

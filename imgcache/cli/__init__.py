@@ -5,6 +5,10 @@ A command's file is imported when it is run, so that `imgcache --help` answers a
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -92,5 +96,59 @@ def imgcache() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
-    imgcache()
+    """Run the command line. Nothing that happens in it ends in a traceback, but for -v in the log."""
+    from imgcache.cli.streams import OutputFailed, guarded
+
+    _speak_utf_8()
+    try:
+        with guarded():
+            status = _run()
+    except OutputFailed as error:
+        status = _give_up(f"standard output cannot be written: {error}; what was done is kept")
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command. The exit status."""
+    from imgcache.cli.streams import OutputFailed
+    from imgcache.cli.unforeseen import trace, words
+
+    try:
+        imgcache()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else EXIT_PROBLEMS if ended.code else 0
+    except OutputFailed:
+        raise
+    except KeyboardInterrupt:
+        _give_up("interrupted; what was finished is kept")
+        return EXIT_INTERRUPTED
+    except BaseException as error:  # noqa: BLE001 (the last one that could say it)
+        return _give_up(words(error), trace(error))
+    return 0
+
+
+def _give_up(message: str, trace: str = "") -> int:
+    from imgcache.cli.options import logger, start_logging
+    from imgcache.cli.streams import OutputFailed, guarded
+
+    with suppress(OutputFailed), guarded():
+        if not logger.handlers:
+            start_logging({})
+        for handler in logger.handlers:  # the one of the command may hold a stream that is closed
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stderr)
+        logger.error("%s", message)
+        if trace:
+            logger.debug("%s", trace)
+    return EXIT_PROBLEMS
+
+
+def _speak_utf_8() -> None:
+    """Start again in UTF-8 mode where the locale is of another encoding (PEP 540).
+
+    Names of files would come as what nobody can print, and articles are in UTF-8 whatever the locale says.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (this very program)

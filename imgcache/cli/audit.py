@@ -11,12 +11,13 @@ import click
 import msgspec
 
 from imgcache import reports
-from imgcache.atomic import fresh_file, writing
+from imgcache.atomic import replace_file
 from imgcache.audit.baseline import Before
 from imgcache.audit.correcting import without
 from imgcache.audit.git import prefix_of
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.options import NO_PREFIX, common, logger, now, open_ground, site_argument
+from imgcache.cli.output import print_bytes, say_aside
 from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
 from imgcache.findings import Audit
@@ -126,14 +127,9 @@ def _render(found: Audit, form: str, ground: Ground, output: Path | None, *, is_
 def _print(report: bytes, output: Path | None) -> None:
     """To standard output, or into a file that appears whole or not at all."""
     if output is None:
-        sys.stdout.buffer.write(report)
-        sys.stdout.buffer.flush()
+        print_bytes(report)
         return
-    part = output.with_name(f".{output.name}.imgcache")
-    with writing(output):
-        with fresh_file(part) as file:
-            file.write(report)
-        part.replace(output)
+    replace_file(output, report, part=f".{output.name}.imgcache")
 
 
 def _tell(fixed: Fixed, verb: str) -> None:
@@ -141,7 +137,7 @@ def _tell(fixed: Fixed, verb: str) -> None:
     said = [plural(fixed.urls, "address", "addresses"), plural(fixed.sizes, "size")]
     what = f"{' and '.join(said)} in {plural(fixed.articles, 'article')} {verb} corrected"
     then = "; run `imgcache sync` for the flags of what has moved" if verb == "were" and fixed.urls else ""
-    click.echo(f"imgcache: {what}{then}", err=True)
+    say_aside(f"{what}{then}")
     for problem in fixed.problems:
         for place in problem.references:
             where = f"{clean(place.article, 300)}:{place.line}:{place.column}"

@@ -164,7 +164,7 @@ def _front(target: str, options: Mapping[str, Any]) -> None:
     text: str = import_module(f"imgcache.export.{target}").configuration(front)
     output: Path | None = options["output"]
     if output is None:
-        click.echo(text, nl=False)
+        say(text.removesuffix("\n"))
         return
     written = placing.write_files(output.parent, {output.name: text.encode()}, force=options["force"])
     say(f"{output.name}: {'written' if written else 'as it was'}")

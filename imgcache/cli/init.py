@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from imgcache.cli.options import common, config_file, site_argument, start_logging
 from imgcache.cli.output import say
 from imgcache.errors import ConfigError
+from imgcache.nofollow import open_new
 
 TEMPLATE = """\
 # The settings of imgcache. Every key is optional; a line that is commented out shows the default.
@@ -103,7 +105,7 @@ def init(site: Path, **options: Any) -> None:
     start_logging(options)
     file, is_named = config_file(site, options)
     try:
-        with file.open("x", encoding="utf-8") as new:
+        with os.fdopen(open_new(file), "w", encoding="utf-8") as new:
             new.write(TEMPLATE)
     except FileExistsError:
         raise ConfigError("is there already; it is left as it is", where=str(file)) from None

@@ -15,9 +15,11 @@ from typing import Any
 import click
 import msgspec
 
+from imgcache import logsafe
 from imgcache.config import load
 from imgcache.errors import ConfigError
 from imgcache.site import site_url_of
+from imgcache.urls import clean
 from imgcache.wiring.ground import Ground, home_of
 
 logger = logging.getLogger("imgcache")
@@ -78,10 +80,22 @@ def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, obje
     if config.site_url is None and (jekyll := site / "_config.yml").is_file():
         config = msgspec.structs.replace(config, site_url=site_url_of(jekyll.read_bytes()))
     cache = named_cache(options)
+    if not cache or "://" in cache:
+        _refuse_link(site / "cache")
     if "://" in cache:
         place = _place(cache)
         return Ground(site.absolute(), home_of((site / "cache").absolute(), place), config, place=place)
     return Ground(site.absolute(), Path(cache or site / "cache").absolute(), config)
+
+
+def _refuse_link(cache: Path) -> None:
+    """A site from elsewhere may hold a link in place of its cache, which would lead to any folder of this user."""
+    if cache.is_symlink():
+        target = clean(os.readlink(cache), 300)
+        raise ConfigError(
+            f"is a link to {target}, which is not followed: name that folder with --cache, or remove the link",
+            where=clean(str(cache), 300),
+        )
 
 
 def config_file(site: Path, options: Mapping[str, Any]) -> tuple[Path, bool]:
@@ -105,7 +119,7 @@ class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One object a line: time in seconds since the epoch, level, logger, message."""
         line = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
-        return json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True)
+        return logsafe.json(json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True))
 
 
 def start_logging(options: Mapping[str, Any]) -> None:

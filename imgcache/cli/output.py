@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from itertools import groupby
 import click
 import msgspec
 
+from imgcache import logsafe
 from imgcache.models import Place, Problem, Severity
 from imgcache.quantities import format_bytes, format_seconds, times
 from imgcache.report import Report, SlowHost
@@ -26,9 +28,25 @@ def say(text: str = "", *, color: str | None = None, bold: bool = False, dim: bo
     click.echo(text if plain else click.style(text, fg=color, bold=bold or None, dim=dim or None))
 
 
+def say_aside(text: str) -> None:
+    """One line on standard error, which is no error: standard output is for results."""
+    click.echo(f"imgcache: {text}", err=True)
+
+
 def print_json(found: object) -> None:
     """What --json asks for: one object on a line of standard output, in UTF-8 whatever the terminal speaks."""
-    sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+    try:
+        told = msgspec.json.encode(found).decode()
+    except UnicodeEncodeError:  # a file's name that is not UTF-8: JSON can say it in escapes (RFC 8259, section 8.2)
+        told = json.dumps(msgspec.to_builtins(found), ensure_ascii=True, separators=(",", ":"))
+    print_bytes(logsafe.json(told).encode() + b"\n")
+
+
+def print_bytes(data: bytes) -> None:
+    """A report that is made harmless for logs in its own way, or whose bytes have to be exact."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def print_report(report: Report, *, quiet: bool, dry_run: bool) -> None:

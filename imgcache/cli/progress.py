@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
+from imgcache.cli.streams import terminal
 from imgcache.jobs import Delay, Outcome
 from imgcache.quantities import format_bytes, format_seconds, times
+from imgcache.urls import clean
 
 
 class Silent(AbstractContextManager["Silent"]):
@@ -74,7 +76,7 @@ class Pace:
         hosts = means.keys() | oldest.keys()
         if hosts:
             slowest = max(sorted(hosts), key=lambda host: max(means.get(host, 0.0), oldest.get(host, 0.0)))
-            parts.append(f"slowest {slowest}{self._why(slowest)}")
+            parts.append(f"slowest {clean(slowest)}{self._why(slowest)}")
         return " · ".join(parts)
 
     def _why(self, host: str) -> str:
@@ -101,7 +103,7 @@ class Bar(AbstractContextManager["Bar"]):
                 return Text(bar.note())
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), PaceColumn())
-        self._rich = RichProgress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
+        self._rich = RichProgress(*columns, console=Console(file=terminal()), transient=True, refresh_per_second=5)
         self._task = self._rich.add_task("reading articles", total=None)
         self._turn = threading.Lock()
         self._pace: Pace | None = None

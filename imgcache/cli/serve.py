@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from imgcache.cli.options import common, open_ground, site_argument
+from imgcache.cli.output import say_aside
 from imgcache.descriptors import raise_limit
 from imgcache.errors import ConfigError
 from imgcache.store import Reading
@@ -47,7 +48,7 @@ def serve(site: Path, host: str, port: int, workers: int, access_log: str | None
         address, chosen = listener.getsockname()[:2]
         if not options["quiet"]:
             shown = f"[{address}]" if ":" in address else address
-            click.echo(f"imgcache: serving {ground.place or ground.cache} on http://{shown}:{chosen}", err=True)
+            say_aside(f"serving {ground.place or ground.cache} on http://{shown}:{chosen}")
         if workers == 1:
             _serve_here(ground, store, listener)
         else:

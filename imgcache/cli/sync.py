@@ -11,7 +11,7 @@ import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.options import common, logger, now
-from imgcache.cli.output import print_report
+from imgcache.cli.output import print_json, print_report
 from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
 from imgcache.cli.sites import as_given, open_grounds, sites_argument
@@ -84,7 +84,7 @@ def sync(
     if len(sites) > 1:
         report.problems = as_given(report.problems, sites)
     if as_json:
-        sys.stdout.buffer.write(report.to_json() + b"\n")
+        print_json(report)
     else:
         print_report(report, quiet=options["quiet"], dry_run=request.dry_run)
     if was_cut_short:

@@ -17,7 +17,7 @@ import watchfiles
 from imgcache.audit.watching import Concerning, Event, Glance, Watching
 from imgcache.catalogue import Catalogue
 from imgcache.cli.options import common, now, open_ground, site_argument
-from imgcache.cli.output import say
+from imgcache.cli.output import say, say_aside
 from imgcache.cli.progress import Silent
 from imgcache.errors import ConfigError
 from imgcache.findings import Audit, Finding
@@ -49,7 +49,7 @@ def watch(site: Path, **options: Any) -> None:
         for burst in _bursts(ground, stop):
             if not is_quiet:
                 told = words.plural(sum(1 for _ in desk.articles()), "article")
-                click.echo(f"watching {told}: own files, flags and cache; Ctrl-C ends", err=True)
+                say_aside(f"watching {told}: own files, flags and cache; Ctrl-C ends")
                 is_quiet = True
             for glance in watching.after(burst):
                 _tell(glance)

@@ -1,11 +1,13 @@
-"""Puts an export's files where a site's build finds them: what differs is written, nothing of the user's is lost."""
+"""Puts an export's files where a site's build finds them: what differs is written, nothing of the user's is lost.
+
+Folders below the one that is named are entered as they are, never through a link: a site from elsewhere may hold one.
+"""
 
 from __future__ import annotations
 
 import errno
-import filecmp
 import os
-import shutil
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from imgcache.atomic import shown, writing
 from imgcache.errors import ConfigError
 from imgcache.export import SIGNATURE
 from imgcache.export.entries import FILE
+from imgcache.nofollow import Root
 
 # The files that an earlier run put into a folder, which a later one may remove. Where a
 # generator publishes dot files too, it tells no more than the files beside it do.
@@ -38,16 +41,17 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, force: bool) -> lis
 
     Raises:
         ConfigError: one of the names belongs to a file that no export wrote, and `force` is off; nothing is written.
-        DiskFull: the folder cannot be written.
+        DiskFull: the folder cannot be written, or a link stands for one below it.
     """
-    foreign = [name for name in files if not force and _is_foreign(folder / name)]
-    if foreign:
-        raise ConfigError(
-            "is there already, and was not written by imgcache export: move it away, name another folder with"
-            " --output, or let --force replace it",
-            where=shown(folder / foreign[0]),
-        )
-    return [name for name, data in files.items() if _write(folder / name, data)]
+    with writing(folder), Root(folder) as root:
+        foreign = [name for name in files if not force and _is_foreign(root, name, folder)]
+        if foreign:
+            raise ConfigError(
+                "is there already, and was not written by imgcache export: move it away, name another folder with"
+                " --output, or let --force replace it",
+                where=shown(folder / foreign[0]),
+            )
+        return [name for name, data in files.items() if _write(root, name, data)]
 
 
 def copy_assets(paths: Collection[str], cache: Path, folder: Path, *, force: bool) -> Copied:
@@ -61,119 +65,95 @@ def copy_assets(paths: Collection[str], cache: Path, folder: Path, *, force: boo
 
     Raises:
         ConfigError: the folder lies in the cache, or holds such a file and `force` is off.
-        DiskFull: the folder cannot be written.
+        DiskFull: the folder cannot be written, or a link stands for one below it.
     """
     if folder.resolve().is_relative_to(cache.resolve()):
         raise ConfigError("lies in the cache; name a folder of the site", where=f"--copy-to {shown(folder)}")
-    listing = folder / LISTING
-    before = frozenset(_listed(listing))
-    wanted = frozenset(paths)
-    missing = sorted(path for path in wanted if not (cache / "assets" / path).is_file())
-    there = sorted(wanted.difference(missing))
-    # Told before it is done: a run that is killed here leaves no file that a later one takes for the user's.
-    _write(listing, _listing(before.union(there)))
-    placed = 0
-    for path in there:
-        try:
-            placed += _bring(cache / "assets" / path, folder / path, may_replace=force or path in before)
-        except ConfigError:
-            _write(listing, _listing(before.union(there) - {path}))
-            raise
-    stale = sorted(before - wanted)
-    for path in stale:
-        _remove(folder, path)
-    _write(listing, _listing(there))
+    with writing(folder), Root(folder) as root:
+        before = frozenset(_listed(root))
+        wanted = frozenset(paths)
+        missing = sorted(path for path in wanted if not (cache / "assets" / path).is_file())
+        there = sorted(wanted.difference(missing))
+        # Told before it is done: a run that is killed here leaves no file that a later one takes for the user's.
+        _write(root, LISTING, _listing(before.union(there)))
+        placed = 0
+        for path in there:
+            if _is_same(cache / "assets" / path, root, path):
+                continue
+            if not (force or path in before) and root.stat(path) is not None:
+                _write(root, LISTING, _listing(before.union(there) - {path}))
+                raise _in_the_way(folder / path)
+            _place(cache / "assets" / path, root, path)
+            placed += 1
+        stale = sorted(before - wanted)
+        for path in stale:
+            _remove(root, path)
+        _write(root, LISTING, _listing(there))
     return Copied(placed=placed, kept=len(there) - placed, removed=len(stale), missing=tuple(missing))
 
 
-def _is_foreign(path: Path) -> bool:
-    try:
-        with writing(path), path.open("rb") as file:  # a folder of this name is in the way of writing, too
-            return SIGNATURE.encode() not in file.readline(1000) + file.readline(1000)
-    except FileNotFoundError:
-        return os.path.lexists(path)  # a link that leads nowhere
+def _in_the_way(path: Path) -> ConfigError:
+    return ConfigError(
+        "is there already, is not the cached file, and was not put there by imgcache export: move it away, or"
+        " let --force replace it",
+        where=shown(path),
+    )
 
 
-def _write(path: Path, data: bytes) -> bool:
+def _is_foreign(root: Root, name: str, folder: Path) -> bool:
+    found = root.stat(name)
+    if found is not None and stat.S_ISDIR(found.st_mode):  # not even --force replaces a folder
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))
+    data = root.read(name)
+    if data is None:
+        return found is not None  # a link, a device
+    return SIGNATURE.encode() not in b"".join(data[:2000].splitlines(keepends=True)[:2])
+
+
+def _write(root: Root, name: str, data: bytes) -> bool:
     """Replaces a file in one step; False where it has these bytes already."""
-    if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
+    if root.read(name) == data:
         return False
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = _part(path)
-        part.write_bytes(data)
-        part.replace(path)
+    root.write(name, data)
     return True
-
-
-def _part(path: Path) -> Path:
-    """Where a file lies until it is whole: beside its place, under one name, so that nothing piles up."""
-    return path.with_name(f".{path.name}.imgcache-part")
 
 
 def _listing(paths: Collection[str]) -> bytes:
     return (_HEAD + "".join(f"{path}\n" for path in sorted(paths))).encode()
 
 
-def _listed(listing: Path) -> Iterator[str]:
+def _listed(root: Root) -> Iterator[str]:
     """What an earlier run put there. A line that is no path of ours is passed over: what it names stays."""
-    try:
-        lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return
+    lines = (root.read(LISTING) or b"").decode(errors="replace").splitlines()
     if lines and SIGNATURE in lines[0]:
         yield from (line for line in lines[1:] if FILE.fullmatch(f"assets/{line}"))
 
 
-def _is_same(source: Path, target: Path) -> bool:
+def _is_same(source: Path, root: Root, path: str) -> bool:
     """Linked, or of the same time and size (a copy keeps the time), or of the same bytes."""
-    if not target.is_file() or target.is_symlink():
+    ours, theirs = source.stat(), root.stat(path)
+    if theirs is None or not stat.S_ISREG(theirs.st_mode):
         return False
-    ours, theirs = source.stat(), target.stat()
     if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
         return True
     if ours.st_size != theirs.st_size:
         return False
-    return ours.st_mtime_ns == theirs.st_mtime_ns or filecmp.cmp(source, target, shallow=False)
+    return ours.st_mtime_ns == theirs.st_mtime_ns or source.read_bytes() == root.read(path)
 
 
-def _bring(source: Path, target: Path, *, may_replace: bool) -> bool:
-    """One file into its place; False where it is there. Raises ConfigError where another one is in its way."""
-    if _is_same(source, target):
-        return False
-    if os.path.lexists(target) and not may_replace:
-        raise ConfigError(
-            "is there already, is not the cached file, and was not put there by imgcache export: move it away, or"
-            " let --force replace it",
-            where=shown(target),
-        )
-    _place(source, target)
-    return True
+def _place(source: Path, root: Root, path: str) -> None:
+    try:
+        root.link(source, path)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        root.copy(source, path)
 
 
-def _place(source: Path, target: Path) -> None:
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = _part(target)
-        part.unlink(missing_ok=True)
-        try:
-            os.link(source, part)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            shutil.copy2(source, part)
-        part.replace(target)
-
-
-def _remove(folder: Path, path: str) -> None:
+def _remove(root: Root, path: str) -> None:
     """One file, and its two folders where nothing else is in them."""
-    target = folder / path
-    with writing(target):
-        target.unlink(missing_ok=True)
-        for parent in (target.parent, target.parent.parent):
-            try:
-                parent.rmdir()
-            except OSError as error:
-                if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
-                    raise
-                return
+    root.remove(path)
+    home, _, _ = path.rpartition("/")
+    for folder in (home, home.rpartition("/")[0]):
+        if folder and not root.remove_folder(folder):
+            return

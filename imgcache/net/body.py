@@ -22,6 +22,7 @@ from multidict import MultiMapping
 from imgcache.errors import DiskFull, NotAnImage, TooLarge, Truncated, Undecodable
 from imgcache.net.reply import Reply
 from imgcache.net.statistics import HostStatistics
+from imgcache.nofollow import open_new
 from imgcache.urls import clean
 
 Sniff = Callable[[bytes], str | None]
@@ -46,11 +47,7 @@ class Saved(msgspec.Struct, frozen=True):
 def new_part(folder: pathlib.Path) -> IO[bytes]:
     """A new file in a folder that is ours alone. A web server may read it, for it becomes an original."""
     path = f"{folder}/fetch-{os.getpid()}-{next(_numbers)}.part"
-    return open(path, "xb", opener=_private_to_write)
-
-
-def _private_to_write(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+    return open(path, "xb", opener=lambda name, _: open_new(name, 0o644))
 
 
 async def save(

@@ -9,6 +9,7 @@ Meant to run in a worker process of `render_pool`, one image at a time. Limit: i
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from PIL import Image
 from imgcache.errors import DiskFull
 from imgcache.formats import EXTENSIONS
 from imgcache.models import Limits, Rendered, Size, Variant
+from imgcache.nofollow import open_new
 from imgcache.processor import motion, palette
 from imgcache.processor.choosing import choose
 from imgcache.processor.crops import point
@@ -132,7 +134,8 @@ def _write(folder: Path, file: _File) -> Variant:
     size: Size = target.size
     name = f"{recipe.name}.{EXTENSIONS[form]}"
     try:
-        (folder / name).write_bytes(data)
+        with os.fdopen(open_new(folder / name), "wb") as file:
+            file.write(data)
     except OSError as error:
         raise DiskFull(f"{folder / name}: cannot be written ({error.strerror})") from error
     digest = hashlib.sha256(data).hexdigest()

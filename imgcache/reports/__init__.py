@@ -6,12 +6,25 @@ made. URLs have lost their credentials before they come here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 
+from imgcache import logsafe
 from imgcache.findings import Audit
 from imgcache.reports.context import Context
 
-FORMS = ("text", "json", "junit", "sarif", "github", "html")
+# How each form writes what a terminal or a build server would act on: any of them may be printed into a log. The lines
+# of `github` are commands themselves, in which no second one is looked for but by other servers.
+_WAYS: Mapping[str, Callable[[str], str]] = {
+    "text": partial(logsafe.plain, styled=True),
+    "json": logsafe.json,
+    "junit": logsafe.xml,
+    "sarif": logsafe.json,
+    "github": logsafe.without_bracketed,
+    "html": logsafe.xml,
+}
+FORMS = tuple(_WAYS)
 
 __all__ = ["FORMS", "Context", "render"]
 
@@ -25,4 +38,4 @@ def render(form: str, audit: Audit, context: Context) -> str:
     if form not in FORMS:
         raise ValueError(f"{form!r} is no form of report: {', '.join(FORMS)} are")
     text: str = import_module(f"imgcache.reports.{form}").render(audit, context)
-    return text
+    return _WAYS[form](text)

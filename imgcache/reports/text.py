@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -15,9 +14,6 @@ from imgcache.reports.context import Context
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 _PLACES_SHOWN = 3
-# What build servers take for commands wherever it stands in a log: `::x::` of GitHub at the start of a line, and
-# `##[x]`, `##vso[x]`, `##teamcity[x]` of GitHub's older form, Azure and TeamCity.
-_COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\w*\[)", re.MULTILINE)
 
 
 def render(audit: Audit, context: Context) -> str:
@@ -28,8 +24,7 @@ def render(audit: Audit, context: Context) -> str:
     if old:
         blocks.append(_old(old, paint))
     blocks.append(_table(audit, new, paint))
-    whole = "\n\n".join("\n".join(block) for block in blocks) + "\n"
-    return _COMMAND.sub(lambda found: f"{found[1] or ''}\ufffd", whole)
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
 class _Paint:

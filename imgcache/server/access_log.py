@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from imgcache import logsafe
 from imgcache.urls import clean
 
 _LONGEST = 2000
@@ -26,20 +27,20 @@ class Request(NamedTuple):
 
 
 def _write(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(f"{line}\n")
 
 
 def _as_text(request: Request) -> str:
     when = datetime.fromtimestamp(request.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     milliseconds = f"{request.seconds * 1000:.1f}ms"
     method, target = clean(request.method, 20), clean(request.target.decode("latin-1"), _LONGEST)
-    return f"{when} {request.client} {method} {target} {request.status} {request.bytes} {milliseconds}"
+    return logsafe.plain(f"{when} {request.client} {method} {target} {request.status} {request.bytes} {milliseconds}")
 
 
 def _as_json(request: Request) -> str:
     line = request._asdict() | {"target": clean(request.target.decode("latin-1"), _LONGEST)}
     line |= {"method": clean(request.method, 20), "seconds": round(request.seconds, 6)}
-    return json.dumps(line, ensure_ascii=True)
+    return logsafe.json(json.dumps(line, ensure_ascii=True))
 
 
 def access_log(form: str) -> Callable[[Request], None] | None:

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgcache.atomic import fresh_file, writing
 from imgcache.atomic import shown as shown_path
-from imgcache.atomic import writing
 from imgcache.errors import ConfigError, StoreError
 from imgcache.store import Found
 
@@ -202,7 +202,7 @@ class Bucket:
         pieces = self.chunks(key)
         if pieces is None:
             raise StoreError(f"{self.where}/{key} is not there: `imgcache verify --repair` brings it back")
-        with writing(target), target.open("wb") as file:
+        with writing(target), fresh_file(target) as file:
             for piece in pieces:
                 file.write(piece)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.atomic import writing
+from imgcache.atomic import fresh_file, writing
 from imgcache.errors import ConfigError
 from imgcache.store.bucket import Bucket
 from imgcache.store.inventory import Inventory
@@ -54,8 +54,8 @@ class Markers:
         if self._inventory.notes(marker.key) and not again:
             return
         file = self._scratch / Path(marker.key).name
-        with writing(file):
-            file.write_bytes(msgspec.json.encode(marker))
+        with writing(file), fresh_file(file) as written:
+            written.write(msgspec.json.encode(marker))
         self._bucket.create(marker.key, file, _HEADERS)
         with writing(file):
             file.unlink()

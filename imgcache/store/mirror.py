@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from imgcache.atomic import writing
+from imgcache.atomic import fresh_file, writing
 from imgcache.store.bucket import Bucket
 from imgcache.store.paths import checked
 
@@ -33,7 +33,7 @@ def mirror(bucket: Bucket, sizes: Mapping[str, int], folder: Path, earlier: Path
     def bring(path: str) -> None:
         pieces = bucket.chunks(path)
         if pieces is not None:
-            with writing(folder / path), _made(folder / path).open("wb") as file:
+            with writing(folder / path), fresh_file(_made(folder / path)) as file:
                 file.writelines(pieces)
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mirror") as hands:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.atomic import fresh_file, writing
+from imgcache.atomic import make_folder, refuse_links, replace_file
 from imgcache.config import Config
 
 Clock = Callable[[], float]
@@ -46,19 +46,16 @@ def home_of(own_cache: Path, place: str) -> Path:
     if found is None:
         return own_cache
     home = Path(os.path.normpath(own_cache / found))
-    return home if (home / "index").is_dir() else own_cache
+    return home if (home / "index" / "cache.db").is_file() else own_cache
 
 
 def move_home(own_cache: Path, place: str, home: Path) -> None:
     """Lets `home_of` say another folder from now on. Raises DiskFull."""
     file = own_cache / "index" / _ELSEWHERE
     homes = _read(own_cache) | {place: os.path.relpath(home, own_cache)}
-    with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        with fresh_file(part) as written:
-            written.write(msgspec.json.encode(homes))
-        part.replace(file)
+    refuse_links(file.parent)
+    make_folder(file.parent)
+    replace_file(file, msgspec.json.encode(homes), part="elsewhere.part")
 
 
 def _read(own_cache: Path) -> dict[str, str]:

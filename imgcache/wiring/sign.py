@@ -10,6 +10,7 @@ import msgspec
 
 from imgcache.atomic import writing
 from imgcache.errors import ImgcacheError, StoreError
+from imgcache.nofollow import touch
 from imgcache.store.bucket import connect
 from imgcache.store.local import LocalStore
 
@@ -32,7 +33,7 @@ class Sign(msgspec.Struct, frozen=True):
         """Put it there. Raises ConfigError, DiskFull."""
         if self.place is None:
             with writing(self._file):
-                self._file.touch()
+                touch(self._file)
         else:
             self._put(self.place, None)
 

@@ -1,0 +1,56 @@
+"""The end of a run that nobody foresaw, in words: what happened, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import traceback
+
+_NO_MEMORY = (
+    "the system gives this process too little memory ({reason}): raise its limit (ulimit -v, the container's), or start"
+    " fewer workers with --jobs"
+)
+# What libraries say for ENOMEM: the loader (dlopen), the threads of Python, SQLite.
+_SIGNS = ("cannot allocate memory", "failed to map segment", "can't start new thread", "out of memory")
+
+
+def words(error: BaseException) -> str:
+    """One line about an exception that no part of the program expected."""
+    error = _first(error)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or _is_of_memory(error):
+        return _NO_MEMORY.format(reason=reason)
+    if isinstance(error, OSError) and error.strerror:
+        file = f"{error.filename}: " if error.filename else ""
+        return f"{file}{error.strerror}; what was finished is kept (-v shows where it happened)"
+    return (
+        f"internal error: {type(error).__name__}: {reason} ({_place(error)}); what was finished is kept. This is a"
+        " mistake in imgcache: run the command again with -v and report what it prints as an issue"
+    )
+
+
+def trace(error: BaseException) -> str:
+    """The whole traceback, for -v."""
+    return "".join(traceback.format_exception(error)).rstrip("\n")
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    told = str(error).lower()
+    return isinstance(error, ImportError | RuntimeError | OSError | sqlite3.Error) and any(s in told for s in _SIGNS)
+
+
+def _place(error: BaseException) -> str:
+    """The last line of this program, or else of any, that was under way."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/imgcache/" in frame.filename.replace("\\", "/")] or frames
+    if not ours:
+        return "no place is known"
+    return f"{ours[-1].filename.rpartition('/imgcache/')[2]}:{ours[-1].lineno}"

@@ -1,0 +1,179 @@
+"""Files and folders that are made and changed without following a symbolic link. All of this program's writing is here.
+
+A name that somebody else has put there before us, or puts there while we write, can be a link to any file of this user.
+So new files are made with O_EXCL and O_NOFOLLOW (open(2)), and folders below a root are opened one by one, each by its
+name in the one before it. The root itself is followed: it is what the user named.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def open_new(path: str | Path, mode: int = 0o666, *, folder: int | None = None) -> int:
+    """Makes a file, open for writing, and gives its descriptor.
+
+    Args:
+        path: of the file; relative to `folder` where that is given.
+        mode: its permissions, before the umask.
+        folder: the descriptor of a folder.
+
+    Raises:
+        FileExistsError: there is something of this name, be it a link that leads nowhere.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
+
+
+def touch(path: Path) -> None:
+    """Makes an empty file if there is none. Raises OSError where a link has its name."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
+
+
+class Root:
+    """A folder that is written into. Names are relative to it; none is reached through a link. Use it in a `with`.
+
+    Every method raises NotADirectoryError where a link, or anything else that is no folder, stands for a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """`path` is made where it is missing."""
+        self._path = path
+        self._number = -1
+
+    def __enter__(self) -> Root:
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._number = os.open(self._path, _FOLDER)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._number)
+
+    @contextmanager
+    def folder_of(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """The folder that a file lies in, as a descriptor, and the file's name in it. `make`: folders that are missing.
+
+        Raises:
+            FileNotFoundError: a folder is missing, and `make` is off.
+            ValueError: the name is absolute, or climbs.
+        """
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts:
+            raise ValueError(f"{name!r} is no name below a folder")
+        number = os.dup(self._number)
+        try:
+            for at, part in enumerate(parts[:-1], start=1):
+                deeper = self._enter(number, part, "/".join(parts[:at]), make=make)
+                os.close(number)
+                number = deeper
+            yield number, parts[-1]
+        finally:
+            os.close(number)
+
+    def _enter(self, folder: int, part: str, name: str, *, make: bool) -> int:
+        if make:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=folder)
+        try:
+            return os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
+                raise
+            path = str(self._path / name)
+            raise NotADirectoryError(errno.ENOTDIR, "A link, or no folder, is in its place", path) from None
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """What is there, a link itself and not what it leads to; None where nothing is."""
+        try:
+            with self.folder_of(name) as (folder, file):
+                return os.stat(file, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a plain file; None where nothing is, or something else."""
+        try:
+            with self.folder_of(name) as (folder, file):
+                number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a socket
+                return None
+            raise
+        with os.fdopen(number, "rb") as opened:
+            return opened.read() if stat.S_ISREG(os.fstat(number).st_mode) else None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Puts a file in its place in one step, whole. What has its name goes, a link with it."""
+        with self.folder_of(name, make=True) as (folder, file):
+            part = part_of(file)
+            _discard(part, folder)
+            try:
+                with os.fdopen(open_new(part, folder=folder), "wb") as opened:
+                    opened.write(data)
+                os.replace(part, file, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                _discard(part, folder)
+                raise
+
+    def link(self, source: Path, name: str) -> None:
+        """Puts a further name of a file (link(2)) in its place in one step. Raises OSError where that cannot be."""
+        with self.folder_of(name, make=True) as (folder, file):
+            part = part_of(file)
+            _discard(part, folder)
+            os.link(source, part, dst_dir_fd=folder)
+            os.replace(part, file, src_dir_fd=folder, dst_dir_fd=folder)
+            _discard(part, folder)  # two names of one file: rename(2) does nothing then
+
+    def copy(self, source: Path, name: str) -> None:
+        """Puts a copy of a file in its place in one step, with its time and permissions."""
+        with self.folder_of(name, make=True) as (folder, file):
+            part = part_of(file)
+            _discard(part, folder)
+            try:
+                with source.open("rb") as original, os.fdopen(open_new(part, folder=folder), "wb") as opened:
+                    while piece := original.read(1 << 20):
+                        opened.write(piece)
+                    opened.flush()
+                    found = os.fstat(original.fileno())
+                    os.fchmod(opened.fileno(), stat.S_IMODE(found.st_mode) & 0o777)
+                    os.utime(opened.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
+                os.replace(part, file, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                _discard(part, folder)
+                raise
+
+    def remove(self, name: str) -> None:
+        """Removes a file if it is there; a link itself, and never a folder."""
+        with suppress(FileNotFoundError), self.folder_of(name) as (folder, file):
+            os.unlink(file, dir_fd=folder)
+
+    def remove_folder(self, name: str) -> bool:
+        """Removes a folder if nothing is in it. Whether it is gone."""
+        try:
+            with self.folder_of(name) as (folder, file):
+                os.rmdir(file, dir_fd=folder)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            return False
+        return True
+
+
+def part_of(file: str) -> str:
+    """Where a file lies until it is whole: beside its place, under one name, so that nothing piles up."""
+    return f".{file}.imgcache-part"
+
+
+def _discard(name: str, folder: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
