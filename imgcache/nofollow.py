@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -47,7 +48,7 @@ class Root:
         self._path = path
         self._number = -1
 
-    def __enter__(self) -> Root:
+    def __enter__(self) -> Self:
         self._path.mkdir(parents=True, exist_ok=True)
         self._number = os.open(self._path, _FOLDER)
         return self

@@ -1,20 +1,19 @@
 """What git knows of a site's folder, asked through git's own program and read without a shell.
 
-Nothing is written into the repository, and no program that its configuration names for diffs or file events is run.
+Nothing is written into the repository, and no program is run that its settings name (`git_folder`).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from imgcache.audit import git_folder
 from imgcache.errors import ConfigError
 from imgcache.urls import clean
 
@@ -24,17 +23,20 @@ _OPTION = "--since"
 _OF_HOOKS = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
 _MODULE = "160000"  # the mode of a submodule's entry in a tree (git-fast-import(1))
 _LINK = "120000"
-_DIFF = ("diff", "--name-status", "-z", "--find-renames", "--relative", "--ignore-submodules=none")
+# Git would look into submodules with a process of its own, by their settings: they are looked into here instead.
+_DIFF = ("diff", "--name-status", "-z", "--find-renames", "--relative", "--ignore-submodules=dirty", "--no-ext-diff",
+         "--no-textconv")  # fmt: skip
+_NESTED = 10  # submodules in submodules
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """The files below the folder at one revision: `blobs` maps paths to object names, `modules` are submodules.
+    """The files below the folder at one revision: `blobs` maps paths to object names, `modules` submodules to commits.
 
     Symbolic links are left out of `blobs`: what they hold is a path. Paths are relative to the folder.
     """
 
     blobs: dict[str, str]
-    modules: frozenset[str]
+    modules: dict[str, str]
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -54,7 +56,7 @@ class Repository:
         """Raises ConfigError: no git, or no work tree that git trusts."""
         self._folder = folder
         self._environment = {name: value for name, value in os.environ.items() if name not in _OF_HOOKS}
-        self._environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+        self._environment |= git_folder.VARIABLES
         try:
             code, answer, words = self._ask("rev-parse", "--is-inside-work-tree")
         except FileNotFoundError:
@@ -91,48 +93,60 @@ class Repository:
     def files(self, tree: str) -> Tree:
         """All files of a tree below the folder."""
         blobs: dict[str, str] = {}
-        modules = set[str]()
+        modules: dict[str, str] = {}
         for entry in _fields(self._must("ls-tree", "-r", "-z", tree)):
             about, _, path = entry.partition("\t")
             mode, _, name = about.split(" ")
             if mode == _MODULE:
-                modules.add(path)
+                modules[path] = name
             elif mode != _LINK:
                 blobs[path] = name
-        return Tree(blobs, frozenset(modules))
+        return Tree(blobs, modules)
 
-    def changes(self, tree: str) -> Changes:
-        """What differs below the folder between a tree and the files on disk."""
+    def changes(self, tree: str, modules: Mapping[str, str] | None = None, *, depth: int = 0) -> Changes:
+        """What differs below the folder between a tree and the files on disk.
+
+        Args:
+            tree: its object name.
+            modules: the submodules in it and their commits; one of which a file differs counts as touched.
+            depth: in how many submodules this one lies.
+        """
         with tempfile.TemporaryDirectory(prefix="imgcache-") as scratch:
-            told = _fields(self._must(*_DIFF, tree, "--", ".", index=self._index_copy(scratch)))
-        touched, renamed = set[str](), dict[str, str]()
-        for status in told:
-            path = next(told)
-            touched.add(path)
-            if status.startswith("R"):
-                renamed[next(told)] = path
-        touched |= renamed.keys()
-        touched |= set(_fields(self._must("ls-files", "--others", "--exclude-standard", "-z")))
+            # Resolved, for git tells a path in the work tree by its real path.
+            there = git_folder.build(Path(scratch).resolve(), self._folder, self._must)
+            taken = git_folder.settings(self._must)
+            told = _fields(self._must(*_DIFF, tree, "--", ".", there=there, taken=taken))
+            touched, renamed = set[str](), dict[str, str]()
+            for status in told:
+                path = next(told)
+                touched.add(path)
+                if status.startswith("R"):
+                    renamed[next(told)] = path
+            touched |= renamed.keys()
+            new = self._must("ls-files", "--others", "--exclude-standard", "-z", there=there, taken=taken)
+        touched |= set(_fields(new))
+        touched |= {path for path, commit in (modules or {}).items() if self._is_edited(path, commit, depth)}
         return Changes(frozenset(touched), renamed)
 
-    def _index_copy(self, folder: str) -> str:
-        """Git's index under another name: `git diff` writes what it learns back into it, whatever it is told.
-
-        With the time of the original: by it git tells which files were saved too soon after it was written to be
-        believed unchanged (gitformat-index(5), racy-git).
-        """
-        index = os.fsdecode(self._must("rev-parse", "--git-path", "index")).removesuffix("\n")
-        copy = f"{folder}/index"
-        with suppress(FileNotFoundError):  # before the first `git add`
-            shutil.copy2(self._folder / index, copy)
-        return copy
+    def _is_edited(self, module: str, commit: str, depth: int) -> bool:
+        """Whether a file of a submodule differs from its commit. What cannot be looked into counts as changed."""
+        folder = self._folder / module
+        if depth >= _NESTED or folder.is_symlink() or not (folder / ".git").exists():
+            return folder.is_dir() and any(folder.iterdir())
+        try:
+            inner = Repository(folder)
+            tree = inner.tree_of(commit)
+            found = inner.changes(tree, inner.files(tree).modules, depth=depth + 1)
+        except ConfigError:
+            return True
+        return bool(found.touched)
 
     def contents(self, blobs: Sequence[str]) -> Iterator[bytes]:
         """The bytes of the given blobs, in their order, each asked for when the one before is done with."""
         if not blobs:
             return
         with subprocess.Popen(  # noqa: S603 - no shell, fixed words
-            self._command("cat-file", "--batch"),
+            self._command(["cat-file", "--batch"]),
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -153,16 +167,18 @@ class Repository:
                 yield git.stdout.read(int(size))
                 git.stdout.read(1)
 
-    def _command(self, *words: str) -> list[str]:
-        """Settings of users and of repositories that would change an answer, or run a program, are overruled."""
-        settings = ("core.fsmonitor=false", "diff.autoRefreshIndex=true", "diff.renameLimit=1000")
+    def _command(self, words: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+        """`taken` are the repository's own settings, where git does not read them."""
+        settings = [*taken, *git_folder.WALLS, "diff.autoRefreshIndex=true", "diff.renameLimit=1000"]
         return ["git", "-C", str(self._folder), *(part for setting in settings for part in ("-c", setting)), *words]
 
-    def _ask(self, *words: str, index: str | None = None) -> tuple[int, bytes, str]:
+    def _ask(
+        self, *words: str, there: Mapping[str, str] | None = None, taken: Sequence[str] = ()
+    ) -> tuple[int, bytes, str]:
         """Exit status, standard output, and the first line of what git complains of."""
         ended = subprocess.run(  # noqa: S603 - no shell, and a revision is never an option
-            self._command(*words),
-            env=self._environment | ({"GIT_INDEX_FILE": index} if index else {}),
+            self._command(words, taken),
+            env={**self._environment, **(there or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -170,9 +186,12 @@ class Repository:
         complaint = ended.stderr.decode(errors="replace").strip().partition("\n")[0]
         return ended.returncode, ended.stdout, clean(complaint.removeprefix("fatal: "), 500)
 
-    def _must(self, *words: str, index: str | None = None) -> bytes:
-        code, answer, complaint = self._ask(*words, index=index)
-        if code:
+    def _must(
+        self, *words: str, there: Mapping[str, str] | None = None, taken: Sequence[str] = (), lenient: bool = False
+    ) -> bytes:
+        """The answer. `lenient`: exit status 1 says that there is none."""
+        code, answer, complaint = self._ask(*words, there=there, taken=taken)
+        if code and not (lenient and code == 1):
             raise ConfigError(f"git {words[0]} failed: {complaint or f'exit status {code}'}", where=_OPTION)
         return answer
 

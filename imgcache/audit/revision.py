@@ -96,7 +96,8 @@ def _fact(rule: str, reference: Reference) -> tuple[object, ...]:
 
 def open_revision(site: Site, repository: Repository, tree: str, articles: Iterable[str]) -> Revision:
     """The revision, with all that is needed to answer for places in the given articles. Raises ConfigError."""
-    bare = Revision(site, repository.files(tree), repository.changes(tree))
+    files = repository.files(tree)
+    bare = Revision(site, files, repository.changes(tree, files.modules))
     wanted = {article: blob for article in sorted(set(articles)) if (blob := bare.blob(article))}
     changed = bare.changed(wanted)
     contents = repository.contents([wanted[article] for article in changed])

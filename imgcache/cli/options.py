@@ -91,7 +91,7 @@ def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, obje
 def _refuse_link(cache: Path) -> None:
     """A site from elsewhere may hold a link in place of its cache, which would lead to any folder of this user."""
     if cache.is_symlink():
-        target = clean(os.readlink(cache), 300)
+        target = clean(str(cache.readlink()), 300)
         raise ConfigError(
             f"is a link to {target}, which is not followed: name that folder with --cache, or remove the link",
             where=clean(str(cache), 300),

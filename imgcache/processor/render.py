@@ -134,8 +134,8 @@ def _write(folder: Path, file: _File) -> Variant:
     size: Size = target.size
     name = f"{recipe.name}.{EXTENSIONS[form]}"
     try:
-        with os.fdopen(open_new(folder / name), "wb") as file:
-            file.write(data)
+        with os.fdopen(open_new(folder / name), "wb") as written:
+            written.write(data)
     except OSError as error:
         raise DiskFull(f"{folder / name}: cannot be written ({error.strerror})") from error
     digest = hashlib.sha256(data).hexdigest()
