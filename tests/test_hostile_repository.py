@@ -24,7 +24,7 @@ class Trap:
         self.work.commit({"a.md": article((A, 4, 3)), "b.md": article((A, 4, 3))})
         self.mark = folder / "mark"
         self.program = folder / "trap"
-        self.program.write_text(f"#!/bin/sh\ntouch '{self.mark}'\ncat\n")
+        self.program.write_text(f"#!/bin/sh\ntouch '{self.mark}'\n")
         self.program.chmod(0o755)
 
     def config(self, **settings: str) -> None:
@@ -37,7 +37,13 @@ class Trap:
 
     def is_armed(self, *words: str) -> bool:
         """Whether plain git runs the program."""
-        subprocess.run(["git", "-C", str(self.work.root), *words], capture_output=True, check=False)
+        subprocess.run(
+            ["git", "-C", str(self.work.root), *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=20,
+        )
         is_run = self.mark.exists()
         self.mark.unlink(missing_ok=True)
         return is_run
