@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -41,6 +41,13 @@ _LOG_FORMAT = "imgcache.log_format"  # in click's `meta`
 
 
 class _Commands(click.Group):
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run with streams through which nothing goes that acts on a terminal or a build server."""
+        from imgcache.cli.streams import guarded
+
+        with guarded():
+            return super().main(*args, **options)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         return list(COMMANDS)
 
@@ -97,15 +104,8 @@ def imgcache() -> None:
 
 def main() -> None:
     """Run the command line. Nothing that happens in it ends in a traceback, but for -v in the log."""
-    from imgcache.cli.streams import OutputFailed, guarded
-
     _speak_utf_8()
-    try:
-        with guarded():
-            status = _run()
-    except OutputFailed as error:
-        status = _give_up(f"standard output cannot be written: {error}; what was done is kept")
-    sys.exit(status)
+    sys.exit(_run())
 
 
 def _run() -> int:
@@ -117,8 +117,8 @@ def _run() -> int:
         imgcache()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else EXIT_PROBLEMS if ended.code else 0
-    except OutputFailed:
-        raise
+    except OutputFailed as error:
+        return _give_up(f"standard output cannot be written: {error}; what was done is kept")
     except KeyboardInterrupt:
         _give_up("interrupted; what was finished is kept")
         return EXIT_INTERRUPTED
@@ -128,9 +128,13 @@ def _run() -> int:
 
 
 def _give_up(message: str, trace: str = "") -> int:
-    from imgcache.cli.options import logger, start_logging
     from imgcache.cli.streams import OutputFailed, guarded
 
+    try:
+        from imgcache.cli.options import logger, start_logging
+    except (ImportError, MemoryError):  # not even this can be loaded
+        sys.stderr.write(f"imgcache: {message}\n")
+        return EXIT_PROBLEMS
     with suppress(OutputFailed), guarded():
         if not logger.handlers:
             start_logging({})

@@ -93,7 +93,11 @@ def guarded() -> Iterator[None]:
     sys.stdout = cast("TextIO", _Guarded(before[0], _lost))
     sys.stderr = cast("TextIO", _Guarded(before[1], lambda _: None))
     try:
-        yield
+        try:
+            yield
+        except SystemExit:
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
     finally:
         sys.stdout, sys.stderr = before
