@@ -21,9 +21,9 @@ _AT_LINE_START = re.compile(r"^([^\S\n]*+):(?=:)", re.MULTILINE)
 _STAND_IN = "\ufffd"
 
 
-def has_command(text: str) -> bool:
-    """Whether a build server would take a line of it for a command, with or without the mark of a patch before it."""
-    return bool(_ANYWHERE.search(text) or re.search(r"^[ +-]?[^\S\n]*+::", text, re.MULTILINE))
+def acts(text: str) -> bool:
+    """Whether a terminal would act on it, or a build server take a line for a command."""
+    return bool(_ANYWHERE.search(text) or _AT_LINE_START.search(text) or _CONTROL.search(text.replace("\r\n", "\n")))
 
 
 def plain(text: str, *, styled: bool = False) -> str:

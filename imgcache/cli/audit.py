@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from imgcache import reports
+from imgcache import logsafe, reports
 from imgcache.atomic import replace_file
 from imgcache.audit.baseline import Before
 from imgcache.audit.correcting import without
@@ -20,6 +20,7 @@ from imgcache.cli.options import NO_PREFIX, common, logger, now, open_ground, si
 from imgcache.cli.output import print_bytes, say_aside
 from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
+from imgcache.errors import ConfigError
 from imgcache.findings import Audit
 from imgcache.net.connect_to import ConnectTo
 from imgcache.reports.words import plural
@@ -31,6 +32,8 @@ from imgcache.wiring.ground import Ground
 if TYPE_CHECKING:
     from imgcache.audit.fixes import Fixed
 
+# Set by GitHub Actions and most others; by Azure Pipelines; by TeamCity.
+_BUILD_SERVERS = ("CI", "TF_BUILD", "TEAMCITY_VERSION")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -74,6 +77,7 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
             from imgcache.audit import fixes
 
             patch, fixed = fixes.patch(found.findings, root=house.site.root, digest=house.catalogue.article_digest)
+            _check_patch(patch, options["output"])
             _tell(fixed, "would be")
         elif request.fix and not was_cut_short:
             fixed = _fix(found, house)
@@ -102,6 +106,14 @@ def _check_folder(output: Path | None) -> None:
     """Before the work, not after it."""
     if output is not None and not output.parent.is_dir():
         raise click.BadParameter(f"there is no folder {clean(str(output.parent), 300)}", param_hint="--output")
+
+
+def _check_patch(patch: bytes, output: Path | None) -> None:
+    """A patch has the lines of articles, whose bytes have to be exact: a log is no place for some of them."""
+    is_log = sys.stdout.isatty() or any(os.environ.get(name) for name in _BUILD_SERVERS)
+    if output is None and is_log and logsafe.acts(patch.decode(errors="replace")):
+        message = "the patch has lines that a terminal or a build server would act on: write it with --output FILE"
+        raise ConfigError(message, where="--diff")
 
 
 def _fix(found: Audit, house: parts.House) -> Fixed:
