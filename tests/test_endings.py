@@ -18,10 +18,11 @@ UNWELL = article(("ftp://x.example/a.png", 1, 1))
 
 
 def outside(*words: str | Path, environ: Mapping[str, str] = {}, **how: object) -> subprocess.CompletedProcess[bytes]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGCACHE_")} | environ
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGCACHE_")}
+    environment.update(environ)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
     command = [sys.executable, "-m", "imgcache", *map(str, words)]
-    return subprocess.run(command, env=environment, check=False, **streams)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, env=environment, check=False, timeout=60, **streams)  # type: ignore[call-overload,no-any-return]
 
 
 def one_line(data: bytes) -> str:
