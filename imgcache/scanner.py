@@ -20,6 +20,7 @@ from imgcache.models import Kind
 from imgcache.read_pool import read_all
 from imgcache.reader import Reader
 from imgcache.site import Site
+from imgcache.unforeseen import log
 
 # Globs that only ask for the end of a name, as the usual ones do: these need no matcher, which takes 10 µs a file.
 _BY_ENDING = re.compile(r"\*\*/\*(\.[A-Za-z0-9.]+)")
@@ -144,8 +145,14 @@ class Scanner:
         """Read what changed in its site into the catalogue; a part of `scan`."""
         with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
             for batch in batches:
-                catalogue.put_articles(self._prefixed(batch))
+                self._put(batch, catalogue)
                 scan.read += len(batch)
+
+    def _put(self, batch: list[ReadArticle], catalogue: Catalogue) -> None:
+        for article in batch:
+            if article.trace:
+                log(article.file.path, article.trace)
+        catalogue.put_articles(self._prefixed(batch))
 
     def _changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> Iterator[File]:
         is_first = catalogue.is_bare
@@ -185,9 +192,12 @@ class Scanner:
         """Read articles of its site again, after they were written. Paths are those of the catalogue."""
         files = (_file_at(self._site.root, path.removeprefix(self.prefix)) for path in paths)
         while batch := list(itertools.islice(files, _REREAD)):
-            catalogue.put_articles(self._prefixed(self._reader.read(batch)))
+            self._put(self._reader.read(batch), catalogue)
 
 
 def _file_at(root: Path, path: str) -> File:
-    stat = (root / path).stat()
+    try:
+        stat = (root / path).stat()
+    except OSError:  # it is gone since it was written: reading it says so
+        return File(path, 0, 0)
     return File(path, stat.st_mtime_ns, stat.st_size)

@@ -47,13 +47,17 @@ class Wrong(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
-    """An article that was read: `newest` is a date that sorts as text. With `wrong`, nothing could be read of it."""
+    """An article that was read: `newest` is a date that sorts as text. With `wrong`, nothing could be read of it.
+
+    `trace` is the traceback of a bug in reading it.
+    """
 
     file: File
     digest: str
     newest: str
     mentions: list[Mention]
     wrong: Wrong | None = None
+    trace: str = ""
 
 
 class Settled(NamedTuple):

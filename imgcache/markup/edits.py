@@ -6,7 +6,6 @@ and compared with what was there: an edit that would do anything else than was a
 
 from __future__ import annotations
 
-import html as entities
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from markdown_it.helpers import parseLinkDestination
 
 from imgcache.errors import ArticleChanged, ArticleUnreadable
 from imgcache.markup.bodies import references
-from imgcache.markup.html_marks import unescape
+from imgcache.markup.character_references import unescape
 from imgcache.models import Edit, Reference
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -110,7 +109,7 @@ def _in_destination(text: str, start: int, old: str, new: str, *, in_angles: boo
         return None
     end = found.pos - in_angles
     written = _BACKSLASH.sub(r"\\\\", new)
-    pattern = re.compile("&") if entities.unescape(text[start:end]) != text[start:end] else _ENTITY
+    pattern = re.compile("&") if unescape(text[start:end])[0] != text[start:end] else _ENTITY
     written = pattern.sub("&amp;", written)
     if not in_angles and _is_destination(written, new):
         return _Splice(start, end, written)

@@ -111,6 +111,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The front matter of an article cannot be read.",
         "Its images are not known, and the site's generator may stumble over it too. Mend it at the line named.",
     ),
+    "internal": (
+        "imgcache failed in a way that nobody foresaw.",
+        "A bug of imgcache, and no fault of the site. Report it with what the finding says; nothing else is affected.",
+    ),
     "article-changed": ("An article was saved while it was read.", "Run again."),
     "article-unwritable": ("An article cannot be written.", "Its flags cannot be kept. Let imgcache write the file."),
     "flag-without-copy": (
