@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -278,13 +280,23 @@ def _within(node: yaml.Node) -> list[yaml.Node]:
 
 def _place(text: str, mark: yaml.Mark) -> tuple[int, int]:
     """Line and column as an editor counts them. libyaml also ends lines at U+0085, U+2028 and U+2029."""
-    if text.isascii() or not _YAML_ONLY_BREAK.search(text):
+    if not _has_odd_breaks(text):
         return mark.line + 1, mark.column + 1
     return _place_of_index(text, mark.index)
 
 
+# One front matter is read at a time, and asked for the places of all its entries.
+@functools.lru_cache(maxsize=1)
+def _has_odd_breaks(text: str) -> bool:
+    return not text.isascii() and bool(_YAML_ONLY_BREAK.search(text))
+
+
+@functools.lru_cache(maxsize=1)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(end.end() for end in _LINE_END.finditer(text))]
+
+
 def _place_of_index(text: str, index: int) -> tuple[int, int]:
-    line, start = 1, 0
-    for end in _LINE_END.finditer(text, 0, index):
-        line, start = line + 1, end.end()
-    return line, index - start + 1
+    starts = _line_starts(text)
+    line = bisect.bisect_right(starts, index)
+    return line, index - starts[line - 1] + 1

@@ -22,7 +22,7 @@ _BLOCK = re.compile(
     r" {0,3}+</?+(?:p|div|table|ul|ol|dl|h[1-6r]|section|article|figure|blockquote|center|header|main)(?=[\s>]|/>|\Z)",
     re.ASCII | re.IGNORECASE,
 )
-_BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n\s*+\S")  # with more below it
+_BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n")
 
 Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
 
@@ -37,7 +37,9 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
 
 def is_one_html_block(text: str) -> bool:
     """Whether Markdown takes all of it for HTML; where it says no, that is for a parser to say."""
-    return bool(_BLOCK.match(text)) and not _BLANK_LINE.search(text) and not _has_lone_cr(text)
+    if not _BLOCK.match(text) or _has_lone_cr(text):
+        return False
+    return not _BLANK_LINE.search(text, 0, len(text.rstrip()))  # blank lines at the end have nothing below them
 
 
 def _has_lone_cr(text: str) -> bool:
@@ -47,11 +49,13 @@ def _has_lone_cr(text: str) -> bool:
 def _in_html(text: str) -> Iterator[Found]:
     if _has_lone_cr(text):
         text = _LONE_CR.sub("\n", text)
-    line = counted = 0
+    line = start = counted = 0
     for url, offset in image_urls(text):
-        line += text.count("\n", counted, offset)
+        if lines := text.count("\n", counted, offset):
+            line += lines
+            start = text.rfind("\n", counted, offset) + 1
         counted = offset
-        yield url, line, offset - (text.rfind("\n", 0, offset) + 1)
+        yield url, line, offset - start
 
 
 def _in_markdown(text: str) -> Iterator[Found]:

@@ -1,7 +1,7 @@
 """Character references of HTML decoded (HTML standard, section 13.2.5.72 to .80), whatever their length. Pure.
 
-`html.unescape` is not used: Python refuses to read a number of more than 4,300 digits, and it drops noncharacters, which
-a browser keeps.
+`html.unescape` is not used: Python refuses to read a number of more than 4,300 digits, and it drops noncharacters,
+which a browser keeps.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 
 from imgcache.markup.character_references import unescape
