@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from examples.origin import Origin
 from imgcache import read_pool
 from imgcache.catalogue.rows import File
-from imgcache.frontmatter import splices
 from imgcache.markup import bodies, html_marks, references
 from imgcache.markup.character_references import unescape
 from imgcache.read_pool import read_all
@@ -109,14 +108,14 @@ def test_a_bug_in_reading_costs_one_article(run: Command, origin: Origin, make_s
 def test_a_bug_in_editing_costs_one_article(
     run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = splices.flagged
+    from imgcache.frontmatter.flagging import flagged as real
 
     def flagged(data: bytes, edits: object) -> bytes | None:
         if b"bug" in data:
             raise RecursionError
         return real(data, edits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(splices, "flagged", flagged)
+    monkeypatch.setattr("imgcache.frontmatter.splices.flagged", flagged)
     site = odd_site(make_site, origin)
     before = (site / "odd.md").read_bytes()
     ended = run("sync", site, "--json", "-v")

@@ -11,8 +11,10 @@ import itertools
 import re
 from collections.abc import Iterator
 from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
-from markdown_it import MarkdownIt
+from markdown_it import MarkdownIt, helpers
 from markdown_it.common.utils import normalizeReference
 from markdown_it.rules_inline import StateInline, html_inline, image
 from markdown_it.token import Token
@@ -95,9 +97,21 @@ class _Verbatim(MarkdownIt):
 @cache
 def _parser() -> MarkdownIt:
     parser = _Verbatim("commonmark")
+    functions: Any = SimpleNamespace(**vars(helpers) | {"parseLinkTitle": _link_title})
+    parser.helpers = functions
     parser.inline.ruler.at("image", _image)
     parser.inline.ruler.at("html_inline", _html_inline)
     return parser
+
+
+def _link_title(string: str, start: int, maximum: int, before: Any = None) -> Any:
+    """The library's function, keeping no more than the first character of a title, which is not read here.
+
+    It adds each line of a title to all lines before, which takes quadratic time.
+    """
+    title = helpers.parseLinkTitle(string, start, maximum, before)
+    title.str = title.str[:1]
+    return title
 
 
 def _image(state: StateInline, silent: bool) -> bool:
