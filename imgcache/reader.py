@@ -133,15 +133,26 @@ class _Draft:
         self.wrong, self.trace = _wrong(internal(error)), trace(error)
 
 
+_NONE = frontmatter.FrontMatter((), 0, 1)
+
+
 def _outline(draft: _Draft) -> None:
+    if draft.file.is_template:
+        return
     draft.outline = frontmatter.outline(draft.data)
 
 
 def _read_front(draft: _Draft) -> None:
+    if draft.file.is_template:
+        draft.front = _NONE
+        return
     draft.front = frontmatter.read(draft.outline, draft.file.path)
 
 
 def _read_body(draft: _Draft) -> None:
+    if draft.file.is_template:
+        draft.body = markup.called(draft.data.decode(errors="replace"), draft.file.path)
+        return
     draft.body = _body_references(draft.data, draft.front, draft.file.path)
 
 

@@ -10,11 +10,15 @@ from imgcache.models import Declared, Focus, Kind, Place, Reference, Size
 
 
 class File(NamedTuple):
-    """One article as the file system shows it, path relative to the site. `mtime_ns` 0 is never taken for unchanged."""
+    """One article as the file system shows it, path relative to the site. `mtime_ns` 0 is never taken for unchanged.
+
+    `is_template`: a layout or an include, no article, of which only the calls of our own are read.
+    """
 
     path: str
     mtime_ns: int
     size: int
+    is_template: bool = False
 
 
 class Mention(msgspec.Struct, frozen=True, gc=False, array_like=True):
