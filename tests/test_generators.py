@@ -14,7 +14,7 @@ HUGO = ["layouts/index.html", "archetypes/default.md", "themes/x/a.md", "public/
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 
 
-def found(run: Command, site: Path) -> list[str]:
+def found(run: Command, site: Path) -> int:
     return run("status", site, "--json").json()["articles"]  # type: ignore[no-any-return]
 
 
