@@ -17,6 +17,7 @@ from imgcache import frontmatter, markup
 from imgcache.atomic import fresh_file
 from imgcache.errors import ArticleChanged, ArticleUnreadable, ArticleUnwritable
 from imgcache.models import Edit
+from imgcache.unforeseen import contained
 
 _BOM = "\ufeff"
 
@@ -40,7 +41,13 @@ def edited(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
     Raises:
         ArticleChanged: an edit names a place where its image is not.
         ArticleUnreadable: the file cannot be read, or an edit cannot be made without changing something else.
+        ArticleInternal: a bug in doing so.
     """
+    with contained(article):
+        return _edited(data, article, edits)
+
+
+def _edited(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
     front = frontmatter.parse(data, article)
     below = [edit for edit in edits if edit.line >= front.body_line]
     if below:

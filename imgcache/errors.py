@@ -8,6 +8,7 @@ ImgcacheError
 ├── ArticleError           one article cannot be read or written; it is left as it is
 │   ├── ArticleUnreadable  article-unreadable
 │   ├── ArticleChanged     article-changed
+│   ├── ArticleInternal    internal
 │   └── ArticleUnwritable  article-unwritable
 └── ImageError             one image failed; no other image is touched by it
     ├── BadUrl             bad-url
@@ -92,6 +93,12 @@ class ArticleChanged(ArticleError):
     """The file is no longer the one that was scanned: somebody saved it in between."""
 
     code = "article-changed"
+
+
+class ArticleInternal(ArticleError):
+    """imgcache failed on this article in a way that nobody foresaw: a bug, to be reported."""
+
+    code = "internal"
 
 
 class ArticleUnwritable(ArticleError):

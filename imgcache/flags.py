@@ -17,6 +17,7 @@ from imgcache.manifest import Manifest
 from imgcache.models import Edit, Place, Problem, Severity
 from imgcache.plan import Verdict
 from imgcache.scanner import Scanner
+from imgcache.unforeseen import contained
 
 # Articles written at once: each waits for the disk, and the disk takes many waits together for one.
 _WRITERS = 16
@@ -139,7 +140,8 @@ class FlagWriter:
         if not self._dry_run:
             try:
                 path = change.path.removeprefix(self._prefix)
-                self._manifest.write_article(path, scanned=change.digest, edits=change.edits)
+                with contained(change.path):
+                    self._manifest.write_article(path, scanned=change.digest, edits=change.edits)
             except ArticleError as error:
                 return error
         return None

@@ -6,6 +6,7 @@ from imgcache.catalogue import Catalogue, Own
 from imgcache.errors import ImageError, MissingFile
 from imgcache.models import Limits
 from imgcache.site import Site
+from imgcache.unforeseen import internal, log, trace
 from imgcache.urls import clean
 
 
@@ -13,7 +14,12 @@ def check_own_images(site: Site, catalogue: Catalogue, limits: Limits) -> None:
     """Look at every own image that an article names; a file that did not change since the last look is not read."""
     with catalogue.transaction():
         for own in catalogue.own():
-            _check(own, site, catalogue, limits)
+            try:
+                _check(own, site, catalogue, limits)
+            except Exception as error:  # noqa: BLE001 - one image never ends the run
+                log(own.url, trace(error))
+                found = internal(error, "this image")
+                catalogue.put_own(own.image, None, None, (found.code, found.message))
 
 
 def _check(own: Own, site: Site, catalogue: Catalogue, limits: Limits) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from imgcache.errors import UnsupportedFormat
 from imgcache.models import Asset, Copy, Declared, Edit, Place, Problem, Reference, Severity, Size
 from imgcache.recipes import Recipe
 
@@ -163,3 +164,8 @@ def judge(reference: Reference, *, held: bool, true: Size | None, dimensions: st
         severity = Severity.ERROR if shape is Fit.OTHER else Severity.WARNING
     edit = Edit(reference.line, reference.column, flag, fix) if flag is not None or fix is not None else None
     return Verdict(edit, severity)
+
+
+def own_severity(code: str) -> Severity:
+    """How bad it is that something is wrong with a file of the site. One that only browsers can read is no error."""
+    return Severity.NOTE if code == UnsupportedFormat.code else Severity.ERROR

@@ -15,6 +15,7 @@ from imgcache.catalogue.rows import File, Mention, ReadArticle, Wrong
 from imgcache.errors import ArticleError, ArticleUnreadable
 from imgcache.models import Kind, Reference
 from imgcache.site import Site
+from imgcache.unforeseen import contained, internal, trace
 from imgcache.urls import host_if_any
 
 # A file saved less than this long before it was read may be saved again within the same tick of the file system's
@@ -53,6 +54,8 @@ class Reader:
                         stage(draft)
                     except ArticleError as error:
                         draft.wrong = _wrong(error)
+                    except Exception as error:  # noqa: BLE001 - no article ends the run
+                        draft.fail(error)
         return [self._finished(draft) for draft in drafts]
 
     def _load(self, draft: _Draft) -> None:
@@ -72,10 +75,13 @@ class Reader:
             draft.file = file._replace(mtime_ns=0)
 
     def _finished(self, draft: _Draft) -> ReadArticle:
-        if draft.wrong:
-            return ReadArticle(draft.file, draft.digest, "", [], draft.wrong)
-        mentions = [self._mention(reference) for reference in draft.front.references + draft.body]
-        return ReadArticle(draft.file, draft.digest, draft.newest, mentions)
+        if draft.wrong is None:
+            try:
+                mentions = [self._mention(reference) for reference in draft.front.references + draft.body]
+                return ReadArticle(draft.file, draft.digest, draft.newest, mentions)
+            except Exception as error:  # noqa: BLE001 - no article ends the run
+                draft.fail(error)
+        return ReadArticle(draft.file, draft.digest, "", [], draft.wrong, draft.trace)
 
     def _mention(self, reference: Reference) -> Mention:
         url, field, declared = reference.url, reference.field, reference.declared
@@ -107,7 +113,7 @@ class Reader:
 class _Draft:
     """An article between two stages."""
 
-    __slots__ = ("body", "data", "digest", "file", "front", "newest", "outline", "wrong")
+    __slots__ = ("body", "data", "digest", "file", "front", "newest", "outline", "trace", "wrong")
 
     data: bytes
     newest: str
@@ -119,17 +125,34 @@ class _Draft:
         self.file = file
         self.digest = ""
         self.wrong: Wrong | None = None
+        self.trace = ""
+
+    def fail(self, error: Exception) -> None:
+        """Take a bug for what is wrong with this article, which every run reads again."""
+        self.file = self.file._replace(mtime_ns=0)
+        self.wrong, self.trace = _wrong(internal(error)), trace(error)
+
+
+_NONE = frontmatter.FrontMatter((), 0, 1)
 
 
 def _outline(draft: _Draft) -> None:
+    if draft.file.is_template:
+        return
     draft.outline = frontmatter.outline(draft.data)
 
 
 def _read_front(draft: _Draft) -> None:
+    if draft.file.is_template:
+        draft.front = _NONE
+        return
     draft.front = frontmatter.read(draft.outline, draft.file.path)
 
 
 def _read_body(draft: _Draft) -> None:
+    if draft.file.is_template:
+        draft.body = markup.called(draft.data.decode(errors="replace"), draft.file.path)
+        return
     draft.body = _body_references(draft.data, draft.front, draft.file.path)
 
 
@@ -150,9 +173,10 @@ def _wrong(error: ArticleError) -> Wrong:
 
 
 def extract(data: bytes, article: str) -> tuple[Reference, ...]:
-    """All image references of one article, front matter and body. Raises ArticleUnreadable."""
-    front = frontmatter.parse(data, article)
-    return front.references + _body_references(data, front, article)
+    """All image references of one article, front matter and body. Raises ArticleError."""
+    with contained(article):
+        front = frontmatter.parse(data, article)
+        return front.references + _body_references(data, front, article)
 
 
 def _body_references(data: bytes, front: frontmatter.FrontMatter, article: str) -> tuple[Reference, ...]:

@@ -16,15 +16,16 @@ import pathspec
 
 from imgcache.catalogue import Catalogue, File, ReadArticle
 from imgcache.errors import ConfigError
+from imgcache.generators import SIGNATURE, TEMPLATE_ENDINGS, Role, layout_of
 from imgcache.models import Kind
 from imgcache.read_pool import read_all
 from imgcache.reader import Reader
 from imgcache.site import Site
+from imgcache.unforeseen import log
 
 # Globs that only ask for the end of a name, as the usual ones do: these need no matcher, which takes 10 µs a file.
 _BY_ENDING = re.compile(r"\*\*/\*(\.[A-Za-z0-9.]+)")
-# Never entered, wherever they stand: repositories, built sites, other people's code.
-NEVER_ENTERED = frozenset({".git", "_site", "node_modules", "vendor"})
+_OWN_EXPORT = "imgcache.html"  # an include or a partial that `imgcache export` wrote, wherever somebody moved it
 _LOOKED_UP = 500  # articles that are held against the catalogue at once
 _REREAD = 32  # articles that are in memory at once
 
@@ -33,6 +34,7 @@ class Scan(msgspec.Struct):
     """What one walk over a site did."""
 
     articles: int = 0
+    templates: int = 0
     read: int = 0
     dropped: int = 0
 
@@ -62,6 +64,8 @@ class Scanner:
         self._articles = pathspec.GitIgnoreSpec.from_lines(articles)
         self._exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
         self._reader = Reader(site, flag)
+        self._globs = tuple(articles)
+        self._layout = layout_of(site.root)
         self._cache = os.path.realpath(cache)
         self._only: str | None = None
 
@@ -79,14 +83,18 @@ class Scanner:
 
     def walk(self) -> Iterator[File]:
         """Every article of its site, folder by folder. Folders that are links are not entered. Raises ConfigError."""
+        return (file for file in self._files() if not file.is_template)
+
+    def _files(self) -> Iterator[File]:
+        """The same, and the layouts, includes and partials, which may name images too."""
         if self._only is not None:
             with contextlib.suppress(OSError):  # it is gone
                 stat = (self._site.root / self._only).stat()
                 yield File(self._only, stat.st_mtime_ns, stat.st_size)
             return
-        folders = [""]
+        folders = [("", Role.ARTICLES)]
         while folders:
-            folder = folders.pop()
+            folder, role = folders.pop()
             try:
                 entries = sorted(os.scandir(self._site.root / folder), key=attrgetter("name"))
             except OSError as error:
@@ -95,8 +103,12 @@ class Scanner:
             for entry in entries:
                 path = folder + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in NEVER_ENTERED and os.path.realpath(entry.path) != self._cache:
-                        below.append(path + "/")
+                    inner = self._layout.role(entry.name, role, is_top=not folder)
+                    if inner is not Role.NOTHING and os.path.realpath(entry.path) != self._cache:
+                        below.append((path + "/", inner))
+                elif role is Role.TEMPLATES:
+                    if path.endswith(TEMPLATE_ENDINGS) and (file := self._found(path, entry)):
+                        yield file._replace(is_template=True)
                 elif self._is_wanted(path) and (file := self._found(path, entry)):
                     yield file
             folders.extend(reversed(below))
@@ -105,12 +117,21 @@ class Scanner:
         """Whether a walk would find an article at this path, which need not be there."""
         folders = path.split("/")[:-1]
         file = os.path.realpath(self._site.root / path)
-        is_entered = NEVER_ENTERED.isdisjoint(folders) and not file.startswith(f"{self._cache}{os.sep}")
+        is_entered = self._layout.role_of(folders) is Role.ARTICLES and not file.startswith(f"{self._cache}{os.sep}")
         return is_entered and self._is_wanted(path)
 
     def _is_wanted(self, path: str) -> bool:
         wanted = self._articles.match_file(path) if self._endings is None else path.endswith(self._endings)
+        if wanted and path.endswith(_OWN_EXPORT) and self._is_own_export(path):
+            return False
         return wanted and not (self._exclude and self._exclude.match_file(path))
+
+    def _is_own_export(self, path: str) -> bool:
+        try:
+            with (self._site.root / path).open("rb") as file:
+                return SIGNATURE.encode() in file.read(512)
+        except OSError:
+            return False
 
     @staticmethod
     def _found(path: str, entry: os.DirEntry[str]) -> File | None:
@@ -130,8 +151,8 @@ class Scanner:
         with catalogue.transaction(), catalogue.filling():
             for scanner in scanners:
                 scanner.read_changed(catalogue, scan, on_article)
-            if scan.articles < catalogue.counts()["articles"]:
-                present = {scanner.prefix + file.path for scanner in scanners for file in scanner.walk()}
+            if scan.articles + scan.templates < catalogue.files():
+                present = {scanner.prefix + file.path for scanner in scanners for file in scanner._files()}  # noqa: SLF001
                 gone = [path for path in catalogue.article_paths() if path not in present]
                 catalogue.drop_articles(gone)
                 scan.dropped = len(gone)
@@ -140,20 +161,44 @@ class Scanner:
             catalogue.mark_scanned()
         return scan
 
+    def require(self, scan: Scan, catalogue: Catalogue) -> None:
+        """Refuse to go on where a scan found nothing.
+
+        Raises:
+            ConfigError: there is no article, and nothing names an image; with where it looked and for what.
+        """
+        if scan.articles or self._only is not None or catalogue.counts()["references"]:
+            return
+        roots = ", ".join(str(scanner._site.root) for scanner in (self, *self._others))  # noqa: SLF001
+        left_out = ", ".join(self._layout.left_out)
+        raise ConfigError(
+            f"no article found in {roots}: looked for {', '.join(self._globs)}, and not in folders named {left_out};"
+            " name the folder of the site, or set `articles` in imgcache.yml"
+        )
+
     def read_changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> None:
         """Read what changed in its site into the catalogue; a part of `scan`."""
         with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
             for batch in batches:
-                catalogue.put_articles(self._prefixed(batch))
+                self._put(batch, catalogue)
                 scan.read += len(batch)
+
+    def _put(self, batch: list[ReadArticle], catalogue: Catalogue) -> None:
+        for article in batch:
+            if article.trace:
+                log(article.file.path, article.trace)
+        catalogue.put_articles(self._prefixed(batch))
 
     def _changed(self, catalogue: Catalogue, scan: Scan, on_article: Callable[[], None]) -> Iterator[File]:
         is_first = catalogue.is_bare
-        walk = self.walk()
+        walk = self._files()
         while files := list(itertools.islice(walk, _LOOKED_UP)):
-            scan.articles += len(files)
-            for _ in files:
-                on_article()
+            for file in files:
+                if file.is_template:
+                    scan.templates += 1
+                else:
+                    scan.articles += 1
+                    on_article()
             yield from files if is_first else self._new(files, catalogue)
 
     def _new(self, files: list[File], catalogue: Catalogue) -> Iterator[File]:
@@ -185,9 +230,12 @@ class Scanner:
         """Read articles of its site again, after they were written. Paths are those of the catalogue."""
         files = (_file_at(self._site.root, path.removeprefix(self.prefix)) for path in paths)
         while batch := list(itertools.islice(files, _REREAD)):
-            catalogue.put_articles(self._prefixed(self._reader.read(batch)))
+            self._put(self._reader.read(batch), catalogue)
 
 
 def _file_at(root: Path, path: str) -> File:
-    stat = (root / path).stat()
+    try:
+        stat = (root / path).stat()
+    except OSError:  # it is gone since it was written: reading it says so
+        return File(path, 0, 0)
     return File(path, stat.st_mtime_ns, stat.st_size)

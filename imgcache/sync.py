@@ -94,7 +94,8 @@ class Sync:
         """Do it all. Cancelled, it keeps what is finished, sets the flags of that, and raises CancelledError."""
         began, self._is_cut_short = self._clock(), True
         self._is_anew = self._catalogue.is_bare and next(self._index.copies(), None) is not None
-        self._scanner.scan(self._catalogue, self._progress.scanned)
+        scan = self._scanner.scan(self._catalogue, self._progress.scanned)
+        self._scanner.require(scan, self._catalogue)
         check_own_images(self._site, self._catalogue, self._settings.limits)
         try:
             await self._bring_up_to_date()
@@ -255,7 +256,8 @@ class Sync:
                 self._problems.append(plan.misread_focus(without_credentials(url), place))
         self._problems += self._catalogue.unreadable()
         for url, base, code, message in self._catalogue.broken_own():
-            self._problems.append(Problem(code, url, message, references=self._catalogue.places(url, base)))
+            severity, places = plan.own_severity(code), self._catalogue.places(url, base)
+            self._problems.append(Problem(code, url, message, severity=severity, references=places))
         counts = self._catalogue.counts()
         for key, value in counts.items():
             setattr(self.report, key, value)

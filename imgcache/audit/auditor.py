@@ -92,7 +92,8 @@ class Auditor:
 
     def _prepare(self) -> None:
         self._catalogue.begin_looks()
-        self._scanner.scan(self._catalogue, self._progress.scanned)
+        scan = self._scanner.scan(self._catalogue, self._progress.scanned)
+        self._scanner.require(scan, self._catalogue)
         check_own_images(self._site, self._catalogue, self._terms.limits)
         self._lacks = take_stock(self._catalogue, self._index, self._store, self._terms.wish)
 

@@ -21,6 +21,7 @@ from imgcache.findings import Finding
 from imgcache.manifest import Manifest
 from imgcache.models import Declared, Edit, Place, Problem, Size
 from imgcache.reader import extract
+from imgcache.unforeseen import contained
 from imgcache.urls import without_credentials
 
 Digest = Callable[[str], str | None]  # SHA-256, in hex, of the bytes of an article that were scanned
@@ -61,7 +62,8 @@ def apply(findings: Iterable[Finding], *, root: Path, manifest: Manifest, digest
     fixed, problems = Fixed(), list[Problem]()
     for draft in _drafts(findings, root, digest, problems):
         try:
-            manifest.write_article(draft.article, scanned=draft.digest, edits=list(draft.edits.values()))
+            with contained(draft.article):
+                manifest.write_article(draft.article, scanned=draft.digest, edits=list(draft.edits.values()))
         except ArticleError as error:
             problems.append(_problem(error, draft.edits))
         else:

@@ -18,6 +18,7 @@ from imgcache.urls import clean, redact
 PERMANENT = frozenset({301, 308})  # RFC 9110, sections 15.4.2 and 15.4.9
 _TOLD = 5  # declared sizes that one message tells apart
 
+_UNSIZED = frozenset({"body", "shortcode"})  # fields that declare no size
 _MILD = frozenset({State.FLAKY, State.BLOCKED})
 
 
@@ -40,7 +41,7 @@ def failing(named: Named, failure: Failure, past: Health | None, now: float, nea
 
 def broken_file(named: Named, code: str, message: str) -> Finding:
     """A file of the site that is not there, or is no picture. One that only browsers can read is no error."""
-    severity = Severity.NOTE if code == "unsupported-format" else Severity.ERROR
+    severity = plan.own_severity(code)
     what, _, advice = message.partition("; ")
     return about_image(named, code, severity, what, advice or remedies.file(code))
 
@@ -60,8 +61,8 @@ def sizes(named: Named, *, is_sure: bool, state: State | None) -> Iterator[Findi
         uses = tuple(use for use in named.uses if plan.fit(use.declared, true) is shape)
         if not uses:
             continue
-        changes = [Change(use.place, size=true) for use in uses if is_sure and use.place.field != "body"]
-        remedy = remedies.size(true, is_fixable=bool(changes), is_body=all(use.place.field == "body" for use in uses))
+        changes = [Change(use.place, size=true) for use in uses if is_sure and use.place.field not in _UNSIZED]
+        remedy = remedies.size(true, is_fixable=bool(changes), is_body=all(use.place.field in _UNSIZED for use in uses))
         at = named._replace(uses=uses)
         yield about_image(at, rule, severity, _tell(uses, true, shape), remedy, state=state, changes=changes)
 

@@ -12,7 +12,7 @@ from watchfiles import Change, DefaultFilter
 
 from imgcache.errors import ImgcacheError
 from imgcache.findings import Audit, Finding
-from imgcache.scanner import NEVER_ENTERED
+from imgcache.generators import NEVER_ENTERED
 
 logger = logging.getLogger(__name__)
 

@@ -64,10 +64,15 @@ class Catalogue(Articles, Images, Looks, References, Sharing, Signed):
         """Close the file."""
         self._db.close()
 
+    def files(self) -> int:
+        """How many articles and templates there are."""
+        (number,) = self._db.execute("SELECT count(*) FROM article").fetchone()
+        return int(number)
+
     def counts(self) -> dict[str, int]:
         """How many articles, references, remote images, and remote images held there are."""
         row = self._db.execute(
-            "SELECT (SELECT count(*) FROM article), (SELECT count(*) FROM reference),"
+            "SELECT (SELECT count(*) FROM article WHERE NOT is_template), (SELECT count(*) FROM reference),"
             " (SELECT count(*) FROM image WHERE kind = 'remote'),"
             " (SELECT count(*) FROM image WHERE kind = 'remote' AND digest IS NOT NULL)"
         ).fetchone()

@@ -65,10 +65,11 @@ class Articles(FocalPoints):
         """Those of `files` that were not read as they are now. Some hundred at once cost what one costs alone."""
         paths = msgspec.json.encode([file.path for file in files]).decode()
         rows = self._db.execute(
-            "SELECT path, mtime_ns, size FROM article WHERE path IN (SELECT value FROM json_each(?))", (paths,)
+            "SELECT path, mtime_ns, size, is_template FROM article WHERE path IN (SELECT value FROM json_each(?))",
+            (paths,),
         )
-        read = {path: (mtime_ns, size) for path, mtime_ns, size in rows}
-        return [file for file in files if not file.mtime_ns or read.get(file.path) != (file.mtime_ns, file.size)]
+        read = {row[0]: row for row in rows}
+        return [file for file in files if not file.mtime_ns or read.get(file.path) != file]
 
     def put_articles(self, articles: Sequence[ReadArticle]) -> None:
         """Record articles that were read, each in place of what was known of it.
@@ -79,10 +80,10 @@ class Articles(FocalPoints):
         ids = self._article_ids([article.file.path for article in articles], last)
         read = [(ids[article.file.path], article) for article in articles if not article.wrong]
         self._db.executemany(
-            "INSERT INTO article (id, path, mtime_ns, size, digest, newest) VALUES (?, ?, ?, ?, ?, ?)"
+            "INSERT INTO article (id, path, mtime_ns, size, is_template, digest, newest) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET mtime_ns = excluded.mtime_ns, size = excluded.size,"
-            " digest = excluded.digest, newest = excluded.newest, code = NULL, message = NULL, line = NULL,"
-            " column = NULL",
+            " is_template = excluded.is_template, digest = excluded.digest, newest = excluded.newest, code = NULL,"
+            " message = NULL, line = NULL, column = NULL",
             [(ids[article.file.path], *article.file, article.digest, article.newest) for article in articles],
         )
         self._db.executemany(

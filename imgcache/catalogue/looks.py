@@ -115,7 +115,7 @@ class Looks(Tables):
     def audited(self) -> tuple[int, int, int]:
         """How many articles, references to images that are files, and such images there are."""
         return self._db.execute(  # type: ignore[no-any-return]  # three numbers
-            "SELECT (SELECT count(*) FROM article),"
+            "SELECT (SELECT count(*) FROM article WHERE NOT is_template),"
             " (SELECT count(*) FROM reference WHERE image NOT IN (SELECT id FROM image WHERE kind = 'inline')),"
             " (SELECT count(*) FROM image WHERE kind != 'inline')"
         ).fetchone()

@@ -10,11 +10,15 @@ from imgcache.models import Declared, Focus, Kind, Place, Reference, Size
 
 
 class File(NamedTuple):
-    """One article as the file system shows it, path relative to the site. `mtime_ns` 0 is never taken for unchanged."""
+    """One article as the file system shows it, path relative to the site. `mtime_ns` 0 is never taken for unchanged.
+
+    `is_template`: a layout or an include, no article, of which only the calls of our own are read.
+    """
 
     path: str
     mtime_ns: int
     size: int
+    is_template: bool = False
 
 
 class Mention(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -47,13 +51,17 @@ class Wrong(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
-    """An article that was read: `newest` is a date that sorts as text. With `wrong`, nothing could be read of it."""
+    """An article that was read: `newest` is a date that sorts as text. With `wrong`, nothing could be read of it.
+
+    `trace` is the traceback of a bug in reading it.
+    """
 
     file: File
     digest: str
     newest: str
     mentions: list[Mention]
     wrong: Wrong | None = None
+    trace: str = ""
 
 
 class Settled(NamedTuple):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-SIGNATURE = "Written by imgcache export"
+from imgcache import generators
+
+SIGNATURE = generators.SIGNATURE
 
 
 def signed(target: str) -> str:

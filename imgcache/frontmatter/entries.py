@@ -9,6 +9,7 @@ from typing import NamedTuple
 import yaml
 
 from imgcache.errors import ArticleUnreadable
+from imgcache.frontmatter.places import Places
 from imgcache.frontmatter.yaml_marks import clean
 from imgcache.models import Declared, Focus
 
@@ -24,8 +25,6 @@ _NULL = "tag:yaml.org,2002:null"
 _PIXELS = re.compile(r"[1-9][0-9]{0,8}")
 _FRACTION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}")
 ALIAS = re.compile(r"\s*:\s*(\*[^\s,\[\]{}]+)")
-_YAML_ONLY_BREAK = re.compile("[\x85\u2028\u2029]")  # line breaks to YAML 1.1 and to no editor
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 Pair = tuple[yaml.Node, yaml.Node]
@@ -57,6 +56,11 @@ class Entry(NamedTuple):
     focus: Focus | None = None
 
 
+class _Drawn(NamedTuple):
+    values: dict[str, yaml.Node]
+    merged: list[yaml.Node]
+
+
 class Standing(NamedTuple):
     """The nodes, by their id, that more than one place shows, and those that stand in brackets or braces."""
 
@@ -77,6 +81,7 @@ def entries(root: yaml.MappingNode, text: str) -> list[Entry]:
     Raises:
         ArticleUnreadable: a key comes twice in an entry or in a mapping that leads to one.
     """
+    places, drawn = Places(text), dict[int, _Drawn]()
     found: list[tuple[yaml.Node, Entry]] = []
     first_path: dict[int, str] = {}
     shared: list[yaml.Node] = []
@@ -92,12 +97,12 @@ def entries(root: yaml.MappingNode, text: str) -> list[Entry]:
         first_path[id(node)] = field
         if isinstance(node, yaml.MappingNode) and (second := _doubled_key(node)):
             doubled.append((node, second))
-        if in_images and (entry := _entry(node, field, text)):
+        if in_images and (entry := _entry(node, field, places, drawn)):
             found.append((node, entry))
         if not isinstance(node, yaml.ScalarNode):
             stack.extend(_children(item)[::-1])
     if doubled:
-        _refuse_doubled(doubled, {id(node) for node, _ in found}, text)
+        _refuse_doubled(doubled, {id(node) for node, _ in found}, places)
     exposed = {id(node) for node in _below(shared)} if shared else set[int]()
     unique: dict[tuple[int, int], Entry] = {}
     for node, entry in found:
@@ -121,33 +126,34 @@ def _children(item: _Found) -> list[_Found]:
     return children
 
 
-def _entry(node: yaml.Node, field: str, text: str) -> Entry | None:
+def _entry(node: yaml.Node, field: str, places: Places, drawn: dict[int, _Drawn]) -> Entry | None:
+    text = places.text
     if isinstance(node, yaml.ScalarNode):
         if node.tag != _STR or not node.value:
             return None
-        line, column = _place(text, node.start_mark)
+        line, column = places.of_mark(node.start_mark)
         return Entry(node.value, field, line, column, scalar=node)
     if not isinstance(node, yaml.MappingNode):
         return None
     own: dict[str, Pair] = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     merging = any(key.tag == _MERGE for key, _ in node.value)
-    values = _effective(node) if merging else {name: own[name][1] for name in READ if name in own}
+    values = _effective(node, drawn) if merging else {name: own[name][1] for name in READ if name in own}
     url = values.get("url")
     if not isinstance(url, yaml.ScalarNode) or url.tag != _STR or not url.value:
         return None
-    line, column = _place(text, url.start_mark)
+    line, column = places.of_mark(url.start_mark)
     if "url" in own and (part := part_of(*own["url"], text)) and part.start != url.start_mark.index:
-        line, column = _place_of_index(text, part.start)
+        line, column = places.of_index(part.start)
     is_cached = _flag(values.get("isCached"))
     declared = Declared(_pixels(values.get("width")), _pixels(values.get("height")))
     readable_flag = is_cached is not None or "isCached" not in values
     flaggable = not merging and readable_flag and _has_room(node, own, text)
     scalar = url if "url" in own else None
-    focus = _focus(values["focus"], text) if "focus" in values else None
+    focus = _focus(values["focus"], places) if "focus" in values else None
     return Entry(url.value, field, line, column, declared, is_cached, flaggable, node, scalar, focus)
 
 
-def _effective(node: yaml.MappingNode) -> dict[str, yaml.Node]:
+def _effective(node: yaml.MappingNode, drawn: dict[int, _Drawn]) -> dict[str, yaml.Node]:
     """The values of `READ`, own keys before merged ones, earlier merges before later ones (YAML 1.1 merge type)."""
     values: dict[str, yaml.Node] = {}
     stack: list[yaml.Node] = [node]
@@ -161,14 +167,26 @@ def _effective(node: yaml.MappingNode) -> dict[str, yaml.Node]:
             mark = node.start_mark
             message = f"this entry merges more than {MAX_MERGES} mappings by `<<`: write its keys out"
             raise ArticleUnreadable(message, line=mark.line + 1, column=mark.column + 1)
-        if isinstance(mapping, yaml.SequenceNode):
-            stack.extend(reversed(mapping.value))
-        elif isinstance(mapping, yaml.MappingNode):
-            for key, value in mapping.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in READ:
-                    values.setdefault(key.value, value)
-            stack.extend(value for key, value in reversed(mapping.value) if key.tag == _MERGE)
+        if id(mapping) not in drawn:  # many entries may merge the same
+            drawn[id(mapping)] = _draw(mapping)
+        for name, value in drawn[id(mapping)].values.items():
+            values.setdefault(name, value)
+        stack.extend(drawn[id(mapping)].merged)
     return values
+
+
+def _draw(node: yaml.Node) -> _Drawn:
+    """What an entry gets from one node that it merges: values by their names, and what that merges itself, reversed."""
+    if isinstance(node, yaml.SequenceNode):
+        return _Drawn({}, node.value[: MAX_MERGES + 1][::-1])
+    if not isinstance(node, yaml.MappingNode):
+        return _Drawn({}, [])
+    values: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value in READ:
+            values.setdefault(key.value, value)
+    merged = [value for key, value in node.value if key.tag == _MERGE]
+    return _Drawn(values, merged[: MAX_MERGES + 1][::-1])
 
 
 def parts(mapping: yaml.MappingNode, text: str) -> dict[str, Part]:
@@ -229,14 +247,14 @@ def _pixels(node: yaml.Node | None) -> int | None:
     return None
 
 
-def _focus(node: yaml.Node, text: str) -> Focus | None:
+def _focus(node: yaml.Node, places: Places) -> Focus | None:
     """A list of two numbers from 0 to 1, quoted or not; without a value, none is given."""
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
         return None
     given = node.value if isinstance(node, yaml.SequenceNode) else []
     numbers = [float(one.value) for one in given if isinstance(one, yaml.ScalarNode) and _FRACTION.fullmatch(one.value)]
     fits = len(numbers) == len(given) == 2 and max(numbers) <= 1
-    return Focus((numbers[0], numbers[1]) if fits else None, *_place(text, node.start_mark))
+    return Focus((numbers[0], numbers[1]) if fits else None, *places.of_mark(node.start_mark))
 
 
 def _doubled_key(node: yaml.MappingNode) -> yaml.Node | None:
@@ -250,10 +268,10 @@ def _doubled_key(node: yaml.MappingNode) -> yaml.Node | None:
     return None
 
 
-def _refuse_doubled(doubled: list[tuple[yaml.MappingNode, yaml.Node]], wanted: set[int], text: str) -> None:
+def _refuse_doubled(doubled: list[tuple[yaml.MappingNode, yaml.Node]], wanted: set[int], places: Places) -> None:
     for mapping, key in doubled:
         if any(id(node) in wanted for node in _below([mapping])):
-            line, column = _place(text, key.start_mark)
+            line, column = places.of_mark(key.start_mark)
             message = f"the key `{clean(str(key.value))}` comes twice in one mapping: take one of the two away"
             raise ArticleUnreadable(message, line=line, column=column)
 
@@ -274,17 +292,3 @@ def _within(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.SequenceNode):
         return list(node.value)
     return [child for pair in node.value for child in pair] if isinstance(node, yaml.MappingNode) else []
-
-
-def _place(text: str, mark: yaml.Mark) -> tuple[int, int]:
-    """Line and column as an editor counts them. libyaml also ends lines at U+0085, U+2028 and U+2029."""
-    if text.isascii() or not _YAML_ONLY_BREAK.search(text):
-        return mark.line + 1, mark.column + 1
-    return _place_of_index(text, mark.index)
-
-
-def _place_of_index(text: str, index: int) -> tuple[int, int]:
-    line, start = 1, 0
-    for end in _LINE_END.finditer(text, 0, index):
-        line, start = line + 1, end.end()
-    return line, index - start + 1

@@ -65,12 +65,15 @@ def plain_sections(lines: bytes) -> list[Section] | None:
     if len(set(keys)) < len(keys):
         return None
     found: list[Section] = []
+    line, counted = 1, 0
     at = lines.find(_WANTED)
     while at >= 0:
         start = _section_start(lines, at)
         following = _TOP_KEY.search(lines, at)
         end = following.start(1) if following else len(lines)
-        found.append(Section(1 + lines.count(b"\n", 0, start), lines[start:end]))
+        line += lines.count(b"\n", counted, start)
+        counted = start
+        found.append(Section(line, lines[start:end]))
         at = lines.find(_WANTED, end)
     return found
 

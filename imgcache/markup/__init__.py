@@ -13,9 +13,13 @@ from imgcache.models import Edit, Reference
 
 _HTML_IMAGE = re.compile(r"<(?:[iI][mM][gG]|[sS][oO][uU][rR][cC][eE])[ \t\n\f\r/]")
 
+_CALLED = "imgcache"  # the name of what `imgcache export` writes
+
 
 def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
-    """Every image of a body, in the order of the file; `field` is `body` and nothing is declared.
+    """Every image of a body, in the order of the file; nothing is declared.
+
+    `field` is `body`, or `shortcode` where a call of our own include, partial or shortcode names it.
 
     URLs have entities and backslashes undone and are otherwise untouched. Those that hold Liquid, Jinja or Go templates
     are left out: they are no URLs yet. The `width` and `height` of `<img>` are its size on the page, not the file's.
@@ -26,11 +30,25 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
         first_line: the line of the file at which `text` starts.
         html: whether the file is HTML rather than Markdown.
     """
-    if (html or "![" not in text) and not _HTML_IMAGE.search(text):
+    if (html or "![" not in text) and not _HTML_IMAGE.search(text) and _CALLED not in text:
         return ()
     from imgcache.markup import bodies
 
     return bodies.references(text, article, first_line=first_line, html=html)
+
+
+def called(text: str, article: str) -> tuple[Reference, ...]:
+    """Every image that a layout, an include or a partial names in a call of our own; `field` is `shortcode`.
+
+    Args:
+        text: the whole file.
+        article: its path relative to the site.
+    """
+    if _CALLED not in text:
+        return ()
+    from imgcache.markup import bodies
+
+    return bodies.called(text, article)
 
 
 def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:

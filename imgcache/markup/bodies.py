@@ -7,8 +7,9 @@ no Markdown parser, which takes thrice as long as the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from imgcache.markup import calls
 from imgcache.markup.html_marks import image_urls
 from imgcache.models import Reference
 
@@ -22,7 +23,9 @@ _BLOCK = re.compile(
     r" {0,3}+</?+(?:p|div|table|ul|ol|dl|h[1-6r]|section|article|figure|blockquote|center|header|main)(?=[\s>]|/>|\Z)",
     re.ASCII | re.IGNORECASE,
 )
-_BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n\s*+\S")  # with more below it
+_BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n")
+
+CALL = "shortcode"  # the field of an image that a call names
 
 Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
 
@@ -31,13 +34,24 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
     """As `imgcache.markup.references`."""
     text = _without_liquid_blocks(text)
     found = _in_html(text) if html or is_one_html_block(text) else _in_markdown(text)
-    unique = sorted({(line, column, url) for url, line, column in found if url and "{{" not in url and "{%" not in url})
-    return tuple([Reference(url, article, first_line + line, column + 1, "body") for line, column, url in unique])
+    unique = {(line, column, url, "body") for url, line, column in found if url and "{{" not in url and "{%" not in url}
+    unique |= {(line, column, url, CALL) for url, line, column in _in_calls(text)}
+    return tuple(
+        [Reference(url, article, first_line + at, column + 1, kind) for at, column, url, kind in sorted(unique)]
+    )
+
+
+def called(text: str, article: str) -> tuple[Reference, ...]:
+    """As `imgcache.markup.called`."""
+    found = _in_calls(_without_liquid_blocks(text))
+    return tuple([Reference(url, article, line + 1, column + 1, CALL) for url, line, column in found])
 
 
 def is_one_html_block(text: str) -> bool:
     """Whether Markdown takes all of it for HTML; where it says no, that is for a parser to say."""
-    return bool(_BLOCK.match(text)) and not _BLANK_LINE.search(text) and not _has_lone_cr(text)
+    if not _BLOCK.match(text) or _has_lone_cr(text):
+        return False
+    return not _BLANK_LINE.search(text, 0, len(text.rstrip()))  # blank lines at the end have nothing below them
 
 
 def _has_lone_cr(text: str) -> bool:
@@ -45,13 +59,23 @@ def _has_lone_cr(text: str) -> bool:
 
 
 def _in_html(text: str) -> Iterator[Found]:
+    return _placed(text, image_urls)
+
+
+def _in_calls(text: str) -> Iterator[Found]:
+    return _placed(text, calls.image_urls) if calls.NAME in text else iter(())
+
+
+def _placed(text: str, find: Callable[[str], Iterator[tuple[str, int]]]) -> Iterator[Found]:
     if _has_lone_cr(text):
         text = _LONE_CR.sub("\n", text)
-    line = counted = 0
-    for url, offset in image_urls(text):
-        line += text.count("\n", counted, offset)
+    line = start = counted = 0
+    for url, offset in find(text):
+        if lines := text.count("\n", counted, offset):
+            line += lines
+            start = text.rfind("\n", counted, offset) + 1
         counted = offset
-        yield url, line, offset - (text.rfind("\n", 0, offset) + 1)
+        yield url, line, offset - start
 
 
 def _in_markdown(text: str) -> Iterator[Found]:

@@ -6,7 +6,6 @@ and compared with what was there: an edit that would do anything else than was a
 
 from __future__ import annotations
 
-import html as entities
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -14,8 +13,8 @@ from typing import NamedTuple
 from markdown_it.helpers import parseLinkDestination
 
 from imgcache.errors import ArticleChanged, ArticleUnreadable
-from imgcache.markup.bodies import references
-from imgcache.markup.html_marks import unescape
+from imgcache.markup.bodies import CALL, references
+from imgcache.markup.character_references import unescape
 from imgcache.models import Edit, Reference
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -45,7 +44,10 @@ def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, ht
     for number, url in sorted(wished.items()):
         reference = found[number]
         start = starts[reference.line - first_line] + reference.column - 1
-        splice = _splice(text, start, reference.url, url, html=html)
+        if reference.field == CALL:
+            splice = _in_call(text, start, reference.url, url)
+        else:
+            splice = _splice(text, start, reference.url, url, html=html)
         if splice is None or splice.start < position:
             raise _unsafe(reference)
         pieces += [text[position : splice.start], splice.text]
@@ -86,6 +88,15 @@ def _splice(text: str, start: int, old: str, new: str, *, html: bool) -> _Splice
     return _in_destination(text, start, old, new, in_angles=bool(destination[1]))
 
 
+def _in_call(text: str, start: int, old: str, new: str) -> _Splice | None:
+    """A string of a template language, which knows no entities: only what needs no escape is written."""
+    end = start + len(old)
+    is_there = start > 0 and text[start:end] == old and text[end : end + 1] == text[start - 1]
+    if not is_there or not new.isprintable() or any(mark in new for mark in ("\\", text[start - 1], "{{", "{%")):
+        return None
+    return _Splice(start, end, new)
+
+
 def _in_attribute(text: str, start: int, before: str, old: str, new: str) -> _Splice | None:
     """An attribute's value, or a part of it."""
     value, places = unescape(text[start : start + _ESCAPED * (len(old) + 1)])
@@ -110,7 +121,7 @@ def _in_destination(text: str, start: int, old: str, new: str, *, in_angles: boo
         return None
     end = found.pos - in_angles
     written = _BACKSLASH.sub(r"\\\\", new)
-    pattern = re.compile("&") if entities.unescape(text[start:end]) != text[start:end] else _ENTITY
+    pattern = re.compile("&") if unescape(text[start:end])[0] != text[start:end] else _ENTITY
     written = pattern.sub("&amp;", written)
     if not in_angles and _is_destination(written, new):
         return _Splice(start, end, written)

@@ -8,11 +8,11 @@ counts.
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
-from html.entities import html5
+
+from imgcache.markup.character_references import unescape
 
 _SPACE = " \t\n\f\r"
 _VALUE = rf"""[{_SPACE}]*+=[{_SPACE}]*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{_SPACE}"'>][^{_SPACE}>]*+)?+"""
@@ -51,7 +51,6 @@ _SOURCE_ATTRIBUTE = re.compile(
 _COMMENT_END = re.compile(r"--(?:>|(?<!<!--)!>)")
 _SCRIPT_MARK = re.compile(rf"<!--|-->|</?[sS][cC][rR][iI][pP][tT](?=[{_SPACE}/>])")
 _BOGUS = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections 13.2.5.6, .7 and .41)
-_REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+);?|([A-Za-z0-9]+)(;?))")
 _CANDIDATE = re.compile(rf"[{_SPACE},]*+([^{_SPACE}]++)")
 _DESCRIPTORS = re.compile(r"(?:\([^)]*+(?:\)|\Z)|[^,(])*+,?")
 
@@ -120,30 +119,6 @@ def _decoded(raw: str) -> str:
     if raw.count("&") == raw.count("&amp;"):
         return raw.replace("&amp;", "&")
     return unescape(raw)[0].rstrip(_SPACE)
-
-
-def unescape(raw: str) -> tuple[str, Sequence[int]]:
-    """An attribute's value with its character references decoded, and where in `raw` each character came from.
-
-    A named reference without `;` that is followed by `=` or a letter or digit stays as it is (section 13.2.5.73), so
-    that `?a=1&copy=2` is no copyright sign.
-    """
-    if "&" not in raw:
-        return raw, range(len(raw) + 1)
-    pieces: list[str] = []
-    places: list[int] = []
-    position = 0
-    for reference in _REFERENCE.finditer(raw):
-        name, end = reference[1], reference[2]
-        if name and (f"{name}{end}" not in html5 or (not end and raw.startswith("=", reference.end()))):
-            continue
-        decoded = html.unescape(reference[0])
-        pieces += [raw[position : reference.start()], decoded]
-        places += [*range(position, reference.start()), *([reference.start()] * len(decoded))]
-        position = reference.end()
-    pieces.append(raw[position:])
-    places += range(position, len(raw) + 1)
-    return "".join(pieces), places
 
 
 def _end_of_text(text: str, element: re.Match[str]) -> int:

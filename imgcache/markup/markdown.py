@@ -11,8 +11,10 @@ import itertools
 import re
 from collections.abc import Iterator
 from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
-from markdown_it import MarkdownIt
+from markdown_it import MarkdownIt, helpers
 from markdown_it.common.utils import normalizeReference
 from markdown_it.rules_inline import StateInline, html_inline, image
 from markdown_it.token import Token
@@ -27,6 +29,7 @@ _DESTINATION = re.compile(r"\([ \t\n]*<?")
 def images(text: str) -> Iterator[tuple[str, int, int]]:
     """The URL of each image, and the line and column of the text on which it stands, both from 0."""
     lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
+    defined: dict[int, tuple[int, int]] = {}  # by the first line of a definition, which many images may share
     for token in _parser().parse(text, {}):
         if token.type == "html_block":
             block = _Block(lines, token)
@@ -39,7 +42,10 @@ def images(text: str) -> Iterator[tuple[str, int, int]]:
                     for url, offset in image_urls(child.content):
                         yield url, *block.place(child.meta["start"] + offset)
                 elif child.type == "image" and child.meta["map"]:
-                    yield _in_definition(lines, child)
+                    first, last = child.meta["map"]
+                    if first not in defined:
+                        defined[first] = _in_definition(lines, first, last)
+                    yield child.content, *defined[first]
                 elif child.type == "image":
                     yield child.content, *block.place(child.meta["start"])
 
@@ -69,13 +75,13 @@ class _Block:
         return source.find(content.strip(" \t")) - (len(content) - len(content.lstrip(" \t")))
 
 
-def _in_definition(lines: list[str], token: Token) -> tuple[str, int, int]:
-    first, last = token.meta["map"]
+def _in_definition(lines: list[str], first: int, last: int) -> tuple[int, int]:
+    """Where the URL of a definition stands that takes the lines from `first` to before `last`."""
     source = "\n".join(lines[first:last])
     definition = _DEFINITION.search(source)
     offset = definition.end() if definition else 0
     before = source[:offset]
-    return token.content, first + before.count("\n"), offset - (before.rfind("\n") + 1)
+    return first + before.count("\n"), offset - (before.rfind("\n") + 1)
 
 
 class _Verbatim(MarkdownIt):
@@ -91,9 +97,21 @@ class _Verbatim(MarkdownIt):
 @cache
 def _parser() -> MarkdownIt:
     parser = _Verbatim("commonmark")
+    functions: Any = SimpleNamespace(**vars(helpers) | {"parseLinkTitle": _link_title})
+    parser.helpers = functions
     parser.inline.ruler.at("image", _image)
     parser.inline.ruler.at("html_inline", _html_inline)
     return parser
+
+
+def _link_title(string: str, start: int, maximum: int, before: Any = None) -> Any:
+    """The library's function, keeping no more than the first character of a title, which is not read here.
+
+    It adds each line of a title to all lines before, which takes quadratic time.
+    """
+    title = helpers.parseLinkTitle(string, start, maximum, before)
+    title.str = title.str[:1]
+    return title
 
 
 def _image(state: StateInline, silent: bool) -> bool:
