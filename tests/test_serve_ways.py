@@ -57,8 +57,10 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     asset = held(cache)
     write_manifest(cache, {A: asset})
     with ExitStack() as stack:
-        ports = [stack.enter_context(serving(cache, http=http)) for http in (BoundedProtocol, LongWay, "httptools")]
-        yield Places(*ports, f"/{asset.variants[1].path}".encode())
+        short = stack.enter_context(serving(cache))
+        long = stack.enter_context(serving(cache, http=LongWay))
+        plain = stack.enter_context(serving(cache, http="httptools"))
+        yield Places(short, long, plain, f"/{asset.variants[1].path}".encode())
 
 
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
