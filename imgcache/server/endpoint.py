@@ -18,6 +18,7 @@ from imgcache.config import ServePolicy
 from imgcache.server import accept, admission
 from imgcache.server.access_log import Request, access_log
 from imgcache.server.asked import Asked
+from imgcache.server.audience import sees_gallery
 from imgcache.server.blobs import Blobs
 from imgcache.server.bodies import SAFE, SHARED, Body, Headers
 from imgcache.server.chronicle import Chronicle
@@ -37,6 +38,13 @@ _JSON: Headers = ((b"content-type", b"application/json"), *SAFE)
 _ASSET: Headers = ((b"cache-control", b"public, max-age=31536000, immutable"),)
 _MANIFEST: Headers = ((b"cache-control", b"public, max-age=5"),)
 _NO_STORE: Headers = ((b"cache-control", b"no-store"),)
+_NOT_SHOWN = admission.Refusal(
+    404,
+    "not-shown",
+    "the gallery is not shown here; by default it is on the machine that serves it, at localhost and without a proxy:"
+    " `serve.gallery` in imgcache.yml says who sees it",
+    _NO_STORE,
+)
 _logger = logging.getLogger("imgcache.server")
 
 Scope = dict[str, Any]
@@ -73,6 +81,7 @@ class Endpoint:
         self._gallery = functools.cache(lambda: _gallery(folder, site))
         self._metrics = Metrics()
         self._log = access_log(policy.access_log)
+        self._audience = policy.gallery
         self._clock = clock
         self._failures: Mapping[str, int] = {}
         self._failures_at = float("-inf")
@@ -165,10 +174,18 @@ class Endpoint:
         if refused is not None:
             return "other", _refuse(asked, *refused)
         name = admission.route(path)
+        if name == "gallery" and not self._shows_gallery(scope, asked):
+            return name, _refuse(asked, *_NOT_SHOWN)
         try:
             return name, await self._handlers[name](path, query, asked)
         except Unavailable:
             return name, unavailable(asked)
+
+    def _shows_gallery(self, scope: Scope, asked: Asked) -> bool:
+        client = scope.get("client")
+        return sees_gallery(
+            self._audience, client[0] if client else None, asked.host, [name for name, _ in scope["headers"]]
+        )
 
     async def _nothing(self, _path: str, _query: bytes, asked: Asked) -> Answer:
         return _refuse(asked, 404, "not-found", "there is nothing here", ())
