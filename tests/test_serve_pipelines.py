@@ -118,3 +118,18 @@ def test_a_body_that_breaks_off_gets_no_answer_twice(tmp_path: Path) -> None:
             assert connection.recv(10_000).startswith(b"HTTP/1.1 405 ")
             connection.sendall(b"xyz\r\n" + SMALL)
             assert connection.recv(10_000) == b""
+
+
+@pytest.mark.parametrize("target", [b"http://[", b"http://x:99999/", b"http:///a", b"/\xff%s"])
+def test_a_target_that_cannot_be_split_is_refused_in_its_turn(
+    tmp_path: Path, target: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The parser takes the head, and what looks at the target afterwards does not."""
+    write_manifest(tmp_path, {A: held(tmp_path)})
+    odd = b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(tmp_path) as port:
+        for before in (b"", SMALL, SMALL * 3):
+            found = re.findall(rb"HTTP/1\.1 (\d+)", raw(port, before + odd + LAST))
+            assert found[: before.count(b"GET")] == [b"200"] * before.count(b"GET")
+            assert found[before.count(b"GET")] in {b"400", b"404"}
+    assert "Traceback" not in capfd.readouterr().err

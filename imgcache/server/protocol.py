@@ -52,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_in_head = False
     _is_in_message = False
     _is_answered = False
+    _is_handed_on = False  # the request that is parsed has its cycle
     _before: RequestResponseCycle | None = None  # the request before the one that is parsed
     _last_words: Callable[[], None] | None = None  # said when the answers under way are complete
 
@@ -80,6 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request begins. Its scope is made when it is handed on: the short way needs none."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self._is_in_head = self._is_in_message = True
+        self._is_handed_on = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head; those behind a body are passed over (RFC 9110, section 6.5.1)."""
@@ -99,6 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.url, self.headers, self.expect_100_continue = read
             self.scope["headers"] = self.headers
             super().on_headers_complete()
+            self._is_handed_on = True
 
     def on_body(self, body: bytes) -> None:
         """A body is no part of the head; nothing here reads one."""
@@ -129,7 +132,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed, also behind a good head, unless an answer to that is already on its way."""
-        if self._is_in_message and not self._is_in_head:
+        if self._is_in_message and self._is_handed_on:
             if self.cycle.response_started:
                 self._end(self.transport.close)
                 return
