@@ -33,6 +33,7 @@ class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How `imgcache serve` answers. `memory` is what the images held by one worker may take, in bytes.
 
     `large` says how a file that is not kept in memory comes out of an object store; a folder's are always streamed.
+    `gallery` says who sees the gallery; `local`: this machine alone.
     """
 
     memory: int = 64_000_000
@@ -40,6 +41,7 @@ class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_hints: bool = False
     access_log: str = "off"  # text | json | off
     large: str = "stream"  # stream | redirect
+    gallery: str = "local"  # on | local | off
 
 
 class ReaderBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -108,6 +108,14 @@ def _log_form(value: Value) -> str:
     return str(word)
 
 
+def _audience(value: Value) -> str:
+    """YAML 1.1 reads a bare `on` and `off` as true and false."""
+    word = {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+    if word not in {"on", "local", "off"}:
+        raise ValueError(value)
+    return str(word)
+
+
 SECONDS = _between(parse_seconds, 0.001, 86_400.0, "a time such as 5s, 500ms or 2m, up to 24h")
 
 _QUALITY_NUMBER = _whole(1, 100)
@@ -183,4 +191,5 @@ SETTINGS: Mapping[str, Setting] = {
     "serve.client_hints": Setting(_yes_or_no, "true or false"),
     "serve.access_log": Setting(_log_form, "text or json or off"),
     "serve.large": _one_of("stream", "redirect"),
+    "serve.gallery": Setting(_audience, "on or local or off"),
 }

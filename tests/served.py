@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.client
 import io
@@ -22,6 +23,8 @@ from imgcache.models import Asset, Variant
 from imgcache.server.endpoint import Endpoint
 from imgcache.server.protocol import BoundedProtocol
 from imgcache.store import Reading
+
+Http = type[asyncio.Protocol] | str  # what speaks HTTP, as uvicorn's setting has it
 
 TYPES = {"jpeg": "jpg", "webp": "webp", "png": "png", "gif": "gif", "tiff": "tif"}
 VARIANTS = (("thumb", 320, "jpeg"), ("w320", 320, "webp"), ("w640", 640, "webp"), ("w1280", 1280, "webp"))
@@ -75,7 +78,9 @@ def write_manifest(cache: Path, images: Mapping[str, Asset]) -> None:
 
 
 @contextmanager
-def serving(cache: Path, policy: ServePolicy | None = None, store: Reading | None = None) -> Iterator[int]:
+def serving(
+    cache: Path, policy: ServePolicy | None = None, store: Reading | None = None, http: Http = BoundedProtocol
+) -> Iterator[int]:
     """The endpoint in a thread; gives its port."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=256)) as listener:
         app = Endpoint(cache, None, policy or ServePolicy(), store=store)
@@ -83,7 +88,7 @@ def serving(cache: Path, policy: ServePolicy | None = None, store: Reading | Non
             Config(
                 app,
                 loop="uvloop",
-                http=BoundedProtocol,
+                http=http,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -117,10 +122,10 @@ def raw(port: int, data: bytes) -> bytes:
     """What comes back for these very bytes, to the end of the connection or of two seconds."""
     with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
         connection.sendall(data)
-        found = b""
+        found = bytearray()
         try:
             while part := connection.recv(65536):
                 found += part
         except (TimeoutError, ConnectionResetError):
             pass
-    return found
+    return bytes(found)

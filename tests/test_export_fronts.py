@@ -58,6 +58,12 @@ images.example.org, www.example.org {
 		respond 403
 	}
 
+	# The gallery names articles and drafts. To publish it: `serve: {gallery: on}` in imgcache.yml, and export anew.
+	@gallery path / /gallery/*
+	handle @gallery {
+		respond 404
+	}
+
 	handle {
 		reverse_proxy http://127.0.0.1:8080
 	}

@@ -229,7 +229,7 @@ def test_a_span_lies_within(field: str, size: int) -> None:
      (None, "99", 100, 800), ("0", None, None, None), ("x", "y", 5, 5)],
 )  # fmt: skip
 def test_client_hints(hint: str | None, ratio: str | None, named: int | None, expected: int | None) -> None:
-    assert Asked(True, sec_ch_width=hint, sec_ch_dpr=ratio).width(named) == expected
+    assert Asked("GET", sec_ch_width=hint, sec_ch_dpr=ratio).width(named) == expected
 
 
 @given(st.integers(1, 4096), st.integers(1, 4096))

@@ -23,6 +23,7 @@ from imgcache.config import ServePolicy
 from imgcache.models import Asset
 from imgcache.server import blobs
 from imgcache.server.library import Library
+from imgcache.server.protocol import BoundedProtocol
 from tests.conftest import Command, MakeSite, article, picture
 from tests.served import ask, held, raw, serving, write_manifest
 
@@ -53,15 +54,16 @@ class Place(NamedTuple):
         return "/" + paths[name]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+@pytest.fixture(scope="module", params=[BoundedProtocol, "auto"], ids=["ours", "uvicorn's"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """By our protocol, and by the one of uvicorn that serves where ours cannot be used."""
     cache = tmp_path_factory.mktemp("site") / "cache"
     cache.mkdir()
     asset = held(cache)
     small = (("thumb", 320, "png"),)
     images = {A: asset, ODD: held(cache, "png", 30, small), "https://t.example/t.tif": held(cache, "tiff", 20, small)}
     write_manifest(cache, images)
-    with serving(cache, ServePolicy(memory=200_000)) as port:
+    with serving(cache, ServePolicy(memory=200_000), http=request.param) as port:
         yield Place(port, cache, asset)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from imgcache.config import ServePolicy
 from imgcache.models import Asset
 from tests.served import ask, drawn, held, raw, serving, write_manifest
 
@@ -47,7 +48,7 @@ def one_image(site: Path) -> Iterator[Place]:
     cache.mkdir()
     asset = held(cache)
     write_manifest(cache, {A: asset})
-    with serving(cache) as port:
+    with serving(cache, ServePolicy(gallery="on")) as port:  # else hosts and proxies have a say: test_serve_audience.py
         yield Place(port, cache, asset)
 
 

@@ -160,7 +160,10 @@ def _front(target: str, options: Mapping[str, Any]) -> None:
             " bucket itself be the origin of assets/",
             where="--cache",
         )
-    front = fronts.front(ground.cache, options["upstream"], options["names"], options["listen"])
+    shows_gallery = ground.config.serve.gallery == "on"
+    front = fronts.front(
+        ground.cache, options["upstream"], options["names"], options["listen"], shows_gallery=shows_gallery
+    )
     text: str = import_module(f"imgcache.export.{target}").configuration(front)
     output: Path | None = options["output"]
     if output is None:

@@ -90,6 +90,7 @@ TEMPLATE = """\
 #   fallback: none      # none | placeholder: what is sent, with status 404, for an image that is not held
 #   client_hints: false # take Sec-CH-Width and Sec-CH-DPR for a wish
 #   access_log: "off"   # off | text | json
+#   gallery: local      # who sees the gallery, which names drafts too: on (everyone) | local (this machine) | off
 #   large: stream       # stream | redirect: files of more than 1 MB in an object store; a folder's are streamed
 
 # Networks that may be fetched from although they are not public.

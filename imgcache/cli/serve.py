@@ -96,11 +96,11 @@ def _serve_in_workers(ground: Ground, listener: socket.socket, workers: int, con
 
 
 def _settings() -> Mapping[str, Any]:
-    from imgcache.server.protocol import BoundedProtocol
+    from imgcache.server.uvicorn_parts import protocol
 
     return {
         "loop": "uvloop",
-        "http": BoundedProtocol,
+        "http": protocol(),
         "ws": "none",
         "lifespan": "on",
         "log_config": None,

@@ -5,6 +5,14 @@ from __future__ import annotations
 from imgcache.export import template
 from imgcache.export.fronts import HEADERS, LASTING, PATH, Front
 
+_NO_GALLERY = """
+	# The gallery names articles and drafts. To publish it: `serve: {gallery: on}` in imgcache.yml, and export anew.
+	@gallery path / /gallery/*
+	handle @gallery {
+		respond 404
+	}
+"""
+
 
 def configuration(front: Front) -> str:
     """The text of the Caddyfile. With a name Caddy fetches a certificate itself; without one it speaks plain HTTP."""
@@ -15,6 +23,7 @@ def configuration(front: Front) -> str:
         "@ROOT@": front.root,
         "@PATH@": PATH,
         "@HEADERS@": "\n\t\t\t".join(f'{name} "{value}"' for name, value in headers.items()),
+        "@GALLERY@": "" if front.shows_gallery else _NO_GALLERY,
         "@UPSTREAM@": f"{front.scheme}://{front.upstream}",
     }
     text = template("Caddyfile", "caddy")

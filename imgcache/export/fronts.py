@@ -36,16 +36,20 @@ _UNQUOTABLE = re.compile(r"""["\\${}\x00-\x1f\x7f]""")
 
 
 class Front(msgspec.Struct, frozen=True):
-    """One web server in front: whose names, where it listens (`80` or `127.0.0.1:8090`), and what it passes on to."""
+    """One web server in front: whose names, where it listens (`80` or `127.0.0.1:8090`), and what it passes on to.
+
+    The gallery names articles and drafts: it is passed on only with `shows_gallery`.
+    """
 
     root: str
     scheme: str
     upstream: str
     names: tuple[str, ...]
     listen: str
+    shows_gallery: bool = False
 
 
-def front(cache: Path, upstream: str, names: Sequence[str], listen: str) -> Front:
+def front(cache: Path, upstream: str, names: Sequence[str], listen: str, *, shows_gallery: bool = False) -> Front:
     """A front from what was typed. Raises ConfigError for what a configuration cannot hold, or is misled by."""
     root = str(cache)
     if found := _UNQUOTABLE.search(root):
@@ -60,4 +64,4 @@ def front(cache: Path, upstream: str, names: Sequence[str], listen: str) -> Fron
         raise ConfigError(
             f"{clean(listen)!r} is neither a port nor an address such as 127.0.0.1:8090", where="--listen"
         )
-    return Front(root, match[1], match[2], tuple(names), listen)
+    return Front(root, match[1], match[2], tuple(names), listen, shows_gallery)

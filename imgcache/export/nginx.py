@@ -8,6 +8,15 @@ from imgcache.formats import MEDIA_TYPES
 
 # Debian's mime.types does not know AVIF, and only types that browsers show safely are told as what they are.
 _TYPES = {"jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp", "avif": "avif"}
+_NO_GALLERY = """
+    # The gallery names articles and drafts. To publish it: `serve: {gallery: on}` in imgcache.yml, and export anew.
+    location = / {
+        return 404;
+    }
+    location /gallery/ {
+        return 404;
+    }
+"""
 
 
 def configuration(front: Front) -> str:
@@ -21,6 +30,7 @@ def configuration(front: Front) -> str:
         "@ROOT@": front.root,
         "@PATH@": PATH,
         "@TYPES@": "\n            ".join(f"{MEDIA_TYPES[name]} {ending};" for name, ending in _TYPES.items()),
+        "@GALLERY@": "" if front.shows_gallery else _NO_GALLERY,
         "@LASTING@": LASTING,
         "@HEADERS@": "\n        ".join(f'add_header {name} "{value}" always;' for name, value in HEADERS.items()),
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_MEMBER = re.compile(rf'(?:[^,"]|{_QUOTED})+')
-_RANGE = re.compile(rf"\s*({_WORD})/({_WORD})")
-_PARAMETER = re.compile(rf"\s*;\s*(?:({_WORD})=({_WORD}|{_QUOTED}))?")
+# Every repeat is possessive (`++`, `*+`): no text is gone over twice, however it is made.
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_QUOTED = r'"(?:[^"\\]|\\.)*+"'
+# A quoted text that does not end goes to the end of the field.
+_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+[\\"]?+)++', re.DOTALL)
+_RANGE = re.compile(rf"\s*+({_WORD})/({_WORD})")
+_PARAMETER = re.compile(rf"\s*+;\s*+(?:({_WORD})=({_WORD}|{_QUOTED}))?+", re.DOTALL)
 _WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")  # section 12.4.2
 
 
@@ -56,8 +58,8 @@ def _member(text: str) -> MediaRange | None:
     head = _RANGE.match(text)
     if head is None:
         return None
-    weight, at = 1.0, head.end()
-    while at < len(text.rstrip()):
+    weight, at, end = 1.0, head.end(), len(text.rstrip())
+    while at < end:
         parameter = _PARAMETER.match(text, at)
         if parameter is None:
             return None

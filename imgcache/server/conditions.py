@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-_TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
-_SPAN = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
+# Every repeat is possessive (`*+`): no text is gone over twice, however it is made.
+_TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
+_SPAN = re.compile(r"bytes\s*+=\s*+(\d*+)\s*+-\s*+(\d*+)\s*+", re.IGNORECASE | re.ASCII)
 _MAX_DIGITS = 18
 
 

@@ -15,9 +15,10 @@ from urllib.parse import parse_qs
 import msgspec
 
 from imgcache.config import ServePolicy
-from imgcache.server import accept
+from imgcache.server import accept, admission
 from imgcache.server.access_log import Request, access_log
 from imgcache.server.asked import Asked
+from imgcache.server.audience import sees_gallery
 from imgcache.server.blobs import Blobs
 from imgcache.server.bodies import SAFE, SHARED, Body, Headers
 from imgcache.server.chronicle import Chronicle
@@ -31,14 +32,19 @@ from imgcache.server.sending import Receive, Send, begun, send_file
 from imgcache.server.upstream import Unavailable, Upstream
 from imgcache.store import Reading
 
-MAX_TARGET = 60_000  # bytes: the longest URL that is fetched, all escaped, fits; httptools ends at 65,535 with 400
 _FAILURES_KEPT = 15.0  # seconds for which the index is not asked again
 _MAX_FIELDS = 100
 _JSON: Headers = ((b"content-type", b"application/json"), *SAFE)
 _ASSET: Headers = ((b"cache-control", b"public, max-age=31536000, immutable"),)
 _MANIFEST: Headers = ((b"cache-control", b"public, max-age=5"),)
 _NO_STORE: Headers = ((b"cache-control", b"no-store"),)
-_ALLOW: Headers = ((b"allow", b"GET, HEAD"),)
+_NOT_SHOWN = admission.Refusal(
+    404,
+    "not-shown",
+    "the gallery is not shown here; by default it is on the machine that serves it, at localhost and without a proxy:"
+    " `serve.gallery` in imgcache.yml says who sees it",
+    _NO_STORE,
+)
 _logger = logging.getLogger("imgcache.server")
 
 Scope = dict[str, Any]
@@ -75,15 +81,18 @@ class Endpoint:
         self._gallery = functools.cache(lambda: _gallery(folder, site))
         self._metrics = Metrics()
         self._log = access_log(policy.access_log)
+        self._audience = policy.gallery
         self._clock = clock
         self._failures: Mapping[str, int] = {}
         self._failures_at = float("-inf")
-        self._routes: Mapping[str, tuple[str, _Handler]] = {
-            "/image": ("image", self._image),
-            "/manifest.json": ("manifest", self._manifest),
-            "/healthz": ("healthz", self._health),
-            "/metrics": ("metrics", self._measures),
-            "/": ("gallery", self._page),
+        self._handlers: Mapping[str, _Handler] = {
+            "image": self._image,
+            "assets": self._asset,
+            "manifest": self._manifest,
+            "healthz": self._health,
+            "metrics": self._measures,
+            "gallery": self._page,
+            "other": self._nothing,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,19 +102,26 @@ class Endpoint:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
-    def at_hand(self, target: bytes, accepted: str | None) -> tuple[bytes, bytes] | None:
-        """The head and the body for a plain GET, counted, where all that it takes is in memory; else it is called.
+    def at_hand(self, target: bytes, asked: Asked) -> tuple[bytes, bytes] | None:
+        """The head and the body for a request of HTTP/1.1, counted, where it is plain and all it takes is in memory.
 
-        The head is without status line, Date and the empty line: see `imgcache.server.protocol`.
+        Else the endpoint is to be called. The head is without status line, Date and the empty line: see
+        `imgcache.server.protocol`.
         """
-        if self._log is not None:
+        if self._log is not None or not asked.is_plain:
             return None
-        path, _, query = target.partition(b"?")
-        if path == b"/image":
-            route, found = "image", self._images.at_hand(query, accepted)
+        if admission.refusal(asked, version="1.1", target_bytes=len(target)) is not None:
+            return None
+        start, _, query = target.partition(b"?")
+        path = start.decode("latin-1")
+        route = admission.route(path)
+        if route == "image":
+            found = self._images.at_hand(query, asked.accept)
+        elif route == "assets":
+            blob = self._blobs.at_hand(path[1:])
+            found = (blob, _ASSET) if blob else None
         else:
-            blob = self._blobs.at_hand(path[1:].decode("latin-1"))
-            route, found = "assets", (blob, _ASSET) if blob else None
+            return None
         if found is None or found[0].data is None:
             return None
         body, more = found
@@ -128,7 +144,7 @@ class Endpoint:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, method = self._clock(), scope["method"]
         asked = Asked.of(method, scope["headers"])
-        route, answer = await self._route(scope, method, asked)
+        route, answer = await self._route(scope, asked)
         if answer.file is not None and method != "HEAD":
             answer = await begun(answer, answer.file, asked)
         ready = self._clock() - began
@@ -148,30 +164,28 @@ class Endpoint:
             seconds = self._clock() - began
             self._log(Request(time.time(), str(client[0]), method, target, answer.status, sent, seconds))
 
-    async def _route(self, scope: Scope, method: str, asked: Asked) -> tuple[str, Answer]:
+    async def _route(self, scope: Scope, asked: Asked) -> tuple[str, Answer]:
         """The name of the route, for the metrics, and the answer."""
         path, query = scope["path"], scope["query_string"]
         if root := scope.get("root_path"):
             path = path.removeprefix(root)
-        if scope.get("http_version") == "1.1" and not asked.has_one_host:
-            return "other", _refuse(asked, 400, "host", "a request of HTTP/1.1 has one Host field", ())
-        if method not in {"GET", "HEAD"}:
-            return "other", _refuse(asked, 405, "method", "only GET and HEAD are answered", _ALLOW)
-        if len(path) + len(query) > MAX_TARGET:
-            return "other", _refuse(asked, 414, "too-long", f"at most {MAX_TARGET:,} bytes are read", ())
-        name, answer = self._routes.get(path) or self._below(path)
+        version = scope.get("http_version", "")
+        refused = admission.refusal(asked, version=version, target_bytes=len(path) + len(query))
+        if refused is not None:
+            return "other", _refuse(asked, *refused)
+        name = admission.route(path)
+        if name == "gallery" and not self._shows_gallery(scope, asked):
+            return name, _refuse(asked, *_NOT_SHOWN)
         try:
-            return name, await answer(path, query, asked)
+            return name, await self._handlers[name](path, query, asked)
         except Unavailable:
             return name, unavailable(asked)
 
-    def _below(self, path: str) -> tuple[str, _Handler]:
-        """The routes that are a beginning of the path."""
-        if path.startswith("/assets/"):
-            return "assets", self._asset
-        if path.startswith("/gallery/"):
-            return "gallery", self._page
-        return "other", self._nothing
+    def _shows_gallery(self, scope: Scope, asked: Asked) -> bool:
+        client = scope.get("client")
+        return sees_gallery(
+            self._audience, client[0] if client else None, asked.host, [name for name, _ in scope["headers"]]
+        )
 
     async def _nothing(self, _path: str, _query: bytes, asked: Asked) -> Answer:
         return _refuse(asked, 404, "not-found", "there is nothing here", ())

@@ -17,7 +17,7 @@ from imgcache.errors import ConfigError
 VERSION = 1
 _HEAD = b'{"version":1,"images":{\n'
 _TAIL = b"\n}}\n"
-_KEY = re.compile(rb'"(?:[^"\\]|\\.)*":')
+_KEY = re.compile(rb'"(?:[^"\\]|\\.)*+":')
 _DIGEST = re.compile(rb'":\{"digest":"([0-9a-f]{64})"')
 _CHUNK = 1 << 20
 _LINE = 4096  # most lines are shorter
