@@ -47,6 +47,9 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "ico": IcoImagePlugin.IcoImageFile,
     "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
 }
+# dav1d with threads decodes or refuses a damaged file depending on which thread gets on first, and on whether there is
+# memory for their stacks. One thread gives one outcome; the pool keeps the processors busy with other images.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 _ORIENTATION = 0x0112  # Exif 3.0, section 4.6.5
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -90,7 +93,15 @@ def probe(path: str | Path, limits: Limits) -> Header:
     Raises:
         ImageError: UnsupportedFormat, NotAnImage, Undecodable, TooManyPixels, TooManyFrames, MissingFile.
     """
-    body = read_file(path)
+    return probe_bytes(read_file(path), limits)
+
+
+def probe_bytes(body: bytes, limits: Limits) -> Header:
+    """`probe` of a whole file in memory.
+
+    Raises:
+        ImageError: as `probe`, but MissingFile.
+    """
     with contained(limits):
         return open_image(body, limits).header
 
