@@ -29,8 +29,9 @@ from imgcache.errors import (
 from imgcache.sandbox import Protections
 from imgcache.urls import clean
 
-TASK = struct.Struct(">IH")  # bytes of the pickle that follows, descriptors that come before it
-ANSWER = struct.Struct(">I")  # bytes of the answer that follows
+NUMBER = 8  # bytes of the random number that a task has, and its answer repeats: none can be sent ahead
+TASK = struct.Struct(f">{NUMBER}sIH")  # the number, bytes of the pickle that follows, descriptors that come before it
+ANSWER = struct.Struct(f">{NUMBER}sI")  # the number, bytes of the answer that follows
 DESCRIPTORS = 200  # with one message: Linux takes 253 (SCM_MAX_FD of net/scm.h)
 LARGEST_ANSWER = 1 << 20  # bytes: a few hundred for each variant, and one traceback at the most
 LARGEST_TEXT = 16_384  # characters
@@ -103,10 +104,10 @@ class BadAnswer(Exception):
     """A worker's answer is not what its task can give: the worker is broken, or taken over, and has to go."""
 
 
-def packed(answer: Answer) -> bytes:
-    """An answer as it is sent."""
+def packed(number: bytes, answer: Answer) -> bytes:
+    """An answer as it is sent, to the task of that number."""
     body = msgspec.msgpack.encode(answer)
-    return ANSWER.pack(len(body)) + body
+    return ANSWER.pack(number, len(body)) + body
 
 
 def unpacked(body: bytes) -> Answer:

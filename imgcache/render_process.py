@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from imgcache.render_channel import (
     ANSWER,
     DESCRIPTORS,
     LARGEST_ANSWER,
+    NUMBER,
     TASK,
     BadAnswer,
     Ready,
@@ -177,13 +179,13 @@ class Worker:
 
     async def _begin(self, settings: bytes) -> None:
         try:
-            await self._send(settings, ())
+            number = await self._send(settings, ())
             told = await _exactly(self._status, STATUS.size)
             self._ending = asyncio.create_task(self._end())
             if len(told) < STATUS.size:
                 raise WorkerLost(self._server.reason())
             self.process = STATUS.unpack(told)[0]
-            ready = unpacked(await self._receive())
+            ready = unpacked(await self._receive(number))
         except (OSError, WorkerDied) as error:
             raise WorkerLost(self._server.reason() or str(error)) from error
         if not isinstance(ready, Ready):
@@ -201,11 +203,11 @@ class Worker:
         """
         self.tasks += 1
         try:
-            await self._send(task, descriptors)
+            number = await self._send(task, descriptors)
         except OSError as error:
             raise WorkerLost from error
         async with asyncio.timeout(seconds):
-            return await self._receive()
+            return await self._receive(number)
 
     def is_idle(self) -> bool:
         """Whether it waits for a task: it has not ended, and has said nothing that was not asked for."""
@@ -234,27 +236,32 @@ class Worker:
                 return int(STATUS.unpack(told)[0])
         return None
 
-    async def _send(self, data: bytes, descriptors: Sequence[int]) -> None:
-        loop, channel = asyncio.get_running_loop(), self._channel
-        head = TASK.pack(len(data), len(descriptors))
+    async def _send(self, data: bytes, descriptors: Sequence[int]) -> bytes:
+        """Send one frame, and return its number."""
+        loop, channel, number = asyncio.get_running_loop(), self._channel, secrets.token_bytes(NUMBER)
+        head = TASK.pack(number, len(data), len(descriptors))
         await loop.sock_sendall(channel, head if descriptors else head + data)
         for start in range(0, len(descriptors), DESCRIPTORS):
             await _send_descriptors(channel, list(descriptors[start : start + DESCRIPTORS]))
         if descriptors:
             await loop.sock_sendall(channel, data)
+        return number
 
-    async def _receive(self) -> bytes:
-        """One frame.
+    async def _receive(self, number: bytes) -> bytes:
+        """The answer to the frame of that number.
 
         Raises:
-            WorkerLost: the worker ended without reading what it was sent; Linux says so by ECONNRESET.
+            WorkerLost: the worker ended without reading what it was sent, which Linux says by ECONNRESET; or what it
+                sends was on its way before, so that an image of before has taken it over.
             WorkerDied, BadAnswer: as `do`.
         """
         try:
             head = await _exactly(self._channel, ANSWER.size)
             if len(head) == ANSWER.size:
-                size = ANSWER.unpack(head)[0]
-                if size > LARGEST_ANSWER:
+                repeated, size = ANSWER.unpack(head)
+                if repeated != number and self.tasks > 1:
+                    raise WorkerLost("a worker sent an answer that nobody had asked for")
+                if repeated != number or size > LARGEST_ANSWER:
                     raise BadAnswer(f"the worker announced an answer of {size:,} bytes")
                 body = await _exactly(self._channel, size)
                 if len(body) == size:

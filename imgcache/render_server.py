@@ -23,6 +23,9 @@ _CHANNEL = 3  # the first descriptor after standard error
 
 # What decoders and encoders import when they are first used, which a worker no longer can.
 _LATER = (
+    "encodings.idna",
+    "encodings.utf_16_be",
+    "encodings.utf_16_le",
     "PIL.BmpImagePlugin",
     "PIL.ImageColor",
     "PIL.ImageFilter",

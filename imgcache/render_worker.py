@@ -14,9 +14,10 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from imgcache import sandbox
 from imgcache.errors import DiskFull, ImageError, MissingFile
@@ -84,43 +85,44 @@ def serve(channel: socket.socket, parent: int) -> None:
         channel: to the pool; the only descriptor besides standard input, output and error.
         parent: process id of the fork server.
     """
-    settings: Settings = pickle.loads(_exactly(channel.fileno(), TASK.unpack(_exactly(channel.fileno(), TASK.size))[0]))  # noqa: S301 (from the parent)
+    number, size, _ = TASK.unpack(_exactly(channel.fileno(), TASK.size))
+    settings: Settings = pickle.loads(_exactly(channel.fileno(), size))  # noqa: S301 (from the parent)
     for module in settings.modules:
         importlib.import_module(module)
     _limit(settings)
     os.environ.clear()
     _protections[0] = sandbox.enter(parent)
-    _write(channel.fileno(), packed(Ready(_protections[0])))
+    _write(channel.fileno(), packed(number, Ready(_protections[0])))
     with contextlib.suppress(EOFError):
         while True:
-            _write(channel.fileno(), packed(_task(channel)))
+            _write(channel.fileno(), packed(*_task(channel)))
 
 
-def _task(channel: socket.socket) -> Answer:
-    """The next task, done.
+def _task(channel: socket.socket) -> tuple[bytes, Answer]:
+    """The next task, done: its number and the answer.
 
     Raises:
         EOFError: there is none.
     """
-    size, count = TASK.unpack(_exactly(channel.fileno(), TASK.size))
+    number, size, count = TASK.unpack(_exactly(channel.fileno(), TASK.size))
     files: list[int] = []
     try:
         while len(files) < count:
             files += socket.recv_fds(channel, 1, DESCRIPTORS)[1]
-        seconds, function, args, kwargs = pickle.loads(_exactly(channel.fileno(), size))  # noqa: S301 (from the parent)
-        # The alarm ends a decoder that hangs after its parent was killed, when nobody else counts.
-        signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 1)
-        return _answer(function, (files, *args) if files else args, kwargs)
+        return number, _answer(_exactly(channel.fileno(), size), files)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for descriptor in files:
             os.close(descriptor)
 
 
-def _answer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    import msgspec
-
+def _answer(task: bytes, files: Sequence[int]) -> Answer:
     try:
+        seconds, function, args, kwargs = pickle.loads(task)  # noqa: S301 (from the parent)
+        # The alarm ends a decoder that hangs after its parent was killed, when nobody else counts.
+        signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 1)
+        if files:
+            args = (files, *args)
         return Done(msgspec.Raw(msgspec.msgpack.encode(function(*args, **kwargs))))
     except ImageError as error:
         return Refused(error.code, error.message[:LARGEST_TEXT])

@@ -1,4 +1,4 @@
-"""The few calls into the C library that Python has no names for. True is success; errno is not needed by anybody."""
+"""prctl, unshare and syscall of the C library (manual, section 2), which Python has no names for. True is success."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ def _library() -> ctypes.CDLL:
 
 
 def prctl(option: int, value: int, pointer: int = 0) -> bool:
-    """Operate on this process (prctl, section 2 of the manual). Unused arguments are 0, as the kernel demands for some options."""
+    """Operate on this process. Unused arguments are 0, as the kernel demands for some options."""
     words = (ctypes.c_ulong(one) for one in (value, pointer, 0, 0))
     return int(_library().prctl(ctypes.c_int(option), *words)) == 0
 
 
 def unshare(flags: int) -> bool:
-    """Leave namespaces for new ones (unshare, section 2 of the manual)."""
+    """Leave namespaces for new ones."""
     return int(_library().unshare(ctypes.c_int(flags))) == 0
 
 
 def syscall(number: int, *words: int) -> int:
-    """What the kernel returns for a system call by its number (syscall, section 2 of the manual); -1 where it refuses."""
+    """What the kernel returns for a system call by its number; -1 where it refuses."""
     function = _library().syscall
     function.restype = ctypes.c_long
     return int(function(ctypes.c_long(number), *(ctypes.c_ulong(word) for word in words)))
