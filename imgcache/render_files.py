@@ -49,6 +49,7 @@ class Outputs:
     def __init__(self, folder: Path, recipes: Sequence[Recipe]) -> None:
         self._folder = folder
         self._recipes = {recipe.fingerprint: number for number, recipe in enumerate(recipes)}
+        self._named: set[int] = set()
         self.descriptors: list[int] = []
 
     def open(self) -> None:
@@ -76,13 +77,15 @@ class Outputs:
                 if os.fstat(self.descriptors[number]).st_size != variant.bytes:
                     raise BadAnswer(f"{variant.path} is not as long as the worker says")
                 self._part(number).rename(self._folder / variant.path)
+                self._named.add(number)
 
     def close(self) -> None:
         """Remove what has no name, and close the files."""
         for number, descriptor in enumerate(self.descriptors):
             os.close(descriptor)
-            with contextlib.suppress(OSError):
-                self._part(number).unlink()
+            if number not in self._named:
+                with contextlib.suppress(OSError):
+                    self._part(number).unlink()
 
     def _part(self, number: int) -> Path:
         return self._folder / f".{number}.part"

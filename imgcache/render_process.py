@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -37,12 +38,13 @@ from imgcache.urls import clean
 
 _CODE = "import sys; sys.path.append(sys.argv[1]); from imgcache.render_server import main; main(int(sys.argv[2]))"
 _ROOT = str(Path(__file__).parents[1])  # where this package lies: last in the server's path, if it is there at all
-# What an interpreter and its libraries need to find themselves. All other variables may be secrets.
+# What an interpreter needs to find itself. All other variables may be secrets.
 _HARMLESS = frozenset({"HOME", "LANG", "LANGUAGE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV"})
 _HARMLESS_BEGINNINGS = ("DYLD_", "LC_", "LD_", "PYTHON")
 # Have glibc (mallopt(3)) keep what one picture used for the next one: given back to the system it is faulted in anew,
 # page by page. Dask's nanny asks for just that: a fifth of the time.
 _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+_PIECE = 65_536  # bytes of an answer read at once: nearly always all of it
 _START = 60.0  # seconds for the server to import the processor, on the slowest of machines
 
 
@@ -120,10 +122,8 @@ def spawn(words: Sequence[str], variables: Mapping[str, str], descriptor: int) -
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """What of these the fork server is started with. A worker could read all of it in its memory."""
-    kept = {
-        name: value for name, value in variables.items() if name in _HARMLESS or name.startswith(_HARMLESS_BEGINNINGS)
-    }
-    return kept | _MEMORY
+    kept = (name for name in variables if name in _HARMLESS or name.startswith(_HARMLESS_BEGINNINGS))
+    return {name: variables[name] for name in kept} | _MEMORY
 
 
 _starting = threading.Lock()
@@ -230,21 +230,19 @@ class Worker:
         return None if self._ending is None else await asyncio.shield(self._ending)
 
     async def _end(self) -> int | None:
-        with self._status, contextlib.suppress(OSError):
-            told = await _exactly(self._status, STATUS.size)
-            if len(told) == STATUS.size:
-                return int(STATUS.unpack(told)[0])
+        with self._status, contextlib.suppress(OSError, struct.error):
+            return int(STATUS.unpack(await _exactly(self._status, STATUS.size))[0])
         return None
 
     async def _send(self, data: bytes, descriptors: Sequence[int]) -> bytes:
         """Send one frame, and return its number."""
-        loop, channel, number = asyncio.get_running_loop(), self._channel, secrets.token_bytes(NUMBER)
-        head = TASK.pack(number, len(data), len(descriptors))
-        await loop.sock_sendall(channel, head if descriptors else head + data)
-        for start in range(0, len(descriptors), DESCRIPTORS):
-            await _send_descriptors(channel, list(descriptors[start : start + DESCRIPTORS]))
-        if descriptors:
-            await loop.sock_sendall(channel, data)
+        number = secrets.token_bytes(NUMBER)
+        frame = TASK.pack(number, len(data), len(descriptors)) + data
+        sent = await _send_descriptors(self._channel, frame, descriptors[:DESCRIPTORS])
+        if sent < len(frame):
+            await asyncio.get_running_loop().sock_sendall(self._channel, frame[sent:])
+        for start in range(DESCRIPTORS, len(descriptors), DESCRIPTORS):
+            await _send_descriptors(self._channel, b"\0", descriptors[start : start + DESCRIPTORS])
         return number
 
     async def _receive(self, number: bytes) -> bytes:
@@ -256,44 +254,45 @@ class Worker:
             WorkerDied, BadAnswer: as `do`.
         """
         try:
-            head = await _exactly(self._channel, ANSWER.size)
-            if len(head) == ANSWER.size:
-                repeated, size = ANSWER.unpack(head)
+            loop, data = asyncio.get_running_loop(), b""
+            while len(data) < ANSWER.size and (piece := await loop.sock_recv(self._channel, _PIECE)):
+                data += piece
+            if len(data) >= ANSWER.size:
+                repeated, size = ANSWER.unpack_from(data)
                 if repeated != number and self.tasks > 1:
                     raise WorkerLost("a worker sent an answer that nobody had asked for")
                 if repeated != number or size > LARGEST_ANSWER:
                     raise BadAnswer(f"the worker announced an answer of {size:,} bytes")
-                body = await _exactly(self._channel, size)
-                if len(body) == size:
-                    return body
+                data += await _exactly(self._channel, size - (len(data) - ANSWER.size))
+                if len(data) > ANSWER.size + size:
+                    raise BadAnswer("the worker sent more than an answer")
+                if len(data) == ANSWER.size + size:
+                    return data[ANSWER.size :]
         except ConnectionError as error:
             raise WorkerLost from error
         raise WorkerDied(await self.ended())
 
 
 async def _exactly(connection: socket.socket, size: int) -> bytes:
-    """So many bytes, or fewer where the other end closed before that."""
+    """So many bytes, or fewer where the other end closed before that; none where none are wanted."""
     loop, data = asyncio.get_running_loop(), bytearray()
     while len(data) < size and (piece := await loop.sock_recv(connection, size - len(data))):
         data += piece
     return bytes(data)
 
 
-async def _send_descriptors(connection: socket.socket, descriptors: list[int]) -> None:
-    """With one byte. A worker reads a task as it comes, so there is nearly always room for it."""
+async def _send_descriptors(connection: socket.socket, data: bytes, descriptors: Sequence[int]) -> int:
+    """How many bytes were sent with the descriptors. A worker reads as it comes, so there is nearly always room."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     while True:
+        with contextlib.suppress(BlockingIOError):
+            return socket.send_fds(connection, [data], list(descriptors)) if descriptors else connection.send(data)
+        loop.add_writer(connection, ready.set)
         try:
-            socket.send_fds(connection, [b"\0"], descriptors)
-        except BlockingIOError:
-            loop.add_writer(connection, ready.set)
-            try:
-                await ready.wait()
-            finally:
-                loop.remove_writer(connection)
-            ready.clear()
-        else:
-            return
+            await ready.wait()
+        finally:
+            loop.remove_writer(connection)
+        ready.clear()
 
 
 def _cause(code: int | None) -> str:

@@ -104,12 +104,13 @@ def _task(channel: socket.socket) -> tuple[bytes, Answer]:
     Raises:
         EOFError: there is none.
     """
-    number, size, count = TASK.unpack(_exactly(channel.fileno(), TASK.size))
-    files: list[int] = []
+    head, files, _, _ = socket.recv_fds(channel, TASK.size, DESCRIPTORS)
     try:
+        number, size, count = TASK.unpack(head + _exactly(channel.fileno(), TASK.size - len(head)))
+        task = _exactly(channel.fileno(), size)
         while len(files) < count:
             files += socket.recv_fds(channel, 1, DESCRIPTORS)[1]
-        return number, _answer(_exactly(channel.fileno(), size), files)
+        return number, _answer(task, files)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for descriptor in files:
