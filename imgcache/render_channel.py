@@ -40,7 +40,6 @@ LARGEST_TEXT = 16_384  # characters
 _REFUSALS: Mapping[str, type[ImageError]] = {
     kind.code: kind
     for kind in (
-        DecoderCrash,
         DiskFull,
         MissingFile,
         NotAnImage,
@@ -137,6 +136,8 @@ def outcome(body: bytes, function: Callable[..., Any]) -> Any:
                 return _decoder(function).decode(result)
             except msgspec.MsgspecError as error:
                 raise BadAnswer(f"the worker answered with something else: {clean(str(error))}") from error
+        case Refused(DecoderCrash.code, message):  # which a worker says when memory runs out
+            raise MemoryError(clean(message, 1000))
         case Refused(code, message) if code in _REFUSALS:
             raise _REFUSALS[code](clean(message, 1000))
         case OutOfMemory():

@@ -43,6 +43,14 @@ def original(path: str | Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def rewind(descriptors: Sequence[int]) -> None:
+    """Undo what a worker that was lost did to the files of its task: the original read, the others written."""
+    for descriptor in descriptors:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    for descriptor in descriptors[1:]:
+        os.ftruncate(descriptor, 0)
+
+
 class Outputs:
     """New files in a folder, one for each recipe, without their final names."""
 

@@ -21,11 +21,11 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from imgcache import render_worker
-from imgcache.errors import DecoderCrash, DecoderTimeout
+from imgcache.errors import DecoderCrash, DecoderTimeout, ImageError
 from imgcache.models import Header, Limits, Rendered
 from imgcache.recipes import Recipe
-from imgcache.render_channel import BadAnswer, Settings, outcome
-from imgcache.render_files import checked, original, outputs
+from imgcache.render_channel import BadAnswer, Settings, WorkerError, outcome
+from imgcache.render_files import checked, original, outputs, rewind
 from imgcache.render_process import Worker, WorkerDied, WorkerLost, fork_server
 from imgcache.sandbox import Protections
 
@@ -190,31 +190,41 @@ class RenderPool:
         descriptors: Sequence[int] = (),
     ) -> T:
         task = pickle.dumps((self._limits.decode_time, function, args, kwargs or {}))
-        reason = ""
+        reason, fresh = "", False
         for _ in range(_ATTEMPTS):
+            worker = await (self._start() if fresh else self._worker())
             try:
-                return await self._on(await self._worker(), task, function, descriptors)
+                rewind(descriptors)
+                return await self._on(worker, task, function, descriptors)
             except WorkerLost as error:
                 reason = str(error) or reason
+            except MemoryError as error:
+                # What earlier images left in a worker counts against its limit: a fresh one has the last word, so that
+                # the same image comes to the same end wherever it is decoded.
+                if worker.tasks == 1:
+                    raise DecoderCrash(
+                        str(error) or "the decoder ran out of its memory (limits.decode_memory)"
+                    ) from error
+                fresh = True
         says = f": {reason}" if reason else "; is there enough memory (ulimit -v)?"
         raise DecoderCrash(f"no worker process stays alive to decode this image{says}")
 
     async def _on(self, worker: Worker, task: bytes, function: Callable[..., T], descriptors: Sequence[int]) -> T:
-        seconds, done = self._limits.decode_time, False
+        seconds, keep = self._limits.decode_time, False
         try:
             result: T = outcome(await worker.do(task, descriptors, seconds), function)
-            done = True
+            keep = True
+        except (ImageError, WorkerError):
+            keep = True
+            raise
         except TimeoutError as error:
             raise DecoderTimeout(f"the decoder did not finish within {seconds:g} s (limits.decode_time)") from error
         except WorkerDied as error:
             raise DecoderCrash(f"the decoder's process died: {error}") from error
-        except MemoryError as error:
-            done = True
-            raise DecoderCrash("the decoder ran out of its memory (limits.decode_memory)") from error
         except BadAnswer as error:
             raise _broken(error) from error
         finally:
-            self._release(worker, done=done)
+            self._release(worker, keep=keep)
         return result
 
     async def _worker(self) -> Worker:
@@ -238,8 +248,8 @@ class RenderPool:
                 with contextlib.suppress(WorkerLost, DecoderCrash):  # the first image tells
                     self._idle.insert(0, await self._start())
 
-    def _release(self, worker: Worker, *, done: bool) -> None:
-        if done and worker.tasks < self._max_tasks:
+    def _release(self, worker: Worker, *, keep: bool) -> None:
+        if keep and worker.tasks < self._max_tasks:
             self._idle.append(worker)
         else:
             self._discard(worker)

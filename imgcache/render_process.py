@@ -61,7 +61,7 @@ class WorkerDied(Exception):
 
 
 class ForkServer:
-    """The running fork server. Use `fork_server`, which starts it where it is not running."""
+    """The running fork server, `process` its id. Use `fork_server`, which starts it where it is not running."""
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
@@ -70,21 +70,16 @@ class ForkServer:
             os.set_inheritable(theirs.fileno(), True)
             flags = ["-E"] * sys.flags.ignore_environment + ["-s"] * sys.flags.no_user_site
             words = [sys.executable, *flags, "-P", "-c", _CODE, _ROOT, str(theirs.fileno())]
-            self._process = spawn(words, environment(os.environ), theirs.fileno())
+            self.process = spawn(words, environment(os.environ), theirs.fileno())
         self._owner = os.getpid()
         self._lock = threading.Lock()
-
-    @property
-    def process(self) -> int:
-        """Its process id."""
-        return self._process
 
     def is_running(self) -> bool:
         """Whether it runs, for this process: a fork of this process has no server."""
         if self._owner != os.getpid():
             return False
         with contextlib.suppress(ChildProcessError):
-            return os.waitpid(self._process, os.WNOHANG)[0] == 0
+            return os.waitpid(self.process, os.WNOHANG)[0] == 0
         return False
 
     def fork(self, channel: socket.socket, status: socket.socket) -> None:
@@ -224,6 +219,8 @@ class Worker:
         self._channel.close()
         if self.process:
             self._server.kill(self.process)
+        if self._ending is None:  # it has not begun, and ends when it finds its channel closed
+            self._status.close()
 
     async def ended(self) -> int | None:
         """How it ended, when it has: its exit code, or a signal's number below 0. None: the server ended first."""

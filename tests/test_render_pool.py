@@ -31,10 +31,12 @@ from tests.worker_tasks import (
     crash,
     echo,
     hang,
+    lose_memory,
     null_pointer,
     process_id,
     swallow,
     unwell,
+    use_memory,
     write_much,
 )
 
@@ -75,6 +77,22 @@ def test_a_bad_image_costs_itself_and_nothing_else(
     assert says in str(outcome)
     assert others == [0, 1, 2, 3, 4]
     assert time.monotonic() - started < 20
+
+
+def test_what_earlier_images_left_in_a_worker_decides_nothing() -> None:
+    """Memory that is lost in a worker counts against its limit; the next image gets a fresh one, and the same end."""
+
+    async def run() -> list[int]:
+        async with pool_of(1) as pool:
+            ids = [await pool.run(process_id)]
+            await pool.run(lose_memory, 200_000_000)
+            assert await pool.run(use_memory, 200_000_000) == 200_000_000
+            ids.append(await pool.run(process_id))
+            with pytest.raises(DecoderCrash, match="memory"):
+                await pool.run(use_memory, 400_000_000)
+            return ids
+
+    assert len(set(asyncio.run(run()))) == 2
 
 
 def test_many_crashes_in_a_row_leave_a_pool_that_works() -> None:

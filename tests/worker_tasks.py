@@ -7,6 +7,7 @@ what is tested.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import socket
@@ -37,6 +38,21 @@ def hang() -> None:
 
 def swallow() -> int:
     return len(bytearray(2_000_000_000))
+
+
+_lost: list[mmap.mmap] = []
+
+
+def lose_memory(size: int) -> None:
+    _lost.append(mmap.mmap(-1, size))
+
+
+def use_memory(size: int) -> int:
+    try:
+        with mmap.mmap(-1, size) as memory:
+            return len(memory)
+    except OSError as error:
+        raise MemoryError from error
 
 
 def unwell() -> None:
