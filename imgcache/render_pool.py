@@ -63,7 +63,7 @@ class RenderPool:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._is_warm = False
+        self._warming: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,14 +71,14 @@ class RenderPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        under_way = tuple(self._under_way)
+        under_way = (*self._under_way, *self._warming)
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         for worker in self._idle:
             self._discard(worker)
         self._idle.clear()
-        await asyncio.gather(*self._ending)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     @staticmethod
     def preload() -> None:
@@ -90,10 +90,8 @@ class RenderPool:
 
     def warm(self) -> None:
         """Start the workers, so that they are up when the first image is there; without it they start with that."""
-        if not self._is_warm:
-            self._is_warm = True
-            for _ in range(self._workers):
-                self._begin(self._warm_one())
+        if not self._warming:
+            self._warming = tuple(self._begin(self._warm_one()) for _ in range(self._workers))
 
     async def room(self) -> None:
         """Returns when so few images wait for a worker that one more is worth fetching."""
