@@ -163,11 +163,9 @@ class Pipeline:
         return likeness.differs(seen, await self._look(new), (old.size, new.size))
 
     async def _look(self, asset: Asset) -> int:
-        from imgcache.processor.likeness import likeness as look
-
         # Its header was held against the limits when it came; these let the same picture pass.
         limits = Limits(pixels=asset.width * asset.height * asset.frames, frames=asset.frames)
-        return await self._pool.run(look, await self._original(asset), limits)
+        return await self._pool.likeness(await self._original(asset), limits)
 
     async def _missing(self, asset: Asset) -> tuple[str, ...]:
         return await asyncio.to_thread(self._store.missing, asset)  # a bucket may have to be listed

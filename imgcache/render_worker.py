@@ -1,65 +1,179 @@
-"""What runs in a worker process of `render_pool`: the task in hand, and the limits that the process is put under.
+"""What runs in a worker process of `render_pool`: the limits it is put under, and one task after the other.
 
-The parent imports it too, to name these functions; the processor is loaded by the fork server, once, before any worker.
+The process is a fork of `render_server`, which has imported the processor. It gives up all that decoding does not need
+(`sandbox`) before it sees the first image: each image and the files to be written come as open descriptors.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import importlib
+import os
+import pickle
 import resource
 import signal
-import sys
-from collections.abc import Callable
+import socket
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from imgcache.atomic import writing
+import msgspec
+
+from imgcache import sandbox
+from imgcache.errors import DiskFull, ImageError, MissingFile
 from imgcache.models import Header, Limits, Rendered
 from imgcache.recipes import Recipe
+from imgcache.render_channel import (
+    DESCRIPTORS,
+    LARGEST_TEXT,
+    TASK,
+    Answer,
+    Done,
+    Failed,
+    OutOfMemory,
+    Ready,
+    Refused,
+    Settings,
+    packed,
+)
 
-T = TypeVar("T")
-
-_OPEN_FILES = 64
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
+_OPEN_FILES = 1024  # those of one task, above all: one for each recipe
+_PIECE = 1 << 20  # bytes read at once
 
 
-def render(path: str | Path, folder: str | Path, recipes: tuple[Recipe, ...], limits: Limits) -> Rendered:
-    """`processor.render` into a folder that it makes."""
+def render(files: Sequence[int], recipes: tuple[Recipe, ...], limits: Limits) -> Rendered:
+    """`processor.render` of the first of `files` into the others, which stand in the order of `recipes`."""
     from imgcache import processor  # in the worker alone: the parent, which imports this file, never needs Pillow
 
-    with writing(Path(folder)):
-        Path(folder).mkdir(mode=0o755, exist_ok=True)
-    return processor.render(path, folder, recipes, limits)
+    places = dict(zip((recipe.fingerprint for recipe in recipes), files[1:], strict=True))
+
+    def write(recipe: Recipe, _: str, data: bytes) -> None:
+        try:
+            _write(places[recipe.fingerprint], data)
+        except OSError as error:
+            raise DiskFull(f"a variant cannot be written ({error.strerror})") from error
+
+    return processor.make(_original(files), recipes, limits, write)
 
 
-def probe(path: str | Path, limits: Limits) -> Header:
-    """`processor.probe`."""
+def probe(files: Sequence[int], limits: Limits) -> Header:
+    """`processor.probe` of the first of `files`."""
     from imgcache import processor
 
-    return processor.probe(path, limits)
+    return processor.probe_bytes(_original(files), limits)
 
 
-def task(seconds: float, function: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
-    """One task. The alarm ends a decoder that hangs after its parent was killed, when nobody else counts."""
-    signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 1)
+def likeness(files: Sequence[int], limits: Limits) -> int:
+    """`processor.likeness` of the first of `files`."""
+    from imgcache.processor.likeness import likeness_of
+
+    return likeness_of(_original(files), limits)
+
+
+def protections() -> sandbox.Protections:
+    """What this process is under."""
+    return _protections[0]
+
+
+_protections = [sandbox.Protections()]
+
+
+def serve(channel: socket.socket, parent: int) -> None:
+    """Do tasks until the channel ends.
+
+    Args:
+        channel: to the pool; the only descriptor besides standard input, output and error.
+        parent: process id of the fork server.
+    """
+    number, size, _ = TASK.unpack(_exactly(channel.fileno(), TASK.size))
+    settings: Settings = pickle.loads(_exactly(channel.fileno(), size))  # noqa: S301 (from the parent)
+    for module in settings.modules:
+        importlib.import_module(module)
+    _limit(settings)
+    os.environ.clear()
+    _protections[0] = sandbox.enter(parent)
+    _write(channel.fileno(), packed(number, Ready(_protections[0])))
+    with contextlib.suppress(EOFError):
+        while True:
+            _write(channel.fileno(), packed(*_task(channel)))
+
+
+def _task(channel: socket.socket) -> tuple[bytes, Answer]:
+    """The next task, done: its number and the answer.
+
+    Raises:
+        EOFError: there is none.
+    """
+    head, files, _, _ = socket.recv_fds(channel, TASK.size, DESCRIPTORS)
     try:
-        return function(*args, **kwargs)
+        number, size, count = TASK.unpack(head + _exactly(channel.fileno(), TASK.size - len(head)))
+        task = _exactly(channel.fileno(), size)
+        while len(files) < count:
+            files += socket.recv_fds(channel, 1, DESCRIPTORS)[1]
+        return number, _answer(task, files)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        for descriptor in files:
+            os.close(descriptor)
 
 
-def confine(memory: int, file_size: int) -> None:
-    """Before the first task: bytes of memory above what it has now, bytes of the largest file."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler would wait for a C decoder to come back
+def _answer(task: bytes, files: Sequence[int]) -> Answer:
+    try:
+        seconds, function, args, kwargs = pickle.loads(task)  # noqa: S301 (from the parent)
+        # The alarm ends a decoder that hangs after its parent was killed, when nobody else counts.
+        signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 1)
+        if files:
+            args = (files, *args)
+        return Done(msgspec.Raw(msgspec.msgpack.encode(function(*args, **kwargs))))
+    except ImageError as error:
+        return Refused(error.code, error.message[:LARGEST_TEXT])
+    except MemoryError:
+        return OutOfMemory()
+    except Exception as error:  # noqa: BLE001 (the parent raises it again)
+        trace = "".join(traceback.format_exception(error))
+        return Failed(type(error).__name__, str(error)[:LARGEST_TEXT], trace[-LARGEST_TEXT:])
+
+
+def _original(files: Sequence[int]) -> bytes:
+    """The whole file.
+
+    Raises:
+        MissingFile: it cannot be read.
+    """
+    pieces = []
+    try:
+        while piece := os.read(files[0], _PIECE):
+            pieces.append(piece)
+    except OSError as error:
+        raise MissingFile(f"the image cannot be read ({error.strerror})") from error
+    return b"".join(pieces)
+
+
+def _exactly(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = os.read(descriptor, size - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _limit(settings: Settings) -> None:
     for what, limit in (
-        (resource.RLIMIT_AS, _address_space() + memory),
-        (resource.RLIMIT_FSIZE, file_size),
+        (resource.RLIMIT_AS, _address_space() + settings.memory),
+        (resource.RLIMIT_FSIZE, settings.file_size),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         _lower(what, limit)
-    _leave_network()
 
 
 def _lower(what: int, limit: int) -> None:
@@ -77,12 +191,3 @@ def _address_space() -> int:
     except OSError:
         return 2_000_000_000
     return pages * resource.getpagesize()
-
-
-def _leave_network() -> None:
-    """Best effort: a network namespace of our own, empty (Linux; root, or where user namespaces are open to all)."""
-    if sys.platform != "linux":
-        return
-    unshare = ctypes.CDLL(None).unshare
-    if unshare(_CLONE_NEWNET) != 0:
-        unshare(_CLONE_NEWUSER | _CLONE_NEWNET)

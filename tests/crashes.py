@@ -14,15 +14,16 @@ import importlib
 import inspect
 import itertools
 import json
-import multiprocessing.util
 import os
 import re
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+from imgcache import render_server
 
 
 class Step(NamedTuple):
@@ -164,15 +165,21 @@ def keep_log(path: str) -> None:
     setattr(Transport, "ask", logged_ask)  # noqa: B010
 
 
-def _spawned(_: object, args: Sequence[str | bytes], kept: Sequence[int]) -> int:
-    """As multiprocessing.util.spawnv_passfds, in a fork: a new Python imports for longer than a run of ours takes."""
+def _spawned(_: Sequence[str], variables: Mapping[str, str], descriptor: int) -> int:
+    """As render_process.spawn, in a fork: a new Python imports for longer than a run of ours takes."""
     pid = os.fork()
     if pid == 0:
         try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for number in range(3):
+                os.dup2(nowhere, number)
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            for below, above in itertools.pairwise([2, *sorted(kept), limit]):
+            for below, above in itertools.pairwise([2, descriptor, limit]):
                 os.closerange(below + 1, above)
-            exec(os.fsdecode(args[-1]), {})  # multiprocessing's own words: what comes after `python -c`
+            os.environ.clear()
+            os.environ.update(variables)
+            render_server.main(descriptor)
         finally:
             os._exit(0)
     return pid
@@ -180,11 +187,10 @@ def _spawned(_: object, args: Sequence[str | bytes], kept: Sequence[int]) -> int
 
 def _start_fork_server() -> None:
     """The fork server of this run, now: there is only one thread yet, and so this process may be forked."""
-    from imgcache import render_pool
+    from imgcache import render_process
 
-    setattr(multiprocessing.util, "spawnv_passfds", _spawned)  # noqa: B010 (mypy lets nobody assign a function)
-    render_pool._Context()  # says what the server imports
-    render_pool.RenderPool.preload()
+    setattr(render_process, "spawn", _spawned)  # noqa: B010 (mypy lets nobody assign a function)
+    render_process.fork_server()
 
 
 def _become(order: dict[str, Any]) -> None:
@@ -219,7 +225,7 @@ def _become(order: dict[str, Any]) -> None:
 _COMMANDS = ("imgcache.cli.sync", "imgcache.cli.verify", "imgcache.cli.status")
 # What a sync imports only when there is something to fetch.
 _LATER = ("aiohttp", "uvloop", "imgcache.downloader", "imgcache.looks", "imgcache.pipeline", "imgcache.settling")
-_OF_A_WORKER = ("multiprocessing.popen_forkserver", "pebble", "imgcache.processor", "imgcache.render_server")
+_OF_A_WORKER = ("imgcache.processor", "imgcache.render_pool", "imgcache.render_server")
 
 
 def nursery() -> None:

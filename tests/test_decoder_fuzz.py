@@ -8,7 +8,6 @@ import os
 import random
 import time
 from collections import Counter
-from multiprocessing import forkserver
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,7 @@ from imgcache.errors import DecoderCrash, DecoderTimeout, ImageError
 from imgcache.models import Limits
 from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
+from imgcache.render_process import fork_server
 from tests.conftest import ROOT
 
 # Small limits, so that a damaged header that asks for much costs little time here.
@@ -118,7 +118,7 @@ def _clear(out: Path, expected: set[str], code: str, tally: Tally) -> None:
 
 def workers() -> list[int]:
     """The children of the fork server: there are none but while a pool is open."""
-    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # private, and told nowhere else
+    server = fork_server().process
     children = Path(f"/proc/{server}/task/{server}/children")
     return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 

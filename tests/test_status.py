@@ -137,3 +137,8 @@ def test_status_names_the_articles_that_cannot_be_read(run: Command, synced: Pat
     [problem] = ended.json()["unreadable"]
     assert (ended.code, problem["code"], problem["url"]) == (1, "article-unreadable", None)
     assert [(place["article"], place["line"]) for place in problem["references"]] == [("bad.md", 3)]
+
+
+def test_with_v_it_says_which_protections_hold(run: Command, synced: Path) -> None:
+    assert "render workers: " in run("status", synced, "-v").err
+    assert "render workers" not in run("status", synced).err

@@ -1,19 +1,20 @@
-"""What workers are given to do in `tests.test_render_pool`.
+"""What workers are given to do in `tests.test_render_pool` and `tests.test_render_sandbox`.
 
-Apart from it, because each new worker imports the module of its task: pytest and all that the tests need would take
-longer than what is tested.
+Apart from them, because each new worker imports this module: pytest and all that the tests need would take longer than
+what is tested.
 """
 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import socket
 import time
-from pathlib import Path
+from collections.abc import Sequence
 
-from imgcache.errors import HttpStatus
+from imgcache.errors import TooManyFrames
 
 
 def echo(value: int) -> int:
@@ -39,13 +40,30 @@ def swallow() -> int:
     return len(bytearray(2_000_000_000))
 
 
+_lost: list[mmap.mmap] = []
+
+
+def lose_memory(size: int) -> None:
+    _lost.append(mmap.mmap(-1, size))
+
+
+def use_memory(size: int) -> int:
+    try:
+        with mmap.mmap(-1, size) as memory:
+            return len(memory)
+    except OSError as error:
+        raise MemoryError from error
+
+
 def unwell() -> None:
-    raise HttpStatus("no", 418)
+    raise TooManyFrames("all \x1b[31mof\nthem")
 
 
 def connect(port: int) -> str:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        with socket.socket() as client:
+            client.settimeout(2)
+            client.connect(("127.0.0.1", port))
     except OSError as error:
         return type(error).__name__
     return "connected"
@@ -59,5 +77,10 @@ def blocked_signals() -> set[int]:
     return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, set())}
 
 
-def write_much(path: str) -> None:
-    Path(path).write_bytes(bytes(5_000_000))
+def write_much(files: Sequence[int]) -> None:
+    written = os.write(files[0], bytes(5_000_000))
+    raise OSError(f"shorter: {written}")
+
+
+def parent_id() -> int:
+    return os.getppid()

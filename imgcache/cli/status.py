@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +18,14 @@ from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_ground, site_argument
 from imgcache.cli.output import print_json, print_problems, say
 from imgcache.config import Config
+from imgcache.errors import ImageError
 from imgcache.models import Failure, Place, Problem, Severity, State
 from imgcache.plan import Wish
 from imgcache.quantities import format_bytes
 from imgcache.urls import without_credentials
 from imgcache.wiring import parts
+
+_logger = logging.getLogger(__name__)
 
 
 class Failing(msgspec.Struct, frozen=True):
@@ -74,6 +79,8 @@ class Status(msgspec.Struct, frozen=True):
 def status(site: Path, *, as_json: bool, **options: Any) -> None:
     """Say what is cached, missing and failing, and how large it is. Touches nothing, asks no server.
 
+    With -v it says which protections the workers that decode images are under on this machine.
+
     Exit status: 1 where an image fails that is not held, or an article cannot be read; each is listed.
     """
     ground = open_ground(site, options)
@@ -81,11 +88,24 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
         house.scanner.scan(house.catalogue)
         found = _status(house, ground.config, now())
     problems = [*(_problem(one) for one in found.failures), *found.unreadable]
+    if options.get("verbose"):
+        _logger.info("render workers: %s", asyncio.run(_protections()))
     if as_json:
         print_json(found)
     else:
         _print(found, problems)
     sys.exit(EXIT_PROBLEMS if any(problem.severity is Severity.ERROR for problem in problems) else 0)
+
+
+async def _protections() -> str:
+    """What the workers that decode images are under on this machine; one is started to say so."""
+    from imgcache.render_pool import RenderPool
+
+    async with RenderPool(1) as pool:
+        try:
+            return str(await pool.protections())
+        except ImageError as error:
+            return error.message
 
 
 def _print(found: Status, problems: Sequence[Problem]) -> None:

@@ -47,6 +47,10 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "ico": IcoImagePlugin.IcoImageFile,
     "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
 }
+# dav1d with threads decodes or refuses a damaged file depending on which thread gets on first, and on whether there is
+# memory for their stacks. One thread gives one outcome; the pool keeps the processors busy with other images.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+_NO_MEMORY = "the decoder ran out of its memory; limits.decode_memory sets how much it has"
 _ORIENTATION = 0x0112  # Exif 3.0, section 4.6.5
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -90,7 +94,15 @@ def probe(path: str | Path, limits: Limits) -> Header:
     Raises:
         ImageError: UnsupportedFormat, NotAnImage, Undecodable, TooManyPixels, TooManyFrames, MissingFile.
     """
-    body = read_file(path)
+    return probe_bytes(read_file(path), limits)
+
+
+def probe_bytes(body: bytes, limits: Limits) -> Header:
+    """`probe` of a whole file in memory.
+
+    Raises:
+        ImageError: as `probe`, but MissingFile.
+    """
     with contained(limits):
         return open_image(body, limits).header
 
@@ -121,10 +133,12 @@ def contained(limits: Limits) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise TooManyPixels(f"the header announces more than {limits.pixels} pixels") from error
     except MemoryError as error:
-        raise DecoderCrash("the decoder ran out of its memory; limits.decode_memory sets how much it has") from error
+        raise DecoderCrash(_NO_MEMORY) from error
     except UnidentifiedImageError as error:
         raise Undecodable("the header is broken") from error
     except _DECODER_ERRORS as error:
+        if "out of memory" in str(error).lower():  # so say libavif and Pillow's own decoders, in place of MemoryError
+            raise DecoderCrash(_NO_MEMORY) from error
         raise Undecodable(f"the decoder gave up: {_clean(str(error)) or type(error).__name__}") from error
     finally:
         Image.MAX_IMAGE_PIXELS = before

@@ -29,7 +29,15 @@ def likeness(path: str | Path, limits: Limits) -> int:
     Raises:
         ImageError: as `probe`, DecoderCrash when memory runs out.
     """
-    body = read_file(path)
+    return likeness_of(read_file(path), limits)
+
+
+def likeness_of(body: bytes, limits: Limits) -> int:
+    """`likeness` of a whole file in memory.
+
+    Raises:
+        ImageError: as `probe`, but MissingFile; DecoderCrash when memory runs out.
+    """
     with contained(limits):
         opened = open_image(body, limits)
         image = opened.image

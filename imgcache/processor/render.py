@@ -9,8 +9,7 @@ Meant to run in a worker process of `render_pool`, one image at a time. Limit: i
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +18,6 @@ from PIL import Image
 from imgcache.errors import DiskFull
 from imgcache.formats import EXTENSIONS
 from imgcache.models import Limits, Rendered, Size, Variant
-from imgcache.nofollow import open_new
 from imgcache.processor import motion, palette
 from imgcache.processor.choosing import choose
 from imgcache.processor.crops import point
@@ -57,16 +55,39 @@ class _Made(NamedTuple):
 
 
 def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limits: Limits) -> Rendered:
-    """Decodes the image at `path` whole and writes its variants into `folder` as `{recipe.name}.{extension}`.
+    """`make` from the file at `path`, into `folder` as `{recipe.name}.{extension}`.
+
+    Raises:
+        ImageError: as `make`; MissingFile, DiskFull when `folder` cannot be written.
+    """
+
+    def write(_: Recipe, name: str, data: bytes) -> None:
+        try:
+            (Path(folder) / name).write_bytes(data)
+        except OSError as error:
+            raise DiskFull(f"{Path(folder) / name}: cannot be written ({error.strerror})") from error
+
+    return make(read_file(path), recipes, limits, write)
+
+
+def make(
+    body: bytes, recipes: Sequence[Recipe], limits: Limits, write: Callable[[Recipe, str, bytes], None]
+) -> Rendered:
+    """Decodes an image whole and makes its variants.
 
     Of recipes that come out the same only the first is made; `Rendered.recipes` lists the fingerprints of all. A
     variant never has more bytes than an original of the same format and size: then that serves, without its metadata.
     Of an animation the stills show a telling frame, colour and placeholder the first, with which it begins.
 
+    Args:
+        body: the whole file.
+        recipes: what to make.
+        limits: what the image may cost.
+        write: takes each variant: its recipe, its file name and its bytes.
+
     Raises:
-        ImageError: as `probe`, DecoderCrash when memory runs out, DiskFull when `folder` cannot be written.
+        ImageError: as `probe`, DecoderCrash when memory runs out.
     """
-    body = read_file(path)
     files: dict[Recipe, _File] = {}
     with contained(limits):
         opened = open_image(body, limits)
@@ -82,7 +103,7 @@ def render(path: str | Path, folder: str | Path, recipes: Sequence[Recipe], limi
                 smallest = made.tiny if shown is opened else palette.tiny(decode(opened, (), way).image)
         assert smallest is not None  # noqa: S101 (there is one way at least)
         color, placeholder = palette.dominant(smallest), palette.placeholder(smallest)
-    variants = tuple(_write(Path(folder), files[recipe]) for recipe in recipes if recipe in files)
+    variants = tuple(_write(files[recipe], write) for recipe in recipes if recipe in files)
     answered = tuple(dict.fromkeys(recipe.fingerprint for recipe in recipes))
     return Rendered(opened.header, color, placeholder, variants, answered, notes)
 
@@ -129,14 +150,10 @@ def _still(opened: Opened, source: Source, plan: _Plan, picture: Image.Image) ->
     return _File(plan, encoded)
 
 
-def _write(folder: Path, file: _File) -> Variant:
+def _write(file: _File, write: Callable[[Recipe, str, bytes], None]) -> Variant:
     (recipe, target, _), (form, data), frames = file
     size: Size = target.size
     name = f"{recipe.name}.{EXTENSIONS[form]}"
-    try:
-        with os.fdopen(open_new(folder / name), "wb") as written:
-            written.write(data)
-    except OSError as error:
-        raise DiskFull(f"{folder / name}: cannot be written ({error.strerror})") from error
+    write(recipe, name, data)
     digest = hashlib.sha256(data).hexdigest()
     return Variant(recipe.name, size.width, size.height, form, len(data), name, recipe.fingerprint, digest, frames)
