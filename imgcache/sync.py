@@ -69,7 +69,10 @@ class Sync:
         settings: Settings,
         progress: Progress,
         clock: Callable[[], float],
+        take_back: Callable[[], object] = lambda: None,
     ) -> None:
+        """`take_back` brings back what gc removed, as far as articles name it again: called when they are read."""
+        self._take_back = take_back
         self._site = site
         self._scanner = scanner
         self._catalogue = catalogue
@@ -88,7 +91,7 @@ class Sync:
         self._tried = self._answered = 0
         self._is_cut_short = False
         self._is_anew = False  # the catalogue, beside an index that knows what is held
-        self.report = Report()
+        self.report = Report(dry_run=settings.dry_run or msgspec.UNSET)
 
     async def run(self) -> Report:
         """Do it all. Cancelled, it keeps what is finished, sets the flags of that, and raises CancelledError."""
@@ -96,6 +99,7 @@ class Sync:
         self._is_anew = self._catalogue.is_bare and next(self._index.copies(), None) is not None
         self._scanner.scan(self._catalogue, self._progress.scanned)
         check_own_images(self._site, self._catalogue, self._settings.limits)
+        self._take_back()
         try:
             await self._bring_up_to_date()
             self._is_cut_short = False
@@ -185,7 +189,7 @@ class Sync:
         """Take an image for what it would be if the run were not a dry one."""
         self._recorder.decided(image)
         if outcome.problem is None:
-            self._catalogue.suppose(image)
+            self._catalogue.suppose(image, outcome.asset.size if outcome.asset else None)
             return
         self._problems.append(outcome.problem)
         if outcome.asset is None:

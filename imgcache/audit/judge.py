@@ -13,6 +13,7 @@ from imgcache.health import Health, State
 from imgcache.looks import Hop
 from imgcache.models import Declared, Failure, Place, Problem, Severity, Size
 from imgcache.plan import Fit
+from imgcache.quantities import plural
 from imgcache.urls import clean, redact
 
 PERMANENT = frozenset({301, 308})  # RFC 9110, sections 15.4.2 and 15.4.9
@@ -77,7 +78,7 @@ def _tell(uses: Sequence[Use], true: Size, shape: Fit) -> str:
             how = "width and height are swapped"
         return f"declared {_size(declared)}, the image is {true}: {how}"
     told = [f"{_size(one)} at {clean(place.article, 300)}:{place.line}" for one, place in list(said.items())[:_TOLD]]
-    more = [f"{len(said) - _TOLD} sizes more"] if len(said) > _TOLD else []
+    more = [f"{plural(len(said) - _TOLD, 'size')} more"] if len(said) > _TOLD else []
     return f"the image is {true}: {how}; declared " + ", ".join(told + more)
 
 
@@ -169,7 +170,9 @@ def unreadable(problem: Problem) -> Finding:
 
 def no_network(tried: int) -> Finding:
     """A run in which nothing answered."""
-    message = f"none of the hosts of {tried:,} images answered: nothing is said of them, and nothing was recorded"
+    message = (
+        f"none of the hosts of {plural(tried, 'image')} answered: nothing is said of them, and nothing was recorded"
+    )
     return at_places([], "no-network", Severity.ERROR, message, remedies.NETWORK)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -90,10 +90,17 @@ class Neighbours:
         damaged: catalogues of which nothing can be read, not even whose they are.
     """
 
-    def __init__(self, folder: Path, names: frozenset[str]) -> None:
-        """`folder` is the cache's `index/`, or a copy of it; `names` are the sites that are no others."""
+    def __init__(self, folder: Path, names: frozenset[str], *, without: Iterable[str] = ()) -> None:
+        """The sites of a cache.
+
+        Args:
+            folder: the cache's `index/`, or a copy of it.
+            names: the sites that are no others.
+            without: others that need no image any more, and are passed over.
+        """
         self._folder = folder
         self._own = names
+        self._without = frozenset(without)
         self._others: list[_Other] = []
         self.damaged: list[Path] = []
 
@@ -121,6 +128,7 @@ class Neighbours:
         db = sqlite3.connect(file, isolation_level=None)
         try:
             members = _members.decode(_read(db, _SITES) or "")
+            members = tuple(member for member in members if member.name not in self._without)
             scanned = float(_read(db, _SCANNED) or 0)
             is_ours = db.execute("PRAGMA user_version").fetchone()[0] == VERSION
         except (sqlite3.DatabaseError, msgspec.DecodeError):

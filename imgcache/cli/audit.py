@@ -21,7 +21,7 @@ from imgcache.cli.progress import progress_for
 from imgcache.cli.running import run_job
 from imgcache.findings import Audit
 from imgcache.net.connect_to import ConnectTo
-from imgcache.reports.words import plural
+from imgcache.quantities import plural
 from imgcache.site import Site
 from imgcache.urls import clean
 from imgcache.wiring import auditing, parts

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from imgcache.jobs import Outcome
-from imgcache.quantities import format_bytes, format_seconds
+from imgcache.quantities import format_bytes, format_seconds, plural
 
 
 class Silent(AbstractContextManager["Silent"]):
@@ -111,7 +111,7 @@ class Bar(AbstractContextManager["Bar"]):
     def planned(self, images: int, waiting: int) -> None:
         """The work is known."""
         self._pace = Pace(waiting, time.monotonic())
-        self._rich.reset(self._task, total=waiting, description=f"{images:,} images")
+        self._rich.reset(self._task, total=waiting, description=plural(images, "image"))
 
     def started(self, host: str) -> None:
         """An image has begun."""

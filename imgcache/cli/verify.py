@@ -17,6 +17,7 @@ from imgcache.cli.progress import Silent
 from imgcache.cli.running import run_job
 from imgcache.models import Severity
 from imgcache.net.connect_to import ConnectTo
+from imgcache.quantities import plural
 from imgcache.upkeep import Damage
 from imgcache.urls import clean
 from imgcache.wiring import parts, syncing
@@ -67,8 +68,8 @@ def _print(found: Sequence[Damage], left: Sequence[Damage], *, repair: bool) -> 
         say(f"{damage.code}: {clean(damage.subject, 300)}", color="yellow" if is_mended else "red")
         say(f"  {clean(damage.message, 300)}", dim=True)
     counts = [f"{_errors(found):,} found", *([f"{_errors(left):,} left"] if repair else [])]
-    if warnings := len(left) - _errors(left):
-        counts.append(f"{warnings:,} warnings")
+    if warnings := sum(damage.severity is Severity.WARNING for damage in left):
+        counts.append(plural(warnings, "warning"))
     say(", ".join(counts))
     if _errors(found) and not repair:
         say("mend them with `imgcache verify --repair`")

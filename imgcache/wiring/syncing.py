@@ -22,6 +22,7 @@ from imgcache.runners.progress import Progress
 from imgcache.store import Store
 from imgcache.sync import Settings, Sync
 from imgcache.wiring.ground import Clock, Ground
+from imgcache.wiring.ignoring import keep_out_of_git
 from imgcache.wiring.parts import House, reader, writer
 
 if TYPE_CHECKING:  # a run with nothing to fetch ends before these are loaded
@@ -52,6 +53,8 @@ def sync(grounds: Sequence[Ground], request: SyncRequest, progress: Progress, cl
     ground, *beside = grounds
     opened = reader(ground, beside=beside) if request.dry_run else writer(ground, "sync", clock, beside=beside)
     with opened as house, _hands(house, ground, request) as crew:
+        if not request.dry_run:
+            keep_out_of_git(ground)
         yield build_sync(house, ground.config, request, progress, clock, crew=crew)
 
 
@@ -120,7 +123,13 @@ def build_sync(
         ),
         progress=progress,
         clock=clock,
+        take_back=partial(_take_back, house, is_dry=request.dry_run),
     )
+
+
+def _take_back(house: House, *, is_dry: bool) -> None:
+    if not is_dry:
+        house.kept.bring_back(house.index, house.catalogue, house.store)
 
 
 def _pipeline(
@@ -136,7 +145,7 @@ def _pipeline(
     if request.dry_run:
         from imgcache.pipeline import Rehearsal
 
-        return Rehearsal(store=house.store, wish=wish, clock=clock)
+        return Rehearsal(store=house.store, wish=wish, clock=clock, kept=house.kept.assets())
     return build_pipeline(
         house.store,
         config,
