@@ -28,8 +28,8 @@ def test_no_command_says_one_of_many(run: Command, origin: Origin, make_site: Ma
     origin.answers.set(gone, Answer(status=404))
     site = make_site({"a.md": article((A, 20, 10))})
     said = [run("sync", site).out, run("sync", site, "--dry-run").out]
-    for words in (("show", A), ("status",), ("verify",), ("gc", "--dry-run"), ("export", "jekyll")):
-        said.append(run(words[0], *words[1:], site).out)
+    commands = (("show", A), ("status",), ("verify",), ("gc", "--dry-run"), ("export", "jekyll"))
+    said += [run(*words, site).out for words in commands]
     said.append(run("export", "jekyll", site, "--copy-to", site / "public").out)
     assert "used in 1 place:" in said[2]
     assert "1 article names 1 remote image in 1 reference" in said[3]

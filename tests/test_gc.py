@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,10 +118,10 @@ def test_a_site_is_not_forgotten_where_gc_refuses(run: Command, origin: Origin, 
     site, other = make_site({"a.md": "x"}), make_site({"a.md": "x"}).parent / "other"
     other.mkdir()
     (other / "b.md").write_text(article((A, 80, 60)))
-    words = ("--cache", site.parent / "shared")
-    run("sync", other, *words)
-    run("sync", site, *words)
-    words = (*words, "--forget-site", other)
+    cache = ("--cache", site.parent / "shared")
+    run("sync", other, *cache)
+    run("sync", site, *cache)
+    words = (*cache, "--forget-site", other)
     assert run("gc", site, *words).code == 1
     assert run("gc", site, *words, "--yes", "--json").json()["subjects"] == [A]
     assert "the cache knows no site" in run("gc", site, *words, "--yes").err
@@ -155,14 +156,12 @@ def test_after_a_day_the_next_gc_frees_the_space(run: Command, synced: Path, mon
     kept = synced / "cache/index/removed"
     assert run("gc", synced, "--json").json()["freed"] == 0
     assert len(list(kept.rglob("original.*"))) == 1
-    import imgcache.cli.gc as command
-
-    now = command.now
-    monkeypatch.setattr(command, "now", lambda: now() - 10 * KEPT_FOR)  # the clock is set back: the day begins anew
+    clock = "imgcache.cli.gc.now"
+    monkeypatch.setattr(clock, lambda: time.time() - 10 * KEPT_FOR)  # the clock is set back: the day begins anew
     run("gc", synced)
-    monkeypatch.setattr(command, "now", lambda: now() - 9.5 * KEPT_FOR)
+    monkeypatch.setattr(clock, lambda: time.time() - 9.5 * KEPT_FOR)
     assert run("gc", synced, "--json").json()["freed"] == 0
-    monkeypatch.setattr(command, "now", now)
+    monkeypatch.setattr(clock, time.time)
     dry = run("gc", synced, "--dry-run", "--json").json()
     assert dry["freed"] > 0
     assert len(list(kept.rglob("original.*"))) == 1

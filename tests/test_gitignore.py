@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from examples.origin import Origin
-from tests.conftest import A, B, Command, Ended, MakeSite, article, picture, system_program
+from tests.conftest import ROOT, A, B, Command, Ended, MakeSite, article, picture, system_program
 
 Audit = Callable[..., Ended]
 
@@ -113,9 +114,8 @@ def test_flags_beside_a_cache_are_errors_as_they_were(audit: Audit, clone: Path,
 
 
 def test_the_hook_in_a_clone_shows_what_is_new(audit: Audit, clone: Path) -> None:
-    hook = (Path(__file__).parent.parent / ".pre-commit-hooks.yaml").read_text()
-    [entry] = [line.split(":", 1)[1].split() for line in hook.splitlines() if line.strip().startswith("entry:")]
-    words = [word for word in entry[2:] if word != "--json"]
+    [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    words = hook["entry"].split()[2:]
     assert audit(clone, *words).code == 0
     (clone / "c.md").write_text("![x](missing.jpg)\n")
     git(clone, "add", "-A")

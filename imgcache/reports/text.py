@@ -22,11 +22,11 @@ _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\w*\[)", re.MULTILINE)
 
 
 def render(audit: Audit, context: Context) -> str:
-    """Findings by rule, then the old ones, then the counts."""
+    """Findings by rule, then the old ones, if they are to be shown, then the counts."""
     paint = _Paint(context)
     new, old = words.split(audit)
     blocks = [_rule(rule, findings, paint) for rule, findings in _by_rule(new)]
-    if old:
+    if old and context.shows_old:
         blocks.append(_old(old, paint))
     blocks.append(_table(audit, new, paint))
     whole = "\n\n".join("\n".join(block) for block in blocks) + "\n"
