@@ -111,6 +111,13 @@ class Kept:
                 index.put_copy(url, copy)
         return len(found)
 
+    def resume(self, index: Index, store: Store) -> None:
+        """End what a gc began that was killed: files whose records it dropped already. Raises DiskFull."""
+        for batch, records in self._batches():
+            for digest in records.assets if records else ():
+                if index.asset(digest) is None and store.stamp(digest) is not None:
+                    store.remove(digest, batch)
+
     def forget(self, url: str) -> None:
         """Keep nothing of this URL any more: somebody wants it gone for good. Raises DiskFull."""
         for batch, records in self._batches():

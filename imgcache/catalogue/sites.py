@@ -7,6 +7,7 @@ site may stand in several, if it is named now alone and now with others: the one
 from __future__ import annotations
 
 import hashlib
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -193,6 +194,15 @@ def is_latest(folder: Path, file: Path) -> bool:
     """Whether no other catalogue of a cache was scanned after this one: then no other command was at work since."""
     own = _scanned(file)
     return all(_scanned(other) <= own for other in catalogue_files(folder) if other != file)
+
+
+def scan_time(folder: Path, now: float) -> float:
+    """The time that a scan which begins now is recorded with: later than every other, also if the clock was set back.
+
+    Else an older catalogue would speak for a site, and gc would take what its articles name now for unused.
+    """
+    latest = max((_scanned(file) for file in catalogue_files(folder)), default=0.0)
+    return max(now, math.nextafter(latest, math.inf)) if latest else now
 
 
 def forget_site(folder: Path, name: str) -> bool:

@@ -5,6 +5,7 @@ A command's file is imported when it is run, so that `imgcache --help` answers a
 
 from __future__ import annotations
 
+import signal
 from importlib import import_module
 from typing import NoReturn
 
@@ -92,5 +93,10 @@ def imgcache() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. SIGTERM ends a command as Ctrl-C does: it cleans up, and says that it was interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
     imgcache()
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -14,7 +14,15 @@ import msgspec
 
 from imgcache.atomic import writing
 from imgcache.catalogue import Catalogue
-from imgcache.catalogue.sites import HOME, Neighbours, catalogue_file, catalogue_files, further_file, is_latest
+from imgcache.catalogue.sites import (
+    HOME,
+    Neighbours,
+    catalogue_file,
+    catalogue_files,
+    further_file,
+    is_latest,
+    scan_time,
+)
 from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
 from imgcache.manifest import NAME, Manifest
@@ -192,9 +200,12 @@ def writer(
             sites.gather(grounds, index, store, clock())
             sites.announce(grounds, store, clock(), again=is_behind)
         house = _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder)
+        if stores and store.keeps:
+            house.kept.resume(index, store)
         if is_behind or not is_latest(folder, file):
             _doubt_what_changed(house)
-        house.catalogue.sign(sites.members(grounds), clock(), is_only=catalogue_files(folder) == [file])
+        scanned = scan_time(folder, clock())
+        house.catalogue.sign(sites.members(grounds), scanned, is_only=catalogue_files(folder) == [file])
         yield house
         if stores and index.exported != mark:  # somebody may have forgotten the sites since they were announced
             sites.announce(grounds, store, clock(), again=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -101,7 +102,7 @@ def build_sync(
     """A sync over parts that are open; with a crew, its workers do what is to be done for each image."""
     wish = _wish(config, request)
     recorder = Recorder(index=house.index, catalogue=house.catalogue, store=house.store, wish=wish, clock=clock)
-    deadline = clock() + request.max_time if request.max_time else None
+    deadline = time.monotonic() + request.max_time if request.max_time else None
     return Sync(
         site=house.site,
         scanner=house.scanner,
