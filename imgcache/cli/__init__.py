@@ -5,6 +5,7 @@ A command's file is imported when it is run, so that `imgcache --help` answers a
 
 from __future__ import annotations
 
+import logging
 import signal
 from importlib import import_module
 from typing import NoReturn
@@ -77,9 +78,11 @@ class _Commands(click.Group):
 
 
 def _fail(ctx: click.Context, message: str, status: int) -> NoReturn:
-    from imgcache.cli.options import logger
-
-    logger.error("%s", message)
+    logger = logging.getLogger("imgcache")
+    if logger.handlers:
+        logger.error("%s", message)
+    else:  # interrupted while the log's own modules were loaded: they cannot be loaded again
+        click.echo(f"imgcache: {message}", err=True)
     ctx.exit(status)
 
 
