@@ -185,9 +185,7 @@ class LocalStore:
         return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
 
     def discard(self, paths: Iterable[str], keep: Path | None = None) -> None:
-        """Removes single files of assets, or moves them to the same path below `keep`.
-
-        What has no plain file's place, such as a folder of that name, is left alone.
+        """Removes single files of assets, or moves them to the same path below `keep`; a folder there stays.
 
         Raises:
             ValueError: a path that no asset can have.
@@ -222,11 +220,7 @@ class LocalStore:
             home.parent.rmdir()
 
     def bring_back(self, digest: str, keep: Path) -> None:
-        """Moves an asset back from below `keep`. `settle` makes that durable.
-
-        Raises:
-            DiskFull: it cannot be moved.
-        """
+        """Moves an asset back from below `keep`; `settle` makes that durable. Raises DiskFull."""
         home = self._home(digest)
         with writing(home), suppress(FileNotFoundError):
             self._assets.mkdir(exist_ok=True)

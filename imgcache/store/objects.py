@@ -207,11 +207,7 @@ class ObjectStore:
         self._bucket.delete(keys)
 
     def remove(self, digest: str, keep: Path | None = None) -> None:  # noqa: ARG002 (nothing is kept)
-        """Takes an asset away for good, its original first: what an interruption leaves is held no more.
-
-        Raises:
-            StoreError: the bucket gives no answer.
-        """
+        """Takes an asset away, its original first: what an interruption leaves is held no more. Raises StoreError."""
         home = folder_of(digest)
         there = [key for key, _ in self._bucket.listing(home) if split(key)]
         self._inventory.drop(digest)
