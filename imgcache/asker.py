@@ -37,6 +37,7 @@ from imgcache.net.robots_tag import forbidden_by
 from imgcache.net.statistics import HostStatistics, Statistics
 from imgcache.net.trail import Trail
 from imgcache.net.transport import Transport
+from imgcache.quantities import plural
 from imgcache.urls import clean, join, redact, split
 
 WHOLE = frozenset({200, 203})  # 203: the same, by way of a proxy that changed it (RFC 9110, section 15.3.4)
@@ -224,7 +225,7 @@ class Asker:
         if url in seen:
             raise BadRedirect(f"the redirects lead in a circle, back to {redact(url)}")
         if len(seen) > self._limits.redirects:
-            raise BadRedirect(f"more than {self._limits.redirects} redirects (limits.redirects)")
+            raise BadRedirect(f"more than {plural(self._limits.redirects, 'redirect')} (limits.redirects)")
         seen.add(url)
 
     async def _hop(self, host: str, headers: Mapping[str, str], left: float, trail: Trail, read: Read[T]) -> T:

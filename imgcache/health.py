@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from imgcache.models import Failure, Problem, State
+from imgcache.quantities import plural
 
 DAY = 86_400.0
 MEMORY = 30 * DAY  # without a failure for so long, the earlier ones say nothing any more
@@ -111,7 +112,7 @@ def rests(failure: Failure, now: float) -> bool:
 
 def tell_rest(failure: Failure, health: Health | None, now: float) -> str:
     """The words for a URL that is not asked now."""
-    times = f"failed {failure.count} times since {day(failure.first_at)}"
+    times = f"failed {plural(failure.count, 'time')} since {day(failure.first_at)}"
     due = day(next_ask(failure) or now)
     return (
         f"{failure.message}; {state(failure, health, now)}: {times};"

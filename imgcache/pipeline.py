@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -227,10 +227,12 @@ class Pipeline:
 class Rehearsal:
     """Stands in for a Pipeline in a dry run: says what would be done, and does nothing."""
 
-    def __init__(self, *, store: Store, wish: Wish, clock: Callable[[], float]) -> None:
+    def __init__(self, *, store: Store, wish: Wish, clock: Callable[[], float], kept: Mapping[str, Asset]) -> None:
+        """`kept` are by URL the images that gc removed, and that would be taken back."""
         self._store = store
         self._wish = wish
         self._clock = clock
+        self._kept = kept
 
     async def __aenter__(self) -> Self:
         """Nothing to open."""
@@ -243,11 +245,13 @@ class Rehearsal:
         """What would become of one URL if its server gave a good answer."""
         missing = self._store.missing(job.asset) if job.asset else ()
         step = _step(job, missing, self._wish.aimed(job.focus), self._clock())
+        if job.copy is None and (kept := self._kept.get(job.url)) is not None:
+            return Outcome(job.url, Action.REUSED, asset=kept)
         if step is Step.FETCH and self._wish.offline:
             return None
         if step is Step.REST:
             return _as_it_is(job, missing, step)
-        return Outcome(job.url, _ACTIONS[step])
+        return Outcome(job.url, _ACTIONS[step], asset=None if step is Step.FETCH else job.asset)
 
 
 _ACTIONS = {

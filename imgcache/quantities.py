@@ -39,6 +39,17 @@ def parse_seconds(value: object) -> float:
     return _parse(value, _SECONDS)
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 image`, `1,204 images`. Every counted message is made by it.
+
+    Args:
+        count: how many.
+        one: the noun for one.
+        many: the noun for any other number, where it is not `one` with an s.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def format_bytes(count: float) -> str:
     """`1.2 MB`, for people; decimal units."""
     for unit in ("B", "kB", "MB", "GB"):

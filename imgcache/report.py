@@ -29,6 +29,8 @@ class Report(msgspec.Struct):
     `images` are the distinct remote URLs; `cached` of them are held in full, `failed` were tried in vain and are not
     held. `reused` needed nothing from the network. `sizes_fixed` are references that now declare the true size.
     `slow_hosts` are those that refused to answer for a while, or did not answer in time.
+
+    Of a dry run, which says `dry_run`, all this is what a run would come to if every server gave a good answer.
     """
 
     articles: int = 0
@@ -46,6 +48,7 @@ class Report(msgspec.Struct):
     seconds: float = 0.0
     slow_hosts: dict[str, SlowHost] = {}
     problems: list[Problem] = []
+    dry_run: bool | msgspec.UnsetType = msgspec.UNSET
 
     def count(self, outcome: Outcome) -> None:
         """Add one outcome."""

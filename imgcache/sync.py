@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -69,7 +70,16 @@ class Sync:
         settings: Settings,
         progress: Progress,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+        take_back: Callable[[], object] = lambda: None,
     ) -> None:
+        """The parts of a run.
+
+        `clock` dates what is recorded. `monotonic` is the clock of the budget and of the time taken, which nobody sets.
+        `take_back` brings back what gc removed, as far as articles name it again: called when they are read.
+        """
+        self._take_back = take_back
+        self._monotonic = monotonic
         self._site = site
         self._scanner = scanner
         self._catalogue = catalogue
@@ -88,15 +98,16 @@ class Sync:
         self._tried = self._answered = 0
         self._is_cut_short = False
         self._is_anew = False  # the catalogue, beside an index that knows what is held
-        self.report = Report()
+        self.report = Report(dry_run=settings.dry_run or msgspec.UNSET)
 
     async def run(self) -> Report:
         """Do it all. Cancelled, it keeps what is finished, sets the flags of that, and raises CancelledError."""
-        began, self._is_cut_short = self._clock(), True
+        began, started, self._is_cut_short = self._clock(), self._monotonic(), True
         self._is_anew = self._catalogue.is_bare and next(self._index.copies(), None) is not None
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
         self._scanner.require(scan, self._catalogue)
         check_own_images(self._site, self._catalogue, self._settings.limits)
+        self._take_back()
         try:
             await self._bring_up_to_date()
             self._is_cut_short = False
@@ -106,7 +117,7 @@ class Sync:
             if not self._settings.dry_run:
                 self._refuse_cards(began)
             self._finish()
-            self.report.seconds = round(self._clock() - began, 3)
+            self.report.seconds = round(self._monotonic() - started, 3)
         return self.report
 
     # -- images ------------------------------------------------------------------------------------------------------
@@ -136,7 +147,7 @@ class Sync:
     async def _run_here(self, pending: Iterable[Pending], are_new: bool) -> Iterable[int]:
         """Do the jobs. Returns the images that the budget left no room for."""
         schedule = Schedule(pending, self._settings.per_host)
-        runner = LocalRunner(schedule, self._budget, at_once=self._settings.at_once, clock=self._clock)
+        runner = LocalRunner(schedule, self._budget, at_once=self._settings.at_once, clock=self._monotonic)
         async with self._pipeline(are_new) as pipeline:
 
             async def work(pending: Pending) -> int:
@@ -151,7 +162,7 @@ class Sync:
         async with crew:
             shards = Shards(pending, len(crew.room()))
             runner = ClusterRunner(
-                shards, self._budget, crew, self, per_host=self._settings.per_host, clock=self._clock
+                shards, self._budget, crew, self, per_host=self._settings.per_host, clock=self._monotonic
             )
             await runner.run()
             return runner.rest()
@@ -186,7 +197,7 @@ class Sync:
         """Take an image for what it would be if the run were not a dry one."""
         self._recorder.decided(image)
         if outcome.problem is None:
-            self._catalogue.suppose(image)
+            self._catalogue.suppose(image, outcome.asset.size if outcome.asset else None)
             return
         self._problems.append(outcome.problem)
         if outcome.asset is None:

@@ -1,13 +1,14 @@
-"""Keeping a cache sound: verify, gc, forget. All look at blobs, records, manifest and flags together."""
+"""Keeping a cache sound: verify looks at blobs, records, manifest and flags together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from imgcache import plan
 from imgcache.catalogue import Catalogue
+from imgcache.clearing import Removed, remove_asset, tell_foreign
 from imgcache.config import Config
 from imgcache.errors import ConfigError
 from imgcache.index import Index
@@ -15,7 +16,6 @@ from imgcache.likeness import Doubt
 from imgcache.manifest import Entry, Manifest
 from imgcache.models import Asset, Reference, Severity, Size
 from imgcache.plan import Wish
-from imgcache.quarantine import unused
 from imgcache.store import Store
 
 
@@ -25,24 +25,15 @@ class Damage(msgspec.Struct, frozen=True):
     Codes: `damaged-blob` (other bytes than recorded), `missing-blob` (a file of a record is not there),
     `record-without-blob` (the original is gone), `blob-without-record` (files that nothing speaks of),
     `copy-without-asset` (a URL whose asset has no record), `manifest` (manifest.json says something else),
-    `flag-without-copy`, `copy-without-flag`, `dimensions` (a flag on an image of another shape than declared); and as a
-    warning, for only the author can mend it, `no-room-for-flag`.
+    `flag-without-copy`, `copy-without-flag`, `dimensions` (a flag on an image of another shape than declared); as a
+    warning, for only the author can mend it, `no-room-for-flag`; and as a note `foreign-files`, which imgcache did not
+    write and leaves alone.
     """
 
     code: str
     subject: str  # a path in the cache, a digest, a URL, or article:line
     message: str
     severity: Severity = Severity.ERROR
-
-
-class Removed(msgspec.Struct):
-    """What was taken out of the cache."""
-
-    copies: int = 0
-    assets: int = 0
-    files: int = 0
-    bytes: int = 0
-    subjects: list[str] = []
 
 
 class Upkeep:
@@ -55,10 +46,7 @@ class Upkeep:
         index: Index,
         catalogue: Catalogue,
         manifest: Manifest,
-        used_elsewhere: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`used_elsewhere` says whether an article of another site, which shares the cache, names a URL."""
-        self._used_elsewhere = used_elsewhere
         self._store = store
         self._index = index
         self._catalogue = catalogue
@@ -79,6 +67,8 @@ class Upkeep:
         yield from self._flags_without_room(held, config)
 
     def _damaged_assets(self) -> Iterator[Damage]:
+        if foreign := self._store.foreign():
+            yield Damage("foreign-files", "assets", tell_foreign(foreign), Severity.NOTE)
         for digest in self._store.digests():
             asset = self._index.asset(digest)
             if asset is None:
@@ -93,7 +83,7 @@ class Upkeep:
 
     def _records_without_blobs(self) -> Iterator[Damage]:
         for asset in self._index.assets():
-            if self._store.stamp(asset.digest) is None:
+            if self._is_gone(asset):
                 yield Damage("record-without-blob", asset.digest, "a record whose files are gone")
         for url, copy in self._index.copies():
             if self._index.asset(copy.digest) is None:
@@ -101,6 +91,10 @@ class Upkeep:
         for url, doubt in self._index.doubts():
             if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
                 yield Damage("copy-without-asset", url, "a URL whose quarantined picture has no record")
+
+    def _is_gone(self, asset: Asset) -> bool:
+        """Whether no file of ours is left: its folder may still have foreign ones."""
+        return self._store.stamp(asset.digest) is None or not self._store.files(asset.digest)
 
     def _wrong_manifest(self) -> Iterator[Damage]:
         try:
@@ -156,17 +150,17 @@ class Upkeep:
         for digest in list(self._store.digests()):
             asset = self._index.asset(digest)
             if asset is None:
-                self._remove_asset(digest, removed)
+                remove_asset(digest, removed, self._index, self._store)
                 continue
             damaged = self._store.damage(asset)
             if asset.original in damaged:
-                self._remove_asset(digest, removed)
+                remove_asset(digest, removed, self._index, self._store)
             elif damaged:
                 self._store.discard(damaged)
                 removed.files += len(damaged)
         with self._index.batch():
             for asset in list(self._index.assets()):
-                if self._store.stamp(asset.digest) is None:
+                if self._is_gone(asset):
                     self._index.drop_asset(asset.digest)
         with self._index.batch():
             for url, copy in list(self._index.copies()):
@@ -178,77 +172,6 @@ class Upkeep:
                     self._index.put_doubt(url, Doubt(rejected=doubt.rejected))
         self._catalogue.unsettle_all()
         return removed
-
-    # -- gc and forget -----------------------------------------------------------------------------------------------
-
-    def collect(self, *, dry_run: bool = False) -> Removed:
-        """Remove copies that no article names, assets without copies, and files that no record names."""
-        removed = Removed()
-        used: set[bytes] = set()
-        idle: list[str] = []
-        for url, copy in self._index.copies():
-            if self._is_used(url):
-                used.add(bytes.fromhex(copy.digest))
-            else:
-                idle.append(url)
-                removed.subjects.append(url)
-        used |= {bytes.fromhex(digest) for digest in self._quarantined()}
-        removed.copies = len(idle)
-        if not dry_run:
-            self._drop_unused(idle)
-        for digest in list(self._store.digests()):
-            asset = self._index.asset(digest)
-            if asset is None or bytes.fromhex(digest) not in used:
-                self._remove_asset(digest, removed, dry_run=dry_run)
-            else:
-                self._remove_strays(asset, removed, dry_run=dry_run)
-        return removed
-
-    def _is_used(self, url: str) -> bool:
-        return self._catalogue.is_used(url) or self._used_elsewhere(url)
-
-    def _quarantined(self) -> Iterator[str]:
-        """The digests of candidates for URLs that an article names."""
-        for url, doubt in self._index.doubts():
-            if doubt.candidate is not None and self._is_used(url):
-                yield doubt.candidate.digest
-
-    def _drop_unused(self, copies: list[str]) -> None:
-        """Drop these copies, and what is remembered of URLs that no article names."""
-        with self._index.batch():
-            for url in copies:
-                self._index.drop_copy(url)
-            for memory in (self._index.failures, self._index.healths, self._index.doubts):
-                for url, _ in memory():
-                    if not self._is_used(url):
-                        self._index.drop_history(url)
-
-    def forget(self, url: str, now: float) -> Removed:
-        """Take a URL out of records and blobs, and remember not to fetch it again."""
-        removed = Removed(subjects=[url])
-        copy, candidate = self._index.copy(url), self._index.doubt(url).candidate
-        self._index.forget(url, now)
-        self._catalogue.unsettle_url(url)
-        if copy is not None:
-            removed.copies = 1
-        for digest in unused({one.digest for one in (copy, candidate) if one}, self._index):
-            self._remove_asset(digest, removed)
-        return removed
-
-    def _remove_asset(self, digest: str, removed: Removed, *, dry_run: bool = False) -> None:
-        removed.assets += 1
-        _count(self._store.files(digest).values(), removed)
-        if not dry_run:
-            self._index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
-            self._store.remove(digest)
-
-    def _remove_strays(self, asset: Asset, removed: Removed, *, dry_run: bool) -> None:
-        strays = self._store.strays(asset)
-        if strays:
-            sizes = self._store.files(asset.digest)
-            _count((sizes.get(path, 0) for path in strays), removed)
-        if strays and not dry_run:
-            self._store.discard(strays)
 
 
 def _wanted(reference: Reference, true: Size | None, dimensions: str) -> bool | None:
@@ -265,9 +188,3 @@ def _wanted(reference: Reference, true: Size | None, dimensions: str) -> bool | 
 
 def _where(reference: Reference) -> str:
     return f"{reference.article}:{reference.line}"
-
-
-def _count(sizes: Iterable[int], removed: Removed) -> None:
-    for size in sizes:
-        removed.files += 1
-        removed.bytes += size

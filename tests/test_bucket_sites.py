@@ -74,7 +74,7 @@ class World:
         return [report[key] for key in ("fetched", "reused", "flags_set", "flags_cleared")]
 
     def gc(self, *words: str | Path) -> list[str]:
-        subjects: list[str] = self("gc", *words, "--json").json()["subjects"]
+        subjects: list[str] = self("gc", *words, "--yes", "--json").json()["subjects"]
         return subjects
 
     @property

@@ -183,7 +183,7 @@ def test_gc_of_one_site_keeps_what_the_other_uses(world: World) -> None:
     assert world.images == {ONLY_B}
     world.write("b/posts/one.md", article())
     world.sync(world.a, world.b)  # and now they speak together
-    assert world("gc", world.a, "--json").json()["subjects"] == [ONLY_B]
+    assert world("gc", world.a, "--yes", "--json").json()["subjects"] == [ONLY_B]
 
 
 def test_what_one_site_forgot_is_cleared_in_the_others(world: World) -> None:

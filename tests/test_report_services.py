@@ -167,7 +167,7 @@ def test_sarif_keeps_within_what_github_takes_and_says_so(monkeypatch: pytest.Mo
     assert len(run["results"]) == 20
     assert run["results"][0]["ruleId"] == "http-status"
     notification = run["invocations"][0]["toolExecutionNotifications"][0]
-    assert notification["message"]["text"].startswith("1 more findings are left out")
+    assert notification["message"]["text"].startswith("1 more finding left out")
     assert "toolExecutionNotifications" not in run_of(AUDIT)["invocations"][0]
 
 

@@ -150,7 +150,7 @@ def test_what_a_sync_fetched_meanwhile_is_known_and_a_site_that_goes_away_ends_i
     with watching(site) as watch:
         lie = article((A, 400, 300)).replace("    height: 300\n", "    height: 300\n    isCached: true\n")
         (site / "b.md").write_text(lie)
-        assert "flag-without-copy" in watch.until("error: ")[-1]
+        assert "flag-without-copy" in watch.until("note: ")[-1]
         assert run("sync", site).code == 0
         assert watch.until("a.md")[-1] == "a.md: well, 1 image"
         (site / "b.md").write_text(lie + "More text.\n")

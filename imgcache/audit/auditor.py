@@ -30,12 +30,16 @@ from imgcache.urls import split
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What an audit holds the site against. `wish` says which variants are asked for."""
+    """What an audit holds the site against.
+
+    `wish` says which variants are asked for, `has_cache` whether there is a cache at all.
+    """
 
     wish: Wish = Wish()
     dimensions: str = "check"
     limits: Limits = Limits()
     budget: ReaderBudget = ReaderBudget()
+    has_cache: bool = True
 
 
 class Auditor:
@@ -110,6 +114,7 @@ class Auditor:
             looking=self._looking,
             lacks=self._lacks,
             dimensions=self._terms.dimensions,
+            has_cache=self._terms.has_cache,
             now=now,
         )
         findings = [*survey.findings(), *exposure.over_budget(exposed, self._terms.budget)]

@@ -17,7 +17,7 @@ from imgcache.catalogue import Linked
 from imgcache.config import ReaderBudget
 from imgcache.findings import ArticleLine, Exposure, Finding
 from imgcache.models import Asset, Place, Severity
-from imgcache.quantities import format_bytes
+from imgcache.quantities import format_bytes, plural
 
 BEST_WIDTH = 640  # pixels: what a column of text shows on most screens
 
@@ -92,4 +92,4 @@ def over_budget(exposure: Exposure, budget: ReaderBudget) -> Iterable[Finding]:
 
 
 def _hosts(count: int) -> str:
-    return "1 other host" if count == 1 else f"{count:,} other hosts"
+    return plural(count, "other host")

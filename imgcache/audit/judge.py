@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from imgcache import health, plan
 from imgcache.audit import remedies
 from imgcache.audit.subject import about_image, at_places, at_uses
@@ -13,9 +15,11 @@ from imgcache.health import Health
 from imgcache.looks import Hop
 from imgcache.models import Declared, Failure, Place, Problem, Severity, Size, State
 from imgcache.plan import Fit
+from imgcache.quantities import plural
 from imgcache.urls import clean, redact
 
 PERMANENT = frozenset({301, 308})  # RFC 9110, sections 15.4.2 and 15.4.9
+WITHOUT_COPY = "flag-without-copy"
 _TOLD = 5  # declared sizes that one message tells apart
 
 _UNSIZED = frozenset({"body", "shortcode"})  # fields that declare no size
@@ -78,7 +82,7 @@ def _tell(uses: Sequence[Use], true: Size, shape: Fit) -> str:
             how = "width and height are swapped"
         return f"declared {_size(declared)}, the image is {true}: {how}"
     told = [f"{_size(one)} at {clean(place.article, 300)}:{place.line}" for one, place in list(said.items())[:_TOLD]]
-    more = [f"{len(said) - _TOLD} sizes more"] if len(said) > _TOLD else []
+    more = [f"{plural(len(said) - _TOLD, 'size')} more"] if len(said) > _TOLD else []
     return f"the image is {true}: {how}; declared " + ", ".join(told + more)
 
 
@@ -89,16 +93,29 @@ def _size(declared: Declared) -> str:
 def flags(named: Named, dimensions: str) -> Iterator[Finding]:
     """Flags that are not what the cache holds. An entry that `sync` would not flag for its size lacks none."""
     held = named.digest is not None
-    bare = tuple(use for use in named.uses if use.flaggable and use.is_cached and not held)
-    if bare:
+    if bare := without_copy(named):
         message = "isCached is true, and no copy is held"
-        yield about_image(named._replace(uses=bare), "flag-without-copy", Severity.ERROR, message, remedies.SYNC)
+        yield about_image(named._replace(uses=bare), WITHOUT_COPY, Severity.ERROR, message, remedies.SYNC)
     true = named.held
     fits = (use for use in named.uses if dimensions != "check" or not true or plan.fit(use.declared, true) != Fit.OTHER)
     lacking = tuple(use for use in fits if use.flaggable and held and not use.is_cached)
     if lacking:
         message = "a copy is held, and isCached is not set"
         yield about_image(named._replace(uses=lacking), "copy-without-flag", Severity.WARNING, message, remedies.FLAG)
+
+
+def without_copy(named: Named) -> tuple[Use, ...]:
+    """The uses that say isCached although no copy is held."""
+    return tuple(use for use in named.uses if use.flaggable and use.is_cached and named.digest is None)
+
+
+def no_cache(images: int, uses: Sequence[Use]) -> Finding:
+    """All flags of a site that has no cache: it is a clone, and the flags are right where the cache is."""
+    found = at_uses(uses, WITHOUT_COPY, Severity.NOTE, "", remedies.NO_CACHE)
+    verb = "is" if images == 1 else "are"
+    flagged = f"{plural(images, 'image')} {verb} flagged in {plural(found.articles, 'article')}"
+    message = f"{flagged}, and there is no cache here, as in a fresh clone"
+    return msgspec.structs.replace(found, message=message)
 
 
 def variants(named: Named, absent: Sequence[str]) -> Finding:
@@ -170,7 +187,9 @@ def unreadable(problem: Problem) -> Finding:
 
 def no_network(tried: int) -> Finding:
     """A run in which nothing answered."""
-    message = f"none of the hosts of {tried:,} images answered: nothing is said of them, and nothing was recorded"
+    message = (
+        f"none of the hosts of {plural(tried, 'image')} answered: nothing is said of them, and nothing was recorded"
+    )
     return at_places([], "no-network", Severity.ERROR, message, remedies.NETWORK)
 
 

@@ -35,6 +35,7 @@ _BY_CODE = {
 
 MEND = "mend it with `imgcache verify --repair`"
 SYNC = "run `imgcache sync`: it fetches the picture, or takes the flag away"
+NO_CACHE = "run `imgcache sync`, or restore the cache; where neither is wanted, there is nothing to do"
 FLAG = "run `imgcache sync`: it writes the flag"
 VARIANTS = "run `imgcache sync`: it makes them"
 TRACKER = "take it out: it shows nothing, and tells another host who reads"

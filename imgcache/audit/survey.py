@@ -11,7 +11,7 @@ from imgcache.audit import forms, judge
 from imgcache.audit.holdings import Lack
 from imgcache.audit.looking import Looking
 from imgcache.audit.memory import Memory
-from imgcache.catalogue import Catalogue, Named
+from imgcache.catalogue import Catalogue, Named, Use
 from imgcache.errors import ImageError, Placeholder
 from imgcache.findings import Finding
 from imgcache.index import Index
@@ -33,9 +33,11 @@ class Survey:
         looking: Looking | None,
         lacks: list[Lack],
         dimensions: str,
+        has_cache: bool,
         now: float,
     ) -> None:
         """`looking` is done, or None where no host was asked; `dimensions`: check | fix | ignore."""
+        self._has_cache = has_cache
         self._catalogue = catalogue
         self._index = index
         self._memory = memory
@@ -91,10 +93,17 @@ class Survey:
         looking = self._looking
         unjudged = set(refused) | set(looking.trackers if looking else ())
         unsure = set(looking.failures) | set(looking.redirected) if looking else set()
+        bare: list[tuple[Use, ...]] = []
         for named in self._catalogue.questionable():
-            yield from judge.flags(named, self._dimensions)
+            if self._has_cache:
+                yield from judge.flags(named, self._dimensions)
+            elif uses := judge.without_copy(named):
+                bare.append(uses)
             if self._dimensions != "ignore" and named.image not in unjudged:
                 yield from judge.sizes(named, is_sure=named.image not in unsure, state=self._state(named))
+
+        if bare:
+            yield judge.no_cache(len(bare), sorted((use for uses in bare for use in uses), key=lambda use: use.place))
 
     def _unaskable(self) -> Iterator[Finding]:
         """Remote images that no host could be asked for: this needs no network to be known."""

@@ -70,9 +70,10 @@ class Images(FocalPoints):
             (asset.digest, stamp, recipes, due, asset.width, asset.height, image),
         )
 
-    def suppose(self, image: int) -> None:
-        """Take an image for held, its size unknown: what a dry run thinks of one that would be fetched."""
-        self._db.execute("UPDATE image SET digest = '', width = NULL, height = NULL WHERE id = ?", (image,))
+    def suppose(self, image: int, size: Size | None) -> None:
+        """Take an image for held: what a dry run thinks of one that would be fetched, its size unknown, or kept."""
+        width, height = (size.width, size.height) if size else (None, None)
+        self._db.execute("UPDATE image SET digest = '', width = ?, height = ? WHERE id = ?", (width, height, image))
 
     def unsettle(self, image: int) -> None:
         """Record that an image is not held."""

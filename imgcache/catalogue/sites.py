@@ -7,8 +7,9 @@ site may stand in several, if it is named now alone and now with others: the one
 from __future__ import annotations
 
 import hashlib
+import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -90,10 +91,17 @@ class Neighbours:
         damaged: catalogues of which nothing can be read, not even whose they are.
     """
 
-    def __init__(self, folder: Path, names: frozenset[str]) -> None:
-        """`folder` is the cache's `index/`, or a copy of it; `names` are the sites that are no others."""
+    def __init__(self, folder: Path, names: frozenset[str], *, without: Iterable[str] = ()) -> None:
+        """The sites of a cache.
+
+        Args:
+            folder: the cache's `index/`, or a copy of it.
+            names: the sites that are no others.
+            without: others that need no image any more, and are passed over.
+        """
         self._folder = folder
         self._own = names
+        self._without = frozenset(without)
         self._others: list[_Other] = []
         self.damaged: list[Path] = []
 
@@ -121,6 +129,7 @@ class Neighbours:
         db = sqlite3.connect(file, isolation_level=None)
         try:
             members = _members.decode(_read(db, _SITES) or "")
+            members = tuple(member for member in members if member.name not in self._without)
             scanned = float(_read(db, _SCANNED) or 0)
             is_ours = db.execute("PRAGMA user_version").fetchone()[0] == VERSION
         except (sqlite3.DatabaseError, msgspec.DecodeError):
@@ -185,6 +194,15 @@ def is_latest(folder: Path, file: Path) -> bool:
     """Whether no other catalogue of a cache was scanned after this one: then no other command was at work since."""
     own = _scanned(file)
     return all(_scanned(other) <= own for other in catalogue_files(folder) if other != file)
+
+
+def scan_time(folder: Path, now: float) -> float:
+    """The time that a scan which begins now is recorded with: later than every other, also if the clock was set back.
+
+    Else an older catalogue would speak for a site, and gc would take what its articles name now for unused.
+    """
+    latest = max((_scanned(file) for file in catalogue_files(folder)), default=0.0)
+    return max(now, math.nextafter(latest, math.inf)) if latest else now
 
 
 def forget_site(folder: Path, name: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -87,9 +88,11 @@ class _Commands(click.Group):
 
 
 def _fail(ctx: click.Context, message: str, status: int) -> NoReturn:
-    from imgcache.cli.options import logger
-
-    logger.error("%s", message)
+    logger = logging.getLogger("imgcache")
+    if logger.handlers:
+        logger.error("%s", message)
+    else:  # interrupted while the log's own modules were loaded: they cannot be loaded again
+        click.echo(f"imgcache: {message}", err=True)
     ctx.exit(status)
 
 
@@ -103,8 +106,12 @@ def imgcache() -> None:
 
 
 def main() -> None:
-    """Run the command line. Nothing that happens in it ends in a traceback, but for -v in the log."""
+    """Run the command line. Nothing that happens in it ends in a traceback, but for -v in the log.
+
+    SIGTERM ends a command as Ctrl-C does: it cleans up, and says that it was interrupted.
+    """
     _speak_utf_8()
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(_run())
 
 
@@ -156,3 +163,7 @@ def _speak_utf_8() -> None:
         return
     os.environ["PYTHONUTF8"] = "1"
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (this very program)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

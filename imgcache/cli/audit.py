@@ -23,7 +23,7 @@ from imgcache.cli.running import run_job
 from imgcache.errors import ConfigError
 from imgcache.findings import Audit
 from imgcache.net.connect_to import ConnectTo
-from imgcache.reports.words import plural
+from imgcache.quantities import plural
 from imgcache.site import Site
 from imgcache.urls import clean
 from imgcache.wiring import auditing, parts
@@ -54,7 +54,8 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
     """Check every image reference of SITE, remote and own, and store no image.
 
     Exit status: 0 no error, or none that is new; 1 there are errors; 2 it could not start; 3 another run holds the
-    cache; 130 interrupted, what was learned is kept.
+    cache; 130 interrupted, what was learned is kept. With --quiet, the text report only counts what --since or
+    --baseline set apart.
     """
     form = _form(options["form"], as_json=as_json, fix=options["fix"], diff=options["diff"])
     _check_folder(options["output"])
@@ -86,7 +87,8 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
         if form == "junit":  # which has a case for each image, and is the only one that does
             found = msgspec.structs.replace(found, images=tuple(house.catalogue.audited_urls()))
     is_compared = options["since"] is not None or options["baseline"] is not None
-    report = _render(found, form, ground, options["output"], is_compared=is_compared) if patch is None else patch
+    words = {"is_compared": is_compared, "is_quiet": options["quiet"]}
+    report = _render(found, form, ground, options["output"], **words) if patch is None else patch
     _print(report, options["output"])
     if was_cut_short:
         logger.error("interrupted; what was learned is kept")
@@ -123,7 +125,9 @@ def _fix(found: Audit, house: parts.House) -> Fixed:
     return fixes.apply(found.findings, root=house.site.root, manifest=house.manifest, digest=digest)
 
 
-def _render(found: Audit, form: str, ground: Ground, output: Path | None, *, is_compared: bool) -> bytes:
+def _render(
+    found: Audit, form: str, ground: Ground, output: Path | None, *, is_compared: bool, is_quiet: bool
+) -> bytes:
     is_terminal = output is None and sys.stdout.isatty()
     context = reports.Context(
         root=ground.root,
@@ -132,6 +136,7 @@ def _render(found: Audit, form: str, ground: Ground, output: Path | None, *, is_
         hyperlinks=is_terminal and os.environ.get("TERM", "dumb") not in {"dumb", "linux"},
         prefix=prefix_of(ground.root),
         is_compared=is_compared,
+        shows_old=not is_quiet,
     )
     return reports.render(form, found, context).encode("utf-8", "replace")
 

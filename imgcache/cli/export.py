@@ -17,6 +17,7 @@ from imgcache.cli.output import say
 from imgcache.errors import ConfigError
 from imgcache.export import entries, fronts, placing
 from imgcache.manifest import read_document
+from imgcache.quantities import plural
 from imgcache.wiring import parts
 
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -136,7 +137,7 @@ def _build(target: str, options: Mapping[str, Any]) -> None:
     written = placing.write_files(folder, files, force=options["force"])
     for name in files:
         say(f"{name}: {'written' if name in written else 'as it was'}")
-    say(f"{len(images):,} images, published at {assets_url}")
+    say(f"{plural(len(images), 'image')}, published at {assets_url}")
     if not images:
         logger.error("nothing is cached yet; run `imgcache sync` first")
     if written and not options["quiet"]:
@@ -146,7 +147,8 @@ def _build(target: str, options: Mapping[str, Any]) -> None:
 
 
 def _copy(copied: placing.Copied) -> bool:
-    say(f"{copied.placed:,} files placed, {copied.kept:,} as they were, {copied.removed:,} removed")
+    kept = f"{copied.kept:,} as {'it was' if copied.kept == 1 else 'they were'}"
+    say(f"{plural(copied.placed, 'file')} placed, {kept}, {copied.removed:,} removed")
     for path in copied.missing:
         logger.error("assets/%s is missing; `imgcache verify --repair` brings it back", path)
     return not copied.missing

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgcache.catalogue.sites import Neighbours, forget_site
+from imgcache.clearing import Removed, Unused, tell_foreign
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import NO_PREFIX, common, logger, now
 from imgcache.cli.output import print_json, say
 from imgcache.cli.sites import open_grounds, path_as_given, sites_argument
 from imgcache.errors import ConfigError
 from imgcache.health import day
-from imgcache.quantities import format_bytes
+from imgcache.quantities import format_bytes, plural
 from imgcache.urls import clean
 from imgcache.wiring import parts
 from imgcache.wiring.sites import name_of, root_of
@@ -37,64 +38,131 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="A site that shared the cache and needs no image any more; repeatable.",
 )
+@click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask before more than half of the images go.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
-def gc(sites: tuple[Path, ...], gone: tuple[Path, ...], *, dry_run: bool, as_json: bool, **options: Any) -> None:
+def gc(sites: tuple[Path, ...], *, is_sure: bool, as_json: bool, **options: Any) -> None:
     """Remove images that no article names any more, and variants that no recipe asks for.
 
     An image that another site of the same cache used at its last sync stays. Nothing is removed while an article cannot
     be read, or a site has images in the same bucket of which this index does not know: it may name any of them.
+
+    Before it removes more than half of the images it asks; without a terminal it refuses, unless --yes is given. What
+    it removes is kept for a day in index/removed/ of the cache: an image that an article names again comes back with
+    the next sync, without being fetched. The first gc after that day frees the space. In an object store nothing is
+    kept.
+
+    Exit status: 1 where nothing was removed for one of these reasons.
     """
     ground, *beside = open_grounds(sites, options)
+    dry_run: bool = options["dry_run"]
     opened = (
         parts.reader(ground, beside=beside, with_neighbours=True)
         if dry_run
         else parts.writer(ground, "gc", now, beside=beside)
     )
     with opened as house:
-        forgotten = [marker for folder in gone for marker in _forget(house, folder, ground.cache)]
-        if forgotten and house.store.markers and not dry_run:
-            house.store.markers.remove(forgotten)
+        gone = _Gone(house, options["gone"], ground.cache)
         house.scanner.scan(house.catalogue)
-        with house.neighbours() as neighbours:
-            strangers = [marker for marker in house.strangers(neighbours) if marker not in forgotten]
-            unread = [*_unread(house, sites), *_unknown(neighbours, ground.cache)]
-            for obstacle in (*unread, *_elsewhere(strangers)):
-                logger.error("%s", obstacle, extra=NO_PREFIX)
-            if unread or strangers:
-                reason = "an article cannot be read" if unread else "it is not known what another site uses"
-                logger.error("nothing is removed while %s", reason)
-                sys.exit(EXIT_PROBLEMS)
-            _warn_of_gone(neighbours, ground.cache)
-            removed = house.upkeep(neighbours).collect(dry_run=dry_run)
+        with house.neighbours(without=gone.names) as neighbours:
+            _check_uses(house, neighbours, gone, sites, ground.cache)
+            clearing = house.clearing(neighbours)
+            found = clearing.unused(now())
+            if not dry_run:
+                _ask(found, is_sure=is_sure, keeps=house.store.keeps)
+                clearing.remove(found, now())
         if not dry_run:
+            gone.forget(house)
             house.manifest.export(house.index)
+        keeps = house.store.keeps
     if as_json:
-        print_json(removed)
+        print_json(found.removed)
+    else:
+        _print(found.removed, dry_run=dry_run, keeps=keeps, is_verbose=options["verbose"])
+
+
+def _ask(found: Unused, *, is_sure: bool, keeps: bool) -> None:
+    """Go on only if somebody wants more than half of the images removed."""
+    if is_sure or not found.is_most:
         return
-    if options["verbose"]:
+    what = f"{found.removed.assets:,} of {plural(found.held, 'image')} would be removed: no article names them"
+    if not sys.stdin.isatty():
+        logger.error("%s. Nothing was removed; if that is right, give --yes (--dry-run -v lists them)", what)
+        sys.exit(EXIT_PROBLEMS)
+    undo = "they are kept for a day" if keeps else "they cannot be brought back"
+    if not click.confirm(f"{what}; {undo}. Remove them?", err=True):
+        logger.error("nothing was removed")
+        sys.exit(EXIT_PROBLEMS)
+
+
+def _print(removed: Removed, *, dry_run: bool, keeps: bool, is_verbose: bool) -> None:
+    if is_verbose:
         for url in removed.subjects:
             say(clean(url, 300))
-    verb = "would be removed" if dry_run else "removed"
-    say(f"{removed.copies:,} copies, {removed.files:,} files, {format_bytes(removed.bytes)} {verb}")
+    counts = [plural(removed.copies, "copy", "copies"), plural(removed.files, "file"), format_bytes(removed.bytes)]
+    say(f"{', '.join(counts)} {'would be removed' if dry_run else 'removed'}")
+    if removed.freed:
+        say(f"{format_bytes(removed.freed)} of an earlier gc {'would be freed' if dry_run else 'freed'}")
+    if removed.files and not keeps:
+        say("an object store keeps nothing of it, unless its versioning is on", dim=True)
+    elif removed.files and not dry_run:
+        say(
+            "kept for a day in index/removed/ of the cache: what an article names again, `imgcache sync` takes back"
+            " from there",
+            dim=True,
+        )
+    if removed.foreign:
+        say(tell_foreign(removed.foreign), dim=True)
 
 
-def _forget(house: parts.House, folder: Path, cache: Path) -> list[Marker]:
-    """Lets the index forget a site. Returns the markers that stand for it in a bucket."""
-    name = name_of(folder, cache)
+class _Gone:
+    """The sites that --forget-site names: their images are used no more. Forgotten when the images are removed."""
+
+    def __init__(self, house: parts.House, folders: Iterable[Path], cache: Path) -> None:
+        """Raises ConfigError: the cache does not know one of them."""
+        self.names: list[str] = []
+        self.markers: list[Marker] = []
+        for folder in folders:
+            name = name_of(folder, cache)
+            self.markers += _markers(house, folder, name, cache)
+            self.names.append(name)
+
+    def forget(self, house: parts.House) -> None:
+        """Let the index and the bucket forget them."""
+        if self.markers and house.store.markers:
+            house.store.markers.remove(self.markers)
+        for name in self.names:
+            if name not in house.names:
+                forget_site(house.folder, name)
+
+
+def _markers(house: parts.House, folder: Path, name: str, cache: Path) -> list[Marker]:
+    """The markers that stand for a site in a bucket. Raises ConfigError where nothing knows the site."""
     others = [marker for marker in (house.store.markers.all() if house.store.markers else []) if not house.owns(marker)]
     found = [marker for marker in others if marker.site == os.path.realpath(folder)]
     if name in house.names:
         if not found:
             raise ConfigError(f"{folder} is the SITE of this command", where="--forget-site")
-    elif not forget_site(house.folder, name) and not found:
-        with house.neighbours() as neighbours:
+        return found
+    with house.neighbours() as neighbours:
+        if name not in neighbours.names and not found:
             known = {root_of(name, cache) for name in neighbours.names} | {marker.site for marker in others}
-        listed = ", ".join(clean(root, 300) for root in sorted(known))
-        raise ConfigError(
-            f"the cache knows no site {folder}; it knows {listed or 'no other than SITE'}", where="--forget-site"
-        )
+            listed = ", ".join(clean(root, 300) for root in sorted(known)) or "no other than SITE"
+            raise ConfigError(f"the cache knows no site {folder}; it knows {listed}", where="--forget-site")
     return found
+
+
+def _check_uses(house: parts.House, neighbours: Neighbours, gone: _Gone, sites: Sequence[Path], cache: Path) -> None:
+    """End the command where it is not known which images are used."""
+    strangers = [marker for marker in house.strangers(neighbours) if marker not in gone.markers]
+    unread = [*_unread(house, sites), *_unknown(neighbours, cache)]
+    for obstacle in (*unread, *_elsewhere(strangers)):
+        logger.error("%s", obstacle, extra=NO_PREFIX)
+    if unread or strangers:
+        reason = "an article cannot be read" if unread else "it is not known what another site uses"
+        logger.error("nothing is removed while %s", reason)
+        sys.exit(EXIT_PROBLEMS)
+    _warn_of_gone(neighbours, cache)
 
 
 def _unread(house: parts.House, sites: Sequence[Path]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Self
 
 from imgcache.cli.streams import terminal
 from imgcache.jobs import Delay, Outcome
-from imgcache.quantities import format_bytes, format_seconds, times
+from imgcache.quantities import format_bytes, format_seconds, plural, times
 from imgcache.urls import clean
 
 
@@ -124,7 +124,7 @@ class Bar(AbstractContextManager["Bar"]):
     def planned(self, images: int, waiting: int) -> None:
         """The work is known."""
         self._pace = Pace(waiting, time.monotonic())
-        self._rich.reset(self._task, total=waiting, description=f"{images:,} images")
+        self._rich.reset(self._task, total=waiting, description=plural(images, "image"))
 
     def started(self, host: str) -> None:
         """An image has begun."""

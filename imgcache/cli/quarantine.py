@@ -12,6 +12,7 @@ import click
 from imgcache.cli.options import common, now, open_ground, site_argument, url_and_site
 from imgcache.cli.output import places_lines, print_json, say
 from imgcache.health import day
+from imgcache.quantities import plural
 from imgcache.quarantine import Held, Quarantine
 from imgcache.urls import clean
 from imgcache.wiring import parts
@@ -53,7 +54,7 @@ def accept(url: str, site: Path, **options: Any) -> None:
         _of(house).accept(url, ground.config.fetch.refresh_after)
         flags = house.flag_writer(ground.config.dimensions).write(may_clear=True, url=url)
     say(f"accepted: {clean(url, 300)}")
-    say(f"{flags.set:,} flags set, {flags.cleared:,} cleared", dim=True)
+    say(f"{plural(flags.set, 'flag')} set, {flags.cleared:,} cleared", dim=True)
 
 
 @quarantine.command()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from imgcache.cli.options import logger
 
 _GARBAGE = (20_000, 20, 20)  # objects, and rounds of the younger generation, between two looks for cycles
 
@@ -19,6 +22,7 @@ def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
     async def main() -> bool:
         task = asyncio.ensure_future(work())
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_note)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
         try:
@@ -29,6 +33,11 @@ def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
+
+
+def _note(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """What nobody waits for went wrong, such as a connection that was cut off in its handshake: shown with -v."""
+    logger.debug("in the background: %s", context.get("message"), exc_info=context.get("exception"))
 
 
 def collect_seldom() -> None:

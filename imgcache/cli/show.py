@@ -17,7 +17,7 @@ from imgcache.cli.output import places_lines, print_json, say
 from imgcache.health import Health, day
 from imgcache.likeness import Doubt
 from imgcache.models import Asset, Copy, Failure, Place, Reference, State
-from imgcache.quantities import format_bytes
+from imgcache.quantities import format_bytes, plural
 from imgcache.urls import clean
 from imgcache.wiring import parts
 
@@ -90,7 +90,7 @@ def _print(shown: Shown, barred: Iterable[Reference]) -> None:
         say("  forgotten: never fetched; take it back with `imgcache forget --undo`")
     if failure := shown.failure:
         say(f"  {failure.code}: {failure.message}", color="red")
-        say(f"  failing since {day(failure.first_at)}, {failure.count} times, last {day(failure.last_at)}")
+        say(f"  failing since {day(failure.first_at)}, {plural(failure.count, 'time')}, last {day(failure.last_at)}")
         if due := health.next_ask(failure):
             say(f"  asked again from {day(due)}")
     if shown.state is not State.OK:
@@ -98,7 +98,7 @@ def _print(shown: Shown, barred: Iterable[Reference]) -> None:
         say(f"  {shown.state}{good}")
     if shown.doubt.candidate:
         say(f"  quarantined since {day(shown.doubt.since)}: {clean(shown.doubt.reason)}", color="yellow")
-    say(f"  used in {len(shown.references):,} places" + (":" if shown.references else ""))
+    say(f"  used in {plural(len(shown.references), 'place')}" + (":" if shown.references else ""))
     unflaggable = {where for reference in barred for where in places_lines((reference.place,))}
     for line in places_lines(shown.references, 20):
         say(f"    {line}{'  can take no flag' if line in unflaggable else ''}")

@@ -21,7 +21,7 @@ from imgcache.config import Config
 from imgcache.errors import ImageError
 from imgcache.models import Failure, Place, Problem, Severity, State
 from imgcache.plan import Wish
-from imgcache.quantities import format_bytes
+from imgcache.quantities import format_bytes, plural
 from imgcache.urls import without_credentials
 from imgcache.wiring import parts
 
@@ -112,12 +112,15 @@ def _print(found: Status, problems: Sequence[Problem]) -> None:
     print_problems(problems)
     if problems:
         say()
-    say(f"{found.articles:,} articles name {found.images:,} remote images in {found.references:,} references")
+    articles = plural(found.articles, "article")
+    verb = "names" if found.articles == 1 else "name"
+    images, references = plural(found.images, "remote image"), plural(found.references, "reference")
+    say(f"{articles} {verb} {images} in {references}")
     say(f"{found.cached:,} cached, {found.missing:,} missing, {found.failing:,} failing, {found.forgotten:,} forgotten")
     say(", ".join(f"{found.states[state]:,} {state}" for state in State if found.states[state]) or "nothing tried yet")
     if found.quarantined:
         say(f"{found.quarantined:,} quarantined: see `imgcache quarantine list`", color="yellow")
-    say(f"{found.files:,} files, {format_bytes(found.bytes)}")
+    say(f"{plural(found.files, 'file')}, {format_bytes(found.bytes)}")
 
 
 def _status(house: parts.House, config: Config, clock: float) -> Status:
@@ -190,7 +193,7 @@ def _failing(house: parts.House, url: str, failure: Failure, clock: float, *, is
 
 
 def _problem(one: Failing) -> Problem:
-    since = f"{one.state} since {health.day(one.first_failure)}, {one.failures} times"
+    since = f"{one.state} since {health.day(one.first_failure)}, {plural(one.failures, 'time')}"
     good = f", last good {health.day(one.last_good)}" if one.last_good is not None else ""
     severity = Severity.WARNING if one.is_held else Severity.ERROR
     return Problem(one.code, one.url, f"{one.message}; {since}{good}", severity=severity, references=one.references)

@@ -10,13 +10,14 @@ from typing import Any
 
 import click
 
-from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, now, open_ground, site_argument
+from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.options import common, logger, now, open_ground, site_argument
 from imgcache.cli.output import print_json, print_report, say
 from imgcache.cli.progress import Silent
 from imgcache.cli.running import run_job
 from imgcache.models import Severity
 from imgcache.net.connect_to import ConnectTo
+from imgcache.quantities import plural
 from imgcache.upkeep import Damage
 from imgcache.urls import clean
 from imgcache.wiring import parts, syncing
@@ -32,7 +33,7 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
     """Read every byte of the cache and hold blobs, records, manifest.json and flags against each other.
 
     Flags are held against the images as `sync` would, by the setting `dimensions`. Exit status: 0 all is true, or was
-    mended; 1 something is not.
+    mended; 1 something is not; 130 interrupted, what was mended so far is kept.
     """
     ground = open_ground(site, options)
     request = syncing.SyncRequest(connect_to=tuple(ConnectTo.parse(text) for text in connect_to))
@@ -41,11 +42,11 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
         upkeep = house.upkeep()
         damage = partial(upkeep.damage, ground.config)
         found = list(damage())
-        left = found
+        left, was_cut_short = found, False
         if repair and _errors(found):
             upkeep.take_away()
             job = syncing.build_sync(house, ground.config, request, Silent(), now)
-            run_job(job.run)
+            was_cut_short = run_job(job.run)
             house.manifest.write(house.index.entries())
             left = list(damage())
             if not (as_json or options["quiet"]):
@@ -54,6 +55,9 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
         print_json({"found": found, "left": left, "repaired": repair})
     else:
         _print(found, left, repair=repair)
+    if was_cut_short:
+        logger.error("interrupted; what was finished is kept")
+        sys.exit(EXIT_INTERRUPTED)
     sys.exit(EXIT_PROBLEMS if _errors(left) else 0)
 
 
@@ -67,8 +71,8 @@ def _print(found: Sequence[Damage], left: Sequence[Damage], *, repair: bool) -> 
         say(f"{damage.code}: {clean(damage.subject, 300)}", color="yellow" if is_mended else "red")
         say(f"  {clean(damage.message, 300)}", dim=True)
     counts = [f"{_errors(found):,} found", *([f"{_errors(left):,} left"] if repair else [])]
-    if warnings := len(left) - _errors(left):
-        counts.append(f"{warnings:,} warnings")
+    if warnings := sum(damage.severity is Severity.WARNING for damage in left):
+        counts.append(plural(warnings, "warning"))
     say(", ".join(counts))
     if _errors(found) and not repair:
         say("mend them with `imgcache verify --repair`")

@@ -22,6 +22,7 @@ from imgcache.cli.progress import Silent
 from imgcache.errors import ConfigError
 from imgcache.findings import Audit, Finding
 from imgcache.models import Severity
+from imgcache.quantities import plural
 from imgcache.reports import words
 from imgcache.urls import clean
 from imgcache.wiring import auditing, parts
@@ -48,7 +49,7 @@ def watch(site: Path, **options: Any) -> None:
         is_quiet = options["quiet"]
         for burst in _bursts(ground, stop):
             if not is_quiet:
-                told = words.plural(sum(1 for _ in desk.articles()), "article")
+                told = plural(sum(1 for _ in desk.articles()), "article")
                 say_aside(f"watching {told}: own files, flags and cache; Ctrl-C ends")
                 is_quiet = True
             for glance in watching.after(burst):
@@ -144,7 +145,7 @@ def _tell(glance: Glance) -> None:
         say(f"{article}: gone", dim=True)
         return
     if not glance.audit.findings:
-        say(f"{article}: well, {words.plural(glance.audit.summary.images, 'image')}", color="green")
+        say(f"{article}: well, {plural(glance.audit.summary.images, 'image')}", color="green")
         return
     say(f"{article}: {words.verdict(glance.audit)}", bold=True)
     for found in words.most_used(glance.audit.findings):

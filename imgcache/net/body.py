@@ -23,6 +23,7 @@ from imgcache.errors import DiskFull, NotAnImage, TooLarge, Truncated, Undecodab
 from imgcache.net.reply import Reply
 from imgcache.net.statistics import HostStatistics
 from imgcache.nofollow import open_new
+from imgcache.quantities import plural
 from imgcache.urls import clean
 
 Sniff = Callable[[bytes], str | None]
@@ -125,7 +126,7 @@ def _check_cap(count: int, cap: int) -> None:
 def check_length(received: int, announced: int | None) -> None:
     """Raise Truncated where a body that has ended has another length than announced."""
     if announced is not None and received != announced:
-        raise Truncated(f"{received:,} bytes came of the {announced:,} that were announced")
+        raise Truncated(f"{plural(received, 'byte')} came of the {announced:,} that were announced")
 
 
 class Inflate:

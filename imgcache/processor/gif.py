@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from imgcache.errors import TooManyFrames, Undecodable
+from imgcache.quantities import plural
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _GRAPHIC_CONTROL = 0xF9
@@ -94,7 +95,7 @@ def _walk(body: bytes, most: int) -> GifShape:
         at = _skip(body, at + 11 + _table(flags))
         frames += 1
         if frames > most:
-            raise TooManyFrames(f"the GIF has more than {most} frames")
+            raise TooManyFrames(f"the GIF has more than {plural(most, 'frame')}")
     if not frames:
         raise Undecodable("the GIF holds no frame")
     return GifShape(frames, pixels, transparent)

@@ -34,6 +34,7 @@ from imgcache.errors import DecoderCrash, ImageError, MissingFile, TooManyFrames
 from imgcache.formats import HEAD, MEDIA_TYPES, sniff
 from imgcache.models import Header, Limits
 from imgcache.processor import gif
+from imgcache.quantities import plural
 
 # The one decoder that may look at each format: no plug-in guesses, none starts another program (EPS: Ghostscript).
 _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -192,7 +193,7 @@ def _pages(image: Image.Image, most: int) -> int:
         except EOFError:
             image.seek(0)
             return page
-    raise TooManyFrames(f"more than the {most} frames that limits.frames allows")
+    raise TooManyFrames(f"more than the {plural(most, 'frame')} that limits.frames allows")
 
 
 def _orientation(image: Image.Image) -> int:

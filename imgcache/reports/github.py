@@ -12,6 +12,7 @@ from collections import Counter
 
 from imgcache.findings import Audit, Finding
 from imgcache.models import Severity
+from imgcache.quantities import plural
 from imgcache.reports import words
 from imgcache.reports.context import Context
 from imgcache.urls import clean
@@ -39,15 +40,15 @@ def summary(audit: Audit, context: Context) -> str:
     """Markdown for the file that GITHUB_STEP_SUMMARY names: the verdict, and the new findings of most articles."""
     new, old = words.split(audit)
     lines = [f"### imgcache audit: {words.verdict(audit)}", ""]
-    facts = [words.plural(audit.summary.images, "image"), *words.exposed(audit.exposure)]
+    facts = [plural(audit.summary.images, "image"), *words.exposed(audit.exposure)]
     if old:
-        facts.append(f"{words.plural(len(old), 'finding')} there before")
+        facts.append(f"{plural(len(old), 'finding')} there before")
     lines += [" · ".join(facts), ""]
     if new:
         lines += ["| | rule | image | what is wrong | where |", "|---|---|---|---|---|"]
         lines += [_row(found, context) for found in new[:_ROWS]]
     if len(new) > _ROWS:
-        lines += ["", f"and {words.plural(len(new) - _ROWS, 'finding')} more"]
+        lines += ["", f"and {plural(len(new) - _ROWS, 'finding')} more"]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -72,13 +73,13 @@ def _more(new: list[Finding], old: int) -> str:
     kinds = Counter(found.severity for found in new)
     shown = dict.fromkeys(Severity, ANNOTATIONS) | {Severity.NOTE: ANNOTATIONS - 1}
     hidden = [
-        words.plural(kinds[severity] - shown[severity], f"more {severity.value}", f"more {severity.value}s")
+        plural(kinds[severity] - shown[severity], f"more {severity.value}", f"more {severity.value}s")
         for severity in Severity
         if kinds[severity] > shown[severity]
     ]
     told = [f"{', '.join(hidden)} in the log of this step"] if hidden else []
     if old:
-        told.append(f"{words.plural(old, 'finding')} there before this change, not counted")
+        told.append(f"{plural(old, 'finding')} there before this change, not counted")
     return "; ".join(told)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from imgcache.findings import Audit, Finding
 from imgcache.models import Place, Severity
+from imgcache.quantities import plural
 from imgcache.reports import words
 from imgcache.reports.context import Context
 from imgcache.reports.rules import describe
@@ -136,6 +137,6 @@ def _properties(found: Finding) -> _Object:
 def _invocation(audit: Audit, cut: int) -> _Object:
     invocation: _Object = {"executionSuccessful": True, "exitCode": 0 if audit.is_well else 1}
     if cut:
-        text = f"{cut:,} more findings are left out: a run has at most {RESULTS:,}. --format json has all."
+        text = f"{plural(cut, 'more finding')} left out: a run has at most {RESULTS:,}. --format json has all."
         invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]
     return invocation

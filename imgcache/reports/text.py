@@ -9,6 +9,7 @@ import click
 
 from imgcache.findings import Audit, Finding
 from imgcache.models import Place, Severity
+from imgcache.quantities import plural
 from imgcache.reports import words
 from imgcache.reports.context import Context
 
@@ -17,11 +18,11 @@ _PLACES_SHOWN = 3
 
 
 def render(audit: Audit, context: Context) -> str:
-    """Findings by rule, then the old ones, then the counts."""
+    """Findings by rule, then the old ones, if they are to be shown, then the counts."""
     paint = _Paint(context)
     new, old = words.split(audit)
     blocks = [_rule(rule, findings, paint) for rule, findings in _by_rule(new)]
-    if old:
+    if old and context.shows_old:
         blocks.append(_old(old, paint))
     blocks.append(_table(audit, new, paint))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
@@ -104,7 +105,7 @@ def _table(audit: Audit, new: list[Finding], paint: _Paint) -> Iterator[str]:
     """The counts, without what is zero."""
     counts, summary = words.count(new), audit.summary
     well = f", {summary.ok:,} of them well" if 0 < summary.ok < summary.images else ""
-    in_articles = f" in {words.plural(summary.articles, 'article')}" if summary.articles else ""
+    in_articles = f" in {plural(summary.articles, 'article')}" if summary.articles else ""
     rows: list[tuple[str, str, str | None]] = [("images", f"{summary.images:,}{in_articles}{well}", None)]
     rows += [(f"{one.value}s", f"{counts[one]:,}", _COLORS[one]) for one in Severity if counts[one]]
     if old := len(audit.findings) - len(new):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from imgcache.findings import Audit, Exposure, Finding
 from imgcache.models import Place, Severity, State
-from imgcache.quantities import format_bytes
+from imgcache.quantities import format_bytes, plural
 from imgcache.urls import clean, host_if_any, redact
 
 OWN = "own"  # stands where a host would, for the site's own files
@@ -15,11 +15,6 @@ UNREADABLE = "unreadable"  # the same, for an address that names a host nobody c
 _MESSAGE = 1000  # characters of a message or remedy
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:|[/\\]{2}")
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """`1 image`, `1,204 images`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def where(place: Place) -> str:
@@ -79,7 +74,7 @@ def extent(found: Finding) -> str:
     if count < 2:
         return ""
     articles = found.articles or len({place.article for place in found.references})
-    return f"{count:,} places in {plural(articles, 'article')}"
+    return f"{plural(count, 'place')} in {plural(articles, 'article')}"
 
 
 def most_used(findings: Iterable[Finding]) -> list[Finding]:

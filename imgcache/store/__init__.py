@@ -32,6 +32,7 @@ class Store(Protocol):
     """
 
     scratch: Path  # a local folder for what is not yet whole; `prepare` empties it
+    keeps: bool  # whether `discard` and `remove` can keep what they take away
 
     @property
     def markers(self) -> Markers | None:
@@ -91,19 +92,27 @@ class Store(Protocol):
         ...
 
     def files(self, digest: str) -> Mapping[str, int]:
-        """Path and bytes of every file that is there under a digest."""
+        """Path and bytes of every file under a digest that imgcache may have written."""
         ...
 
     def strays(self, asset: Asset) -> tuple[str, ...]:
         """The paths beside an asset's files that its record does not name."""
         ...
 
-    def discard(self, paths: Iterable[str]) -> None:
-        """Removes single files, of those that `damage` or `strays` named."""
+    def foreign(self) -> tuple[str, ...]:
+        """The paths below `assets/` that imgcache did not write, and leaves alone."""
         ...
 
-    def remove(self, digest: str) -> None:
-        """Removes an asset and all its files."""
+    def discard(self, paths: Iterable[str], keep: Path | None = None) -> None:
+        """Removes single files, of those that `damage` or `strays` named; `keep`: as for `remove`."""
+        ...
+
+    def remove(self, digest: str, keep: Path | None = None) -> None:
+        """Removes an asset and all its files. A store that `keeps` moves them to a folder, if `keep` names one."""
+        ...
+
+    def bring_back(self, digest: str, keep: Path) -> None:
+        """Takes back what `remove` kept in this folder; `settle` makes it durable."""
         ...
 
     def digests(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ import msgspec
 
 from imgcache.atomic import remove_tree, writing
 from imgcache.models import Asset, Rendered, Variant
-from imgcache.store import Usage
+from imgcache.store import Usage, contents
 from imgcache.store.barrier import Barrier
 from imgcache.store.documents import LocalDocument
 from imgcache.store.merging import merge, recorded, refuse_link, sha256, sizes_of, staged
@@ -30,6 +30,7 @@ class LocalStore:
     """
 
     markers = None
+    keeps = True
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
@@ -170,21 +171,21 @@ class LocalStore:
         return msgspec.structs.replace(asset, variants=variants), original.stat().st_mtime
 
     def files(self, digest: str) -> dict[str, int]:
-        """Path and bytes of whatever lies in an asset's folder."""
+        """Path and bytes of every file of ours in an asset's folder."""
         home = folder_of(digest)
-        try:
-            with os.scandir(self._home(digest)) as entries:
-                return {f"{home}/{entry.name}": entry.stat(follow_symlinks=False).st_size for entry in entries}
-        except FileNotFoundError:
-            return {}
+        return {f"{home}/{name}": size for name, size in contents.own(self._home(digest)).items()}
+
+    def foreign(self) -> tuple[str, ...]:
+        """The paths below `assets/` that are none of ours: left alone, whatever they are."""
+        return tuple(contents.strangers(self._assets))
 
     def strays(self, asset: Asset) -> tuple[str, ...]:
         """The paths in an asset's folder that its record does not name: made by recipes of the past."""
         named = {path for path, _, _ in files_of(asset)}
         return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
 
-    def discard(self, paths: Iterable[str]) -> None:
-        """Removes single files of assets.
+    def discard(self, paths: Iterable[str], keep: Path | None = None) -> None:
+        """Removes single files of assets, or moves them to the same path below `keep`; a folder there stays.
 
         Raises:
             ValueError: a path that no asset can have.
@@ -192,37 +193,56 @@ class LocalStore:
         """
         for path in paths:
             target = self._locate(path)
-            with writing(target):
-                target.unlink(missing_ok=True)
+            with writing(target), suppress(FileNotFoundError, IsADirectoryError):
+                if keep is None:
+                    target.unlink()
+                else:
+                    place = keep / checked(path)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    target.rename(place)
 
-    def remove(self, digest: str) -> None:
-        """Takes an asset away in one step; what is not held is no error.
+    def remove(self, digest: str, keep: Path | None = None) -> None:
+        """Takes an asset away, or moves it to the same path below `keep`; what is not held is no error.
 
         Raises:
             DiskFull: no right to remove it.
         """
         home = self._home(digest)
-        with self.staging() as folder, writing(home), suppress(FileNotFoundError):
-            home.rename(folder)
+        with writing(home), suppress(FileNotFoundError, NotADirectoryError):
+            if keep is None:
+                with self.staging() as folder:
+                    contents.move_out(home, folder)
+            else:
+                place = keep / folder_of(digest)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                contents.move_out(home, place)
         with suppress(OSError):  # not empty: the usual case
             home.parent.rmdir()
 
+    def bring_back(self, digest: str, keep: Path) -> None:
+        """Moves an asset back from below `keep`; `settle` makes that durable. Raises DiskFull."""
+        home = self._home(digest)
+        with writing(home), suppress(FileNotFoundError):
+            self._assets.mkdir(exist_ok=True)
+            contents.move_in(keep / folder_of(digest), home)
+            self._unsettled.add(home)
+
     def digests(self) -> Iterator[str]:
-        """Every digest that has a folder, sorted."""
+        """Every digest that has a folder with files of ours, or an empty one, sorted."""
         for shelf in _folders(self._assets):
             for home in _folders(shelf):
-                if is_digest(home.name) and home.name.startswith(shelf.name):
+                is_ours = is_digest(home.name) and home.name.startswith(shelf.name)
+                if is_ours and (contents.own(home) or not contents.foreign(home)):
                     yield home.name
 
     def usage(self) -> Usage:
         """Sizes in total, as the file system says."""
         assets = files = size = 0
         for digest in self.digests():
-            assets += 1
-            with os.scandir(self._home(digest)) as entries:
-                for entry in entries:
-                    files += 1
-                    size += entry.stat(follow_symlinks=False).st_size
+            found = contents.own(self._home(digest))
+            assets += bool(found)
+            files += len(found)
+            size += sum(found.values())
         return Usage(assets, files, size)
 
     def _home(self, digest: str) -> Path:
@@ -264,7 +284,7 @@ class LocalStore:
 def _below(homes: Iterable[Path], assets: Path) -> Iterator[Path]:
     """The files of assets, and every folder that names one; not looked at before somebody asks."""
     for home in homes:
-        yield from (Path(entry.path) for entry in os.scandir(home))
+        yield from (home / name for name in contents.own(home))  # to open a foreign pipe would wait for ever
         yield home
         yield home.parent
     yield assets

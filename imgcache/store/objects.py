@@ -40,6 +40,8 @@ class ObjectStore:
     no file that is there, except that none may `remove` while another commits.
     """
 
+    keeps = False
+
     def __init__(self, bucket: Bucket, folder: Path) -> None:
         """`folder` is local, and private to this process or under its lock."""
         self._bucket = bucket
@@ -48,6 +50,7 @@ class ObjectStore:
         self._numbers = itertools.count()
         self._listing = threading.Lock()
         self.scratch = folder / "staging"
+        self._foreign: set[str] = set()
         self.markers = Markers(bucket, self._inventory, self.scratch)
 
     def prepare(self) -> None:
@@ -64,6 +67,7 @@ class ObjectStore:
     def refresh(self) -> None:
         """Lists the bucket. A request for each thousand objects, and one for each of at most 256 shelves."""
         with self._listing:
+            self._foreign.clear()
             self._inventory.replace(self._everything())
 
     def learn(self, asset: Asset) -> None:
@@ -190,21 +194,28 @@ class ObjectStore:
         named = {path for path, _, _ in files_of(asset)}
         return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
 
-    def discard(self, paths: Iterable[str]) -> None:
-        """Removes single files. Raises ValueError for a path that no asset can have, and StoreError."""
+    def foreign(self) -> tuple[str, ...]:
+        """The keys below `assets/` that are none of ours, as the last listing saw them: left alone."""
+        return tuple(sorted(self._foreign))
+
+    def discard(self, paths: Iterable[str], keep: Path | None = None) -> None:  # noqa: ARG002 (nothing is kept)
+        """Removes single files, for good. Raises ValueError for a path that no asset can have, and StoreError."""
         keys = [checked(path) for path in paths]
         for key in keys:
             digest, name = split(key) or ("", "")
             self._inventory.lose(digest, [name])
         self._bucket.delete(keys)
 
-    def remove(self, digest: str) -> None:
+    def remove(self, digest: str, keep: Path | None = None) -> None:  # noqa: ARG002 (nothing is kept)
         """Takes an asset away, its original first: what an interruption leaves is held no more. Raises StoreError."""
         home = folder_of(digest)
-        there = [key for key, _ in self._bucket.listing(home)]
+        there = [key for key, _ in self._bucket.listing(home) if split(key)]
         self._inventory.drop(digest)
         self._bucket.delete(key for key in there if is_original(key.removeprefix(f"{home}/")))
         self._bucket.delete(key for key in there if not is_original(key.removeprefix(f"{home}/")))
+
+    def bring_back(self, digest: str, keep: Path) -> None:
+        """Nothing was kept."""
 
     def digests(self) -> Iterator[str]:
         """Every digest under which there is a file, sorted."""
@@ -232,6 +243,8 @@ class ObjectStore:
         for key, size in self._bucket.listing(prefix):
             if parts := split(key):
                 found.setdefault(parts[0], {})[parts[1]] = size
+            else:
+                self._foreign.add(key)
         return found
 
     def _files(self, digest: str) -> dict[str, int]:

@@ -89,10 +89,17 @@ def build_audit(
             config.dimensions,
             config.limits,
             config.budget,
+            has_cache=_has_cache(house),
         ),
         progress=progress,
         clock=clock,
     )
+
+
+def _has_cache(house: House) -> bool:
+    """Whether anything was ever held here: an index that an audit began says nothing of images."""
+    is_told = bool(house.manifest.mark())
+    return is_told or any(True for _ in house.index.copies()) or any(True for _ in house.store.digests())
 
 
 def build_prober(config: Config, connect_to: Iterable[ConnectTo], clock: Clock) -> Prober:

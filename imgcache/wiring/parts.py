@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,15 @@ import msgspec
 
 from imgcache.atomic import writing
 from imgcache.catalogue import Catalogue
-from imgcache.catalogue.sites import HOME, Neighbours, catalogue_file, catalogue_files, further_file, is_latest
+from imgcache.catalogue.sites import (
+    HOME,
+    Neighbours,
+    catalogue_file,
+    catalogue_files,
+    further_file,
+    is_latest,
+    scan_time,
+)
 from imgcache.index import Held, Index
 from imgcache.lock import CacheLock
 from imgcache.manifest import NAME, Manifest
@@ -28,7 +36,9 @@ from imgcache.wiring.ground import Clock, Ground
 from imgcache.wiring.sites import Room
 
 if TYPE_CHECKING:  # each command loads what it uses
+    from imgcache.clearing import Clearing
     from imgcache.flags import FlagWriter, FlagWriters
+    from imgcache.kept import Kept
     from imgcache.store.markers import Marker
     from imgcache.upkeep import Upkeep
 
@@ -74,9 +84,9 @@ class House(msgspec.Struct, frozen=True):
         ]
         return writers[0] if is_alone else FlagWriters(writers)
 
-    def neighbours(self) -> Neighbours:
-        """The other sites of the cache."""
-        return Neighbours(self.folder, self.names)
+    def neighbours(self, without: Iterable[str] = ()) -> Neighbours:
+        """The other sites of the cache, but for those of these names."""
+        return Neighbours(self.folder, self.names, without=without)
 
     def strangers(self, neighbours: Neighbours) -> list[Marker]:
         """The sites that another index let into the same bucket: what they use is not known here."""
@@ -87,15 +97,28 @@ class House(msgspec.Struct, frozen=True):
         """Whether it stands for one of the sites of the command."""
         return sites.is_of(marker, self.grounds)
 
-    def upkeep(self, neighbours: Neighbours | None = None) -> Upkeep:
-        """Verify, gc and forget over these parts; for gc, what these neighbours use is used."""
+    def upkeep(self) -> Upkeep:
+        """Verify over these parts."""
         from imgcache.upkeep import Upkeep
 
-        return Upkeep(
+        return Upkeep(store=self.store, index=self.index, catalogue=self.catalogue, manifest=self.manifest)
+
+    @property
+    def kept(self) -> Kept:
+        """What gc removed and keeps for a day; also for a reader it is that of the cache itself, not of a copy."""
+        from imgcache.kept import Kept
+
+        return Kept(self.grounds[0].cache / "index")
+
+    def clearing(self, neighbours: Neighbours | None = None) -> Clearing:
+        """Gc and forget over these parts; for gc, what these neighbours use is used."""
+        from imgcache.clearing import Clearing
+
+        return Clearing(
             store=self.store,
             index=self.index,
             catalogue=self.catalogue,
-            manifest=self.manifest,
+            kept=self.kept,
             used_elsewhere=neighbours.is_used if neighbours else lambda _: False,
         )
 
@@ -177,9 +200,12 @@ def writer(
             sites.gather(grounds, index, store, clock())
             sites.announce(grounds, store, clock(), again=is_behind)
         house = _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder)
+        if stores and store.keeps:
+            house.kept.resume(index, store)
         if is_behind or not is_latest(folder, file):
             _doubt_what_changed(house)
-        house.catalogue.sign(sites.members(grounds), clock(), is_only=catalogue_files(folder) == [file])
+        scanned = scan_time(folder, clock())
+        house.catalogue.sign(sites.members(grounds), scanned, is_only=catalogue_files(folder) == [file])
         yield house
         if stores and index.exported != mark:  # somebody may have forgotten the sites since they were announced
             sites.announce(grounds, store, clock(), again=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +24,7 @@ from imgcache.runners.progress import Progress
 from imgcache.store import Store
 from imgcache.sync import Settings, Sync
 from imgcache.wiring.ground import Clock, Ground
+from imgcache.wiring.ignoring import keep_out_of_git
 from imgcache.wiring.parts import House, reader, writer
 
 if TYPE_CHECKING:  # a run with nothing to fetch ends before these are loaded
@@ -54,6 +56,8 @@ def sync(grounds: Sequence[Ground], request: SyncRequest, progress: Progress, cl
     raise_limit()
     opened = reader(ground, beside=beside) if request.dry_run else writer(ground, "sync", clock, beside=beside)
     with opened as house, _hands(house, ground, request) as crew:
+        if not request.dry_run:
+            keep_out_of_git(ground)
         yield build_sync(house, ground.config, request, progress, clock, crew=crew)
 
 
@@ -100,7 +104,7 @@ def build_sync(
     """A sync over parts that are open; with a crew, its workers do what is to be done for each image."""
     wish = _wish(config, request)
     recorder = Recorder(index=house.index, catalogue=house.catalogue, store=house.store, wish=wish, clock=clock)
-    deadline = clock() + request.max_time if request.max_time else None
+    deadline = time.monotonic() + request.max_time if request.max_time else None
     return Sync(
         site=house.site,
         scanner=house.scanner,
@@ -122,7 +126,13 @@ def build_sync(
         ),
         progress=progress,
         clock=clock,
+        take_back=partial(_take_back, house, is_dry=request.dry_run),
     )
+
+
+def _take_back(house: House, *, is_dry: bool) -> None:
+    if not is_dry:
+        house.kept.bring_back(house.index, house.catalogue, house.store)
 
 
 def _pipeline(
@@ -138,7 +148,7 @@ def _pipeline(
     if request.dry_run:
         from imgcache.pipeline import Rehearsal
 
-        return Rehearsal(store=house.store, wish=wish, clock=clock)
+        return Rehearsal(store=house.store, wish=wish, clock=clock, kept=house.kept.assets())
     return build_pipeline(
         house.store,
         config,

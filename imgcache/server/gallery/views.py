@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from imgcache.models import Size
-from imgcache.quantities import format_bytes
+from imgcache.quantities import format_bytes, plural
 from imgcache.server.gallery.search import ANY_PROBLEM, PAGE, SORTS, STATES, Search
 from imgcache.server.gallery.shelf import Found, Overview, Tile
 from imgcache.server.gallery.stock import LIGHT_WIDTH
@@ -183,7 +183,7 @@ def _problems(overview: Overview, search: Search) -> list[Chip]:
 
 
 def _summary(overview: Overview, count: int, search: Search) -> str:
-    images = "1 image" if count == 1 else f"{count:,} images"
+    images = plural(count, "image")
     if not search.is_narrowed:
         return images
     return f"{images} of {overview.totals.images:,}" if count else "No image is like that"
