@@ -15,9 +15,8 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
-from bench_peers import python_versions
 from bench_pictures import WIDTHS, Picture, copies, pictures
-from bench_process import ROOT, SCRIPTS, article, fresh, measure, origin, sync
+from bench_process import ROOT, SCRIPTS, article, configure, fresh, measure, origin, python_versions, sync
 from bench_report import Limit, Section, spread
 
 from imgcache.catalogue import Pending
@@ -83,8 +82,7 @@ def run(options: argparse.Namespace) -> Section:
 
 def _rate(connect_to: Sequence[str], found: Sequence[Picture], hosts: Sequence[str], words: Sequence[str]) -> float:
     site = fresh("cluster/site")
-    variants = [{"name": f"w{one}", "width": one, "format": "webp", "quality": 80, "effort": 4} for one in WIDTHS]
-    (site / "imgcache.yml").write_text(json.dumps({"variants": variants}), encoding="utf-8")
+    configure(site, WIDTHS)
     for number, one in enumerate(found):
         url = f"http://{hosts[(number + number * COPIES // len(found)) % len(hosts)]}/{quote(one.path.name)}"
         (site / f"{number:03}.md").write_text(article([(url, one.width, one.height)]), encoding="utf-8")

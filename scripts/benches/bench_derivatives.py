@@ -1,4 +1,4 @@
-"""Job `derivatives`: pictures on disk to WebP at three widths, beside sharp, pyvips and Pillow."""
+"""Job `derivatives`: pictures on disk to WebP at three widths, beside sharp and Pillow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bench_report import Section
 
 def run(options: argparse.Namespace) -> Section:
     """Each contender `--rounds` times in turn, at each effort."""
-    found, taking = pictures(options), contenders()
+    found, (commands, notes, versions) = pictures(options), contenders()
     rows, limits = [], []
     for effort in EFFORTS:
         job = Job(found, effort=effort)
-        ways = {name: functools.partial(make, name, command, job) for name, command in taking.commands.items()}
+        ways = {name: functools.partial(make, name, command, job) for name, command in commands.items()}
         runs = in_turn(ways, options.rounds)
         rows += [[name, str(effort), *cells(these)] for name, these in runs.items()]
         limits.append(ahead(runs, f"effort {effort}"))
@@ -28,6 +28,6 @@ def run(options: argparse.Namespace) -> Section:
         columns=["", "effort", "images/s", "MB of WebP", "MB of memory"],
         rows=rows,
         limits=limits,
-        notes=taking.notes,
-        versions=taking.versions,
+        notes=notes,
+        versions=versions,
     )

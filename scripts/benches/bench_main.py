@@ -14,14 +14,9 @@ import bench_cluster
 import bench_codecs
 import bench_crash
 import bench_derivatives
-import bench_endurance
-import bench_faults
-import bench_growth
-import bench_modern
-import bench_nothing
+import bench_idle
 import bench_overhead
 import bench_quality
-import bench_resize
 import bench_scan
 import bench_serve
 import bench_startup
@@ -30,23 +25,18 @@ from bench_process import ROOT
 from bench_report import Section, Skipped, busy_share, pace, write_section
 
 JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
-    "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img and img2dataset"),
-    "derivatives": (bench_derivatives.run, "pictures on disk to three widths, beside sharp, pyvips and Pillow"),
+    "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img"),
+    "derivatives": (bench_derivatives.run, "pictures on disk to three widths, beside sharp and Pillow"),
     "codecs": (bench_codecs.run, "how near that comes to the limit that decoding and encoding set"),
-    "resize": (bench_resize.run, "2K JPEG to 512, the job of imgproxy's benchmark, beside four others"),
     "quality": (bench_quality.run, "how much the variants look like their originals, beside sharp; quality: auto"),
-    "modern": (bench_modern.run, "AVIF and WebP of every width beside WebP alone: time, bytes, likeness"),
-    "nothing": (bench_nothing.run, "a sync of 100,000 references that has nothing to do"),
-    "growth": (bench_growth.run, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
+    "nothing": (bench_idle.nothing, "a sync of 100,000 references that has nothing to do"),
+    "growth": (bench_idle.growth, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
     "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
-    "thumbor": (bench_endurance.beside_thumbor, "the endpoint beside thumbor"),
-    "soak": (bench_endurance.soak, "the endpoint for two minutes under load, while syncs run"),
     "audit": (bench_audit.run, "an audit of 5,000 images on 50 hosts, beside linkinator"),
     "cluster": (bench_cluster.run, "two workers of a Dask cluster beside one machine, and what its scheduler costs"),
     "startup": (bench_startup.run, "`imgcache --help`"),
-    "faults": (bench_faults.run, "the memory of 64 downloads of 50 MB under way at once"),
     "crash": (bench_crash.run, "300 kills at random times, and a minute of damaged files"),
 }
 

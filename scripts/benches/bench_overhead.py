@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from bench_process import Ran, article, configure, fresh, lean_origin, sync
+from bench_process import Ran, connect_to, fresh, lean_origin, sync, write_tiny_site
 from bench_report import Limit, Section, Skipped, spread
 
 from examples.origin.drawing import draw
@@ -17,7 +17,6 @@ from imgcache import processor
 from imgcache.models import Limits
 from imgcache.recipes import Recipe
 
-HOSTS = 20
 SMALL, LARGE, FULL = 1_000, 10_000, 100_000
 
 
@@ -26,10 +25,10 @@ def run(options: argparse.Namespace) -> Section:
     runs: dict[int, list[Ran]] = defaultdict(list)
     folder = fresh("overhead")
     alone, cores = _processor_alone(folder / "alone"), len(os.sched_getaffinity(0))
-    with lean_origin() as port:
+    with lean_origin("tiny") as port:
         for number, count in enumerate([SMALL, LARGE] * options.rounds + [FULL] * options.full):
             # Nothing is deleted between two runs: ext4 makes files slowly for some seconds after others went.
-            ran = _sync(folder / f"site{number}", count, ["--connect-to", f"::127.0.0.1:{port}"])
+            ran = _sync(folder / f"site{number}", count, connect_to(port))
             runs[count].append(ran)
             print(f"  {count:,} images: {ran.seconds:.2f} s, {ran.peak / 1e6:.1f} MB", flush=True)
     small, large = (statistics.median(ran.seconds for ran in runs[count]) for count in (SMALL, LARGE))
@@ -75,15 +74,9 @@ def _processor_alone(folder: Path) -> float:
     return statistics.median(taken)
 
 
-def _sync(site: Path, count: int, connect_to: list[str]) -> Ran:
-    site.mkdir()
-    configure(site, [4])
-    for first in range(0, count, 5):
-        images = [(f"http://h{one % HOSTS}.example/{one}.jpg", 8, 8) for one in range(first, first + 5)]
-        path = site / f"{first // 5000:02}" / f"{first:06}.md"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(article(images), encoding="utf-8")
-    ran, summary = sync(site, connect_to)
+def _sync(site: Path, count: int, options: list[str]) -> Ran:
+    write_tiny_site(site, range(count))
+    ran, summary = sync(site, options)
     if summary["fetched"] != count:
         raise Skipped(f"{summary['fetched']:,} of {count:,} images were fetched")
     return ran

@@ -10,9 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_peers import python_versions, python_with
 from bench_pictures import Job, Made, Picture, contenders, cores, make, own, pictures, some
-from bench_process import SCRIPTS, fresh, measure
+from bench_process import SCRIPTS, fresh, measure, python_versions, python_with
 from bench_report import Limit, Section, Skipped, spread
 from PIL import Image
 
@@ -57,19 +56,19 @@ class _Scorer:
         pairs = self._folder / "pairs.json"
         asked = [[str(name), str(path)] for name, path in zip(names, run.files, strict=True)]
         pairs.write_text(json.dumps(asked), encoding="utf-8")
-        said = measure([self._python, str(SCRIPTS / "bench_by_score.py"), str(pairs)])
+        said = measure([self._python, str(SCRIPTS / "contend_score.py"), str(pairs)])
         return Scored(run.bytes, json.loads(said.output))
 
 
 def run(options: argparse.Namespace) -> Section:
     """Each way once: the files and the scores are the same every time."""
     photographs = some(_photographs(options), min(COUNT, options.pictures or COUNT))
-    python, taking = python_with("ssimulacra2", SCORER), contenders("sharp")
+    python, (commands, notes, versions) = python_with("ssimulacra2", SCORER), contenders()
     scorer = _Scorer(photographs, python)
     fixed = scorer(make("imgcache", own("imgcache"), Job(photographs, [WIDTH])))
-    rows, limits, notes = [["imgcache, quality 80", *fixed.cells()]], [], taking.notes
-    if "sharp" in taking.commands:
-        sharp = scorer(make("sharp", taking.commands["sharp"], Job(photographs, [WIDTH])))
+    rows, limits = [["imgcache, quality 80", *fixed.cells()]], []
+    if "sharp" in commands:
+        sharp = scorer(make("sharp", commands["sharp"], Job(photographs, [WIDTH])))
         rows.append(["sharp, quality 80", *sharp.cells()])
         limits += [
             Limit("mean score, above sharp's", fixed.mean - sharp.mean, -0.3, at_least=True),
@@ -113,7 +112,7 @@ def run(options: argparse.Namespace) -> Section:
         rows=rows,
         limits=limits,
         notes=notes,
-        versions=[*taking.versions, *python_versions(python, "ssimulacra2")],
+        versions=[*versions, *python_versions(python, "ssimulacra2")],
     )
 
 

@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 import yaml
-from bench_peers import watched
-from bench_process import fresh, measure, shared
+from bench_process import fresh, measure, shared, watched
 from bench_report import Limit, Section, spread
 
 from imgcache.catalogue import Catalogue

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from bench_process import WORK, fresh
+from bench_process import WORK, fresh, peak_of
 from bench_report import Limit, Section, Skipped, spread
 
 URL = "https://pictures.example/{name}.jpg"
@@ -231,9 +231,7 @@ def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
             with contextlib.suppress(urllib.error.HTTPError):  # the file is not there; the answer is
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/image?w=320&url={asked(name)}")
             seconds.append(time.perf_counter() - began)
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-            peak = re.search(r"VmHWM:\s+(\d+) kB", status)
-            memory.append(int(peak[1]) / 1000 if peak else 0.0)
+            memory.append(peak_of(process.pid) / 1e6)
     return seconds, memory
 
 

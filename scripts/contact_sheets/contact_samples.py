@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import io
-import math
 import random
 import struct
 
 import pyvips  # type: ignore[import-untyped]
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, ImageFont
 
-from imgcache.processor import icc
 from tests.moving_samples import animation
 from tests.pictures import exif, saved
 
@@ -19,7 +17,6 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 SIZE = (240, 150)
 _FINE = 4  # shapes are drawn that many times larger, so that their edges are smooth
 _SKIN, _SUN = (224, 172, 140), (255, 214, 64)
-_PRIMARIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # sRGB: white, red, green, blue
 _PATCHES = ("#ff0000", "#00c000", "#0000ff", "#00c8ff", "#ff00c8", "#ffe600", "#ff7f00", "#7a4a2b")
 
 
@@ -47,26 +44,12 @@ def scene() -> Image.Image:
     return image.resize(SIZE, Image.Resampling.BOX)
 
 
-def spectrum() -> Image.Image:
-    """Every hue from left to right, as strong as numbers go; white to black from top to bottom."""
-    width, height = SIZE
-    image = Image.new("HSV", SIZE)
-    image.putdata(
-        [
-            (x * 255 // width, min(255, y * 510 // height), min(255, (height - y) * 510 // height))
-            for y in range(height)
-            for x in range(width)
-        ]
-    )
-    return image.convert("RGB")
-
-
-def converted(profile: bytes, mode: str = "RGB", picture: Image.Image | None = None) -> Image.Image:
+def converted(profile: bytes, mode: str = "RGB") -> Image.Image:
     """The scene in another colour space: other numbers, the same colours."""
     target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     way = ImageCms.buildTransform(SRGB, target, "RGB", mode, ImageCms.Intent.RELATIVE_COLORIMETRIC,
                                   ImageCms.Flags.BLACKPOINTCOMPENSATION)  # fmt: skip
-    result = ImageCms.applyTransform(picture or scene(), way)
+    result = ImageCms.applyTransform(scene(), way)
     assert result is not None
     return result
 
@@ -103,37 +86,13 @@ def straight(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return Image.merge(image.mode, bands)
 
 
-def palette() -> Image.Image:
-    """The scene in 63 colours, its sky cut out: colour 63 is nothing."""
-    image = scene().quantize(63, dither=Image.Dither.NONE)
-    image.putpalette([*(image.getpalette() or [])[: 63 * 3], 0, 0, 0])
-    sky = Image.new("L", SIZE)
-    ImageDraw.Draw(sky).rectangle((0, 0, 239, 36), fill=255)
-    ImageDraw.Draw(sky).ellipse(_box(30, 26, 16, 1), fill=0)
-    image.paste(63, mask=sky)
-    return image
-
-
 def gradient() -> bytes:
     """A 16-bit PNG of a sky that goes from one blue to a paler one, both between levels of 8 bits."""
     width, height = SIZE
     rows = [[0x2F80 + 0x9000 * y // height, 0x6F80 + 0x7000 * y // height, 0xC780 + 0x2000 * y // height]
             for y in range(height)]  # fmt: skip
-    return _deep(b"".join(struct.pack("3H", *row) * width for row in rows))
-
-
-def dusk() -> bytes:
-    """A 16-bit PNG whose samples are proportions of light and rise evenly to 3 % of white; its profile says so."""
-    width, height = SIZE
-    row = struct.pack(f"{width * 3}H", *(round(65_535 * 0.03 * (at // 3) / width) for at in range(width * 3)))
-    return _deep(row * height, icc.matrix(1.0, _PRIMARIES))
-
-
-def _deep(samples: bytes, profile: bytes = b"") -> bytes:
-    """16 bits a sample, red, green and blue, as a PNG."""
+    samples = b"".join(struct.pack("3H", *row) * width for row in rows)
     image = pyvips.Image.new_from_memory(samples, *SIZE, 3, "ushort").copy(interpretation="rgb16")
-    if profile:
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return bytes(image.write_to_buffer(".png"))
 
 
@@ -147,18 +106,6 @@ def stripes() -> Image.Image:
     draw = ImageDraw.Draw(image)
     for number in range(12):
         draw.line((164 + number * 6, 4, 168 + number * 6, 145), fill="white")
-    return image
-
-
-def lights() -> Image.Image:
-    """Lamps of a town at night, each a pixel or two."""
-    image = _fade((4, 6, 18), (20, 22, 40)).resize(SIZE)
-    luck = random.Random(5)
-    for _ in range(420):
-        x, y = luck.randrange(240), 60 + round(abs(luck.gauss(0, 28)))
-        warm = luck.randrange(150, 256)
-        if y < 150:
-            image.putpixel((x, y), (255, warm, warm // 2))
     return image
 
 
@@ -188,14 +135,6 @@ def panorama() -> Image.Image:
     return image.resize((360, 120), Image.Resampling.BOX)
 
 
-def tall() -> Image.Image:
-    """The panorama's face on top of much else."""
-    image = panorama().crop((240, 20, 360, 120)).resize((120, 100))
-    whole = _fade((200, 190, 150), (90, 80, 60)).resize((120, 300))
-    whole.paste(image, (0, 0))
-    return whole
-
-
 def film(form: str, **options: object) -> bytes:
     """A sun that goes over the scene, out of a blank: the first frames tell nothing."""
     ground = scene().resize((160, 100), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(0.6))
@@ -208,18 +147,6 @@ def film(form: str, **options: object) -> bytes:
         frames.append(frame)
     body = animation(frames, form, duration=[400, 200, *[150] * 6], **options)
     return _undated(body) if form == "AVIF" else body
-
-
-def sprite() -> bytes:
-    """A GIF of a ball that jumps over nothing: each frame is cleared before the next (disposal 2)."""
-    ball, mask = scene().crop((84, 28, 148, 92)).resize((48, 48)), Image.new("L", (48, 48))
-    ImageDraw.Draw(mask).ellipse((0, 0, 47, 47), fill=255)
-    frames = []
-    for number in range(6):
-        frame = Image.new("RGBA", (160, 100))
-        frame.paste(ball, (22 * number, 50 - round(48 * math.sin(math.pi * number / 5))), mask)
-        frames.append(frame)
-    return animation(frames, "GIF", duration=120, loop=0, disposal=2)
 
 
 def _undated(avif: bytes) -> bytes:

@@ -98,30 +98,25 @@ def _source(folder: Path, case: Case) -> Path:
 def _row(folder: Path, case: Case, rendered: Rendered) -> Row:
     source = _source(folder, case)
     known = _known(case, source)
-    sources = _sources(case, source, known, rendered)
+    shown = _shown(case, source, known, rendered)
     variants = [_variant(case, source.parent, variant, known) for variant in rendered.variants]
     if case.wrong:
         variants.append(_mistake(case, source.parent))
-    return Row(case.name, case.title, case.look, [*sources, *variants], rendered.notes)
+    return Row(case.name, case.title, case.look, [shown, *variants], rendered.notes)
 
 
-def _sources(case: Case, source: Path, known: pyvips.Image | None, rendered: Rendered) -> list[Picture]:
+def _shown(case: Case, source: Path, known: pyvips.Image | None, rendered: Rendered) -> Picture:
     """The source as the browser shows it, or as libvips reads it; what no browser shows is not kept."""
-    size, found = rendered.header.size, []
+    size, file, label = rendered.header.size, source, "source"
     facts = (f"{rendered.header.format.upper()}, {size}, {source.stat().st_size:,} bytes", *_motion(source))
-    if case.shown != "libvips":
-        alt = f"{case.title}: the source"
-        found.append(Picture(_path(source), "source", alt, size.width, size.height, facts))
-    if case.shown != "browser" and known is not None:
-        file = source.with_name("read.png")
-        shown = known.colourspace("srgb")
-        Image.frombytes("RGB", (size.width, size.height), shown.write_to_memory()).save(file, optimize=True)
-        facts = () if found else (*facts, "browsers do not show it")
-        alt = f"{case.title}: the source as libvips reads it"
-        found.append(Picture(_path(file), "source, read by libvips", alt, size.width, size.height, facts))
     if case.shown == "libvips":
+        assert known is not None
+        file, label = source.with_name("read.png"), "source, read by libvips"
+        samples = known.colourspace("srgb").write_to_memory()
+        Image.frombytes("RGB", (size.width, size.height), samples).save(file, optimize=True)
+        facts = (*facts, "browsers do not show it")
         source.unlink()
-    return found
+    return Picture(_path(file), label, f"{case.title}: the {label}", size.width, size.height, facts)
 
 
 def _variant(case: Case, folder: Path, variant: Variant, known: pyvips.Image | None) -> Picture:

@@ -5,19 +5,13 @@ import sharp from "sharp";
 const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
 sharp.concurrency(1); // one thread a picture, as many pictures as cores
 
-async function make(picture) {
-  for (const width of picture.widths) {
-    const image = sharp(picture.path).autoOrient().resize({ width, withoutEnlargement: true });
-    if (job.format === "webp") {
+async function worker(waiting) {
+  for (const picture of waiting) {
+    for (const width of picture.widths) {
+      const image = sharp(picture.path).autoOrient().resize({ width, withoutEnlargement: true });
       await image.webp({ quality: job.quality, effort: job.effort }).toFile(`${picture.folder}/w${width}.webp`);
-    } else {
-      await image.flatten({ background: "white" }).jpeg({ quality: job.quality }).toFile(`${picture.folder}/w${width}.jpg`);
     }
   }
-}
-
-async function worker(waiting) {
-  for (const picture of waiting) await make(picture);
 }
 
 const start = performance.now();

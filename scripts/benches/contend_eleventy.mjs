@@ -1,4 +1,4 @@
-// Run by bench_whole.py: every URL through eleventy-img, as its documentation shows it, and one line of JSON at the end.
+// Started by bench_whole.py: every URL through eleventy-img, as its documentation shows it, and one line of JSON at the end.
 import Image from "@11ty/eleventy-img";
 
 const job = JSON.parse(process.argv[2]);
