@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 from examples.origin import Origin, answers_for, in_thread  # noqa: E402 (the repository's own, found by the line above)
+from tests.browsing import launched  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 LARGEST = 200_000  # bytes
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 class Shot(NamedTuple):
@@ -45,20 +45,14 @@ SHOTS = [
 
 
 def main() -> int:
-    """Write every picture; 1 where a picture is too large or there is no browser."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        print("no Chromium: apt-get install chromium, or name one in CHROMIUM", file=sys.stderr)
-        return 1
+    """Write every picture; 1 where a picture is too large."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder) / "harbour-news") as address,
-        sync_playwright() as playwright,
+        launched() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         sizes = [shoot(browser, address, shot) for shot in SHOTS]
-        browser.close()
     return int(max(sizes) > LARGEST)
 
 

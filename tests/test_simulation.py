@@ -207,15 +207,6 @@ def test_the_same_seed_tells_the_same_in_another_process(simulate: Callable[...,
     assert json.loads(simulate(*words, "--seed", "2").out)["hours"] != first["hours"]
 
 
-def test_a_price_adds_money(simulate: Callable[..., Ended]) -> None:
-    words = ["--images", "500", "--machines", "2", "--json"]
-    prices = ["machine_hour=3", "put_1000=7", "gb_month=5"]
-    told = json.loads(simulate(*words, *(word for price in prices for word in ("--price", price))).out)
-    assert told["money_once"] == pytest.approx(2 * 3 * told["hours"] + 7 * told["puts"] / 1000)
-    assert told["money_a_month"] == pytest.approx(5 * told["gb_out"])
-    assert "money_once" not in json.loads(simulate(*words).out)
-
-
 def test_the_table_tells_what_the_object_tells(simulate: Callable[..., Ended]) -> None:
     words = ["--images", "500", "--machines", "1"]
     told, table = json.loads(simulate(*words, "--json").out), simulate(*words).out
@@ -231,7 +222,6 @@ def test_the_table_tells_what_the_object_tells(simulate: Callable[..., Ended]) -
         (["--images", "10", "--hosts", "11"], "10 images cannot be on 11 hosts"),
         (["--machines", "50", "--sample", "1k"], "--sample 1,000 is too small for 50 machines"),
         (["--images", "many"], "invalid _count value: 'many'"),
-        (["--price", "gold=1"], "'gold' is none of machine_hour"),
     ],
 )
 def test_a_wrong_argument_is_named(simulate: Callable[..., Ended], words: list[str], message: str) -> None:

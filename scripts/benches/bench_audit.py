@@ -9,7 +9,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from bench_origin import HOSTS, IMAGES, photo_urls
+from bench_origin import IMAGES, photo_urls
 from bench_process import Ran, article, fresh, lean_origin, measure, node_versions, node_with
 from bench_report import Limit, Section, Skipped, spread
 
@@ -43,10 +43,6 @@ def run(options: argparse.Namespace) -> Section:
     if PEER in rates:
         limits.append(Limit(f"times {PEER}", ours / statistics.median(rates[PEER]), 1, at_least=True))
     return Section(
-        title="An audit over the network",
-        text=f"{IMAGES:,} images (JPEG, PNG, WebP of 20 to 200 KB) on {HOSTS} hosts over loopback, HTTP; types and true"
-        f" sizes checked, nothing known before. The whole process, on one core, and the peak of its resident memory;"
-        f" the origin has the other core. {PEER} asks for the status alone, of the same images on one page.",
         columns=["", "images/s", "most bytes read of an image", "MB of memory"],
         rows=[
             [name, spread(found, 0), f"{max(most):,.0f}" if name != PEER else "–", memory[name]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 
-from bench_pictures import EFFORTS, WIDTHS, Job, cells, copies, in_turn, make, own, pictures, rate
+from bench_pictures import EFFORTS, Job, cells, copies, in_turn, make, own, pictures, rate
 from bench_process import fresh, origin
 from bench_report import Limit, Section
 from bench_whole import HOST, first_sync
@@ -35,15 +35,6 @@ def run(options: argparse.Namespace) -> Section:
                 if name != "codecs alone":
                     limits.append(Limit(f"effort {effort}: {name}, share of the limit", share, SHARE, at_least=True))
     return Section(
-        title="The limit that the codecs set",
-        text=f"{len(found)} photographs and graphics to WebP quality 80 at {', '.join(map(str, WIDTHS))} pixels wide."
-        " The codecs alone, in one process for each core: each file's bytes decoded (JPEG at the coarsest scale that is"
-        " enough) and the variants encoded, which were scaled before the clock started. The worker pool reads, checks,"
-        " scales, converts colours, makes the dominant colour and the placeholder, hashes and writes. The whole job is"
-        f" `imgcache sync` of {len(many)} images from a cold cache, from start to end, and shares its cores with the"
-        f" origin: each picture comes {COPIES} times, told apart by bytes after its end, so that the second in which"
-        " program and workers start is shared by as many images as a small site has. What it costs"
-        f" {len(found)} of them is in the first section.",
         columns=["", "effort", "images/s", "MB of WebP", "MB of memory", "share"],
         rows=rows,
         limits=limits,

@@ -7,7 +7,7 @@ import random
 import statistics
 from pathlib import Path
 
-from bench_process import HOSTS, PER_ARTICLE, WORK, Ran, connect_to, fresh, lean_origin, sync, write_tiny_site
+from bench_process import WORK, Ran, connect_to, fresh, lean_origin, sync, write_tiny_site
 from bench_report import Limit, Section, Skipped, spread
 
 REFERENCES, IMAGES = 100_000, 20_000
@@ -28,9 +28,6 @@ def nothing(options: argparse.Namespace) -> Section:
         runs = _again(site, REFERENCES, options.rounds)
     seconds, peaks = [ran.seconds for ran in runs], [ran.peak / 1e6 for ran in runs]
     return Section(
-        title="A sync that has nothing to do",
-        text=f"{REFERENCES:,} references in {REFERENCES // PER_ARTICLE:,} articles to {IMAGES:,} images on {HOSTS}"
-        " hosts (JPEG of 8 × 8, one variant), all held; the whole process, and the peak of its resident memory.",
         columns=["", "seconds", "MB"],
         rows=[["imgcache sync", spread(seconds), spread(peaks, 0)]],
         limits=[Limit("wall time", statistics.median(seconds), 3, "s"), Limit("memory", max(peaks), 300, "MB")],
@@ -81,11 +78,6 @@ def growth(options: argparse.Namespace) -> Section:
     each, fixed = statistics.linear_regression(list(seconds), list(seconds.values()))
     notes = [f"a sync with nothing to do takes {fixed:.2f} s and {each * 1e6:.1f} µs a reference (least squares)"]
     return Section(
-        title="As the work grows",
-        text=f"Sites of {PER_ARTICLE} references an article to {GROWN_IMAGES:,} images in all (fewer where there are"
-        f" fewer references) on {HOSTS} hosts, JPEG of 8 × 8, one variant: a first sync, which reads every article and"
-        " writes a flag into each entry, and syncs with nothing to do. Whole processes; peak of the parent's resident"
-        " memory.",
         columns=["references", "first sync, s", "nothing to do, s", "first sync, MB", "nothing to do, MB"],
         rows=rows,
         limits=[

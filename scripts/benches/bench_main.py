@@ -13,7 +13,6 @@ import bench_audit
 import bench_cluster
 import bench_codecs
 import bench_crash
-import bench_derivatives
 import bench_idle
 import bench_overhead
 import bench_quality
@@ -21,12 +20,12 @@ import bench_scan
 import bench_serve
 import bench_startup
 import bench_whole
+import psutil
 from bench_process import ROOT
-from bench_report import Section, Skipped, busy_share, pace, write_section
+from bench_report import Section, Skipped, pace, write_section
 
 JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img"),
-    "derivatives": (bench_derivatives.run, "pictures on disk to three widths, beside sharp and Pillow"),
     "codecs": (bench_codecs.run, "how near that comes to the limit that decoding and encoding set"),
     "quality": (bench_quality.run, "how much the variants look like their originals, beside sharp; quality: auto"),
     "nothing": (bench_idle.nothing, "a sync of 100,000 references that has nothing to do"),
@@ -35,16 +34,10 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
     "audit": (bench_audit.run, "an audit of 5,000 images on 50 hosts, beside linkinator"),
-    "cluster": (bench_cluster.run, "two workers of a Dask cluster beside one machine, and what its scheduler costs"),
+    "cluster": (bench_cluster.run, "two workers of a Dask cluster beside one machine, and what commanding costs"),
     "startup": (bench_startup.run, "`imgcache --help`"),
     "crash": (bench_crash.run, "300 kills at random times, and a minute of damaged files"),
 }
-
-
-def _compile() -> None:
-    """As pip leaves a package: compiled. An editable install is not, where Python is told to write no bytecode."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    compileall.compile_dir(ROOT / "imgcache", quiet=1)
 
 
 def main() -> int:
@@ -60,31 +53,36 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the largest sizes too; the whole may take an hour")
     parser.add_argument("--dry-run", action="store_true", help="print, and leave docs/benchmarks.md as it is")
     parser.add_argument("--photos", type=Path, metavar="DIR", help="pictures to use; default: the real ones")
-    parser.add_argument("--pictures", type=int, metavar="N", help="a quick look at N of them, which is not written")
+    parser.add_argument("--pictures", type=int, metavar="N", help="a quick run with N of them, which is not written")
     options = parser.parse_args()
     if unknown := sorted(set(options.jobs) - set(JOBS)):
         parser.error(f"no such job: {', '.join(unknown)}; there are {', '.join(JOBS)}")
-    _compile()
-    kept = True
-    for name in options.jobs or JOBS:
-        print(f"\n== {name}: {JOBS[name][1]}", flush=True)
-        busy = busy_share()
-        if busy > 0.1:
-            print(f"warning: {busy:.0%} of this machine is at other work; measure again when it is quiet", flush=True)
-        before = pace()
-        try:
-            section = JOBS[name][0](options)
-        except Skipped as reason:
-            print(f"skipped: {reason}")
-            continue
-        more = ["--full"] * options.full + [f"--photos {options.photos}"] * (options.photos is not None)
-        command = " ".join(["scripts/bench", name, f"--rounds {options.rounds}", *more])
-        text = section.render(name, command, busy, (before, pace()))
-        print(text, flush=True)
-        kept = kept and section.is_kept
-        if not options.dry_run and options.pictures is None:
-            write_section(ROOT / "docs" / "benchmarks.md", name, text, order=list(JOBS))
-    return 0 if kept else 1
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(ROOT / "imgcache", quiet=1)  # as pip leaves a package; an editable install is not compiled
+    kept = [_run(name, options) for name in options.jobs or JOBS]
+    return 0 if all(kept) else 1
+
+
+def _run(name: str, options: argparse.Namespace) -> bool:
+    """Whether every limit of the job was kept."""
+    print(f"\n== {name}: {JOBS[name][1]}", flush=True)
+    busy = psutil.cpu_percent(interval=2) / 100
+    if busy > 0.1:
+        print(f"warning: {busy:.0%} of this machine is at other work; measure again when it is quiet", flush=True)
+    before = pace()
+    try:
+        section = JOBS[name][0](options)
+    except Skipped as reason:
+        print(f"skipped: {reason}")
+        return True
+    more = ["--full"] * options.full + [f"--photos {options.photos}"] * (options.photos is not None)
+    text = section.render(
+        " ".join(["scripts/bench", name, f"--rounds {options.rounds}", *more]), busy, (before, pace())
+    )
+    print(text, flush=True)
+    if not options.dry_run and options.pictures is None:
+        write_section(ROOT / "docs" / "benchmarks.md", name, JOBS[name][1], text)
+    return all(limit.is_kept for limit in section.limits)
 
 
 if __name__ == "__main__":

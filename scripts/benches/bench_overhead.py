@@ -48,11 +48,6 @@ def run(options: argparse.Namespace) -> Section:
         for count, ran_here in runs.items()
     ]
     return Section(
-        title="Time and memory an image",
-        text="JPEG images of 8 × 8 from an origin on the same machine that makes nothing, one variant 4 pixels wide,"
-        " five images an article: fetched, checked, decoded, scaled, encoded, made durable, recorded and flagged. What"
-        f" the processor needs for such an image, {alone * 1000:.2f} ms when it is called alone, is shared by {cores}"
-        " cores and taken off; what the origin takes of the same cores is not.",
         columns=["images", "seconds", "ms an image", "MB, peak of the parent"],
         rows=rows,
         limits=limits,

@@ -21,14 +21,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench_process import SCRIPTS, fresh, measure, node_script, node_versions, node_with, shared, watched
-from bench_report import Limit, Skipped, spread
+from bench_process import SCRIPTS, fresh, measure, shared, watched
+from bench_report import Skipped, spread
 from PIL import Image
 
 WIDTHS = (1280, 640, 320)
 EFFORTS = (4, 2)
-_SHARP = ("sharp", "0.35.5")
-_PILLOW = "Pillow, each width from the whole picture"
 
 
 @dataclass(frozen=True)
@@ -118,19 +116,6 @@ def own(name: str) -> list[str]:
     return [sys.executable, str(SCRIPTS / "contenders.py"), name]
 
 
-def contenders() -> tuple[dict[str, list[str]], list[str], list[str]]:
-    """Commands of imgcache and of its peers, notes about those that are missing, versions of the others."""
-    found, notes, versions = {"imgcache": own("imgcache")}, [], []
-    try:
-        folder = node_with(*_SHARP)
-    except (Skipped, OSError) as reason:
-        notes.append(f"sharp took no part: {reason}")
-    else:
-        found["sharp"] = node_script(folder, "contend_sharp.mjs")
-        versions += node_versions(folder, _SHARP[0])
-    return found | {_PILLOW: own("pillow")}, notes, versions
-
-
 def make(name: str, command: Sequence[str], job: Job) -> Made:
     """Have a contender do the job. Raises Skipped where it fails, or leaves a file out."""
     folder = fresh(f"made/{re.sub(r'[^a-z0-9]+', '-', name.lower())}")
@@ -168,14 +153,6 @@ def rate(runs: Sequence[Made]) -> float:
 def size(runs: Sequence[Made]) -> float:
     """Bytes, the median of the runs."""
     return statistics.median(run.bytes for run in runs)
-
-
-def ahead(runs: Mapping[str, Sequence[Made]], what: str) -> Limit:
-    """That imgcache is at least as fast as the best of the others."""
-    rates = {name: rate(these) for name, these in runs.items()}
-    ours = rates.pop("imgcache")
-    best = max(rates, key=rates.__getitem__)
-    return Limit(f"{what}: times the best of the others ({best})", ours / rates[best], 1, at_least=True)
 
 
 def cells(runs: Sequence[Made]) -> list[str]:

@@ -83,11 +83,6 @@ def run(options: argparse.Namespace) -> Section:
             site.measure()
     markdown, whole = sites
     return Section(
-        title="Reading articles with nothing remembered",
-        text=f"{COPIES} copies of a real Jekyll site: walked, read, front matter and body parsed, and recorded in a new"
-        " catalogue on disk, with one helper process for each further core, whose start counts. Beside its Markdown,"
-        " the site has newsletters, HTML pages of 55 KB with 42 images each. The memory is that of all processes"
-        " together. The last column is one process that does nothing but compose the front matter of these files.",
         columns=["", "articles/s", "MB/s", "MB of memory", "`yaml.compose` alone, a second"],
         rows=[site.row() for site in sites],
         limits=[

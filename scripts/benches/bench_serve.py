@@ -65,10 +65,6 @@ def run(options: argparse.Namespace) -> Section:
         Limit(f"peak of memory, {IMAGES:,} images", max(memory), 150, "MB"),
     ]
     return Section(
-        title="Serving",
-        text=f"`imgcache serve` and nginx on one core each, wrk with 32 connections on another, {SECONDS} s a run, in"
-        f" turn. Of the {HELD:,} connections half have sent half a request, and half have asked for 200 KB and do not"
-        " read it; wrk asks for 8 KB with 16 more.",
         columns=["", "body", "requests/s", "99th percentile"],
         rows=rows,
         limits=limits,
@@ -81,23 +77,18 @@ def _rates(port: int, other: int | None, paths: Mapping[str, str], rounds: int) 
     """Rows and limits for each size: requests a second, and the share of nginx's where it listens at `other`."""
     rows, limits = [], []
     for name, (_, share) in SIZES.items():
-        nginx = {"nginx": f"http://127.0.0.1:{other}/{paths[name]}"} if other else {}
-        targets = nginx | {
-            "`/assets/…`": f"http://127.0.0.1:{port}/{paths[name]}",
-            "`/image?url=…`": f"http://127.0.0.1:{port}/image?w=100&url={asked(name)}",
-        }
-        rates = _in_turn(targets, rounds)
+        targets = {"nginx": f"http://127.0.0.1:{other}/{paths[name]}"} if other else {}
+        targets["`/assets/…`"] = f"http://127.0.0.1:{port}/{paths[name]}"
+        targets["`/image?url=…`"] = f"http://127.0.0.1:{port}/image?w=100&url={asked(name)}"
+        rates: dict[str, list[float]] = {key: [] for key in targets}
+        for _ in range(rounds):  # in turn: what slows the machine for a while slows all of them
+            for key, target in targets.items():
+                rates[key].append(wrk(target)[0])
         rows += [[key, name, spread(values, 0), ""] for key, values in rates.items()]
-        if base := rates.pop("nginx", []):
-            limits += [
-                Limit(
-                    f"{key}, {name}, share of nginx",
-                    statistics.median(values) / statistics.median(base),
-                    share,
-                    at_least=True,
-                )
-                for key, values in rates.items()
-            ]
+        middle = {key: statistics.median(values) for key, values in rates.items()}
+        if base := middle.pop("nginx", 0.0):
+            what = "{}, {}, share of nginx"
+            limits += [Limit(what.format(key, name), one / base, share, at_least=True) for key, one in middle.items()]
     return rows, limits
 
 
@@ -137,11 +128,9 @@ def _manifest(cache: Path, images: dict[str, dict[str, object]]) -> None:
 
 @contextlib.contextmanager
 def serving(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """`imgcache serve` on the first core, compiled as it is once installed: its port and its process."""
+    """`imgcache serve` on the first core: its port and its process."""
     command = ["taskset", "-c", "0", sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
-    environment = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(WORK / "pycache")  # compiled, as it is once installed
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             said = re.search(r":(\d+)$", process.stderr.readline())
@@ -188,15 +177,6 @@ def wrk(target: str, connections: int = 32, seconds: int = SECONDS) -> tuple[flo
     if rate is None or late is None or "Non-2xx" in said or "Socket errors" in said:
         raise Skipped(f"wrk could not measure {target}: {said[-300:]}")
     return float(rate[1]), float(late[1]) * {"us": 0.001, "ms": 1, "s": 1000}[late[2]]
-
-
-def _in_turn(targets: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
-    """Requests a second of each target, once a round: what slows the machine for a while slows all of them."""
-    rates: dict[str, list[float]] = {key: [] for key in targets}
-    for _ in range(rounds):
-        for key, target in targets.items():
-            rates[key].append(wrk(target)[0])
-    return rates
 
 
 def _beside_held_connections(port: int, paths: dict[str, str]) -> float:

@@ -43,15 +43,10 @@ def run(options: argparse.Namespace) -> Section:
         except (Skipped, OSError) as reason:
             notes, versions = [f"{ELEVENTY[0]} took no part: {reason}"], []
         else:
-            notes, versions = [_add_eleventy(ways, folder, urls)], node_versions(folder, ELEVENTY[0], "sharp")
+            notes, versions = [], node_versions(folder, ELEVENTY[0], "sharp")
+            _add_eleventy(ways, folder, urls)
         runs = in_turn(ways, options.rounds)
-    total = sum(picture.path.stat().st_size for picture in found)
     return Section(
-        title="A first sync of real photographs",
-        text=f"{len(found)} photographs and graphics ({total / 1e6:.0f} MB) fetched from another process on loopback,"
-        f" WebP quality 80, effort 4 where nothing else is said, at {', '.join(map(str, WIDTHS))} pixels wide and never"
-        " enlarged; each run from a cold cache, the whole process timed from start to end. Memory: all its processes"
-        " together, shared pages once.",
         columns=["", "files", "images/s", "MB of WebP", "MB of memory"],
         rows=[[name, str(len(these[0].files)), *cells(these)] for name, these in runs.items()],
         limits=_limits(runs),
@@ -93,18 +88,12 @@ def _limits(runs: Mapping[str, Sequence[Made]]) -> list[Limit]:
     return limits
 
 
-def _add_eleventy(ways: dict[str, Callable[[], Made]], folder: Path, urls: list[str]) -> str:
-    """Two at a time and as many as it likes. A note about it."""
+def _add_eleventy(ways: dict[str, Callable[[], Made]], folder: Path, urls: list[str]) -> None:
+    """Two at a time and as many as it likes, with the widths that it is asked for and with those that it prefers."""
     for concurrency, threshold in ((2, 1.0), (0, 1.0), (0, 1.25)):
         widths = "same widths" if threshold == 1.0 else "its own choice of widths"
         name = f"{ELEVENTY[0]}, {'2 at once' if concurrency else 'default concurrency'}, {widths}"
         ways[name] = functools.partial(_eleventy, folder, urls, concurrency, threshold)
-    return (
-        f"{ELEVENTY[0]} leaves out an image's own width where that is less than 1.25 times the next smaller one"
-        " (`minimumThreshold`), and so makes fewer files; with 1.0 it makes the same widths as imgcache, and the limits"
-        " compare these. It starts from empty folders too. Checking declared sizes, flushing to disk and recording"
-        " digests, which it does not do, are in imgcache's time."
-    )
 
 
 def _eleventy(folder: Path, urls: list[str], concurrency: int, threshold: float) -> Made:

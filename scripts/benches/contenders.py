@@ -1,9 +1,8 @@
 """What makes derivatives with this Python, for bench_pictures: `python contenders.py NAME JOB.json`.
 
-`imgcache`: its worker pool. `pillow`: as one would write it at first, each width from the whole picture. `codecs`: the
-decoding and encoding that nobody with Pillow's codecs can save. Of codecs each file's bytes are decoded as
-`processor.render` decodes them (JPEG at the coarsest scale that is enough), and the picture of each variant, scaled
-before the clock starts, is encoded; what came out is written when the clock has stopped.
+`imgcache`: its worker pool. `codecs`: the decoding and encoding that nobody with Pillow's codecs can save. Each file's
+bytes are decoded as `processor.render` decodes them (JPEG at the coarsest scale that is enough), and the picture of
+each variant, scaled before the clock starts, is encoded; what came out is written when the clock has stopped.
 """
 
 from __future__ import annotations
@@ -14,18 +13,16 @@ import io
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from imgcache.models import Limits
 from imgcache.recipes import Recipe
 from imgcache.render_pool import RenderPool
-
-_SRGB = ImageCms.createProfile("sRGB")
 
 
 async def _imgcache(pictures: Sequence[dict[str, Any]], workers: int, settings: dict[str, Any]) -> float:
@@ -35,29 +32,6 @@ async def _imgcache(pictures: Sequence[dict[str, Any]], workers: int, settings: 
         jobs = ((one, [Recipe(f"w{width}", width=width, **settings) for width in one["widths"]]) for one in pictures)
         await asyncio.gather(*(pool.render(one["path"], one["folder"], recipes) for one, recipes in jobs))
         return time.perf_counter() - start
-
-
-def _in_processes(make: Callable[[Any], Any], items: Sequence[Any], workers: int) -> tuple[float, list[Any]]:
-    with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(time.sleep, [0.1] * workers))  # the workers have started
-        start = time.perf_counter()
-        made = list(pool.map(make, items))
-        return time.perf_counter() - start, made
-
-
-def _small(image: Image.Image, width: int, **options: Any) -> Image.Image:
-    return image.resize((width, max(1, round(image.height * width / image.width))), Image.Resampling.LANCZOS, **options)
-
-
-def _pillow(settings: dict[str, Any], picture: dict[str, Any]) -> None:
-    with Image.open(picture["path"]) as file:
-        image = ImageOps.exif_transpose(file)
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        if profile := file.info.get("icc_profile"):
-            image = ImageCms.profileToProfile(image, io.BytesIO(profile), _SRGB) or image
-    for width in picture["widths"]:
-        path = Path(picture["folder"]) / f"w{width}.webp"
-        _small(image, width).save(path, quality=settings["quality"], method=settings["effort"])
 
 
 class _Ready(NamedTuple):
@@ -76,7 +50,8 @@ def _prepared(picture: dict[str, Any]) -> _Ready:
     with Image.open(io.BytesIO(body)) as file:
         upright = ImageOps.exif_transpose(file)
         upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-        variants = [_small(upright, width, reducing_gap=2.0) for width in picture["widths"]]
+        sizes = [(width, max(1, round(upright.height * width / upright.width))) for width in picture["widths"]]
+        variants = [upright.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0) for size in sizes]
         largest = max((one.size for one in variants), key=lambda size: size[0])
         return _Ready(body, largest[::-1] if upright.size != file.size else largest, variants)
 
@@ -101,12 +76,13 @@ def main(name: str, asked: str) -> None:
     pictures, workers = settings.pop("pictures"), settings.pop("workers")
     if name == "imgcache":
         seconds = asyncio.run(_imgcache(pictures, workers, settings))
-    elif name == "pillow":
-        Image.init()  # before the workers are forked
-        seconds, _ = _in_processes(functools.partial(_pillow, settings), pictures, workers)
     else:
         _ready.extend(_prepared(one) for one in pictures)
-        seconds, made = _in_processes(functools.partial(_code, settings), range(len(_ready)), workers)
+        with ProcessPoolExecutor(workers) as pool:
+            list(pool.map(time.sleep, [0.1] * workers))  # the workers have started
+            start = time.perf_counter()
+            made = list(pool.map(functools.partial(_code, settings), range(len(_ready))))
+            seconds = time.perf_counter() - start
         for picture, files in zip(pictures, made, strict=True):
             for width, data in zip(picture["widths"], files, strict=True):
                 (Path(picture["folder"]) / f"w{width}.webp").write_bytes(data)

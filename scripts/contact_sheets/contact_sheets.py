@@ -17,7 +17,6 @@ from PIL import __version__ as pillow
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 from contact_cases import SECTIONS, Case, Section  # noqa: E402 (they need the repository's own, found by the line above)
-from contact_samples import ring, straight  # noqa: E402
 
 from imgcache.models import Rendered, Variant  # noqa: E402
 from imgcache.recipes import Recipe  # noqa: E402
@@ -39,7 +38,6 @@ class Picture(NamedTuple):
     height: int
     facts: tuple[str, ...]
     is_magnified: bool = False
-    is_wrong: bool = False
 
 
 class Row(NamedTuple):
@@ -100,8 +98,6 @@ def _row(folder: Path, case: Case, rendered: Rendered) -> Row:
     known = _known(case, source)
     shown = _shown(case, source, known, rendered)
     variants = [_variant(case, source.parent, variant, known) for variant in rendered.variants]
-    if case.wrong:
-        variants.append(_mistake(case, source.parent))
     return Row(case.name, case.title, case.look, [shown, *variants], rendered.notes)
 
 
@@ -127,15 +123,6 @@ def _variant(case: Case, folder: Path, variant: Variant, known: pyvips.Image | N
         facts += (f"ΔE {_apart(known, file, recipe):.2f}",)
     return Picture(_path(file), variant.name, f"{case.title}: the variant {variant.name}", variant.width * case.zoom,
                    variant.height * case.zoom, facts, case.zoom > 1)  # fmt: skip
-
-
-def _mistake(case: Case, folder: Path) -> Picture:
-    assert case.wrong
-    file = folder / "wrong.png"
-    straight(ring(), case.wrong).save(file, optimize=True)
-    width, height = (side * case.zoom for side in case.wrong)
-    return Picture(_path(file), "wrong, for comparison", f"{case.title}: scaled in the wrong way", width, height,
-                   ("not made by imgcache",), is_magnified=True, is_wrong=True)  # fmt: skip
 
 
 def _path(file: Path) -> str:

@@ -1,10 +1,9 @@
-"""The sources of the contact sheets, all of them drawn: scenes, shapes, stripes and films. The same bytes each time."""
+"""Drawn scenes whose colours, edges and motion eyes can judge, for docs/fidelity.html. Always the same bytes."""
 
 from __future__ import annotations
 
 import functools
 import io
-import random
 import struct
 
 import pyvips  # type: ignore[import-untyped]
@@ -80,12 +79,6 @@ def ring() -> Image.Image:
     return nothing
 
 
-def straight(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """How not to do it: colours scaled without regard to opacity."""
-    bands = [band.resize(size, Image.Resampling.LANCZOS) for band in image.split()]
-    return Image.merge(image.mode, bands)
-
-
 def gradient() -> bytes:
     """A 16-bit PNG of a sky that goes from one blue to a paler one, both between levels of 8 bits."""
     width, height = SIZE
@@ -119,22 +112,6 @@ def turned(orientation: int) -> bytes:
     return saved(stored, "JPEG", quality=90, subsampling=0, exif=exif(orientation))
 
 
-def panorama() -> Image.Image:
-    """Wide: a thicket at the left, a tower in the middle, a face at the right, much sky."""
-    image = _fade((140, 170, 200), (200, 210, 220)).resize((360 * 2, 120 * 2))
-    draw, luck = ImageDraw.Draw(image), random.Random(3)
-    draw.rectangle((0, 200, 720, 240), fill=(120, 130, 110))
-    for _ in range(900):
-        x, y, grey = luck.randrange(30, 190), luck.randrange(60, 230), luck.randrange(20, 130)
-        draw.line((x, y, x + luck.randrange(-9, 10), y + luck.randrange(-9, 10)), fill=(grey, grey + 20, grey), width=2)
-    draw.polygon((330, 210, 345, 20, 375, 20, 390, 210), fill=(150, 160, 172))
-    draw.ellipse((540, 60, 660, 200), fill=_SKIN)
-    for x in (575, 615):
-        draw.ellipse((x, 105, x + 12, 117), fill=(40, 30, 30))
-    draw.arc((570, 120, 630, 170), 20, 160, fill=(150, 50, 50), width=5)
-    return image.resize((360, 120), Image.Resampling.BOX)
-
-
 def film(form: str, **options: object) -> bytes:
     """A sun that goes over the scene, out of a blank: the first frames tell nothing."""
     ground = scene().resize((160, 100), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(0.6))
@@ -145,17 +122,7 @@ def film(form: str, **options: object) -> bytes:
         x = 12 + 27 * number
         ImageDraw.Draw(frame).ellipse((x - 9, 31 - 5 * number, x + 9, 49 - 5 * number), fill=_SUN, outline="white")
         frames.append(frame)
-    body = animation(frames, form, duration=[400, 200, *[150] * 6], **options)
-    return _undated(body) if form == "AVIF" else body
-
-
-def _undated(avif: bytes) -> bytes:
-    """A sequence without the times of its making (ISO/IEC 14496-12, sections 8.2.2, 8.3.2 and 8.4.2)."""
-    for name in (b"mvhd", b"tkhd", b"mdhd"):
-        at = avif.index(name) + 4
-        size = 16 if avif[at] else 8  # by the box's version
-        avif = avif[: at + 4] + bytes(size) + avif[at + 4 + size :]
-    return avif
+    return animation(frames, form, duration=[400, 200, *[150] * 6], **options)
 
 
 def _fade(top: tuple[int, int, int], bottom: tuple[int, int, int]) -> Image.Image:
