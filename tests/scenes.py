@@ -53,13 +53,6 @@ def converted(profile: bytes, mode: str = "RGB") -> Image.Image:
     return result
 
 
-def lab_file() -> bytes:
-    """The scene in CIELAB under D50, as TIFF means it; a file of libvips' making."""
-    image = pyvips.Image.new_from_memory(scene().tobytes(), *SIZE, 3, "uchar").copy(interpretation="srgb")
-    lab = image.icc_import(input_profile="srgb", pcs="lab", intent="relative")
-    return bytes(lab.colourspace("labq").write_to_buffer(".tif", compression="deflate"))
-
-
 def ring() -> Image.Image:
     """A white ring, a yellow disc and a word on nothing; where there is nothing the numbers are those of black."""
     width, height = (side * _FINE for side in SIZE)

@@ -11,14 +11,11 @@ from pathlib import Path
 
 import bench_audit
 import bench_cluster
-import bench_codecs
 import bench_crash
-import bench_idle
-import bench_overhead
 import bench_quality
 import bench_scan
 import bench_serve
-import bench_startup
+import bench_tiny
 import bench_whole
 import psutil
 from bench_process import ROOT
@@ -26,16 +23,16 @@ from bench_report import Section, Skipped, pace, write_section
 
 JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img"),
-    "codecs": (bench_codecs.run, "how near that comes to the limit that decoding and encoding set"),
+    "codecs": (bench_whole.codecs, "how near that comes to the limit that decoding and encoding set"),
     "quality": (bench_quality.run, "how much the variants look like their originals, beside sharp; quality: auto"),
-    "nothing": (bench_idle.nothing, "a sync of 100,000 references that has nothing to do"),
-    "growth": (bench_idle.growth, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
+    "nothing": (bench_tiny.nothing, "a sync of 100,000 references that has nothing to do"),
+    "growth": (bench_tiny.growth, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
-    "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
+    "overhead": (bench_tiny.overhead, "time and memory an image besides decoding, scaling and encoding"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
     "audit": (bench_audit.run, "an audit of 5,000 images on 50 hosts, beside linkinator"),
     "cluster": (bench_cluster.run, "two workers of a Dask cluster beside one machine, and what commanding costs"),
-    "startup": (bench_startup.run, "`imgcache --help`"),
+    "startup": (bench_tiny.startup, "`imgcache --help`"),
     "crash": (bench_crash.run, "300 kills at random times, and a minute of damaged files"),
 }
 

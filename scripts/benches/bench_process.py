@@ -228,8 +228,3 @@ def write_tiny_site(site: Path, order: Sequence[int]) -> None:
         path = site / f"{first // 2500:04}" / f"2026-01-01-{first:07}.md"
         path.parent.mkdir(exist_ok=True)
         path.write_text(article(images), encoding="utf-8")
-
-
-def connect_to(port: int) -> list[str]:
-    """The options by which every host is this port of this machine."""
-    return ["--connect-to", f"::127.0.0.1:{port}"]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from bench_pictures import Job, Made, Picture, cores, make, own, pictures, some
 from bench_process import (
-    SCRIPTS,
     fresh,
     measure,
     node_script,
@@ -29,6 +28,14 @@ SCORER = "ssimulacra2==0.3.0"
 WIDTH, COUNT = 640, 40
 SHARP = ("sharp", "0.35.5")
 OURS = "imgcache, quality 80"
+_SCORE = """
+import json, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from ssimulacra2 import compute_ssimulacra2
+
+with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    print(json.dumps(list(pool.map(compute_ssimulacra2, *zip(*json.load(open(sys.argv[1]))))), default=float))
+"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class _Scorer:
         pairs = self._folder / "pairs.json"
         asked = [[str(name), str(path)] for name, path in zip(names, run.files, strict=True)]
         pairs.write_text(json.dumps(asked), encoding="utf-8")
-        said = measure([self._python, str(SCRIPTS / "contend_score.py"), str(pairs)])
+        said = measure([self._python, "-c", _SCORE, str(pairs)])
         return Scored(run.bytes, json.loads(said.output))
 
 

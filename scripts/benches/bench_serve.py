@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import random
 import re
@@ -21,8 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from bench_process import WORK, fresh, peak_of
+from bench_process import fresh, peak_of
 from bench_report import Limit, Section, Skipped, spread
+
+from imgcache.models import Asset, Variant
+from tests.cache_samples import unreal_asset
+from tests.served import write_manifest
 
 URL = "https://pictures.example/{name}.jpg"
 SIZES = {"8 KB": (8_000, 0.5), "200 KB": (200_000, 0.8)}  # the share of nginx's rate that is promised
@@ -106,24 +109,14 @@ def _cache(cache: Path) -> dict[str, str]:
         path = paths[name] = f"assets/{digest[:2]}/{digest}/original.jpg"
         (cache / path).parent.mkdir(parents=True)
         (cache / path).write_bytes(data)
-        images[URL.format(name=name)] = _entry(digest, path, size)
-    _manifest(cache, images)
+        images[URL.format(name=name)] = _asset(digest, path, size)
+    write_manifest(cache, images)
     return paths
 
 
-def _entry(digest: str, path: str, size: int) -> dict[str, object]:
-    variants = [
-        {"name": f"w{width}", "width": width, "height": width, "format": "webp", "bytes": size, "path": path}
-        for width in (320, 640, 1280)
-    ]
-    entry = {"digest": digest, "media_type": "image/jpeg", "width": 1600, "height": 900, "bytes": size}
-    return entry | {"color": "#808080", "placeholder": "data:," + "A" * 380, "original": path, "variants": variants}
-
-
-def _manifest(cache: Path, images: dict[str, dict[str, object]]) -> None:
-    lines = (f"\n{json.dumps(url)}:{json.dumps(entry, separators=(',', ':'))}" for url, entry in sorted(images.items()))
-    text = '{"version":1,"images":{' + ",".join(lines) + "\n}}\n"
-    (cache / "manifest.json").write_text(text, encoding="utf-8")
+def _asset(digest: str, path: str, size: int) -> Asset:
+    variants = tuple(Variant(f"w{one}", one, one, "webp", size, path, "0" * 12, "0" * 64) for one in (320, 640, 1280))
+    return unreal_asset(digest, bytes=size, placeholder="data:," + "A" * 380, original=path, variants=variants)
 
 
 @contextlib.contextmanager
@@ -194,15 +187,13 @@ def _beside_held_connections(port: int, paths: dict[str, str]) -> float:
 
 def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
     """Seconds from the start of the process to its first answer, and the peak of its memory in MB."""
-    site = WORK / "serve" / "large"
-    if not (site / "cache" / "manifest.json").is_file():
-        site = fresh("serve/large")
-        (site / "cache").mkdir()
-        numbers = (f"{number:064x}" for number in range(IMAGES))
-        _manifest(site / "cache", {
-            URL.format(name=f"2026/01/the-title-of-an-article/{digest[-8:]}"):
-            _entry(digest, f"assets/{digest[:2]}/{digest}/original.jpg", 100_000) for digest in numbers
-        })  # fmt: skip
+    site = fresh("serve/large")
+    (site / "cache").mkdir()
+    numbers = (f"{number:064x}" for number in range(IMAGES))
+    write_manifest(site / "cache", {
+        URL.format(name=f"2026/01/the-title-of-an-article/{digest[-8:]}"):
+        _asset(digest, f"assets/{digest[:2]}/{digest}/original.jpg", 100_000) for digest in numbers
+    })  # fmt: skip
     seconds, memory = [], []
     for _ in range(rounds):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Job `whole`: a first sync of real photographs over loopback, beside eleventy-img."""
+"""Jobs `whole` and `codecs`: a first sync of real photographs, beside eleventy-img and the limit that codecs set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench_pictures import WIDTHS, Made, Picture, cells, in_turn, made, pictures, rate, size
+from bench_pictures import (
+    EFFORTS,
+    WIDTHS,
+    Job,
+    Made,
+    Picture,
+    cells,
+    copies,
+    in_turn,
+    made,
+    make,
+    own,
+    pictures,
+    rate,
+    size,
+)
 from bench_process import (
     article,
     configure,
@@ -27,6 +42,8 @@ from bench_report import Limit, Section, Skipped
 
 ELEVENTY = ("@11ty/eleventy-img", "7.0.0")
 HOST = "photos.example"
+SHARE = 0.85  # of the limit that the codecs set
+COPIES = 4  # of each picture, for the whole job beside that limit
 _OURS = {4: "imgcache", 2: "imgcache, effort 2"}
 
 
@@ -102,3 +119,30 @@ def _eleventy(folder: Path, urls: list[str], concurrency: int, threshold: float)
     with watched() as memory:
         ran = measure([*node_script(folder, "contend_eleventy.mjs"), json.dumps(job)], cwd=folder)
     return made(ran.seconds, int(json.loads(ran.output)["images"]), (work / "img").iterdir(), memory.peak)
+
+
+def codecs(options: argparse.Namespace) -> Section:
+    """How near imgcache comes to the limit that the codecs set: each way `--rounds` times in turn, at each effort."""
+    found = pictures(options)
+    many = list(copies(found, COPIES, fresh("codecs/pictures")))
+    rows, limits = [], []
+    with origin("--folder", str(many[0].path.parent), "--host", HOST) as said:
+        for effort in EFFORTS:
+            job = Job(found, effort=effort)
+            ways = {
+                "codecs alone": functools.partial(make, "codecs", own("codecs"), job),
+                "worker pool, from files": functools.partial(make, "imgcache", own("imgcache"), job),
+                "`imgcache sync`, from URLs": functools.partial(first_sync, said, many, effort),
+            }
+            runs = in_turn(ways, options.rounds)
+            limit = rate(runs["codecs alone"])
+            for name, these in runs.items():
+                share = rate(these) / limit
+                rows.append([name, str(effort), *cells(these), f"{share:.3f}"])
+                if name != "codecs alone":
+                    limits.append(Limit(f"effort {effort}: {name}, share of the limit", share, SHARE, at_least=True))
+    return Section(
+        columns=["", "effort", "images/s", "MB of WebP", "MB of memory", "share"],
+        rows=rows,
+        limits=limits,
+    )

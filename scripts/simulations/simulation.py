@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation_crawl import Crawl, Totals
-from simulation_figures import Figures, Plant, rows, with_settings
-from simulation_hosts import sample, spread
+from simulation_figures import Figures, Plant, rows, sample, spread, with_settings
 
 from imgcache.models import FetchPolicy
 from imgcache.quantities import parse_seconds
@@ -174,7 +173,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         figures = with_settings(Figures(), options.set)
         if options.figures:
-            _print_figures(figures, as_json=options.json)
+            for name, value, unit, source in rows(figures):
+                print(f"{name:>16}  {value:<10g}  {unit}; {source}")
             return 0
         hosts = options.hosts or max(1, round(options.images**figures.hosts_power))
         policy = FetchPolicy(per_host=options.per_host, interval=options.interval, concurrency=options.concurrency)
@@ -195,15 +195,6 @@ def _print(told: Mapping[str, float | str], *, as_json: bool) -> None:
     width = max(map(len, told))
     for name, value in told.items():
         print(f"{name.replace('_', ' '):>{width}}  {_shown(value)}")
-
-
-def _print_figures(figures: Figures, *, as_json: bool) -> None:
-    if as_json:
-        told = {name: {"value": value, "unit": unit, "source": source} for name, value, unit, source in rows(figures)}
-        print(json.dumps(told))
-        return
-    for name, value, unit, source in rows(figures):
-        print(f"{name:>16}  {value:<10g}  {unit}; {source}")
 
 
 if __name__ == "__main__":
