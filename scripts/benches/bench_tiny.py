@@ -82,7 +82,7 @@ def growth(options: argparse.Namespace) -> Section:
         columns=["references", "first sync, s", "nothing to do, s", "first sync, MB", "nothing to do, MB"],
         rows=rows,
         limits=[
-            Limit("nothing to do, 100,000 references", seconds[100_000], 1.5, "s"),
+            Limit(f"nothing to do, {SIZES[-1]:,} references", seconds[SIZES[-1]], 1.5, "s"),
             Limit(
                 "memory for each further reference, nothing to do",
                 (peaks[-1] - peaks[0]) / (max(seconds) - min(seconds)),

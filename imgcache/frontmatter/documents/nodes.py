@@ -6,9 +6,15 @@ from typing import NamedTuple
 
 import msgspec
 
+MAX_DEPTH = 100  # no real front matter comes near; what copies or prints the values is recursive
+
 
 class Misread(ValueError):
     """The tree of places and the values that the parser read are not those of one document."""
+
+
+class TooDeep(ValueError):
+    """More than MAX_DEPTH levels."""
 
 
 class Scalar(msgspec.Struct, gc=False):
@@ -58,18 +64,21 @@ def fill(root: Table, known: dict[str, object]) -> None:
 
     Raises:
         Misread: the two differ in their keys or in the length of a list.
+        TooDeep: there are more than MAX_DEPTH levels.
     """
-    stack: list[tuple[Node, object]] = [(root, known)]
+    stack: list[tuple[Node, object, int]] = [(root, known, 1)]
     while stack:
-        node, value = stack.pop()
+        node, value, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise TooDeep
         if isinstance(node, Table):
             if not isinstance(value, dict) or node.members.keys() != value.keys():
                 raise Misread
-            stack += [(member.value, value[key]) for key, member in node.members.items()]
+            stack += [(member.value, value[key], depth + 1) for key, member in node.members.items()]
         elif isinstance(node, Array):
             if not isinstance(value, list) or len(node.items) != len(value):
                 raise Misread
-            stack += zip(node.items, value, strict=True)
+            stack += [(item, one, depth + 1) for item, one in zip(node.items, value, strict=True)]
         elif isinstance(value, dict | list):
             raise Misread
         else:

@@ -17,7 +17,7 @@ import msgspec
 
 from imgcache.errors import ArticleUnreadable
 from imgcache.frontmatter.documents import json_places, toml_places
-from imgcache.frontmatter.documents.nodes import Misread, Table, fill
+from imgcache.frontmatter.documents.nodes import MAX_DEPTH, Misread, Table, TooDeep, fill
 from imgcache.frontmatter.yaml_marks import BOM, check_utf8, clean
 
 _TOML_OPENING = re.compile(r"\+\+\+[ \t]*\r?\n")
@@ -26,7 +26,8 @@ _TOML_CONTENT = re.compile(r"""(?:[ \t]*(?:#[^\n]*)?\r?\n)*+[ \t]*(?:\[|["'A-Za-
 _JSON_OPENING = re.compile(r'\{\s*+(?:"(?:[^"\\\n]|\\.)*+"\s*+:|\}[ \t]*+(?=[\r\n]|\Z))')
 _LINE_END = re.compile(r"[ \t]*\r?\n")
 _AT_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")  # as tomllib ends its messages
-_TOO_DEEP = "the front matter is nested too deeply: flatten it"
+_TOO_DEEP = f"the front matter is nested deeper than {MAX_DEPTH} levels: flatten it"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -73,6 +74,8 @@ def read(data: bytes) -> Document:
     form, values, root, end = found
     try:
         fill(root, values)
+    except TooDeep as error:
+        raise ArticleUnreadable(_TOO_DEEP) from error
     except Misread as error:
         raise _misread() from error
     line_end = _LINE_END.match(text, end)
@@ -125,6 +128,8 @@ def _json(blank: Document) -> _Found | None:
         return None
     try:
         values, end = json.JSONDecoder().raw_decode(text)
+        if _SURROGATE.search(text, 0, end):
+            json.dumps(values, ensure_ascii=False).encode()
         return "json", values, json_places.places(text, 0), end
     except json.JSONDecodeError as error:
         message = f"the front matter is not valid JSON: {clean(error.msg)}; correct it here"
@@ -133,6 +138,9 @@ def _json(blank: Document) -> _Found | None:
         line, column = blank.place(error.at)
         message = "this key comes twice in one object: remove one of them"
         raise ArticleUnreadable(message, line=line, column=column) from error
+    except UnicodeEncodeError as error:
+        message = "a string has half of a surrogate pair (an escape from \\ud800 to \\udfff alone): write both or none"
+        raise ArticleUnreadable(message) from error
     except RecursionError as error:
         raise ArticleUnreadable(_TOO_DEEP) from error
     except (Misread, IndexError) as error:
