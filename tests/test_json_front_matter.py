@@ -91,9 +91,9 @@ def test_sizes_and_urls_are_written_in_their_place() -> None:
     [
         ('{"a": 1,\n "b": }\nbody\n', 2, 7, "not valid JSON: Expecting value; correct it here"),
         ('{"a": 1\n', 2, 1, "not valid JSON"),
-        ('{"a": 1,\n "a": 2}\n', 2, 2, "this key comes twice in one object"),
+        ('{"images": 1,\n "images": 2}\n', 2, 2, "this key comes twice in one object"),
         ('{"a": "\\ud800"}\n', 1, 1, "half of a surrogate pair"),
-        ('{"a": ' + "[" * 150 + "]" * 150 + "}", 1, 1, "nested deeper than 100"),
+        ('{"images": ' + "[" * 150 + "]" * 150 + "}", 1, 1, "nested deeper than 100"),
         ('{"a": ' + "[" * 100_000 + "\n", 1, 1, "nested deeper than 100"),
     ],
 )

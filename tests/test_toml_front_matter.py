@@ -164,7 +164,9 @@ def test_every_string_has_its_key_path_and_place() -> None:
     assert found == [("x", "a.b", 2, 8), ("y", "a.b.c", 2, 18), ("z", "t.u", 6, 5)]
 
 
-@pytest.mark.parametrize(("good", "damage"), [('"t"', '"u"'), (URL, f"{URL}x"), ("body", "Body"), ("= true", "= 1")])
+@pytest.mark.parametrize(
+    ("good", "damage"), [('"t"', '"u"'), (URL, f"{URL}x"), ("\n+++", "\n+++\n+++"), ("= true", "= 1")]
+)
 def test_a_splice_that_does_anything_else_is_refused(monkeypatch: pytest.MonkeyPatch, good: str, damage: str) -> None:
     monkeypatch.setattr(edits, "spliced", lambda *args: spliced(*args).replace(good, damage))
     data = f'+++\ntitle = "t"\n[[images]]\nurl = "{URL}"\n+++\nbody\n'.encode()

@@ -40,7 +40,7 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     if not splices:
         return data
     bom = BOM if data.startswith(BOM) else b""
-    edited = bom + spliced(before.text, splices).encode()
+    edited = bom + spliced(before.text, splices).encode() + data[before.body_offset :]
     _check(edited, data, before, [(found[number], edit) for number, edit in wished.items()])
     return edited
 

@@ -69,6 +69,8 @@ def references(document: Document, article: str) -> tuple[Reference, ...]:
 
 def entries(document: Document) -> list[Entry]:
     """Every image of the lists named `images`, in the order of the file."""
+    if "images" not in document.text and "\\" not in document.text:  # keys may have escapes
+        return []
     found = [_entry(reached, document) for reached in _reached(document.root) if reached.in_images]
     return sorted((entry for entry in found if entry), key=lambda entry: (entry.line, entry.column))
 

@@ -8,48 +8,74 @@ of Liquid or of JSX.
 from __future__ import annotations
 
 import bisect
+import functools
 import json
 import re
 import tomllib
+from dataclasses import dataclass, field
 from typing import Any, Literal
-
-import msgspec
 
 from imgcache.errors import ArticleUnreadable
 from imgcache.frontmatter.documents import json_places, toml_places
 from imgcache.frontmatter.documents.nodes import MAX_DEPTH, Misread, Table, TooDeep, fill
 from imgcache.frontmatter.yaml_marks import BOM, check_utf8, clean
 
-_TOML_OPENING = re.compile(r"\+\+\+[ \t]*\r?\n")
-_TOML_CLOSING = re.compile(r"\n\+\+\+[ \t]*(?=[\r\n]|\Z)")
-_TOML_CONTENT = re.compile(r"""(?:[ \t]*(?:#[^\n]*)?\r?\n)*+[ \t]*(?:\[|["'A-Za-z0-9_-][^\n=]*=)""")
-_JSON_OPENING = re.compile(r'\{\s*+(?:"(?:[^"\\\n]|\\.)*+"\s*+:|\}[ \t]*+(?=[\r\n]|\Z))')
-_LINE_END = re.compile(r"[ \t]*\r?\n")
+_TOML_OPENING = re.compile(rb"\+\+\+[ \t]*\r?\n")
+_TOML_CLOSING = re.compile(rb"\n\+\+\+[ \t]*(?=[\r\n]|\Z)")
+_TOML_CONTENT = re.compile(rb"""(?:[ \t]*(?:#[^\n]*)?\r?\n)*+[ \t]*(?:\[|["'A-Za-z0-9_-][^\n=]*=)""")
+_JSON_OPENING = re.compile(rb'\{\s*+(?:"(?:[^"\\\n]|\\.)*+"\s*+:|\}[ \t]*+(?=[\r\n]|\Z))')
+_LINE_END = re.compile(rb"\r?\n")
+_TO_BODY = re.compile(r"(?:[ \t]*+(?:\r?\n|\Z))?")
 _AT_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")  # as tomllib ends its messages
 _TOO_DEEP = f"the front matter is nested deeper than {MAX_DEPTH} levels: flatten it"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class Document(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Document:
     """One front matter.
 
-    `text` is the file without its byte order mark, which all places count in; `values` is what the parser read, and
-    `root` where it stands. Both are empty where there is no front matter. `body_offset` is in bytes, `body_line` counts
-    from 1.
+    `text` is the file without its byte order mark, down to the body; all places count in it. `values` is what the
+    parser read of the document, which begins at `start` and ends before `end`; there are none where there is no front
+    matter. `body_offset` is in bytes, `body_line` counts from 1.
     """
 
-    text: str
-    form: Literal["toml", "json"]
-    values: dict[str, Any]
-    root: Table
-    body_offset: int
-    body_line: int
-    line_starts: list[int]
+    text: str = ""
+    form: Literal["toml", "json"] = "toml"
+    values: dict[str, Any] = field(default_factory=dict)
+    start: int = 0
+    end: int = 0
+    body_offset: int = 0
+    body_line: int = 1
+
+    @functools.cached_property
+    def root(self) -> Table:
+        """Where each of the values stands. Raises ArticleUnreadable: nested too deeply, or a key of JSON twice."""
+        if not self.end:
+            return Table({}, in_braces=False)
+        try:
+            is_toml = self.form == "toml"
+            root = toml_places.places(self.text, self.start, self.end) if is_toml else json_places.places(self.text, 0)
+            fill(root, self.values)
+        except json_places.DoubledKey as error:
+            line, column = self.place(error.at)
+            message = "this key comes twice in one object: remove one of them"
+            raise ArticleUnreadable(message, line=line, column=column) from error
+        except (TooDeep, RecursionError) as error:
+            raise ArticleUnreadable(_TOO_DEEP) from error
+        except (Misread, IndexError) as error:
+            message = "the front matter is valid, but where its values stand is not clear: write it more simply"
+            raise ArticleUnreadable(message) from error
+        return root
+
+    @functools.cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in re.finditer("\n", self.text))]
 
     def place(self, at: int) -> tuple[int, int]:
         """Line and column of a character, both counted from 1."""
-        line = bisect.bisect_right(self.line_starts, at)
-        return line, at - self.line_starts[line - 1] + 1
+        line = bisect.bisect_right(self._line_starts, at)
+        return line, at - self._line_starts[line - 1] + 1
 
 
 def opens(data: bytes) -> bool:
@@ -58,62 +84,41 @@ def opens(data: bytes) -> bool:
 
 
 def read(data: bytes) -> Document:
-    """Find and parse the front matter of an article for which `opens` is true.
+    """Find and parse the front matter of an article for which `opens` is true. That the body is UTF-8 is not looked at.
 
     Raises:
-        ArticleUnreadable: not UTF-8, not closed, not valid TOML or JSON, nested too deeply, or a key twice.
+        ArticleUnreadable: not UTF-8, not closed, not valid TOML or JSON, or nested too deeply.
     """
-    check_utf8(data)
     bom = len(BOM) if data.startswith(BOM) else 0
-    text = data[bom:].decode()
-    starts = [0, *(found.end() for found in re.finditer("\n", text))]
-    blank = Document(text, "toml", {}, Table({}, in_braces=False), 0, 1, starts)
-    found = _toml(blank) if text.startswith("+") else _json(blank)
-    if found is None:
-        return blank
-    form, values, root, end = found
-    try:
-        fill(root, values)
-    except TooDeep as error:
-        raise ArticleUnreadable(_TOO_DEEP) from error
-    except Misread as error:
-        raise _misread() from error
-    line_end = _LINE_END.match(text, end)
-    body = line_end.end() if line_end else len(text) if not text[end:].strip(" \t") else end
-    line = bisect.bisect_right(starts, body)
-    return Document(text, form, values, root, bom + len(text[:body].encode()), line, starts)
+    return _toml(data, bom) if data.startswith(b"+", bom) else _json(data, bom)
 
 
-_Found = tuple[Literal["toml", "json"], dict[str, Any], Table, int]
-
-
-def _toml(blank: Document) -> _Found | None:
-    """Values, tree and the end of the closing fence."""
-    text = blank.text
-    opening = _TOML_OPENING.match(text)
+def _toml(data: bytes, bom: int) -> Document:
+    opening = _TOML_OPENING.match(data, bom)
     if not opening:
-        return None
-    closing = _TOML_CLOSING.search(text, opening.end() - 1)
-    seems_toml = _TOML_CONTENT.match(text, opening.end())
+        return Document()
+    closing = _TOML_CLOSING.search(data, opening.end() - 1)
     if not closing:
-        if seems_toml:
-            raise ArticleUnreadable("the front matter opened here is not closed: add a line `+++` below it")
-        return None
-    start, end = opening.end(), closing.start() + 1
+        if not _TOML_CONTENT.match(data, opening.end()):
+            return Document()
+        raise ArticleUnreadable("the front matter opened here is not closed: add a line `+++` below it")
+    check_utf8(data[: closing.end()])
+    line_end = _LINE_END.match(data, closing.end())
+    body = line_end.end() if line_end else len(data)
+    text, start = data[bom:body].decode(), opening.end() - bom
+    block = data[opening.end() : closing.start() + 1].decode()
     try:
-        values = tomllib.loads(text[start:end])
-        return "toml", values, toml_places.places(text, start, end), closing.end()
+        values = tomllib.loads(block)
     except tomllib.TOMLDecodeError as error:
-        raise _invalid_toml(str(error), text[start:end]) from error
+        raise _invalid_toml(str(error), block) from error
     except RecursionError as error:
         raise ArticleUnreadable(_TOO_DEEP) from error
-    except (Misread, IndexError) as error:
-        raise _misread() from error
+    return Document(text, "toml", values, start, start + len(block), body, 1 + text.count("\n"))
 
 
 def _invalid_toml(message: str, block: str) -> ArticleUnreadable:
     place = _AT_PLACE.search(message)
-    lines = 1 + block.count("\n")
+    lines = block.count("\n") + 1
     line, column = (int(place[1]), int(place[2])) if place and place[1] else (lines, 1)
     reason = clean(_AT_PLACE.sub("", message))
     return ArticleUnreadable(
@@ -121,31 +126,22 @@ def _invalid_toml(message: str, block: str) -> ArticleUnreadable:
     )
 
 
-def _json(blank: Document) -> _Found | None:
-    """Values, tree and the end of the closing brace."""
-    text = blank.text
-    if not _JSON_OPENING.match(text):
-        return None
+def _json(data: bytes, bom: int) -> Document:
+    if not _JSON_OPENING.match(data, bom):
+        return Document()
+    check_utf8(data)
+    text = data[bom:].decode()
     try:
         values, end = json.JSONDecoder().raw_decode(text)
         if _SURROGATE.search(text, 0, end):
             json.dumps(values, ensure_ascii=False).encode()
-        return "json", values, json_places.places(text, 0), end
     except json.JSONDecodeError as error:
         message = f"the front matter is not valid JSON: {clean(error.msg)}; correct it here"
         raise ArticleUnreadable(message, line=error.lineno, column=error.colno) from error
-    except json_places.DoubledKey as error:
-        line, column = blank.place(error.at)
-        message = "this key comes twice in one object: remove one of them"
-        raise ArticleUnreadable(message, line=line, column=column) from error
     except UnicodeEncodeError as error:
         message = "a string has half of a surrogate pair (an escape from \\ud800 to \\udfff alone): write both or none"
         raise ArticleUnreadable(message) from error
     except RecursionError as error:
         raise ArticleUnreadable(_TOO_DEEP) from error
-    except (Misread, IndexError) as error:
-        raise _misread() from error
-
-
-def _misread() -> ArticleUnreadable:
-    return ArticleUnreadable("the front matter cannot be read with its places: write it as plain `key = value` lines")
+    head = text[: _TO_BODY.match(text, end).end()]  # type: ignore[union-attr]  # it matches everywhere
+    return Document(head, "json", values, 0, end, bom + len(head.encode()), 1 + head.count("\n"))
