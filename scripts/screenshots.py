@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 from examples.origin import Origin, answers_for, in_thread  # noqa: E402 (the repository's own, found by the line above)
+from tests.browsing import launched  # noqa: E402
+from tests.served import serving  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 LARGEST = 200_000  # bytes
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 class Shot(NamedTuple):
@@ -45,20 +42,12 @@ SHOTS = [
 
 
 def main() -> int:
-    """Write every picture; 1 where a picture is too large or there is no browser."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        print("no Chromium: apt-get install chromium, or name one in CHROMIUM", file=sys.stderr)
-        return 1
+    """Write every picture; 1 where a picture is too large."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        served(Path(folder) / "harbour-news") as address,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        sizes = [shoot(browser, address, shot) for shot in SHOTS]
-        browser.close()
+    with tempfile.TemporaryDirectory() as folder:
+        cache = synced(Path(folder) / "harbour-news")
+        with serving(cache) as port, launched() as browser:
+            sizes = [shoot(browser, f"http://127.0.0.1:{port}", shot) for shot in SHOTS]
     return int(max(sizes) > LARGEST)
 
 
@@ -79,25 +68,14 @@ def shoot(browser: Browser, address: str, shot: Shot) -> int:
     return file.stat().st_size
 
 
-@contextmanager
-def served(site: Path) -> Iterator[str]:
-    """Where `imgcache serve` shows a copy of examples/site, once it is synced."""
+def synced(site: Path) -> Path:
+    """The cache of a copy of examples/site, once it is synced."""
     shutil.copytree(ROOT / "examples/site", site, ignore=shutil.ignore_patterns("cache"))
-    command = [sys.executable, "-m", "imgcache"]
     with in_thread(Origin(answers_for(site))) as origin:
+        command = [sys.executable, "-m", "imgcache", "sync", str(site), "-q", *origin.connect_to]
         given = os.environ | {"SSL_CERT_FILE": str(origin.ca_file)}
-        subprocess.run([*command, "sync", site, "-q", *origin.connect_to], env=given, cwd=ROOT, check=False,
-                       stdout=subprocess.DEVNULL)  # fmt: skip
-    serve = [*command, "serve", str(site), "--port", "0"]
-    with subprocess.Popen(serve, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
-        line = server.stderr.readline() if server.stderr else ""
-        found = re.search(r"http://\S+", line)
-        if not found:
-            raise SystemExit(f"imgcache serve did not start: {line}")
-        try:
-            yield found[0]
-        finally:
-            server.send_signal(signal.SIGINT)
+        subprocess.run(command, env=given, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)  # examples/site has errors
+    return site / "cache"
 
 
 if __name__ == "__main__":

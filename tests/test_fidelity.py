@@ -1,8 +1,7 @@
-"""The contact sheets: the script gives the same bytes each time, nothing is missing, and a wrong picture would show."""
+"""The contact sheets: the script gives the same bytes each time, and nothing is missing."""
 
 from __future__ import annotations
 
-import re
 import sys
 from html.parser import HTMLParser
 from importlib import import_module
@@ -13,10 +12,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.pictures import made, near, saved, shown
 
 PAGE = ROOT / "docs/fidelity.html"
-SOME = {"p3", "cmyk-profile", "lab", "broken", "orientation-6", "edges", "dusk", "avif", "wide"}
+SOME = {"p3", "cmyk", "broken", "orientation-6", "edges", "sixteen", "gif", "apng"}
 
 
 def module(name: str) -> Any:
@@ -28,7 +26,7 @@ def module(name: str) -> Any:
         sys.path.remove(str(ROOT / "scripts" / "contact_sheets"))
 
 
-sheets, cases, inks = map(module, ("contact_sheets", "contact_cases", "contact_inks"))
+sheets, cases = map(module, ("contact_sheets", "contact_cases"))
 
 
 class Page(HTMLParser):
@@ -50,19 +48,11 @@ class Page(HTMLParser):
         elif tag == "article":
             self.rows.append(found["id"])
 
-    def apart(self, row: str, label: str) -> float:
-        """The figure that stands below a picture."""
-        (article,) = re.findall(rf'<article id="{row}">(.*?)</article>', self.text, re.DOTALL)
-        (figure,) = re.findall(rf"<b>{label}</b>.*?ΔE ([\d.]+)", article)
-        return float(figure)
 
-
-def some(judge: str | None = None) -> list[Any]:
+def some() -> list[Any]:
     """One section with a few cases of all kinds."""
     chosen = [case for section in cases.SECTIONS for case in section.cases if case.name in SOME]
     assert len(chosen) == len(SOME)
-    if judge:
-        chosen = [case._replace(judge=judge) for case in chosen if case.name == "p3"]
     return [cases.Section("Some", "A few of them.", tuple(chosen))]
 
 
@@ -102,14 +92,6 @@ def test_what_is_made_is_shown(twice: list[tuple[Path, list[Path]]]) -> None:
     text = page.read_text()
     assert "Warning: the colour profile is broken" in text
     assert text.count("8 frames, 1.5 s, for ever") == 2
-    assert not list(folder.rglob("*.tif"))
-
-
-def test_colours_are_right_and_wrong_ones_would_be_told(twice: list[tuple[Path, list[Path]]], tmp_path: Path) -> None:
-    page = Page(twice[0][0] / "fidelity.html")
-    assert all(page.apart(row, "exact") < 1 for row in ("p3", "cmyk-profile", "lab", "broken", "orientation-6"))
-    sheets.write(tmp_path, some("plain"))
-    assert Page(tmp_path / "fidelity.html").apart("p3", "exact") > 1.5
 
 
 def test_the_page_in_the_repository_is_whole_and_small() -> None:
@@ -118,15 +100,3 @@ def test_the_page_in_the_repository_is_whole_and_small() -> None:
     assert sum(file.stat().st_size for file in files) < sheets.LARGEST
     page = Page(PAGE)
     assert page.rows == [case.name for section in cases.SECTIONS for case in section.cases], "run scripts/fidelity"
-    colour = [case.name for case in cases.COLOUR.cases if any(recipe.name == "exact" for recipe in case.recipes)]
-    assert len(colour) > 9 and max(page.apart(name, "exact") for name in colour) < 2
-
-
-@pytest.mark.parametrize(
-    ("amounts", "known"),  # paper; black alone, 3 % of light in each colour; cyan alone, sRGB's curve over its light
-    [((0, 0, 0, 0), (255, 255, 255)), ((0, 0, 0, 255), (48, 48, 48)), ((255, 0, 0, 0), (89, 174, 203))],
-)
-def test_the_inks_are_what_they_let_through(amounts: tuple[int, ...], known: tuple[int, ...], tmp_path: Path) -> None:
-    body = saved(Image.new("CMYK", (16, 16), amounts), "JPEG", quality=100, icc_profile=inks.profile())
-    rendered = made(body, tmp_path, cases.Recipe("exact", 8, format="png"))
-    assert near(shown(tmp_path, rendered).convert("RGB").getpixel((4, 4)), known, 3)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imgcache.errors import ArticleChanged, ArticleUnreadable
 from imgcache.frontmatter import apply, parse, splices
 from imgcache.frontmatter.entries import entries
+from imgcache.frontmatter.splicing import spliced
 from imgcache.frontmatter.yaml_marks import read_head
 from imgcache.models import Declared, Edit, Size
 from tests.front_matter import URL, at, flagged, only, read
@@ -127,8 +128,7 @@ def test_what_cannot_be_edited_alone_is_refused(entry: str) -> None:
 )
 def test_a_wrong_splice_never_leaves_the_room(monkeypatch: pytest.MonkeyPatch, good: str, damage: str) -> None:
     """The net below the splices: whatever goes wrong there, the article stays as it is."""
-    spliced = splices._spliced
-    monkeypatch.setattr(splices, "_spliced", lambda *args: spliced(*args).replace(good, damage))
+    monkeypatch.setattr(splices, "spliced", lambda *args: spliced(*args).replace(good, damage))
     data = f"---\ntitle: t\ntags:\n  - b\nimages:\n  - {{url: {URL}}}\n---\n".encode()
     with pytest.raises(ArticleUnreadable):
         apply(data, [at(only(data), flag=True)])

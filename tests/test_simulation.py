@@ -30,9 +30,7 @@ def module(name: str) -> Any:
         sys.path.remove(str(SCRIPTS))
 
 
-simulation, crawl, hosts, figures = map(
-    module, ("simulation", "simulation_crawl", "simulation_hosts", "simulation_figures")
-)
+simulation, crawl, figures = map(module, ("simulation", "simulation_crawl", "simulation_figures"))
 Figures, Plant, Crawl = figures.Figures, figures.Plant, crawl.Crawl
 
 # Nothing fails, nothing varies, and all but a request's 0.1 s takes no time.
@@ -117,14 +115,14 @@ def test_what_is_missing_costs_one_request_and_what_stalls_three_more() -> None:
 
 @given(st.integers(1, 300), st.integers(0, 3000), st.floats(0.1, 3))
 def test_every_image_has_a_host_and_every_host_an_image(count: int, more: int, exponent: float) -> None:
-    sizes = hosts.spread(count + more, count, exponent)
+    sizes = figures.spread(count + more, count, exponent)
     assert (len(sizes), sum(sizes), min(sizes) >= 1) == (count, count + more, True)
     assert sizes == sorted(sizes, reverse=True)
 
 
 @pytest.mark.parametrize("exponent", [0.7, 1.0, 1.93])
 def test_the_fit_finds_the_exponent_that_a_world_was_made_with(exponent: float) -> None:
-    found, power = hosts.fit(hosts.spread(1_000_000, 500, exponent))
+    found, power = figures.fit(figures.spread(1_000_000, 500, exponent))
     assert found == pytest.approx(exponent, abs=0.02)
     assert 1_000_000**power == pytest.approx(500)
 
@@ -160,8 +158,8 @@ def test_every_image_ends_no_host_is_asked_too_much_and_no_bound_is_broken(
 
 
 def test_a_sample_keeps_the_shares_of_large_hosts_and_the_number_of_images() -> None:
-    sizes = hosts.spread(1_000_000, 4000, 1.0)
-    small = hosts.sample(sizes, 20, simulation.random.Random(1))
+    sizes = figures.spread(1_000_000, 4000, 1.0)
+    small = figures.sample(sizes, 20, simulation.random.Random(1))
     assert sum(small) == pytest.approx(50_000, rel=0.05)
     assert small[0] / sum(small) == pytest.approx(sizes[0] / 1_000_000, rel=0.05)
     assert max(small) == small[0]
@@ -207,15 +205,6 @@ def test_the_same_seed_tells_the_same_in_another_process(simulate: Callable[...,
     assert json.loads(simulate(*words, "--seed", "2").out)["hours"] != first["hours"]
 
 
-def test_a_price_adds_money(simulate: Callable[..., Ended]) -> None:
-    words = ["--images", "500", "--machines", "2", "--json"]
-    prices = ["machine_hour=3", "put_1000=7", "gb_month=5"]
-    told = json.loads(simulate(*words, *(word for price in prices for word in ("--price", price))).out)
-    assert told["money_once"] == pytest.approx(2 * 3 * told["hours"] + 7 * told["puts"] / 1000)
-    assert told["money_a_month"] == pytest.approx(5 * told["gb_out"])
-    assert "money_once" not in json.loads(simulate(*words).out)
-
-
 def test_the_table_tells_what_the_object_tells(simulate: Callable[..., Ended]) -> None:
     words = ["--images", "500", "--machines", "1"]
     told, table = json.loads(simulate(*words, "--json").out), simulate(*words).out
@@ -231,7 +220,6 @@ def test_the_table_tells_what_the_object_tells(simulate: Callable[..., Ended]) -
         (["--images", "10", "--hosts", "11"], "10 images cannot be on 11 hosts"),
         (["--machines", "50", "--sample", "1k"], "--sample 1,000 is too small for 50 machines"),
         (["--images", "many"], "invalid _count value: 'many'"),
-        (["--price", "gold=1"], "'gold' is none of machine_hour"),
     ],
 )
 def test_a_wrong_argument_is_named(simulate: Callable[..., Ended], words: list[str], message: str) -> None:

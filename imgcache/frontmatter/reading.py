@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from imgcache.frontmatter import documents
 from imgcache.frontmatter.entries import Entry, entries
 from imgcache.frontmatter.sections import Section, plain_entries, plain_sections
 from imgcache.frontmatter.yaml_marks import Block, Head, check_utf8, compose_head, find_block
@@ -26,7 +27,7 @@ class Outline(NamedTuple):
     `sections` is None where that is for a YAML parser to say.
     """
 
-    block: Block | Head
+    block: Block | Head | documents.Document
     sections: list[Section] | None
 
 
@@ -47,6 +48,8 @@ def parse(data: bytes, article: str) -> FrontMatter:
 
 def outline(data: bytes) -> Outline:
     """The first half of `parse`, but for a look whether the body is UTF-8. Raises as that does."""
+    if documents.opens(data):
+        return Outline(documents.read(data), None)
     block = find_block(data)
     return Outline(block, plain_sections(block.lines) if isinstance(block, Block) else None)
 
@@ -54,6 +57,8 @@ def outline(data: bytes) -> Outline:
 def read(front: Outline, article: str) -> FrontMatter:
     """The second half of `parse`. Raises as that does."""
     block, sections = front
+    if isinstance(block, documents.Document):
+        return FrontMatter(documents.references(block, article), block.body_offset, block.body_line)
     if isinstance(block, Block):
         found = None if sections is None else plain_entries(sections)
         if found is not None:

@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-import msgspec
 import yaml
 
-from imgcache.errors import ArticleChanged
+from imgcache.frontmatter import documents
 from imgcache.frontmatter.checking import check, unsafe
 from imgcache.frontmatter.entries import ALIAS, Entry, Part, Standing, entries, parts, standing
 from imgcache.frontmatter.flagging import flagged
 from imgcache.frontmatter.scalars import rewritten
+from imgcache.frontmatter.splicing import Splice, by_entry, spliced
 from imgcache.frontmatter.yaml_marks import BOM, check_utf8, read_head
 from imgcache.models import Edit, Size
 
 _TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
 _TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
-
-
-class _Splice(NamedTuple):
-    start: int
-    end: int
-    text: str
 
 
 def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
@@ -45,11 +38,13 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     if not edits:
         return data
     check_utf8(data)
+    if documents.opens(data):
+        return documents.apply(data, edits)
     if (plainly := flagged(data, edits)) is not None:
         return plainly
     before = read_head(data)
     found = entries(before.root, before.text) if before.root else []
-    wished = _by_entry(found, edits)
+    wished = by_entry(found, edits)
     bom = BOM if data.startswith(BOM) else b""
     text = data[len(bom) :].decode()
     splices = [splice for number, edit in wished.items() for splice in _splices(text, found[number], edit)]
@@ -59,36 +54,12 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
         splices += [_write_url(text, found[number], url, stands) for number, url in urls.items()]
     if not splices:
         return data
-    edited = bom + _spliced(text, splices).encode()
+    edited = bom + spliced(text, splices).encode()
     check(edited, data[before.body_offset :], before.root, found, wished)
     return edited
 
 
-def _by_entry(found: list[Entry], edits: Sequence[Edit]) -> dict[int, Edit]:
-    """The edits by the number of their entry, those of one entry made one. Raises ArticleChanged."""
-    index = {(entry.line, entry.column): number for number, entry in enumerate(found)}
-    wished: dict[int, Edit] = {}
-    for edit in edits:
-        number = index.get((edit.line, edit.column))
-        if number is None or edit.was not in {None, found[number].url}:
-            message = "the image that was here is not here any more: the file was saved since it was scanned"
-            raise ArticleChanged(message, line=edit.line, column=edit.column)
-        earlier = wished.get(number, edit)
-        flag = earlier.flag if edit.flag is None else edit.flag
-        url = earlier.url if edit.url is None else edit.url
-        wished[number] = msgspec.structs.replace(edit, flag=flag, size=edit.size or earlier.size, url=url)
-    return wished
-
-
-def _spliced(text: str, splices: list[_Splice]) -> str:
-    pieces, position = [], 0
-    for splice in sorted(splices):
-        pieces += [text[position : splice.start], splice.text]
-        position = splice.end
-    return "".join(pieces) + text[position:]
-
-
-def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[_Splice]:
+def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[Splice]:
     if edit.size:
         yield from _write_size(text, entry, edit.size)
     if edit.flag is None:
@@ -98,7 +69,7 @@ def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[_Splice]:
     own = parts(entry.mapping, text)
     flag = own.get("isCached")
     if edit.flag and flag and not entry.is_cached:
-        yield _Splice(flag.start, flag.end, "true")
+        yield Splice(flag.start, flag.end, "true")
     elif edit.flag and not flag:
         yield _flag_in_braces(text, entry.mapping) if entry.mapping.flow_style else _flag_line(text, own)
     elif not edit.flag and flag and entry.is_cached:
@@ -106,7 +77,7 @@ def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[_Splice]:
         yield _without_item(text, entry.mapping, flag) if in_braces else _without_line(text, flag)
 
 
-def _write_size(text: str, entry: Entry, size: Size) -> Iterator[_Splice]:
+def _write_size(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
     own = parts(entry.mapping, text) if entry.mapping else {}
     for name, number in (("width", size.width), ("height", size.height)):
         part = own.get(name)
@@ -116,10 +87,10 @@ def _write_size(text: str, entry: Entry, size: Size) -> Iterator[_Splice]:
             raise unsafe(entry.line, entry.column)
         quote = part.value.style or ""
         space = " " if part.start == part.end else ""
-        yield _Splice(part.start, part.end, f"{space}{quote}{number}{quote}")
+        yield Splice(part.start, part.end, f"{space}{quote}{number}{quote}")
 
 
-def _write_url(text: str, entry: Entry, url: str, stands: Standing) -> _Splice:
+def _write_url(text: str, entry: Entry, url: str, stands: Standing) -> Splice:
     """Not where an alias or a merge brings the URL: another place would change with it."""
     scalar = entry.scalar
     if scalar is None or id(scalar) in stands.shared:
@@ -128,10 +99,10 @@ def _write_url(text: str, entry: Entry, url: str, stands: Standing) -> _Splice:
     written = rewritten(text[start:end], scalar.style, url, in_flow=id(scalar) in stands.in_flow)
     if written is None:
         raise unsafe(entry.line, entry.column)
-    return _Splice(start, end, written)
+    return Splice(start, end, written)
 
 
-def _flag_line(text: str, own: dict[str, Part]) -> _Splice:
+def _flag_line(text: str, own: dict[str, Part]) -> Splice:
     """A line after the last of url, width and height, at their indent, ended as the line before it is."""
     last = max((own[name] for name in ("url", "width", "height") if name in own), key=lambda part: part.end)
     at = last.end
@@ -140,41 +111,41 @@ def _flag_line(text: str, own: dict[str, Part]) -> _Splice:
         line_end = "\r\n" if text.endswith("\r\n", 0, at) else text[at - 1]
     elif rest := _TO_LINE_END.match(text, at):
         at, line_end = rest.end(), rest[1]
-    return _Splice(at, at, f"{' ' * last.key.start_mark.column}isCached: true{line_end}")
+    return Splice(at, at, f"{' ' * last.key.start_mark.column}isCached: true{line_end}")
 
 
-def _flag_in_braces(text: str, mapping: yaml.MappingNode) -> _Splice:
+def _flag_in_braces(text: str, mapping: yaml.MappingNode) -> Splice:
     """An item after the last one."""
     at = _value_end(text, *mapping.value[-1])
-    return _Splice(at, at, ", isCached: true")
+    return Splice(at, at, ", isCached: true")
 
 
-def _without_line(text: str, flag: Part) -> _Splice:
+def _without_line(text: str, flag: Part) -> Splice:
     """Take the flag's line away; where it stands on the line of the dash, the next key moves up to the dash."""
     key_start = flag.key.start_mark.index
     line_start = max(text.rfind("\n", 0, key_start), text.rfind("\r", 0, key_start)) + 1
     if not text[line_start:key_start].strip(" \t"):
         rest = _TO_LINE_END.match(text, flag.end)
-        return _Splice(line_start, rest.end() if rest else len(text), "")
+        return Splice(line_start, rest.end() if rest else len(text), "")
     gap = _TO_NEXT_KEY.match(text, flag.end)
     joined = gap and text[gap.end() : gap.end() + 1] not in {"#", "\r", "\n"}
-    return _Splice(key_start, gap.end() if gap and joined else flag.end, "")
+    return Splice(key_start, gap.end() if gap and joined else flag.end, "")
 
 
-def _without_item(text: str, mapping: yaml.MappingNode, flag: Part) -> _Splice:
+def _without_item(text: str, mapping: yaml.MappingNode, flag: Part) -> Splice:
     """Take the flag and one comma away; a comment beside it stays."""
     keys = [key for key, _ in mapping.value]
     number = keys.index(flag.key)
     start, end = flag.key.start_mark.index, flag.end
     if number > 0:
         before = _value_end(text, *mapping.value[number - 1])
-        return _Splice(start if "#" in text[before:start] else before, end, "")
+        return Splice(start if "#" in text[before:start] else before, end, "")
     if len(keys) == 1:
-        return _Splice(start, end, "")
+        return Splice(start, end, "")
     following = keys[1].start_mark.index
     if "#" in text[end:following]:
         following = text.index(",", end) + 1
-    return _Splice(start, following, "")
+    return Splice(start, following, "")
 
 
 def _value_end(text: str, key: yaml.Node, value: yaml.Node) -> int:

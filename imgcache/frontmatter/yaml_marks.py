@@ -22,8 +22,6 @@ MAX_INNER_FENCES = 50  # each `---` line inside a string costs one more parse
 
 _OPENING = re.compile(rb"---[ \t]*\r?\n")
 _CLOSING = re.compile(rb"\n(?:---|\.\.\.)[ \t]*(?=[\r\n]|\Z)")
-_TOML_OPENING = re.compile(rb"\+\+\+[ \t]*\r?\n")
-_TOML_CLOSING = re.compile(rb"\n\+\+\+[ \t]*(?=[\r\n]|\Z)")
 _LINE_END = re.compile(rb"\r?\n")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _BLANK = re.compile(rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n]+)*+[ \t]*")
@@ -97,7 +95,7 @@ def _find_block(data: bytes) -> Block | Head:
     start = len(BOM) if data.startswith(BOM) else 0
     opening = _OPENING.match(data, start)
     if not opening:
-        return _skip_toml(data, start)
+        return _NO_FRONT_MATTER
     content = _BLANK.match(data, opening.end())
     seems_mapping = bool(content and _MAPPING.match(data, content.end()))
     closing = _CLOSING.search(data, opening.end() - 1)
@@ -168,17 +166,6 @@ def has_lone_cr(data: bytes) -> bool:
 def _without_lone_cr(data: bytes) -> bytes:
     """The same length with LF for each CR that ends a line alone, as YAML and editors read it."""
     return _LONE_CR.sub(b"\n", data) if has_lone_cr(data) else data
-
-
-def _skip_toml(data: bytes, start: int) -> Head:
-    """Hugo's TOML block holds no YAML; the body is what follows it."""
-    opening = _TOML_OPENING.match(data, start)
-    closing = opening and _TOML_CLOSING.search(data, opening.end() - 1)
-    if not closing:
-        return Head(None, "", 0, 1)
-    line_end = _LINE_END.match(data, closing.end())
-    body_offset = line_end.end() if line_end else len(data)
-    return Head(None, "", body_offset, 1 + data.count(b"\n", 0, body_offset))
 
 
 def _compose_until_closed(block: Block) -> tuple[yaml.Node | None, bytes, re.Match[bytes]]:

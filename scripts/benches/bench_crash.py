@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> Section:
     tally = asyncio.run(fuzz(work / "fuzz", FUZZ_SECONDS * factor, draw))
     for law in [*found.broken, *found.differs, *found.orphans, *tally.wrong][:30]:
         print(f"  broken: {law}", flush=True)
-    return _section(found, tally, articles=len(expected), flags=struck, seconds=seconds, took=took)
+    size = f"{len(expected)} files with {struck} flags, {found.images} images; a run takes {seconds:.1f} s"
+    return _section(found, tally, [size, f"the kills took {took:.0f} s, damaged files {tally.seconds:.0f} s"])
 
 
 def _writable(real: Path, copy: Path) -> Path:
@@ -83,17 +84,15 @@ def _write_answers(path: Path, site: Path, refused: set[str]) -> None:
     path.write_text(json.dumps(answers), encoding="utf-8")  # JSON is YAML
 
 
-def _section(found: Campaign, tally: Tally, *, articles: int, flags: int, seconds: float, took: float) -> Section:
+def _section(found: Campaign, tally: Tally, notes: list[str]) -> Section:
+    others = len(found.broken) - found.lies - found.lost + found.blocked
     outcomes = ", ".join(f"{code} {count:,}" for code, count in tally.outcomes.most_common())
     rows = [
         ["kills", f"{found.kills:,}"],
         ["runs that ended by themselves", f"{found.rounds:,}"],
         ["flags whose files were not all there, after a kill", str(found.lies)],
         ["files of the site with a byte lost or changed, after a kill", str(found.lost)],
-        [
-            "other laws broken (manifest.json, the lock)",
-            str(len(found.broken) - found.lies - found.lost + found.blocked),
-        ],
+        ["other laws broken (manifest.json, the lock)", str(others)],
         ["differences from an undisturbed run, at the end of a round", str(len(found.differs))],
         ["processes that outlived a kill by 8 s", str(len(found.orphans))],
         ["requests for images", f"{found.requests:,}"],
@@ -101,23 +100,12 @@ def _section(found: Campaign, tally: Tally, *, articles: int, flags: int, second
         ["downloads an image, beyond those in flight", f"{found.downloads:.3f}"],
         ["damaged files through the decoders", f"{tally.files:,}"],
     ]
-    return Section(
-        title="Killed at random times",
-        text=f"The real site, {articles} files with {flags} flags struck out, {found.images} images from another"
-        f" process on loopback, one variant of 4 pixels: a run takes {seconds:.1f} s. Each run gets a SIGKILL at a time"
-        " drawn from that span; the next goes on with what is left, until one ends by itself and the site begins anew."
-        " After every kill all articles, flags, files and manifest.json are held against what an undisturbed run makes."
-        f" Then files of every kind, damaged, through the worker pool for {tally.seconds:.0f} s.",
-        columns=["", ""],
-        rows=rows,
-        limits=[
-            Limit("kills", found.kills, KILLS, at_least=True),
-            Limit("lies", found.lies, 0),
-            Limit("lost or changed bytes", found.lost, 0),
-            Limit("laws broken", len(found.broken) + len(found.differs) + len(found.orphans) + found.blocked, 0),
-            Limit("downloads an image, beyond those in flight", found.downloads, 1.1),
-            Limit("damaged files that were neither rendered nor refused, or left something", len(tally.wrong), 0),
-            Limit("the slowest of them", tally.slowest, 5 * LIMITS.decode_time, "s"),
-        ],
-        notes=[f"the kills took {took:.0f} s", f"damaged files ended as: {outcomes}"],
-    )
+    broken = len(found.broken) + len(found.differs) + len(found.orphans) + found.blocked
+    limits = [
+        Limit("kills", found.kills, KILLS, at_least=True),
+        Limit("flags whose files were not all there, bytes lost or changed, other laws broken", broken, 0),
+        Limit("downloads an image, beyond those in flight", found.downloads, 1.1),
+        Limit("damaged files that were neither rendered nor refused, or left something", len(tally.wrong), 0),
+        Limit("the slowest of them", tally.slowest, 5 * LIMITS.decode_time, "s"),
+    ]
+    return Section(["", ""], rows, limits, [*notes, f"damaged files ended as: {outcomes}"])

@@ -11,52 +11,32 @@ from pathlib import Path
 
 import bench_audit
 import bench_cluster
-import bench_codecs
 import bench_crash
-import bench_derivatives
-import bench_endurance
-import bench_faults
-import bench_growth
-import bench_modern
-import bench_nothing
-import bench_overhead
 import bench_pace
 import bench_quality
-import bench_resize
 import bench_scan
 import bench_serve
-import bench_startup
+import bench_tiny
 import bench_whole
+import psutil
 from bench_process import ROOT
-from bench_report import Section, Skipped, busy_share, pace, write_section
+from bench_report import Section, Skipped, pace, write_section
 
 JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
-    "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img and img2dataset"),
-    "derivatives": (bench_derivatives.run, "pictures on disk to three widths, beside sharp, pyvips and Pillow"),
-    "codecs": (bench_codecs.run, "how near that comes to the limit that decoding and encoding set"),
-    "resize": (bench_resize.run, "2K JPEG to 512, the job of imgproxy's benchmark, beside four others"),
+    "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img"),
+    "codecs": (bench_whole.codecs, "how near that comes to the limit that decoding and encoding set"),
     "quality": (bench_quality.run, "how much the variants look like their originals, beside sharp; quality: auto"),
-    "modern": (bench_modern.run, "AVIF and WebP of every width beside WebP alone: time, bytes, likeness"),
-    "nothing": (bench_nothing.run, "a sync of 100,000 references that has nothing to do"),
-    "growth": (bench_growth.run, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
+    "nothing": (bench_tiny.nothing, "a sync of 100,000 references that has nothing to do"),
+    "growth": (bench_tiny.growth, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
-    "overhead": (bench_overhead.run, "time and memory an image besides decoding, scaling and encoding"),
+    "overhead": (bench_tiny.overhead, "time and memory an image besides decoding, scaling and encoding"),
     "pace": (bench_pace.run, "800 images of one host that is busy now and then, beside one that never is"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
-    "thumbor": (bench_endurance.beside_thumbor, "the endpoint beside thumbor"),
-    "soak": (bench_endurance.soak, "the endpoint for two minutes under load, while syncs run"),
     "audit": (bench_audit.run, "an audit of 5,000 images on 50 hosts, beside linkinator"),
-    "cluster": (bench_cluster.run, "two workers of a Dask cluster beside one machine, and what its scheduler costs"),
-    "startup": (bench_startup.run, "`imgcache --help`"),
-    "faults": (bench_faults.run, "the memory of 64 downloads of 50 MB under way at once"),
+    "cluster": (bench_cluster.run, "two workers of a Dask cluster beside one machine, and what commanding costs"),
+    "startup": (bench_tiny.startup, "`imgcache --help`"),
     "crash": (bench_crash.run, "300 kills at random times, and a minute of damaged files"),
 }
-
-
-def _compile() -> None:
-    """As pip leaves a package: compiled. An editable install is not, where Python is told to write no bytecode."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    compileall.compile_dir(ROOT / "imgcache", quiet=1)
 
 
 def main() -> int:
@@ -72,31 +52,36 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the largest sizes too; the whole may take an hour")
     parser.add_argument("--dry-run", action="store_true", help="print, and leave docs/benchmarks.md as it is")
     parser.add_argument("--photos", type=Path, metavar="DIR", help="pictures to use; default: the real ones")
-    parser.add_argument("--pictures", type=int, metavar="N", help="a quick look at N of them, which is not written")
+    parser.add_argument("--pictures", type=int, metavar="N", help="a quick run with N of them, which is not written")
     options = parser.parse_args()
     if unknown := sorted(set(options.jobs) - set(JOBS)):
         parser.error(f"no such job: {', '.join(unknown)}; there are {', '.join(JOBS)}")
-    _compile()
-    kept = True
-    for name in options.jobs or JOBS:
-        print(f"\n== {name}: {JOBS[name][1]}", flush=True)
-        busy = busy_share()
-        if busy > 0.1:
-            print(f"warning: {busy:.0%} of this machine is at other work; measure again when it is quiet", flush=True)
-        before = pace()
-        try:
-            section = JOBS[name][0](options)
-        except Skipped as reason:
-            print(f"skipped: {reason}")
-            continue
-        more = ["--full"] * options.full + [f"--photos {options.photos}"] * (options.photos is not None)
-        command = " ".join(["scripts/bench", name, f"--rounds {options.rounds}", *more])
-        text = section.render(name, command, busy, (before, pace()))
-        print(text, flush=True)
-        kept = kept and section.is_kept
-        if not options.dry_run and options.pictures is None:
-            write_section(ROOT / "docs" / "benchmarks.md", name, text, order=list(JOBS))
-    return 0 if kept else 1
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(ROOT / "imgcache", quiet=1)  # as pip leaves a package; an editable install is not compiled
+    kept = [_run(name, options) for name in options.jobs or JOBS]
+    return 0 if all(kept) else 1
+
+
+def _run(name: str, options: argparse.Namespace) -> bool:
+    """Whether every limit of the job was kept."""
+    print(f"\n== {name}: {JOBS[name][1]}", flush=True)
+    busy = psutil.cpu_percent(interval=2) / 100
+    if busy > 0.1:
+        print(f"warning: {busy:.0%} of this machine is at other work; measure again when it is quiet", flush=True)
+    before = pace()
+    try:
+        section = JOBS[name][0](options)
+    except Skipped as reason:
+        print(f"skipped: {reason}")
+        return True
+    more = ["--full"] * options.full + [f"--photos {options.photos}"] * (options.photos is not None)
+    text = section.render(
+        " ".join(["scripts/bench", name, f"--rounds {options.rounds}", *more]), busy, (before, pace())
+    )
+    print(text, flush=True)
+    if not options.dry_run and options.pictures is None:
+        write_section(ROOT / "docs" / "benchmarks.md", name, JOBS[name][1], text)
+    return all(limit.is_kept for limit in section.limits)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,6 @@ def run(options: argparse.Namespace) -> Section:
         if name not in (_QUIET, _ASKED)
     ]
     return Section(
-        title="A host that is busy now and then",
-        text=f"A first sync of {IMAGES} tiny images of one host over loopback; {SHARE:.1%} of the URLs are refused at"
-        " their first request. The whole process, from a cold cache. Ratios are to the run of the same round in which"
-        " nothing is refused.",
         columns=["", "seconds", "times"],
         rows=[[name, spread(seconds[name], 1), spread(ratios[name], 2)] for name in _WAYS],
         limits=limits,
@@ -55,7 +51,7 @@ def run(options: argparse.Namespace) -> Section:
 def _first_sync(busy: Sequence[str]) -> float:
     site = fresh("pace/site")
     configure(site, [4])
-    with lean_origin(*busy) as port:
+    with lean_origin("tiny", *busy) as port:
         for number in range(0, IMAGES, 10):
             images = [(f"http://images.example/{one}.jpg", 8, 8) for one in range(number, number + 10)]
             (site / f"{number:04}.md").write_text(article(images), encoding="utf-8")

@@ -5,7 +5,7 @@ A contender is a command that is given a job, a file of JSON:
     {"pictures": [{"path": …, "widths": [640, 320], "folder": …}, …], "format": "webp", "quality": 80, "effort": 4,
      "workers": 2}
 
-It writes `FOLDER/wWIDTH.EXTENSION` and prints {"seconds": S}: from the first picture in hand to the last file written,
+It writes `FOLDER/wWIDTH.webp` and prints {"seconds": S}: from the first picture in hand to the last file written,
 so that its own start does not count. Pictures are turned upright, brought to sRGB and stripped of metadata.
 """
 
@@ -21,15 +21,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench_peers import node_versions, node_with, python_versions, python_with, watched
-from bench_process import SCRIPTS, fresh, measure, shared
-from bench_report import Limit, Skipped, spread
+from bench_process import SCRIPTS, fresh, measure, shared, watched
+from bench_report import Skipped, spread
 from PIL import Image
 
 WIDTHS = (1280, 640, 320)
 EFFORTS = (4, 2)
-_SHARP = ("sharp", "0.35.5")
-_VIPS = "pyvips[binary]==3.2.0"
 
 
 @dataclass(frozen=True)
@@ -80,15 +77,6 @@ class Made:
         return f"{self.images} images in {self.seconds:.2f} s, {self.bytes / 1e6:.2f} MB"
 
 
-@dataclass
-class Contenders:
-    """Their names and commands; what is to be said of those that are missing; versions of the others."""
-
-    commands: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    versions: list[str] = field(default_factory=list)
-
-
 def cores() -> int:
     """How many this process may use: as many pictures are in hand at once."""
     return len(os.sched_getaffinity(0))
@@ -125,41 +113,7 @@ def displayed(path: Path) -> Picture:
 
 def own(name: str) -> list[str]:
     """The command of a contender that runs with this Python."""
-    return [sys.executable, str(SCRIPTS / f"bench_by_{name}.py")]
-
-
-def contenders(*names: str) -> Contenders:
-    """Commands of imgcache and of the peers of these names, of all where none is given."""
-    found = Contenders({"imgcache": own("imgcache")})
-    for name in names or _PEERS:
-        try:
-            command, versions = _PEERS[name]()
-        except (Skipped, OSError) as reason:
-            found.notes.append(f"{name} took no part: {reason}")
-        else:
-            found.commands[name] = command
-            found.versions += versions
-    return found
-
-
-def _sharp() -> tuple[list[str], list[str]]:
-    folder = node_with("sharp", *_SHARP)
-    script = folder / "bench_by_sharp.mjs"  # beside node_modules, where node looks for sharp
-    script.write_text((SCRIPTS / script.name).read_text(encoding="utf-8"), encoding="utf-8")
-    return ["node", str(script)], node_versions(folder, _SHARP[0])
-
-
-def _vips() -> tuple[list[str], list[str]]:
-    python = python_with("pyvips", _VIPS)
-    command = [python, str(SCRIPTS / "bench_by_vips.py")]
-    return command, python_versions(python, "pyvips", "pyvips-binary")
-
-
-def _pillow() -> tuple[list[str], list[str]]:
-    return own("pillow"), []
-
-
-_PEERS = {"sharp": _sharp, "pyvips": _vips, "Pillow, each width from the whole picture": _pillow}
+    return [sys.executable, str(SCRIPTS / "contenders.py"), name]
 
 
 def make(name: str, command: Sequence[str], job: Job) -> Made:
@@ -199,14 +153,6 @@ def rate(runs: Sequence[Made]) -> float:
 def size(runs: Sequence[Made]) -> float:
     """Bytes, the median of the runs."""
     return statistics.median(run.bytes for run in runs)
-
-
-def ahead(runs: Mapping[str, Sequence[Made]], what: str) -> Limit:
-    """That imgcache is at least as fast as the best of the others."""
-    rates = {name: rate(these) for name, these in runs.items()}
-    ours = rates.pop("imgcache")
-    best = max(rates, key=rates.__getitem__)
-    return Limit(f"{what}: times the best of the others ({best})", ours / rates[best], 1, at_least=True)
 
 
 def cells(runs: Sequence[Made]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Running the things to be measured: imgcache, an origin beside it, and what a process took of time and memory."""
+"""Running what is measured: imgcache, its peers, an origin beside it; and what a process took of time and memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from bench_report import Skipped
 
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent.parent
 WORK = ROOT / ".bench"
+PER_ARTICLE, HOSTS = 5, 20  # of a site of tiny images
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+_INTERVAL = 0.25  # seconds between two samples of memory, which cost milliseconds each: a shorter peak may be missed
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,11 @@ class Ran:
 
     seconds: float
     peak: int
-    status: int
     output: str
 
 
 def measure(command: Sequence[str], *, expect: Sequence[int] = (0,), cwd: Path = ROOT) -> Ran:
-    """Run a command. Raises Skipped with the end of what it said where it does not end as expected."""
+    """Run a command. Raises Skipped with the end of its error output where it does not end as expected."""
     environment = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
     begin = time.perf_counter()
     with subprocess.Popen(
@@ -49,32 +51,118 @@ def measure(command: Sequence[str], *, expect: Sequence[int] = (0,), cwd: Path =
         watcher.join()
     if process.returncode not in expect:
         raise Skipped(f"{' '.join(command[:4])} … ended with {process.returncode}: {complaint[-800:]}")
-    return Ran(seconds, peaks[0], process.returncode, output)
+    return Ran(seconds, peaks[0], output)
 
 
 def _watch(pid: int, peaks: list[int]) -> None:
     """Keep the high-water mark of a process, which the kernel forgets with it; its children are not in it."""
-    while True:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-        except OSError:
-            return
-        mark = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-        if mark is None:  # a process that has ended and was not yet waited for has no memory
-            return
-        peaks[0] = int(mark[1]) * 1024
+    while mark := peak_of(pid):  # a process that has ended has no memory
+        peaks[0] = mark
         time.sleep(0.02)
+
+
+def peak_of(pid: int) -> int:
+    """The most resident memory that a process has had, in bytes (VmHWM, proc(5)); 0 where it has ended."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        if mark := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+            return int(mark[1]) * 1024
+    return 0
+
+
+@dataclass
+class Memory:
+    """The most bytes that were seen so far."""
+
+    peak: int = 0
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Memory]:
+    """The memory of all processes together that are started in the block, and of those that they start.
+
+    A page that several of them share is counted once (proportional set size: smaps_rollup, proc(5)).
+    """
+    memory, ended, own = Memory(), threading.Event(), psutil.Process()
+    older = set(own.children(recursive=True))
+
+    def sample() -> None:
+        while not ended.wait(_INTERVAL):
+            total = 0
+            for process in set(own.children(recursive=True)) - older:
+                with contextlib.suppress(psutil.Error):  # it has ended
+                    total += process.memory_full_info().pss
+            memory.peak = max(memory.peak, total)
+
+    watcher = threading.Thread(target=sample)
+    watcher.start()
+    try:
+        yield memory
+    finally:
+        ended.set()
+        watcher.join()
+
+
+# -- peers, each optional ----------------------------------------------------------------------------------------------
+
+
+def python_with(name: str, *requirements: str) -> str:
+    """The Python of an environment of its own with these packages from PyPI. Raises Skipped where that cannot be."""
+    folder = WORK / f"{name}-venv"
+    python, stamp = folder / "bin" / "python", folder / ".installed"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != "\n".join(requirements):
+        measure([sys.executable, "-m", "venv", str(folder)])
+        _install([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements], WORK)
+        stamp.write_text("\n".join(requirements), encoding="utf-8")
+    return str(python)
+
+
+def node_with(package: str, version: str) -> Path:
+    """A folder whose `node_modules` have this version of a package from npm. Raises Skipped where that cannot be."""
+    folder = WORK / package.rpartition("/")[2]
+    if not shutil.which("npm"):
+        raise Skipped("npm is not here")
+    if not (folder / "node_modules" / package).is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text('{"private": true, "type": "module"}\n', encoding="utf-8")
+        _install(["npm", "install", "--no-audit", "--no-fund", "--save-exact", f"{package}@{version}"], folder)
+    return folder
+
+
+def node_script(folder: Path, name: str) -> list[str]:
+    """The command that runs a script of this folder beside the `node_modules` of another, where node looks for them."""
+    return ["node", shutil.copy(SCRIPTS / name, folder / name)]
+
+
+def _install(command: list[str], folder: Path) -> None:
+    try:
+        measure(command, cwd=folder)
+    except Skipped as complaint:  # long, and with paths of this machine
+        raise Skipped(f"it cannot be installed: {str(complaint).strip().splitlines()[-1]}") from complaint
+
+
+def node_versions(folder: Path, *packages: str) -> list[str]:
+    """Each of `packages` that is installed in `folder`, with its version."""
+    found = [(name, folder / "node_modules" / name / "package.json") for name in packages]
+    return [f"{name} {json.loads(path.read_text())['version']}" for name, path in found if path.is_file()]
+
+
+def python_versions(python: str, *packages: str) -> list[str]:
+    """Each of `packages` with the version that an environment has."""
+    code = "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep='\\n')"
+    return measure([python, "-c", code, *packages]).output.split("\n")[:-1]
+
+
+# -- imgcache, and sites for it ----------------------------------------------------------------------------------------
 
 
 def sync(
     site: Path, connect_to: Sequence[str], *options: str, expect: Sequence[int] = (0,)
 ) -> tuple[Ran, dict[str, Any]]:
     """`imgcache sync --json` on a site, measured, and the summary that it printed."""
-    ran = measure(
-        [sys.executable, "-m", "imgcache", "sync", str(site), "--json", "-q", *options, *connect_to], expect=expect
-    )
-    summary: dict[str, Any] = json.loads(ran.output)
-    return ran, summary
+    command = [sys.executable, "-m", "imgcache", "sync", str(site), "--json", "-q", *options, *connect_to]
+    ran = measure(command, expect=expect)
+    return ran, json.loads(ran.output)
 
 
 @contextlib.contextmanager
@@ -91,12 +179,11 @@ def origin(*arguments: str) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def lean_origin(*arguments: str) -> Iterator[int]:
-    """An origin that costs next to nothing, in a process of its own: its port."""
-    script = SCRIPTS / "lean_origin.py"
-    with subprocess.Popen(
-        [sys.executable, str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+def lean_origin(kind: str, *options: str, core: str = "") -> Iterator[int]:
+    """Starts an origin of bench_origin.py in a process of its own, on one core if `core` names it. Yields its port."""
+    pinned = ["taskset", "-c", core] if core else []
+    command = [*pinned, sys.executable, str(SCRIPTS / "bench_origin.py"), kind, *options]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield int(process.stdout.readline())
 
@@ -117,18 +204,27 @@ def shared() -> Path:
     return folder
 
 
-def configure(site: Path, widths: Sequence[int]) -> None:
-    """Write an imgcache.yml that asks for WebP at quality 80 and effort 4 in these widths, and nothing else."""
-    made = "".join(f"  - {{name: w{one}, width: {one}, format: webp, quality: 80, effort: 4}}\n" for one in widths)
-    (site / "imgcache.yml").write_text(f"variants:\n{made}", encoding="utf-8")
+def configure(site: Path, widths: Sequence[int], effort: int = 4) -> None:
+    """Write an imgcache.yml that asks for WebP at quality 80 in these widths, and nothing else."""
+    made = [{"name": f"w{one}", "width": one, "format": "webp", "quality": 80, "effort": effort} for one in widths]
+    (site / "imgcache.yml").write_text(json.dumps({"variants": made}), encoding="utf-8")  # JSON is YAML
 
 
 def article(images: Sequence[tuple[str, int, int]]) -> str:
     """An article that declares these images (URL, width, height): the first its own, the others of related articles."""
-    entries = [f'- url: "{url}"\n  width: {width}\n  height: {height}\n' for url, width, height in images]
-    indented = [
-        f"  - title: Related\n    images:\n      {entry.replace(chr(10), chr(10) + '      ').rstrip()}\n"
-        for entry in entries[1:]
-    ]
-    related = "related:\n" + "".join(indented) if indented else ""
-    return f"---\ntitle: Measured\nimages:\n{entries[0]}{related}---\nText.\n"
+    first, *others = ([f'- url: "{url}"', f"  width: {width}", f"  height: {height}"] for url, width, height in images)
+    related = ["related:"] if others else []
+    for entry in others:
+        related += ["  - title: Related", "    images:", *(f"      {line}" for line in entry)]
+    return "\n".join(["---", "title: Measured", "images:", *first, *related, "---", "Text.", ""])
+
+
+def write_tiny_site(site: Path, order: Sequence[int]) -> None:
+    """Articles of five tiny images each, which `lean_origin("tiny")` answers for; `order` has their numbers."""
+    site.mkdir(parents=True, exist_ok=True)
+    configure(site, [4])
+    for first in range(0, len(order), PER_ARTICLE):
+        images = [(f"http://h{one % HOSTS}.example/{one}.jpg", 8, 8) for one in order[first : first + PER_ARTICLE]]
+        path = site / f"{first // 2500:04}" / f"2026-01-01-{first:07}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(article(images), encoding="utf-8")

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_peers import python_versions, python_with
-from bench_pictures import Job, Made, Picture, contenders, cores, make, own, pictures, some
-from bench_process import SCRIPTS, fresh, measure
+from bench_pictures import Job, Made, Picture, cores, make, own, pictures, some
+from bench_process import (
+    fresh,
+    measure,
+    node_script,
+    node_versions,
+    node_with,
+    python_versions,
+    python_with,
+)
 from bench_report import Limit, Section, Skipped, spread
 from PIL import Image
 
 SCORER = "ssimulacra2==0.3.0"
 WIDTH, COUNT = 640, 40
-_TRIALS = 8  # targets that are tried at most
+SHARP = ("sharp", "0.35.5")
+OURS = "imgcache, quality 80"
+_SCORE = """
+import json, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from ssimulacra2 import compute_ssimulacra2
+
+with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    print(json.dumps(list(pool.map(compute_ssimulacra2, *zip(*json.load(open(sys.argv[1]))))), default=float))
+"""
 
 
 @dataclass(frozen=True)
@@ -57,63 +74,45 @@ class _Scorer:
         pairs = self._folder / "pairs.json"
         asked = [[str(name), str(path)] for name, path in zip(names, run.files, strict=True)]
         pairs.write_text(json.dumps(asked), encoding="utf-8")
-        said = measure([self._python, str(SCRIPTS / "bench_by_score.py"), str(pairs)])
+        said = measure([self._python, "-c", _SCORE, str(pairs)])
         return Scored(run.bytes, json.loads(said.output))
 
 
 def run(options: argparse.Namespace) -> Section:
     """Each way once: the files and the scores are the same every time."""
     photographs = some(_photographs(options), min(COUNT, options.pictures or COUNT))
-    python, taking = python_with("ssimulacra2", SCORER), contenders("sharp")
-    scorer = _Scorer(photographs, python)
-    fixed = scorer(make("imgcache", own("imgcache"), Job(photographs, [WIDTH])))
-    rows, limits, notes = [["imgcache, quality 80", *fixed.cells()]], [], taking.notes
-    if "sharp" in taking.commands:
-        sharp = scorer(make("sharp", taking.commands["sharp"], Job(photographs, [WIDTH])))
-        rows.append(["sharp, quality 80", *sharp.cells()])
+    python = python_with("ssimulacra2", SCORER)
+    scorer, job, notes, versions = _Scorer(photographs, python), Job(photographs, [WIDTH]), [], []
+    found = {OURS: scorer(make("imgcache", own("imgcache"), job))}
+    fixed = found[OURS]
+    try:
+        folder = node_with(*SHARP)
+    except (Skipped, OSError) as reason:
+        notes.append(f"sharp took no part: {reason}")
+    else:
+        found["sharp, quality 80"] = scorer(make("sharp", node_script(folder, "contend_sharp.mjs"), job))
+        versions += node_versions(folder, SHARP[0])
+    for form in ("webp", "best"):
+        target = math.ceil(fixed.mean)
+        job = Job(photographs, [WIDTH], format=form, quality="auto", more={"target": target})
+        auto = scorer(make("imgcache", own("imgcache"), job))
+        found[f"imgcache, format {form}, quality auto, target {target}"] = auto
+    limits = [
+        Limit("format best, quality auto: bytes against quality 80", auto.bytes / fixed.bytes, 0.9, "times"),
+        Limit("its mean score, above that of quality 80", auto.mean - fixed.mean, 0, at_least=True),
+        Limit("its lowest score, above that of quality 80", min(auto.scores) - min(fixed.scores), 0, at_least=True),
+    ]
+    if sharp := found.get("sharp, quality 80"):
         limits += [
             Limit("mean score, above sharp's", fixed.mean - sharp.mean, -0.3, at_least=True),
             Limit("bytes against sharp's", fixed.bytes / sharp.bytes, 1.02, "times"),
         ]
-
-    def auto(target: int, form: str = "best") -> Scored:
-        job = Job(photographs, [WIDTH], format=form, quality="auto", more={"target": target})
-        found = scorer(make("imgcache", own("imgcache"), job))
-        rows.append([f"imgcache, format {form}, quality auto, target {target}", *found.cells()])
-        print(f"  {' | '.join(rows[-1])}", flush=True)
-        return found
-
-    auto(round(fixed.mean), "webp")
-    below, above = _around(auto, fixed.mean)
-    share = (fixed.mean - below.mean) / (above.mean - below.mean)
-    size = below.bytes + share * (above.bytes - below.bytes)
-    lowest = min(below.scores) + share * (min(above.scores) - min(below.scores))
-    between = "imgcache, format best, quality auto, between two targets at the mean of quality 80"
-    rows.append([between, f"{size / 1e6:.3f}", f"{fixed.mean:.2f}", f"{lowest:.2f}", ""])
-    limits += [
-        Limit("format best, quality auto: bytes at the mean score of quality 80", size / fixed.bytes, 0.9, "times"),
-        Limit(
-            "format best, quality auto: lowest score, above that of quality 80",
-            lowest - min(fixed.scores),
-            0,
-            at_least=True,
-        ),
-    ]
     return Section(
-        title="How much variants look like their originals",
-        text=f"{len(photographs)} photographs (JPEG, opaque, no colour profile) at {WIDTH} pixels wide, WebP effort 4,"
-        " scored by SSIMULACRA2 (100: the same; 90: cannot be told apart; 70: high quality). The reference of each is"
-        " the whole picture decoded and scaled by Lanczos 3 in 32-bit floating point, and rounded once. It is scaled as"
-        " stored, in sRGB's own gamma and not in linear light, for both tools scale so unless they are told otherwise:"
-        " the score then tells what scaling in few bits, JPEG's reduced decoding and the encoder lose."
-        " Quality auto is given whole targets, until two neighbours have the mean score of quality 80 between them;"
-        " bytes and lowest score at that very mean are read off the line through the two. With WebP alone quality auto"
-        " evens the scores out, and saves next to nothing: what is saved comes from the format.",
         columns=["", "MB", "mean", "lowest", "median (lowest–highest)"],
-        rows=rows,
+        rows=[[name, *scored.cells()] for name, scored in found.items()],
         limits=limits,
         notes=notes,
-        versions=[*taking.versions, *python_versions(python, "ssimulacra2")],
+        versions=[*versions, *python_versions(python, "ssimulacra2")],
     )
 
 
@@ -142,26 +141,3 @@ def _reference(path: Path, size: tuple[int, int], name: Path) -> None:
         channels = [channel.convert("F").resize(size, Image.Resampling.LANCZOS) for channel in image.split()]
     rounded = [channel.point(lambda value: value * 1 + 0.5).convert("L") for channel in channels]  # convert() cuts off
     Image.merge("RGB", rounded).save(name, compress_level=1)
-
-
-def _around(trial: Callable[[int], Scored], mean: float) -> tuple[Scored, Scored]:
-    """The trials of two neighbouring targets, the first with a mean below `mean`, the second with none below.
-
-    Raises:
-        Skipped: there are no such two; the message says what the means are.
-    """
-    below: dict[int, Scored] = {}
-    above: dict[int, Scored] = {}
-    target = round(mean)
-    for _ in range(_TRIALS):
-        found = trial(target)
-        (below if found.mean < mean else above)[target] = found
-        if below and above and min(above) - max(below) <= 1:
-            return below[max(below)], above[min(above)]
-        if below and above:
-            target = (max(below) + min(above)) // 2
-        else:
-            step = round(mean - found.mean)
-            target = max(below) + max(1, step) if below else min(above) + min(-1, step)
-    means = {target: round(one.mean, 2) for target, one in (below | above).items()}
-    raise Skipped(f"no target gives the mean score of quality 80, {mean:.2f}: {means}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import random
 import re
@@ -21,8 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from bench_process import WORK, fresh
+from bench_process import fresh, peak_of
 from bench_report import Limit, Section, Skipped, spread
+
+from imgcache.models import Asset, Variant
+from tests.cache_samples import unreal_asset
+from tests.served import write_manifest
 
 URL = "https://pictures.example/{name}.jpg"
 SIZES = {"8 KB": (8_000, 0.5), "200 KB": (200_000, 0.8)}  # the share of nginx's rate that is promised
@@ -65,10 +68,6 @@ def run(options: argparse.Namespace) -> Section:
         Limit(f"peak of memory, {IMAGES:,} images", max(memory), 150, "MB"),
     ]
     return Section(
-        title="Serving",
-        text=f"`imgcache serve` and nginx on one core each, wrk with 32 connections on another, {SECONDS} s a run, in"
-        f" turn. Of the {HELD:,} connections half have sent half a request, and half have asked for 200 KB and do not"
-        " read it; wrk asks for 8 KB with 16 more.",
         columns=["", "body", "requests/s", "99th percentile"],
         rows=rows,
         limits=limits,
@@ -81,23 +80,18 @@ def _rates(port: int, other: int | None, paths: Mapping[str, str], rounds: int) 
     """Rows and limits for each size: requests a second, and the share of nginx's where it listens at `other`."""
     rows, limits = [], []
     for name, (_, share) in SIZES.items():
-        nginx = {"nginx": f"http://127.0.0.1:{other}/{paths[name]}"} if other else {}
-        targets = nginx | {
-            "`/assets/…`": f"http://127.0.0.1:{port}/{paths[name]}",
-            "`/image?url=…`": f"http://127.0.0.1:{port}/image?w=100&url={asked(name)}",
-        }
-        rates = _in_turn(targets, rounds)
+        targets = {"nginx": f"http://127.0.0.1:{other}/{paths[name]}"} if other else {}
+        targets["`/assets/…`"] = f"http://127.0.0.1:{port}/{paths[name]}"
+        targets["`/image?url=…`"] = f"http://127.0.0.1:{port}/image?w=100&url={asked(name)}"
+        rates: dict[str, list[float]] = {key: [] for key in targets}
+        for _ in range(rounds):  # in turn: what slows the machine for a while slows all of them
+            for key, target in targets.items():
+                rates[key].append(wrk(target)[0])
         rows += [[key, name, spread(values, 0), ""] for key, values in rates.items()]
-        if base := rates.pop("nginx", []):
-            limits += [
-                Limit(
-                    f"{key}, {name}, share of nginx",
-                    statistics.median(values) / statistics.median(base),
-                    share,
-                    at_least=True,
-                )
-                for key, values in rates.items()
-            ]
+        middle = {key: statistics.median(values) for key, values in rates.items()}
+        if base := middle.pop("nginx", 0.0):
+            what = "{}, {}, share of nginx"
+            limits += [Limit(what.format(key, name), one / base, share, at_least=True) for key, one in middle.items()]
     return rows, limits
 
 
@@ -115,33 +109,21 @@ def _cache(cache: Path) -> dict[str, str]:
         path = paths[name] = f"assets/{digest[:2]}/{digest}/original.jpg"
         (cache / path).parent.mkdir(parents=True)
         (cache / path).write_bytes(data)
-        images[URL.format(name=name)] = _entry(digest, path, size)
-    _manifest(cache, images)
+        images[URL.format(name=name)] = _asset(digest, path, size)
+    write_manifest(cache, images)
     return paths
 
 
-def _entry(digest: str, path: str, size: int) -> dict[str, object]:
-    variants = [
-        {"name": f"w{width}", "width": width, "height": width, "format": "webp", "bytes": size, "path": path}
-        for width in (320, 640, 1280)
-    ]
-    entry = {"digest": digest, "media_type": "image/jpeg", "width": 1600, "height": 900, "bytes": size}
-    return entry | {"color": "#808080", "placeholder": "data:," + "A" * 380, "original": path, "variants": variants}
-
-
-def _manifest(cache: Path, images: dict[str, dict[str, object]]) -> None:
-    lines = (f"\n{json.dumps(url)}:{json.dumps(entry, separators=(',', ':'))}" for url, entry in sorted(images.items()))
-    text = '{"version":1,"images":{' + ",".join(lines) + "\n}}\n"
-    (cache / "manifest.json").write_text(text, encoding="utf-8")
+def _asset(digest: str, path: str, size: int) -> Asset:
+    variants = tuple(Variant(f"w{one}", one, one, "webp", size, path, "0" * 12, "0" * 64) for one in (320, 640, 1280))
+    return unreal_asset(digest, bytes=size, placeholder="data:," + "A" * 380, original=path, variants=variants)
 
 
 @contextlib.contextmanager
 def serving(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """`imgcache serve` on the first core, compiled as it is once installed: its port and its process."""
+    """`imgcache serve` on the first core: its port and its process."""
     command = ["taskset", "-c", "0", sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
-    environment = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(WORK / "pycache")  # compiled, as it is once installed
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             said = re.search(r":(\d+)$", process.stderr.readline())
@@ -190,15 +172,6 @@ def wrk(target: str, connections: int = 32, seconds: int = SECONDS) -> tuple[flo
     return float(rate[1]), float(late[1]) * {"us": 0.001, "ms": 1, "s": 1000}[late[2]]
 
 
-def _in_turn(targets: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
-    """Requests a second of each target, once a round: what slows the machine for a while slows all of them."""
-    rates: dict[str, list[float]] = {key: [] for key in targets}
-    for _ in range(rounds):
-        for key, target in targets.items():
-            rates[key].append(wrk(target)[0])
-    return rates
-
-
 def _beside_held_connections(port: int, paths: dict[str, str]) -> float:
     ask = f"GET /{paths['200 KB']} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
@@ -214,15 +187,13 @@ def _beside_held_connections(port: int, paths: dict[str, str]) -> float:
 
 def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
     """Seconds from the start of the process to its first answer, and the peak of its memory in MB."""
-    site = WORK / "serve" / "large"
-    if not (site / "cache" / "manifest.json").is_file():
-        site = fresh("serve/large")
-        (site / "cache").mkdir()
-        numbers = (f"{number:064x}" for number in range(IMAGES))
-        _manifest(site / "cache", {
-            URL.format(name=f"2026/01/the-title-of-an-article/{digest[-8:]}"):
-            _entry(digest, f"assets/{digest[:2]}/{digest}/original.jpg", 100_000) for digest in numbers
-        })  # fmt: skip
+    site = fresh("serve/large")
+    (site / "cache").mkdir()
+    numbers = (f"{number:064x}" for number in range(IMAGES))
+    write_manifest(site / "cache", {
+        URL.format(name=f"2026/01/the-title-of-an-article/{digest[-8:]}"):
+        _asset(digest, f"assets/{digest[:2]}/{digest}/original.jpg", 100_000) for digest in numbers
+    })  # fmt: skip
     seconds, memory = [], []
     for _ in range(rounds):
         began = time.perf_counter()
@@ -231,9 +202,7 @@ def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
             with contextlib.suppress(urllib.error.HTTPError):  # the file is not there; the answer is
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/image?w=320&url={asked(name)}")
             seconds.append(time.perf_counter() - began)
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-            peak = re.search(r"VmHWM:\s+(\d+) kB", status)
-            memory.append(int(peak[1]) / 1000 if peak else 0.0)
+            memory.append(peak_of(process.pid) / 1e6)
     return seconds, memory
 
 

@@ -1,4 +1,4 @@
-"""Job `whole`: a first sync of real photographs over loopback, beside eleventy-img and img2dataset."""
+"""Jobs `whole` and `codecs`: a first sync of real photographs, beside eleventy-img and the limit that codecs set."""
 
 from __future__ import annotations
 
@@ -10,14 +10,40 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench_peers import node_versions, node_with, python_versions, python_with, watched
-from bench_pictures import WIDTHS, Made, Picture, cells, cores, in_turn, made, pictures, rate, size
-from bench_process import SCRIPTS, article, fresh, measure, origin, sync
+from bench_pictures import (
+    EFFORTS,
+    WIDTHS,
+    Job,
+    Made,
+    Picture,
+    cells,
+    copies,
+    in_turn,
+    made,
+    make,
+    own,
+    pictures,
+    rate,
+    size,
+)
+from bench_process import (
+    article,
+    configure,
+    fresh,
+    measure,
+    node_script,
+    node_versions,
+    node_with,
+    origin,
+    sync,
+    watched,
+)
 from bench_report import Limit, Section, Skipped
 
 ELEVENTY = ("@11ty/eleventy-img", "7.0.0")
-IMG2DATASET = "img2dataset==1.47.0"
 HOST = "photos.example"
+SHARE = 0.85  # of the limit that the codecs set
+COPIES = 4  # of each picture, for the whole job beside that limit
 _OURS = {4: "imgcache", 2: "imgcache, effort 2"}
 
 
@@ -28,15 +54,16 @@ def run(options: argparse.Namespace) -> Section:
         ways: dict[str, Callable[[], Made]] = {
             name: functools.partial(first_sync, said, found, effort) for effort, name in _OURS.items()
         }
-        notes, versions = _add_peers(ways, said, found)
+        urls = [f"http://127.0.0.1:{said['http']}/{quote(picture.path.name)}" for picture in found]
+        try:
+            folder = node_with(*ELEVENTY)
+        except (Skipped, OSError) as reason:
+            notes, versions = [f"{ELEVENTY[0]} took no part: {reason}"], []
+        else:
+            notes, versions = [], node_versions(folder, ELEVENTY[0], "sharp")
+            _add_eleventy(ways, folder, urls)
         runs = in_turn(ways, options.rounds)
-    total = sum(picture.path.stat().st_size for picture in found)
     return Section(
-        title="A first sync of real photographs",
-        text=f"{len(found)} photographs and graphics ({total / 1e6:.0f} MB) fetched from another process on loopback,"
-        f" WebP quality 80, effort 4 where nothing else is said, at {', '.join(map(str, WIDTHS))} pixels wide and never"
-        " enlarged; each run from a cold cache, the whole process timed from start to end. Memory: all its processes"
-        " together, shared pages once.",
         columns=["", "files", "images/s", "MB of WebP", "MB of memory"],
         rows=[[name, str(len(these[0].files)), *cells(these)] for name, these in runs.items()],
         limits=_limits(runs),
@@ -48,8 +75,7 @@ def run(options: argparse.Namespace) -> Section:
 def first_sync(said: Mapping[str, Any], found: Sequence[Picture], effort: int) -> Made:
     """`imgcache sync` of a new site, one article a picture, from the origin that said this of itself."""
     site = fresh("whole/site")
-    variants = [{"name": f"w{one}", "width": one, "format": "webp", "quality": 80, "effort": effort} for one in WIDTHS]
-    (site / "imgcache.yml").write_text(json.dumps({"variants": variants}), encoding="utf-8")  # JSON is YAML
+    configure(site, WIDTHS, effort)
     for number, one in enumerate(found):
         text = article([(f"http://{HOST}/{quote(one.path.name)}", one.width, one.height)])
         (site / f"{number:03}.md").write_text(text, encoding="utf-8")
@@ -79,77 +105,44 @@ def _limits(runs: Mapping[str, Sequence[Made]]) -> list[Limit]:
     return limits
 
 
-def _add_peers(
-    ways: dict[str, Callable[[], Made]], said: Mapping[str, Any], found: Sequence[Picture]
-) -> tuple[list[str], list[str]]:
-    """Add the peers that can be installed; notes about all of them, versions of those that take part."""
-    urls = [f"http://127.0.0.1:{said['http']}/{quote(picture.path.name)}" for picture in found]
-    notes, versions = [], []
-    for add in (_add_eleventy, _add_img2dataset):
-        try:
-            note, these = add(ways, urls)
-        except (Skipped, OSError) as reason:
-            notes.append(f"{add.__name__.removeprefix('_add_')} took no part: {reason}")
-            continue
-        notes.append(note)
-        versions += these
-    return notes, versions
-
-
-def _add_eleventy(ways: dict[str, Callable[[], Made]], urls: list[str]) -> tuple[str, list[str]]:
-    """Two at a time and as many as it likes."""
-    folder = node_with("eleventy-img", *ELEVENTY)
+def _add_eleventy(ways: dict[str, Callable[[], Made]], folder: Path, urls: list[str]) -> None:
+    """Two at a time and as many as it likes, with the widths that it is asked for and with those that it prefers."""
     for concurrency, threshold in ((2, 1.0), (0, 1.0), (0, 1.25)):
         widths = "same widths" if threshold == 1.0 else "its own choice of widths"
         name = f"{ELEVENTY[0]}, {'2 at once' if concurrency else 'default concurrency'}, {widths}"
         ways[name] = functools.partial(_eleventy, folder, urls, concurrency, threshold)
-    note = (
-        f"{ELEVENTY[0]} leaves out an image's own width where that is less than 1.25 times the next smaller one"
-        " (`minimumThreshold`), and so makes fewer files; with 1.0 it makes the same widths as imgcache, and the limits"
-        " compare these. It starts from empty folders too. Checking declared sizes, flushing to disk and recording"
-        " digests, which it does not do, are in imgcache's time."
-    )
-    return note, node_versions(folder, ELEVENTY[0], "sharp")
 
 
 def _eleventy(folder: Path, urls: list[str], concurrency: int, threshold: float) -> Made:
     work = fresh("whole/eleventy")
-    script = folder / "run.mjs"
-    script.write_text((SCRIPTS / "bench_eleventy.mjs").read_text())
     job = {"urls": urls, "widths": WIDTHS, "concurrency": concurrency, "threshold": threshold, "folder": str(work)}
     with watched() as memory:
-        ran = measure(["node", str(script), json.dumps(job)], cwd=folder)
+        ran = measure([*node_script(folder, "contend_eleventy.mjs"), json.dumps(job)], cwd=folder)
     return made(ran.seconds, int(json.loads(ran.output)["images"]), (work / "img").iterdir(), memory.peak)
 
 
-def _add_img2dataset(ways: dict[str, Callable[[], Made]], urls: list[str]) -> tuple[str, list[str]]:
-    python = python_with("img2dataset", IMG2DATASET)
-    ways["img2dataset, one width"] = functools.partial(_img2dataset, python, urls)
-    note = (
-        f"img2dataset makes one file a picture: at most {max(WIDTHS)} pixels on its longer side, scaled by OpenCV"
-        " (`area`) and encoded by it at quality 80 with libwebp's own default effort. It is a third of the work, so no"
-        " limit compares it. A process for each core; the start of each, which loads OpenCV and pyarrow, counts."
+def codecs(options: argparse.Namespace) -> Section:
+    """How near imgcache comes to the limit that the codecs set: each way `--rounds` times in turn, at each effort."""
+    found = pictures(options)
+    many = list(copies(found, COPIES, fresh("codecs/pictures")))
+    rows, limits = [], []
+    with origin("--folder", str(many[0].path.parent), "--host", HOST) as said:
+        for effort in EFFORTS:
+            job = Job(found, effort=effort)
+            ways = {
+                "codecs alone": functools.partial(make, "codecs", own("codecs"), job),
+                "worker pool, from files": functools.partial(make, "imgcache", own("imgcache"), job),
+                "`imgcache sync`, from URLs": functools.partial(first_sync, said, many, effort),
+            }
+            runs = in_turn(ways, options.rounds)
+            limit = rate(runs["codecs alone"])
+            for name, these in runs.items():
+                share = rate(these) / limit
+                rows.append([name, str(effort), *cells(these), f"{share:.3f}"])
+                if name != "codecs alone":
+                    limits.append(Limit(f"effort {effort}: {name}, share of the limit", share, SHARE, at_least=True))
+    return Section(
+        columns=["", "effort", "images/s", "MB of WebP", "MB of memory", "share"],
+        rows=rows,
+        limits=limits,
     )
-    return note, python_versions(python, "img2dataset")
-
-
-def _img2dataset(python: str, urls: list[str]) -> Made:
-    work = fresh("whole/img2dataset")
-    (work / "urls.txt").write_text("\n".join(urls), encoding="utf-8")
-    shard = -(-len(urls) // cores())  # a process takes whole shards
-    options = {
-        "url_list": work / "urls.txt", "output_folder": work / "out", "image_size": max(WIDTHS),
-        "resize_mode": "keep_ratio_largest", "resize_only_if_bigger": True, "downscale_interpolation": "area",
-        "encode_format": "webp", "encode_quality": 80, "processes_count": cores(), "thread_count": 32,
-        "number_sample_per_shard": shard, "extract_exif": False,
-    }  # fmt: skip
-    quiet = ["env", "NO_ALBUMENTATIONS_UPDATE=1"]  # else it asks PyPI for a newer version of a library at each start
-    command = [
-        *quiet,
-        str(Path(python).with_name("img2dataset")),
-        *(f"--{key}={value}" for key, value in options.items()),
-    ]
-    with watched() as memory:
-        ran = measure(command)
-    files = list((work / "out").rglob("*.webp"))
-    return made(ran.seconds, len(files), files, memory.peak)

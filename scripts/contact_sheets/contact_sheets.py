@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import pyvips  # type: ignore[import-untyped]
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, features
 from PIL import __version__ as pillow
@@ -17,39 +16,12 @@ from PIL import __version__ as pillow
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 from contact_cases import SECTIONS, Case, Section  # noqa: E402 (they need the repository's own, found by the line above)
-from contact_samples import ring, straight  # noqa: E402
 
-from imgcache.models import Rendered, Variant  # noqa: E402
-from imgcache.recipes import Recipe  # noqa: E402
+from imgcache.models import Rendered  # noqa: E402
 from imgcache.render_pool import RenderPool  # noqa: E402
-from tests.colour_samples import difference  # noqa: E402
 from tests.moving_samples import shots  # noqa: E402
 
 LARGEST = 1_500_000  # bytes of all files together
-_GREY = [128, 128, 128]
-
-
-class Picture(NamedTuple):
-    """One figure of the page. Width and height are those at which it is shown, `path` is relative to the page."""
-
-    path: str
-    label: str
-    alt: str
-    width: int
-    height: int
-    facts: tuple[str, ...]
-    is_magnified: bool = False
-    is_wrong: bool = False
-
-
-class Row(NamedTuple):
-    """One case, made."""
-
-    id: str
-    title: str
-    look: str
-    pictures: list[Picture]
-    notes: tuple[str, ...]
 
 
 def main() -> int:
@@ -74,7 +46,8 @@ def write(folder: Path, sections: Sequence[Section]) -> list[Path]:
     ]  # fmt: skip
     jinja = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
     page = folder / "fidelity.html"
-    page.write_text(jinja.get_template("contact_sheets.html").render(sections=made, versions=_versions()) + "\n")
+    versions = f"Pillow {pillow} (libwebp {features.version('webp')}, libavif {features.version('avif')})"
+    page.write_text(jinja.get_template("contact_sheets.html").render(sections=made, versions=versions) + "\n")
     return [page, *sorted(file for file in pictures.rglob("*") if file.is_file())]
 
 
@@ -83,7 +56,7 @@ async def _render(folder: Path, cases: Sequence[Case]) -> dict[str, Rendered]:
     async with RenderPool(2) as pool:
 
         async def one(case: Case) -> Rendered:
-            source = _source(folder, case)
+            source = folder / case.name / f"source.{case.form}"
             source.parent.mkdir()
             source.write_bytes(case.draw())
             return await pool.render(source, source.parent, case.recipes)
@@ -91,113 +64,27 @@ async def _render(folder: Path, cases: Sequence[Case]) -> dict[str, Rendered]:
         return {case.name: await one(case) for case in cases}
 
 
-def _source(folder: Path, case: Case) -> Path:
-    return folder / case.name / f"source.{case.form}"
+def _row(folder: Path, case: Case, rendered: Rendered) -> dict[str, Any]:
+    """What the page says of a case: the source as the browser shows it, and each variant."""
+    size, home = rendered.header.size, folder / case.name
+    shown = [_picture(home / f"source.{case.form}", "source", rendered.header.format, (size.width, size.height))]
+    shown += [_picture(home / one.path, one.name, one.format, (one.width, one.height), case.zoom)
+              for one in rendered.variants]  # fmt: skip
+    return {"id": case.name, "title": case.title, "look": case.look, "pictures": shown, "notes": rendered.notes}
 
 
-def _row(folder: Path, case: Case, rendered: Rendered) -> Row:
-    source = _source(folder, case)
-    known = _known(case, source)
-    sources = _sources(case, source, known, rendered)
-    variants = [_variant(case, source.parent, variant, known) for variant in rendered.variants]
-    if case.wrong:
-        variants.append(_mistake(case, source.parent))
-    return Row(case.name, case.title, case.look, [*sources, *variants], rendered.notes)
-
-
-def _sources(case: Case, source: Path, known: pyvips.Image | None, rendered: Rendered) -> list[Picture]:
-    """The source as the browser shows it, or as libvips reads it; what no browser shows is not kept."""
-    size, found = rendered.header.size, []
-    facts = (f"{rendered.header.format.upper()}, {size}, {source.stat().st_size:,} bytes", *_motion(source))
-    if case.shown != "libvips":
-        alt = f"{case.title}: the source"
-        found.append(Picture(_path(source), "source", alt, size.width, size.height, facts))
-    if case.shown != "browser" and known is not None:
-        file = source.with_name("read.png")
-        shown = known.colourspace("srgb")
-        Image.frombytes("RGB", (size.width, size.height), shown.write_to_memory()).save(file, optimize=True)
-        facts = () if found else (*facts, "browsers do not show it")
-        alt = f"{case.title}: the source as libvips reads it"
-        found.append(Picture(_path(file), "source, read by libvips", alt, size.width, size.height, facts))
-    if case.shown == "libvips":
-        source.unlink()
-    return found
-
-
-def _variant(case: Case, folder: Path, variant: Variant, known: pyvips.Image | None) -> Picture:
-    file = folder / variant.path
-    facts = (f"{variant.format.upper()}, {variant.width}×{variant.height}, {variant.bytes:,} bytes", *_motion(file))
-    if known is not None:
-        recipe = next(recipe for recipe in case.recipes if recipe.name == variant.name)
-        facts += (f"ΔE {_apart(known, file, recipe):.2f}",)
-    return Picture(_path(file), variant.name, f"{case.title}: the variant {variant.name}", variant.width * case.zoom,
-                   variant.height * case.zoom, facts, case.zoom > 1)  # fmt: skip
-
-
-def _mistake(case: Case, folder: Path) -> Picture:
-    assert case.wrong
-    file = folder / "wrong.png"
-    straight(ring(), case.wrong).save(file, optimize=True)
-    width, height = (side * case.zoom for side in case.wrong)
-    return Picture(_path(file), "wrong, for comparison", f"{case.title}: scaled in the wrong way", width, height,
-                   ("not made by imgcache",), is_magnified=True, is_wrong=True)  # fmt: skip
-
-
-def _path(file: Path) -> str:
-    return f"fidelity/{file.parent.name}/{file.name}"
-
-
-def _motion(file: Path) -> Iterator[str]:
-    """Frames, seconds and rounds of an animation; nothing of a still."""
+def _picture(file: Path, label: str, form: str, size: tuple[int, int], zoom: int = 1) -> dict[str, Any]:
+    """One figure of the page. Width and height are those at which it is shown, `path` is relative to the page."""
+    width, height = size
+    facts = [f"{form.upper()}, {width}×{height}, {file.stat().st_size:,} bytes"]
     film = list(shots(file.read_bytes()))
     if len(film) > 1:
         with Image.open(file) as image:
             rounds = image.info.get("loop", 0)
-        yield f"{len(film)} frames, {film[-1].end / 1000:g} s, {f'{rounds} rounds' if rounds else 'for ever'}"
-
-
-def _known(case: Case, source: Path) -> pyvips.Image | None:
-    """The source upright and in sRGB, by libvips: 8 bits a sample, or 16 where it has so many."""
-    match case.judge:
-        case None:
-            return None
-        case "lab":  # this build of libvips writes such files, but does not read them: samples are Pillow's
-            with Image.open(source) as image:
-                samples = Image.merge("RGB", image.split())
-            stored = pyvips.Image.new_from_memory(samples.tobytes(), *samples.size, 3, "uchar")
-            lab = stored.linear([100 / 255, 1, 1], [0, -128, -128])
-            return lab.cast("float").copy(interpretation="lab").icc_export(output_profile="srgb", intent="relative")
-    image = pyvips.Image.new_from_file(str(source)).autorot()
-    if case.judge == "inks":
-        light = image.linear([-1] * 4, [255] * 4)
-        return (light[:3] * light[3] / 255).rint().cast("uchar").copy(interpretation="srgb")
-    if not image.get_typeof("icc-profile-data") or case.judge == "plain":
-        return image.copy_memory()
-    return _obeyed(image).copy_memory()
-
-
-def _apart(known: pyvips.Image, file: Path, recipe: Recipe) -> float:
-    """Mean CIEDE2000 between a variant, its profile obeyed, and the source scaled to its size by libvips."""
-    made = pyvips.Image.new_from_file(str(file))
-    if made.get_typeof("icc-profile-data"):
-        made = _obeyed(made)
-    expected = known.thumbnail_image(made.width, height=made.height, size="force", linear=recipe.linear)
-    return difference(_lab(expected), _lab(made))
-
-
-def _obeyed(image: pyvips.Image) -> pyvips.Image:
-    """In sRGB by the image's own profile."""
-    return image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
-
-
-def _lab(image: pyvips.Image) -> pyvips.Image:
-    image = image.colourspace("srgb")
-    return (image.flatten(background=_GREY) if image.hasalpha() else image).colourspace("lab")
-
-
-def _versions() -> str:
-    codecs = f"libwebp {features.version('webp')}, libavif {features.version('avif')}"
-    return f"Pillow {pillow} ({codecs}) and libvips {'.'.join(str(pyvips.version(part)) for part in range(3))}"
+        facts.append(f"{len(film)} frames, {film[-1].end / 1000:g} s, {f'{rounds} rounds' if rounds else 'for ever'}")
+    path = f"fidelity/{file.parent.name}/{file.name}"
+    return {"path": path, "label": label, "width": width * zoom, "height": height * zoom, "facts": facts,
+            "is_magnified": zoom > 1}  # fmt: skip
 
 
 if __name__ == "__main__":

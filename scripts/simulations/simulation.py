@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation_crawl import Crawl, Totals
-from simulation_figures import Figures, Plant, rows, with_settings
-from simulation_hosts import sample, spread
+from simulation_figures import Figures, Plant, rows, sample, spread, with_settings
 
 from imgcache.models import FetchPolicy
 from imgcache.quantities import parse_seconds
 
 _LEAST = 1000  # images a machine in a sample, or its start and end are most of it
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
-_PRICES = ("machine_hour", "put_1000", "list_1000", "gb_month")
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def bounds(found: Plan) -> dict[str, float]:
     }
 
 
-def summary(found: Plan, prices: Mapping[str, float]) -> dict[str, float | str]:
+def summary(found: Plan) -> dict[str, float | str]:
     """The result as one flat object: hours, counts, GB (10⁹ bytes), shares from 0 to 1."""
     totals, plant, figures = found.totals, found.plant, found.figures
     out = totals.stored * (figures.bytes + figures.variant_bytes)
@@ -124,25 +122,7 @@ def summary(found: Plan, prices: Mapping[str, float]) -> dict[str, float | str]:
         "sampled": found.sampled,
         "doubt": found.doubt,
     }
-    if prices:
-        told |= _money(told, prices)
     return told
-
-
-def _money(told: Mapping[str, float | str], prices: Mapping[str, float]) -> dict[str, float]:
-    """By the formula of docs/scale.md; what has no price is free."""
-
-    def times(price: str, *names: str) -> float:
-        value = prices.get(price, 0.0)
-        for name in names:
-            value *= float(told[name])
-        return value
-
-    requests = times("put_1000", "puts") / 1000 + times("list_1000", "lists") / 1000
-    return {
-        "money_once": times("machine_hour", "machines", "hours") + requests,
-        "money_a_month": times("gb_month", "gb_out"),
-    }
 
 
 def _shown(value: float | str) -> str:
@@ -162,13 +142,6 @@ def _count(text: str) -> int:
     return int(value)
 
 
-def _price(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    if name not in _PRICES:
-        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(_PRICES)}")
-    return name, float(value)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     add = parser.add_argument
@@ -181,7 +154,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--concurrency", type=_count, default=FetchPolicy().concurrency, help="fetch.concurrency, of each machine")
     add("--shard", type=_count, default=Plant.shard, help="images in a shard at most")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="another value for a figure (--figures)")
-    add("--price", action="append", type=_price, default=[], metavar="NAME=VALUE", help=", ".join(_PRICES))
     add("--sample", type=_count, help="images simulated at most; 120k, or 2,000 a machine where that is more")
     add("--seed", type=int, default=1)
     add("--json", action="store_true", help="one object instead of a table")
@@ -201,7 +173,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         figures = with_settings(Figures(), options.set)
         if options.figures:
-            _print_figures(figures, as_json=options.json)
+            for name, value, unit, source in rows(figures):
+                print(f"{name:>16}  {value:<10g}  {unit}; {source}")
             return 0
         hosts = options.hosts or max(1, round(options.images**figures.hosts_power))
         policy = FetchPolicy(per_host=options.per_host, interval=options.interval, concurrency=options.concurrency)
@@ -211,7 +184,7 @@ def main(words: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"scripts/simulate: {error}", file=sys.stderr)
         return 2
-    _print(summary(found, dict(options.price)), as_json=options.json)
+    _print(summary(found), as_json=options.json)
     return 0
 
 
@@ -222,15 +195,6 @@ def _print(told: Mapping[str, float | str], *, as_json: bool) -> None:
     width = max(map(len, told))
     for name, value in told.items():
         print(f"{name.replace('_', ' '):>{width}}  {_shown(value)}")
-
-
-def _print_figures(figures: Figures, *, as_json: bool) -> None:
-    if as_json:
-        told = {name: {"value": value, "unit": unit, "source": source} for name, value, unit, source in rows(figures)}
-        print(json.dumps(told))
-        return
-    for name, value, unit, source in rows(figures):
-        print(f"{name:>16}  {value:<10g}  {unit}; {source}")
 
 
 if __name__ == "__main__":

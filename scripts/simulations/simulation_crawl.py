@@ -172,6 +172,9 @@ class Crawl:
 
     def _open(self, host: _Host) -> None:
         host.open = True
+        self._go_on(host)
+
+    def _go_on(self, host: _Host) -> None:
         self._queue(host)
         self._pump(self._hand(host).machine)
 
@@ -257,8 +260,7 @@ class Crawl:
 
     def _ask_again(self, host: _Host, attempt: int) -> None:
         host.again.append(attempt)
-        self._queue(host)
-        self._pump(self._hand(host).machine)
+        self._go_on(host)
 
     def _render(self, host: _Host, machine: _Machine, size: float) -> None:
         """The first core that is free takes it; then its files go to the store."""

@@ -19,20 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from simulation_hosts import fit
+from simulation_figures import fit
 
 from imgcache.catalogue import Catalogue, File, Mention, ReadArticle
 from imgcache.config import Config
 from imgcache.index import Index
 from imgcache.jobs import Action, Outcome
 from imgcache.manifest import Entry
-from imgcache.models import Asset, Copy, Validators, Variant
+from imgcache.models import Copy, Validators, Variant
 from imgcache.plan import Wish
 from imgcache.recorder import Recorder
 from imgcache.runners.shards import SIZE
 from imgcache.scanner import Scanner
 from imgcache.site import Site, site_url_of
 from imgcache.store.local import LocalStore
+from tests.cache_samples import unreal_asset
 
 _IMAGES, _AN_ARTICLE = 20_000, 5
 _PLACEHOLDER = "data:image/webp;base64," + "A" * 167  # 190 bytes, as photographs have
@@ -122,10 +123,8 @@ def _outcome(number: int, recipes: tuple[str, ...]) -> Outcome:
         Variant(name, width, width * 9 // 16, kind, 40_000 + number, f"{home}/{name}.{end}", recipe, digest)
         for (name, width, kind, end), recipe in zip(kinds, recipes, strict=True)
     )
-    asset = Asset(
-        digest, "image/jpeg", "jpeg", 1920, 1080, 1, 330_000 + number, "#336699", _PLACEHOLDER,
-        f"{home}/original.jpg", variants, recipes,
-    )  # fmt: skip
+    asset = unreal_asset(digest, width=1920, height=1080, bytes=330_000 + number, placeholder=_PLACEHOLDER,
+                         variants=variants, recipes=recipes)  # fmt: skip
     now = time.time()
     copy = Copy(digest, now, now, Validators('"5f3c2a-51615"', "Mon, 23 Nov 2026 08:00:00 GMT"))
     return Outcome(_url(number), Action.FETCHED, copy, asset, bytes_fetched=asset.bytes)
