@@ -1,0 +1,106 @@
+"""What keeps every image at its place and size once the browser may choose among its files. Pure.
+
+An image without `width` and `height` is shown at the size of its file, unless the site's style sheets say otherwise.
+With a `srcset` the browser takes another file of another size. Attributes `width` and `height` would put that right
+only where the style sheets set both sides or neither: `img {height: 40px}` alone would then distort the image, because
+attributes count as style (HTML, section 15.3.9, "presentational hints").
+
+So a rule that any other rule overrides, in a cascade layer that is declared first (CSS Cascade Level 5, section 6.4.4),
+takes the sides back to `auto`, and gives the element the size of the true image whichever file is shown
+(`contain-intrinsic-size`, CSS Box Sizing Level 4, section 4). The attributes still tell the shape before it is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+
+from turbohtml import Element
+
+from imgcache.rewrite.html import Page
+from imgcache.rewrite.offers import Held
+from imgcache.rewrite.splices import Splice
+from imgcache.rewrite.tags import Tag
+
+MARK = "data-imgcache"
+_RULE = (
+    f'<style {MARK}="layout">@layer imgcache{{:where([{MARK}~=width]){{width:auto}}:where([{MARK}~=height]){{height:auto}}'
+    f"@supports (contain-intrinsic-size:1px 1px){{:where([{MARK}~=size])"
+    "{contain:size;aspect-ratio:auto var(--imgcache-ratio)}}}</style>"
+)
+_PLAIN_NUMBER = re.compile(r"\s*\+?(\d+)(?:\.\d*)?\s*(?:px)?\s*")
+_POLICY = 'meta[http-equiv="content-security-policy" i]'
+_STYLE_SOURCES = re.compile(r"(?:^|;)\s*(?:style-src(?:-attr|-elem)?|default-src)\s[^;]*", re.IGNORECASE)
+
+
+def declared_size(tag: Tag) -> tuple[int | None, int | None]:
+    """Width and height in pixels as the attributes of an `<img>` say them; None where one says something else."""
+    return _number(tag.get("width")), _number(tag.get("height"))
+
+
+def fixed(tag: Tag, image: Held) -> tuple[list[tuple[str, str]], str]:
+    """The attributes that an `<img>` lacks, and the declarations for its `style`."""
+    width, height = declared_size(tag)
+    missing = [name for name in ("width", "height") if not tag.has(name)]
+    attributes: list[tuple[str, str]] = []
+    if len(missing) == 2:
+        attributes = [("width", str(image.width)), ("height", str(image.height))]
+    elif missing == ["height"] and width:
+        attributes = [("height", str(max(1, round(width * image.height / image.width))))]
+    elif missing == ["width"] and height:
+        attributes = [("width", str(max(1, round(height * image.width / image.height))))]
+    marks = [*(name for name, _ in attributes), "size"]
+    attributes.append((MARK, " ".join(marks)))
+    style = f"contain-intrinsic-size:{image.width}px {image.height}px;--imgcache-ratio:{image.width}/{image.height}"
+    return attributes, style
+
+
+def allows_styles(page: Page) -> bool:
+    """Whether the page's own policy lets inline styles work (Content Security Policy Level 3, section 6.7.3)."""
+    for meta in page.tree.select(_POLICY):
+        for found in _STYLE_SOURCES.finditer(meta.attr("content") or ""):
+            if "'unsafe-inline'" not in found[0] or "'nonce-" in found[0] or "'sha" in found[0]:
+                return False
+    return True
+
+
+def is_amp(page: Page) -> bool:
+    """Whether the page is AMP, whose validator refuses style sheets and inline layout that are not its own."""
+    root = page.tree.select_one("html")
+    return root is not None and any(name in root.attrs for name in ("amp", "\u26a1", "\u00e2\u009a\u00a1"))
+
+
+def rule(page: Page) -> Splice | None:
+    """The change that adds the rule before every other style sheet; None where the page has no place for it.
+
+    Not at the start of the head: the declaration of the encoding has to stay within the first 1,024 bytes.
+    """
+    tree = page.tree
+    first = tree.select_one('style,link[rel~="stylesheet" i]')
+    head = tree.select_one("head")
+    if first is not None and first.source_location is not None:
+        if first.closest("head") is None or first.closest("template,noscript") is not None:
+            return None
+        at = first.source_location.start_tag.start_offset
+    elif head is not None and head.source_location is not None and head.source_location.end_tag is not None:
+        at = head.source_location.end_tag.start_offset
+    else:
+        body = tree.select_one("body")
+        if body is None or body.source_location is None:
+            return None
+        at = body.source_location.start_tag.start_offset
+    return page.source.splice(at, at, _RULE)
+
+
+def has_rule(page: Page) -> bool:
+    """Whether an earlier rewrite added the rule."""
+    return page.tree.select_one(f'style[{MARK}="layout"]') is not None
+
+
+def _number(value: str) -> int | None:
+    found = _PLAIN_NUMBER.fullmatch(value)
+    return int(found[1]) if found else None
+
+
+def within(element: Element, names: str) -> bool:
+    """Whether an element lies in another of these, by a selector."""
+    return element.closest(names) is not None
