@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 _NEWLINE = r"(?:\r\n|[\n\r\f])"
 _ESCAPE = rf"\\(?:{_NEWLINE}|[^\n\r\f]|\Z)"
-_STRING = rf"""(?:"(?:[^"\\\n\r\f]|{_ESCAPE})*+(?:"|(?=[\n\r\f])|\Z)|'(?:[^'\\\n\r\f]|{_ESCAPE})*+(?:'|(?=[\n\r\f])|\Z))"""
+_STRING = (
+    rf"""(?:"(?:[^"\\\n\r\f]|{_ESCAPE})*+(?:"|(?=[\n\r\f])|\Z)|'(?:[^'\\\n\r\f]|{_ESCAPE})*+(?:'|(?=[\n\r\f])|\Z))"""
+)
 _TOKEN = re.compile(
     rf"""
     /\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from imgcache.rewrite.tags import Tag
 from imgcache.rewrite.values import Form
 
-_ICONS = frozenset({"icon", "apple-touch-icon", "apple-touch-icon-precomposed", "apple-touch-startup-image", "mask-icon", "fluid-icon"})
+_ICONS = frozenset(
+    {"icon", "apple-touch-icon", "apple-touch-icon-precomposed", "apple-touch-startup-image", "mask-icon", "fluid-icon"}
+)
 _SHARED = frozenset(
     {
         *("og:image", "og:image:url", "og:image:secure_url", "og:logo", "twitter:image", "twitter:image:src"),
@@ -60,4 +62,3 @@ def sizes_beside(tags: list[Tag]) -> dict[int, dict[str, Tag]]:
         elif name in _BESIDE and latest is not None:
             latest.setdefault(_BESIDE[name], tag)
     return found
-

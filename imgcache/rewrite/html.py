@@ -123,9 +123,7 @@ def parsed(text: str, *, attributes: bool = True) -> Document:
     A carriage return is white space in every place where it matters to the tree; the parser would count it and the line
     feed after it as one character.
     """
-    return turbohtml.parse(
-        text.replace("\r", " "), source_locations=attributes, allow_declarative_shadow_roots=False
-    )
+    return turbohtml.parse(text.replace("\r", " "), source_locations=attributes, allow_declarative_shadow_roots=False)
 
 
 def sheet(source: Source, place: Place, tag: Tag | None = None) -> Iterator[Spot]:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from imgcache.rewrite import layout, offers
 from imgcache.rewrite.addresses import Place
 from imgcache.rewrite.offers import File, Held
 from imgcache.rewrite.priority import Turn
-from imgcache.rewrite.spots import Spot
 from imgcache.rewrite.splices import Splice
+from imgcache.rewrite.spots import Spot
 from imgcache.rewrite.tags import Tag
 
 _BACKGROUND = re.compile(r"background", re.IGNORECASE)
 _END_TAG = re.compile(r"[ \t\n\f\r]*</img[ \t\n\f\r]*>", re.IGNORECASE)
 
 
-def responsive(
-    spot: Spot, tag: Tag, image: Held, turn: Turn, *, styles: bool
-) -> tuple[list[Splice], list[File]]:
-    """The changes that make an image responsive, and the files that it then asks for.
+class Responsive(NamedTuple):
+    """The changes that one image needs, the files that it then asks for, and whether it needs the rule of `layout`."""
+
+    changes: list[Splice]
+    files: list[File]
+    marked: bool
+
+
+def responsive(spot: Spot, tag: Tag, image: Held, turn: Turn, *, styles: bool) -> Responsive:
+    """What makes an image responsive.
 
     What the author wrote stays: `loading`, `sizes`, `decoding`, `width` and all others.
 
@@ -32,14 +39,15 @@ def responsive(
     """
     place = spot.place
     sources, files = _offered(tag, image, place, styles=styles)
-    attributes, style = layout.fixed(tag, image) if styles else ([], "")
+    chosen = any(_is_choice(one, image) for one in (files, *sources))
+    attributes, style = layout.fixed(tag, image, chosen=chosen) if styles else ([], "")
     loading = _loading(tag, turn)
     lazy = tag.get("loading").strip().lower() == "lazy" or ("loading", "lazy") in loading
     sizes = tag.get("sizes") or _sizes(tag, image, lazy=lazy, styles=styles)
     new: list[tuple[str, str]] = []
-    if len(files) > 1 or files[0].width != image.width:
-        new.append(("srcset", _srcset(files, place)))
-    if (new or sources) and not tag.has("sizes"):
+    if _is_choice(files, image):
+        new.append(("srcset", _srcset(files, image, place)))
+    if chosen and not tag.has("sizes"):
         new.append(("sizes", sizes))
     new += attributes
     new += loading
@@ -48,17 +56,18 @@ def responsive(
     )
     if declarations and not tag.has("style"):
         new.append(("style", declarations))
-    changes = [spot.source.splice(spot.start, spot.end, place.local(files[-1].path)), tag.add(new)]
+    changes = [spot.source.splice(spot.start, spot.end, place.local(files[-1].path))]
+    if new:
+        changes.append(tag.add(new))
     if declarations and tag.has("style"):
         changes += tag.append_style(declarations)
     if sources:
-        changes += _picture(tag, sources, sizes, place)
-    return changes, [*files, *(file for source in sources for file in source)]
+        changes += _picture(tag, sources, image, sizes, place)
+    shown = [*files, *(file for source in sources for file in source)]
+    return Responsive(changes, shown, marked=bool(attributes))
 
 
-def preload(
-    spot: Spot, link: Tag, shown: Tag, image: Held, *, styles: bool
-) -> tuple[list[Splice], list[File]]:
+def preload(spot: Spot, link: Tag, shown: Tag, image: Held, *, styles: bool) -> tuple[list[Splice], list[File]]:
     """The changes that make a `<link rel=preload>` ask for what its image will ask for.
 
     Args:
@@ -71,9 +80,9 @@ def preload(
     sources, files = _offered(shown, image, spot.place, styles=styles)
     first = sources[0] if sources else files
     changes = [spot.source.splice(spot.start, spot.end, spot.place.local(first[-1].path))]
-    if len(first) > 1 or first[0].width != image.width:
+    if _is_choice(first, image):
         sizes = shown.get("sizes") or _sizes(shown, image, lazy=False, styles=styles)
-        changes += [link.put("imagesrcset", _srcset(first, spot.place)), link.put("imagesizes", sizes)]
+        changes += [link.put("imagesrcset", _srcset(first, image, spot.place)), link.put("imagesizes", sizes)]
     if sources or link.has("type"):
         changes.append(link.put("type", first[0].media_type))
     return changes, list(first)
@@ -114,7 +123,14 @@ def _sizes(tag: Tag, image: Held, *, lazy: bool, styles: bool) -> str:
     return f"{'auto, ' if lazy else ''}(max-width: {width}px) 100vw, {width}px"
 
 
-def _srcset(files: tuple[File, ...], place: Place) -> str:
+def _is_choice(files: tuple[File, ...], image: Held) -> bool:
+    """Whether the file that is shown can be of another size than the true image."""
+    return len(files) > 1 or files[0].width != image.width
+
+
+def _srcset(files: tuple[File, ...], image: Held, place: Place) -> str:
+    if not _is_choice(files, image):
+        return place.local(files[0].path)
     return ", ".join(f"{place.local(file.path)} {file.width}w" for file in files)
 
 
@@ -125,15 +141,15 @@ def _behind(tag: Tag, image: Held) -> str:
     return f"background:{image.color} url({image.placeholder}) center/cover no-repeat content-box"
 
 
-def _picture(tag: Tag, sources: list[tuple[File, ...]], sizes: str, place: Place) -> list[Splice]:
-    opening = f'<picture {layout.MARK}="formats" style="display:contents">' + "".join(
-        f'<source type="{files[0].media_type}" srcset="{_srcset(files, place)}" sizes="{_quoted(sizes)}"/>'
-        for files in sources
-    )
+def _picture(tag: Tag, sources: list[tuple[File, ...]], image: Held, sizes: str, place: Place) -> list[Splice]:
+    opening = [f'<picture {layout.MARK}="formats" style="display:contents">']
+    for files in sources:
+        shown = f' sizes="{_quoted(sizes)}"' if _is_choice(files, image) else ""
+        opening.append(f'<source type="{files[0].media_type}" srcset="{_srcset(files, image, place)}"{shown}/>')
     end = tag.end
     if closing := _END_TAG.match(tag.source.text, end):
         end = closing.end()
-    return [tag.source.splice(tag.start, tag.start, opening), tag.source.splice(end, end, "</picture>")]
+    return [tag.source.splice(tag.start, tag.start, "".join(opening)), tag.source.splice(end, end, "</picture>")]
 
 
 def _quoted(value: str) -> str:

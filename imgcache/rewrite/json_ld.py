@@ -63,7 +63,7 @@ def _linked(value: Value, source: Source, place: Place, tag: Tag | None, *, with
         is_image = within or _is_image(value)
         for name, member in value.values.items():
             if is_image and name in ("url", "contentUrl") and isinstance(member, Scalar):
-                yield from _spot(member, Form.SHARED, source, place, tag, _beside(value))
+                yield from _spot(member, Form.SHARED, source, place, tag, beside=_beside(value))
             elif name == "@id" and within and isinstance(member, Scalar) and looks_like_image(member.value):
                 continue  # a name, which other parts of the data refer to
             elif not isinstance(member, Scalar) or name in _LINKED:
@@ -103,9 +103,10 @@ def _feed(value: Members, source: Source, place: Place) -> Iterator[Spot]:
             if isinstance(kind, Scalar) and kind.value.startswith("image/") and isinstance(url, Scalar):
                 size = one.values.get("size_in_bytes")
                 beside = Beside(
-                    media_type=(kind.start, kind.end), bytes=(size.start, size.end) if isinstance(size, Scalar) else None
+                    media_type=(kind.start, kind.end),
+                    bytes=(size.start, size.end) if isinstance(size, Scalar) else None,
                 )
-                yield from _spot(url, Form.SHARED, source, place, None, beside)
+                yield from _spot(url, Form.SHARED, source, place, beside=beside)
             yield from _feed(one, source, place)
 
 
@@ -123,7 +124,7 @@ def _manifest(value: Members, source: Source, place: Place) -> Iterator[Spot]:
 
 
 def _spot(
-    value: Scalar, form: Form, source: Source, place: Place, tag: Tag | None = None, beside: Beside | None = None
+    value: Scalar, form: Form, source: Source, place: Place, tag: Tag | None = None, *, beside: Beside | None = None
 ) -> Iterator[Spot]:
     if not value.quoted:
         return

@@ -8,13 +8,15 @@ attributes count as style (HTML, section 15.3.9, "presentational hints").
 So a rule that any other rule overrides, in a cascade layer that is declared first (CSS Cascade Level 5, section 6.4.4),
 takes the sides back to `auto`, and gives the element the size of the true image whichever file is shown
 (`contain-intrinsic-size`, CSS Box Sizing Level 4, section 4). The attributes still tell the shape before it is loaded.
+With its size contained an element in a flex container would shrink to nothing, where an image keeps its own width (CSS
+Flexible Box Layout, section 4.5); `flex-shrink` gives that back. Limits, all of them rare: a style sheet that tells
+images with `width` attributes from others (`img:not([width])`), that gives images a `contain` of its own, or that lets
+images of a flex container shrink (`min-width: 0`).
 """
 
 from __future__ import annotations
 
 import re
-
-from turbohtml import Element
 
 from imgcache.rewrite.html import Page
 from imgcache.rewrite.offers import Held
@@ -22,10 +24,15 @@ from imgcache.rewrite.splices import Splice
 from imgcache.rewrite.tags import Tag
 
 MARK = "data-imgcache"
-_RULE = (
-    f'<style {MARK}="layout">@layer imgcache{{:where([{MARK}~=width]){{width:auto}}:where([{MARK}~=height]){{height:auto}}'
-    f"@supports (contain-intrinsic-size:1px 1px){{:where([{MARK}~=size])"
-    "{contain:size;aspect-ratio:auto var(--imgcache-ratio)}}}</style>"
+_RULE = "".join(
+    (
+        f'<style {MARK}="layout">@layer imgcache{{',
+        f":where([{MARK}~=width]){{width:auto}}",
+        f":where([{MARK}~=height]){{height:auto}}",
+        f"@supports (contain-intrinsic-size:1px 1px){{:where([{MARK}~=size])",
+        "{contain:size;aspect-ratio:auto var(--imgcache-ratio);flex-shrink:0}}",
+        "}</style>",
+    )
 )
 _PLAIN_NUMBER = re.compile(r"\s*\+?(\d+)(?:\.\d*)?\s*(?:px)?\s*")
 _POLICY = 'meta[http-equiv="content-security-policy" i]'
@@ -37,8 +44,14 @@ def declared_size(tag: Tag) -> tuple[int | None, int | None]:
     return _number(tag.get("width")), _number(tag.get("height"))
 
 
-def fixed(tag: Tag, image: Held) -> tuple[list[tuple[str, str]], str]:
-    """The attributes that an `<img>` lacks, and the declarations for its `style`."""
+def fixed(tag: Tag, image: Held, *, chosen: bool) -> tuple[list[tuple[str, str]], str]:
+    """The attributes that an `<img>` lacks, and the declarations for its `style`.
+
+    Args:
+        tag: the `<img>`.
+        image: what it shows.
+        chosen: whether the browser chooses among files of several sizes.
+    """
     width, height = declared_size(tag)
     missing = [name for name in ("width", "height") if not tag.has(name)]
     attributes: list[tuple[str, str]] = []
@@ -48,8 +61,13 @@ def fixed(tag: Tag, image: Held) -> tuple[list[tuple[str, str]], str]:
         attributes = [("height", str(max(1, round(width * image.height / image.width))))]
     elif missing == ["width"] and height:
         attributes = [("width", str(max(1, round(height * image.width / image.height))))]
-    marks = [*(name for name, _ in attributes), "size"]
-    attributes.append((MARK, " ".join(marks)))
+    marks = [name for name, _ in attributes]
+    if chosen:
+        marks.append("size")
+    if marks:
+        attributes.append((MARK, " ".join(marks)))
+    if not chosen:
+        return attributes, ""
     style = f"contain-intrinsic-size:{image.width}px {image.height}px;--imgcache-ratio:{image.width}/{image.height}"
     return attributes, style
 
@@ -99,8 +117,3 @@ def has_rule(page: Page) -> bool:
 def _number(value: str) -> int | None:
     found = _PLAIN_NUMBER.fullmatch(value)
     return int(found[1]) if found else None
-
-
-def within(element: Element, names: str) -> bool:
-    """Whether an element lies in another of these, by a selector."""
-    return element.closest(names) is not None

@@ -122,7 +122,9 @@ def exact(image: Held, media_type: str = "") -> File:
     if image.original:
         every.append(image.original)
     every = [file for file in every if file.moves == image.moves] or every or list(image.files)
-    return min(every, key=lambda file: (file.width != image.width, file.media_type != media_type, file.bytes, file.path))
+    return min(
+        every, key=lambda file: (file.width != image.width, file.media_type != media_type, file.bytes, file.path)
+    )
 
 
 def icon(image: Held) -> File:

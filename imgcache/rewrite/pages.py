@@ -17,12 +17,15 @@ from imgcache.rewrite.tags import Tag
 from imgcache.rewrite.values import Form
 
 _INERT = "noscript"
+_TYPED = ("href", "data", "src")  # attributes that a `type` beside them speaks of
 
 
 @dataclass(slots=True)
 class Changes:
-    """What a rewrite does to one file. `touched` are the tags whose attributes or content change;
-    `needs_rule` says that the page needs the rule of `layout`."""
+    """What a rewrite does to one file.
+
+    `touched` are the tags whose attributes or content change. `needs_rule`: the page needs the rule of `layout`.
+    """
 
     splices: list[Splice] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
@@ -93,12 +96,17 @@ class Writer:
             self._changes.left += 1
         elif self._simple or not alone:
             self._swap(spot)
-            if not self._simple and tag.element.tag == "img" and not tag.any_of(LAZY) and not tag.element.closest(_INERT):
+            if (
+                not self._simple
+                and tag.element.tag == "img"
+                and not tag.any_of(LAZY)
+                and not tag.element.closest(_INERT)
+            ):
                 self._changes.splices += images.timed(tag, self._turn(tag))
         else:
-            splices, files = images.responsive(spot, tag, image, self._turn(tag), styles=self._styles)
-            self._changes.add(spot, splices, files)
-            self._changes.needs_rule |= self._styles
+            done = images.responsive(spot, tag, image, self._turn(tag), styles=self._styles)
+            self._changes.add(spot, done.changes, done.files)
+            self._changes.needs_rule |= done.marked
             self._responsive.setdefault(spot.url, tag)
 
     def _turn(self, tag: Tag) -> Turn:
@@ -118,9 +126,9 @@ class Writer:
             return
         file = swaps.file_for(spot, image)
         splices = swaps.swap(spot, file)
-        if splices and spot.tag is not None and spot.declared and spot.attribute in ("href", "data", "src"):
-            if spot.declared != file.media_type:
-                splices.append(spot.tag.put("type", file.media_type))
+        typed = spot.tag is not None and spot.declared and spot.attribute in _TYPED
+        if splices and spot.tag is not None and typed and spot.declared != file.media_type:
+            splices.append(spot.tag.put("type", file.media_type))
         self._changes.add(spot, splices, [file])
 
     def _typed(self, spots: list[Spot], tag: Tag) -> None:

@@ -11,7 +11,9 @@ from imgcache.rewrite.sources import Source
 from imgcache.rewrite.splices import Splice
 
 _SPACE = r"[ \t\n\f\r]"
-_VALUE = re.compile(rf"""[^=]++(?:={_SPACE}*+(?:"(?P<double>[^"]*+)"?|'(?P<single>[^']*+)'?|(?P<bare>.*)))?""", re.DOTALL)
+_VALUE = re.compile(
+    rf"""[^=]++(?:={_SPACE}*+(?:"(?P<double>[^"]*+)"?|'(?P<single>[^']*+)'?|(?P<bare>.*)))?""", re.DOTALL
+)
 
 
 class Tag:
@@ -40,7 +42,7 @@ class Tag:
         ends = [span.end_offset for span in self._location.attrs.values()]
         if ends:
             return self._base + max(ends)
-        name = re.compile(rf"<[^ \t\n\f\r/>]*+").match(self.source.text, self.start)
+        name = re.compile(r"<[^ \t\n\f\r/>]*+").match(self.source.text, self.start)
         return name.end() if name else self.start
 
     @property
