@@ -18,7 +18,11 @@ _STRING = (
 _TOKEN = re.compile(
     rf"""
     /\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)
-    | (?P<url>[uU][rR][lL]\([ \t\n\r\f]*+(?:(?P<quoted>{_STRING})|(?P<plain>(?:[^"'()\\ \t\n\r\f]|\\[^\n\r\f])*+)[ \t\n\r\f]*+(?:\)|\Z)|))
+    | (?P<url>[uU][rR][lL]\([ \t\n\r\f]*+(?:
+        (?P<quoted>{_STRING})
+        | (?P<plain>(?:[^"'()\\ \t\n\r\f]|\\[^\n\r\f])*+)[ \t\n\r\f]*+(?:\)|\Z)
+        |
+      ))
     | (?P<string>{_STRING})
     | (?P<function>-?[A-Za-z_\x80-\U0010ffff-][A-Za-z0-9_\x80-\U0010ffff-]*+\()
     | (?P<at>@[A-Za-z-]++)
@@ -58,7 +62,7 @@ def addresses(text: str) -> Iterator[Address]:
     while position < len(text) and (token := _TOKEN.match(text, position)):
         position = token.end()
         kind = token.lastgroup
-        if kind in ("url", "quoted", "plain"):
+        if kind == "url":
             if token["quoted"] is None and (token["plain"] is None or not _closed(token)):
                 position = _after_bad_url(text, token.end())
                 continue

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import re
 
+from turbohtml import Element
+
 from imgcache.rewrite.html import Page
 from imgcache.rewrite.offers import Held
 from imgcache.rewrite.splices import Splice
@@ -88,25 +90,14 @@ def is_amp(page: Page) -> bool:
 
 
 def rule(page: Page) -> Splice | None:
-    """The change that adds the rule before every other style sheet; None where the page has no place for it.
+    """The change that adds the rule before every other style sheet; None where there is no place for it.
 
     Not at the start of the head: the declaration of the encoding has to stay within the first 1,024 bytes.
     """
-    tree = page.tree
-    first = tree.select_one('style,link[rel~="stylesheet" i]')
-    head = tree.select_one("head")
-    if first is not None and first.source_location is not None:
-        if first.closest("head") is None or first.closest("template,noscript") is not None:
-            return None
-        at = first.source_location.start_tag.start_offset
-    elif head is not None and head.source_location is not None and head.source_location.end_tag is not None:
-        at = head.source_location.end_tag.start_offset
-    else:
-        body = tree.select_one("body")
-        if body is None or body.source_location is None:
-            return None
-        at = body.source_location.start_tag.start_offset
-    return page.source.splice(at, at, _RULE)
+    sheets = page.tree.select('head style,head link[rel~="stylesheet" i]')
+    first = next((one for one in sheets if one.closest("template,noscript") is None), None)
+    at = _start(first) if first is not None else _end_of_head(page)
+    return page.source.splice(at, at, _RULE) if at is not None else None
 
 
 def has_rule(page: Page) -> bool:
@@ -117,3 +108,26 @@ def has_rule(page: Page) -> bool:
 def _number(value: str) -> int | None:
     found = _PLAIN_NUMBER.fullmatch(value)
     return int(found[1]) if found else None
+
+
+def _end_of_head(page: Page) -> int | None:
+    """Where a head without style sheets ends, whichever of its tags and those of the body are left out."""
+    head, body = page.tree.select_one("head"), page.tree.select_one("body")
+    if head is None or body is None:
+        return None
+    if head.source_location is not None and head.source_location.end_tag is not None:
+        return head.source_location.end_tag.start_offset
+    if body.source_location is not None:
+        return _start(body)
+    inside = [child for child in head.children if isinstance(child, Element) and child.source_location]
+    if inside:
+        location = inside[-1].source_location
+        if location is None or (location.end_tag is None and inside[-1].tag not in ("meta", "link", "base")):
+            return None
+        return (location.end_tag or location.start_tag).end_offset
+    return next((_start(child) for child in body.children if isinstance(child, Element)), None)
+
+
+def _start(element: Element) -> int | None:
+    location = element.source_location
+    return location.start_tag.start_offset if location else None
