@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     /\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)
     | (?P<url>[uU][rR][lL]\([ \t\n\r\f]*+(?:
         (?P<quoted>{_STRING})
-        | (?P<plain>(?:[^"'()\\ \t\n\r\f]|\\[^\n\r\f])*+)[ \t\n\r\f]*+(?:\)|\Z)
+        | (?P<plain>(?:[^"'()\\ \t\n\r\f]|\\[0-9a-fA-F]{{1,6}}+[ \t\n\r\f]?+|\\[^\n\r\f])*+)[ \t\n\r\f]*+(?:\)|\Z)
         |
       ))
     | (?P<string>{_STRING})
@@ -38,7 +38,7 @@ _BAD_URL = re.compile(r"(?:[^)\\]|\\.)*+(?:\)|\Z)", re.DOTALL)
 _SETS = frozenset({"image-set(", "-webkit-image-set("})
 _NO_IMAGES = frozenset({"@import", "@namespace", "@charset"})
 _FONT = "@font-face"
-_TYPE = re.compile(r"""[^,"'()]*+type\(\s*+(["'])([^"'\\]*+)\1""", re.IGNORECASE)
+_TYPE = re.compile(r"""[^,"'()]*?type\(\s*+(["'])([^"'\\]*+)\1""", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\r\f])?|(\r\n|[\n\r\f])|(.))", re.DOTALL)
 
 

@@ -99,6 +99,8 @@ def _members(text: str, position: int, depth: int) -> tuple[Members, int]:
         token = _next(text, position)
         if token[2] == ",":
             token = _next(text, token.end())
+            if token[2] == "}":
+                raise NotJson(f"a name is missing at character {token.start() + 1}")
         elif token[2] != "}":
             raise NotJson(f"a comma is missing at character {token.start() + 1}")
     return Members(values), token.end()
@@ -113,6 +115,8 @@ def _items(text: str, position: int, depth: int) -> tuple[Items, int]:
         token = _next(text, position)
         if token[2] == ",":
             token = _next(text, token.end())
+            if token[2] == "]":
+                raise NotJson(f"a value is missing at character {token.start() + 1}")
         elif token[2] != "]":
             raise NotJson(f"a comma is missing at character {token.start() + 1}")
     return Items(values), token.end()
