@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from turbohtml import Document, Element
 
-from imgcache.rewrite import css, json_text, xml_text
-from imgcache.rewrite.html import Page, parsed
+from imgcache.rewrite import css, json_text, layout, xml_text
+from imgcache.rewrite.html import BACKGROUNDS, LAZY, Page, parsed
 from imgcache.rewrite.json_text import Items, Members, Value
 from imgcache.rewrite.splices import Splice, shifts
 from imgcache.rewrite.tags import Tag
@@ -17,11 +17,16 @@ from imgcache.rewrite.tags import Tag
 _Position = tuple[int, int]
 _END = (1 << 62, 0)
 _LINE_FEED = re.compile(r"\n")
+_CHANGED = (
+    *("src", "srcset", "sizes", "width", "height", "style", "type", "decoding", "loading", "fetchpriority"),
+    *("href", "xlink:href", "imagesrcset", "imagesizes", "content", "data", "poster", "data-poster", "background"),
+    *(layout.MARK, *LAZY, *BACKGROUNDS),
+)
 _OURS = ("picture", "source", "style")
 
 
 def same_tree(page: Page, text: str, splices: Sequence[Splice], touched: Mapping[int, Tag]) -> bool:
-    """Whether a rewritten page has the tree that it had, but for the attributes of the tags that were changed.
+    """Whether a rewritten page has the tree that it had, but for what names images in the tags that were changed.
 
     `page` cannot be used afterwards: its tree loses those attributes.
 
@@ -90,7 +95,10 @@ def _strike_out(
 
 
 def _bare(element: Element) -> None:
-    element.attrs.clear()
+    """Takes away what a rewrite may change. One by one: to clear all takes the parser quadratic time."""
+    attributes = element.attrs
+    for name in _CHANGED:
+        attributes.pop(name, None)
     if element.tag in ("style", "script"):
         element.set_text("")
 

@@ -125,7 +125,7 @@ def _add_rule(page: Page, changes: Changes) -> bool:
         return True
     rule = layout.rule(page)
     if rule is not None:
-        changes.splices.append(rule)
+        changes.splices.insert(0, rule)  # before the tag of a first image that stands at the same place
     return rule is not None
 
 

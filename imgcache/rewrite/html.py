@@ -24,9 +24,9 @@ from imgcache.rewrite.values import Form
 _LAZY_ADDRESSES = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-orig-src", "data-echo")
 _LAZY_SETS = ("data-srcset", "data-lazy-srcset", "data-original-set")
 LAZY = frozenset({*_LAZY_ADDRESSES, *_LAZY_SETS})  # attributes of which a script makes `src` and `srcset`
-_BACKGROUNDS = ("data-bg", "data-background", "data-background-image", "data-bg-src", "data-bgset")
-_BACKGROUND_NAMES = frozenset(_BACKGROUNDS)
-_ANYWHERE = ("style", "background", *_BACKGROUNDS)
+BACKGROUNDS = ("data-bg", "data-background", "data-background-image", "data-bg-src", "data-bgset")
+_BACKGROUND_NAMES = frozenset(BACKGROUNDS)
+_ANYWHERE = ("style", "background", *BACKGROUNDS)
 _NAMES = (
     *("img", "source", "video", "input", "link", "meta", "image", "feImage", "object", "embed", "style"),
     *("amp-img", "amp-anim", "amp-video", 'script[type="application/ld+json" i]'),
@@ -77,7 +77,7 @@ class Page:
         if tag.has("background"):
             yield from self.address(tag, "background", Form.EXACT)
         if tag.any_of(_BACKGROUND_NAMES) and tag.element.tag not in _NO_IMAGES:
-            for name in _BACKGROUNDS:
+            for name in BACKGROUNDS:
                 if not tag.has(name):
                     continue
                 if _BACKGROUND_URL.match(tag.get(name)):

@@ -112,7 +112,7 @@ def choices(image: Held) -> list[tuple[File, ...]]:
 
 
 def exact(image: Held, media_type: str = "") -> File:
-    """The file to show where the picture's own size counts: of the true width, of the fewest bytes.
+    """The file to show where the picture's own size counts: of the true width or the widest, of the fewest bytes.
 
     Args:
         image: what is held.
@@ -122,9 +122,7 @@ def exact(image: Held, media_type: str = "") -> File:
     if image.original:
         every.append(image.original)
     every = [file for file in every if file.moves == image.moves] or every or list(image.files)
-    return min(
-        every, key=lambda file: (file.width != image.width, file.media_type != media_type, file.bytes, file.path)
-    )
+    return min(every, key=lambda file: (-file.width, file.media_type != media_type, file.bytes, file.path))
 
 
 def icon(image: Held) -> File:

@@ -43,7 +43,9 @@ def test_a_declared_encoding(name: str) -> None:
     exact = local("a.jpg", "original.jpeg")
     expected = page.replace(A, exact)
     at = expected.rindex(exact)
-    expected = expected[:at] + local("a.jpg", "original.jpeg", "https://site.example/blog/") + expected[at + len(exact) :]
+    expected = (
+        expected[:at] + local("a.jpg", "original.jpeg", "https://site.example/blog/") + expected[at + len(exact) :]
+    )
     assert done.data == expected.encode(codec)
     for found in references(data):
         assert data[found.start : found.end] == A.encode()

@@ -17,8 +17,8 @@ EXACT_B = local("b.jpg", "original.jpeg")
 REPLACED = {
     "lazy loader": (f"<img data-src={A} class=lazy>", f"<img data-src={EXACT_A} class=lazy>"),
     "lazy srcset": (
-        f'<img data-srcset="{A} 1x, {B} 2x" data-src=\'{A}\'>',
-        f'<img data-srcset="{EXACT_A} 1x, {EXACT_B} 2x" data-src=\'{EXACT_A}\'>',
+        f"<img data-srcset=\"{A} 1x, {B} 2x\" data-src='{A}'>",
+        f"<img data-srcset=\"{EXACT_A} 1x, {EXACT_B} 2x\" data-src='{EXACT_A}'>",
     ),
     "data-original": (f'<img data-original="{A}">', f'<img data-original="{EXACT_A}">'),
     "data-lazy-src": (f'<img data-lazy-src="{A}">', f'<img data-lazy-src="{EXACT_A}">'),
@@ -48,16 +48,22 @@ REPLACED = {
     ),
     "noscript": (f"<noscript><img src={A}></noscript>", f"<noscript><img src={EXACT_A}></noscript>"),
     "og:image": (
-        f'<meta property="og:image" content="{A}"><meta property="og:image:width" content="9">'
-        '<meta property="og:image:height" content=\'9\'><meta property="og:image:type" content="image/webp">',
-        f'<meta property="og:image" content="{public("a.jpg", "original.jpeg")}">'
-        '<meta property="og:image:width" content="1600"><meta property="og:image:height" content="900">'
-        '<meta property="og:image:type" content="image/jpeg">',
+        (
+            f'<meta property="og:image" content="{A}"><meta property="og:image:width" content="9">'
+            '<meta property="og:image:height" content=\'9\'><meta property="og:image:type" content="image/webp">'
+        ),
+        (
+            f'<meta property="og:image" content="{public("a.jpg", "original.jpeg")}">'
+            '<meta property="og:image:width" content="1600"><meta property="og:image:height" content="900">'
+            '<meta property="og:image:type" content="image/jpeg">'
+        ),
     ),
     "secure og:image": (
         f'<meta property="og:image" content="{A}"><meta property="og:image:secure_url" content="{A}">',
-        f'<meta property="og:image" content="{public("a.jpg", "original.jpeg")}">'
-        f'<meta property="og:image:secure_url" content="{public("a.jpg", "original.jpeg")}">',
+        (
+            f'<meta property="og:image" content="{public("a.jpg", "original.jpeg")}">'
+            f'<meta property="og:image:secure_url" content="{public("a.jpg", "original.jpeg")}">'
+        ),
     ),
     "twitter": (
         f'<meta name="twitter:image" content="{A}">',
@@ -82,10 +88,14 @@ REPLACED = {
         + '", "width": 1600, "height": "900"}}</script>',
     ),
     "picture": (
-        f'<picture><source media="(min-width: 9em)" srcset="{A} 1x,{B} 2x"><img decoding=sync loading=eager src="{B}">'
-        "</picture>",
-        f'<picture><source media="(min-width: 9em)" srcset="{EXACT_A} 1x,{EXACT_B} 2x">'
-        f'<img decoding=sync loading=eager src="{EXACT_B}" fetchpriority="high"></picture>',
+        (
+            f'<picture><source media="(min-width: 9em)" srcset="{A} 1x,{B} 2x">'
+            f'<img decoding=sync loading=eager src="{B}"></picture>'
+        ),
+        (
+            f'<picture><source media="(min-width: 9em)" srcset="{EXACT_A} 1x,{EXACT_B} 2x">'
+            f'<img decoding=sync loading=eager src="{EXACT_B}" fetchpriority="high"></picture>'
+        ),
     ),
     "typed source": (
         f'<picture><source type="image/webp" srcset="{A}"><img></picture>',

@@ -64,7 +64,9 @@ def test_the_first_large_image_of_the_main_content_is_loaded_first_and_those_aft
 
 
 def test_what_the_author_wrote_stays() -> None:
-    written = 'loading="lazy" decoding="sync" width="300" height="100" sizes="50vw" style="border:0" fetchpriority="low"'
+    written = (
+        'loading="lazy" decoding="sync" width="300" height="100" sizes="50vw" style="border:0" fetchpriority="low"'
+    )
     tag = first(f'<main><img src="{A}" {written}></main>')
     assert {name: tag[name] for name in ("loading", "decoding", "width", "height", "sizes", "fetchpriority")} == {
         "loading": "lazy",

@@ -18,7 +18,23 @@ IMAGES = {A: image(A), B: image(B, 90, 60, formats=("avif", "webp")), f"{HOST}/a
 URLS = st.sampled_from([A, B, OTHER, "/own.png", "", f"{HOST}/a.jpg?x=1&amp;y=2", "//img.example/a.jpg", f" {A}\r\n"])
 NAMES = st.sampled_from(
     [
-        *("p", "div", "b", "a", "table", "tr", "td", "ul", "li", "main", "header", "select", "option", "button", "form"),
+        *(
+            "p",
+            "div",
+            "b",
+            "a",
+            "table",
+            "tr",
+            "td",
+            "ul",
+            "li",
+            "main",
+            "header",
+            "select",
+            "option",
+            "button",
+            "form",
+        ),
         *("svg", "math", "foreignObject", "desc", "noscript", "template", "picture", "figure", "title", "textarea"),
         *("script", "style", "plaintext", "head", "body", "html", "caption", "frameset", "ruby", "rt", "xmp", "iframe"),
     ]
@@ -40,10 +56,20 @@ def image_tags(draw: st.DrawFn) -> str:
     form = draw(
         st.sampled_from(
             [
-                *("<img src={0}{1}>", "<img{1} src={0}/>", "<IMG\nSRC = {0} {1}\n>", "<image src={0}>", "<img data-src={0}>"),
+                *(
+                    "<img src={0}{1}>",
+                    "<img{1} src={0}/>",
+                    "<IMG\nSRC = {0} {1}\n>",
+                    "<image src={0}>",
+                    "<img data-src={0}>",
+                ),
                 *("<svg><image href={0} /></svg>", "<input type=image src={0}>", "<video poster={0}></video>"),
                 *("<table background={0}>", "<meta property=og:image content={0}>", "<link rel=icon href={0}>"),
-                *('<p style="background:url({2})">', "<style>p{{background:url({2})}}</style>", "<img srcset={0} src={0}>"),
+                *(
+                    '<p style="background:url({2})">',
+                    "<style>p{{background:url({2})}}</style>",
+                    "<img srcset={0} src={0}>",
+                ),
                 *('<script type="application/ld+json">{{"image":"{2}"}}</script>', "<!-- <img src={0}> -->"),
                 *("<source srcset={0}>", "<base href={0}>", "<img src={0} src={0}", "<![CDATA[<img src={0}>]]>"),
             ]
@@ -53,7 +79,9 @@ def image_tags(draw: st.DrawFn) -> str:
 
 
 TAGS = st.one_of(NAMES.map("<{}>".format), NAMES.map("</{}>".format))
-PAGES = st.lists(st.one_of(TAGS, image_tags(), NOISE, st.sampled_from(["text", "&amp;", "<!doctype html>"])), max_size=25)
+PAGES = st.lists(
+    st.one_of(TAGS, image_tags(), NOISE, st.sampled_from(["text", "&amp;", "<!doctype html>"])), max_size=25
+)
 
 
 def run(page: str) -> tuple[bytes, Rewritten]:
@@ -83,12 +111,15 @@ def test_what_is_no_image_reference_stays(page: str) -> None:
         kept += data[position : max(position, reference.start)]
         position = max(position, reference.end)
     kept += data[position:]
-    result = iter(done.data)
-    assert all(byte in result for byte in bytes(kept)), (data, done.data)
+    position = 0
+    for byte in kept:
+        position = done.data.find(byte, position) + 1
+        assert position, (data, done.data)
 
 
 @given(PAGES.map("".join))
 @example(f"<p><img src={B}></p><main>x<img src={A}>y</main>")
+@example(f"<img src={B}>")
 def test_other_parsers_see_the_same_tree_but_for_the_images(page: str) -> None:
     data, done = run(page)
     assert _lexbor(data) == _lexbor(done.data)

@@ -42,7 +42,7 @@ def test_addresses_in_style_sheets(sheet: str) -> None:
         f"/* url({A}) */ p{{content:'url({A})'}}",
         f"p{{background:url(/own.png)}} p{{x:notaurl({A})}}",
         f"p{{x:url({A} b)}}",
-        f"p{{content:\"{A}\"}}",
+        f'p{{content:"{A}"}}',
     ],
 )
 def test_what_is_no_image_in_a_style_sheet(sheet: str) -> None:
@@ -79,7 +79,8 @@ def test_atom() -> None:
     atom = """<feed xmlns="http://www.w3.org/2005/Atom"><icon>{a}</icon><logo>{a}</logo><id>https://img.example/a.jpg</id>
 <entry><link rel="enclosure" type="image/jpeg" href="{a}"/><link href="https://img.example/a.jpg"/>
 <content type="html">&lt;img src=&quot;{a}&quot;></content>
-<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><img src="{a}" alt="x"/></div></content></entry></feed>"""
+<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><img src="{a}" alt="x"/></div></content></entry>
+</feed>"""
     assert rewritten(atom.format(a=A), held("a.jpg"), Kind.FEED) == atom.format(a=PUBLIC)
 
 
@@ -115,7 +116,9 @@ def test_json_feed() -> None:
 
 
 def test_web_app_manifests() -> None:
-    text = f'{{"icons":[{{"src":"{A}","sizes":"192x192"}}],"shortcuts":[{{"icons":[{{"src":"{A}"}}]}}],"start_url":"{A}"}}'
+    text = (
+        f'{{"icons":[{{"src":"{A}","sizes":"192x192"}}],"shortcuts":[{{"icons":[{{"src":"{A}"}}]}}],"start_url":"{A}"}}'
+    )
     changed = rewritten(text, held("a.jpg"), Kind.JSON, "site.webmanifest")
     assert changed == text.replace(f'"src":"{A}', f'"src":"{local("a.jpg", "original.jpeg", "")}')
 
