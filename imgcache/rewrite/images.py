@@ -40,7 +40,7 @@ def responsive(spot: Spot, tag: Tag, image: Held, turn: Turn, *, styles: bool) -
     place = spot.place
     sources, files = _offered(tag, image, place, styles=styles)
     chosen = any(_is_choice(one, image) for one in (files, *sources))
-    attributes, style = layout.fixed(tag, image, chosen=chosen) if styles else ([], "")
+    attributes, style = layout.fixed(tag, image) if styles else ([], "")
     loading = _loading(tag, turn)
     lazy = tag.get("loading").strip().lower() == "lazy" or ("loading", "lazy") in loading
     sizes = tag.get("sizes") or _sizes(tag, image, lazy=lazy, styles=styles)

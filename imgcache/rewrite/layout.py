@@ -46,13 +46,10 @@ def declared_size(tag: Tag) -> tuple[int | None, int | None]:
     return _number(tag.get("width")), _number(tag.get("height"))
 
 
-def fixed(tag: Tag, image: Held, *, chosen: bool) -> tuple[list[tuple[str, str]], str]:
+def fixed(tag: Tag, image: Held) -> tuple[list[tuple[str, str]], str]:
     """The attributes that an `<img>` lacks, and the declarations for its `style`.
 
-    Args:
-        tag: the `<img>`.
-        image: what it shows.
-        chosen: whether the browser chooses among files of several sizes.
+    An image of one file needs them as well: with its sides at `auto` it would take no room until it is loaded.
     """
     width, height = declared_size(tag)
     missing = [name for name in ("width", "height") if not tag.has(name)]
@@ -63,13 +60,7 @@ def fixed(tag: Tag, image: Held, *, chosen: bool) -> tuple[list[tuple[str, str]]
         attributes = [("height", str(max(1, round(width * image.height / image.width))))]
     elif missing == ["width"] and height:
         attributes = [("width", str(max(1, round(height * image.width / image.height))))]
-    marks = [name for name, _ in attributes]
-    if chosen:
-        marks.append("size")
-    if marks:
-        attributes.append((MARK, " ".join(marks)))
-    if not chosen:
-        return attributes, ""
+    attributes.append((MARK, " ".join([*(name for name, _ in attributes), "size"])))
     style = f"contain-intrinsic-size:{image.width}px {image.height}px;--imgcache-ratio:{image.width}/{image.height}"
     return attributes, style
 

@@ -130,9 +130,10 @@ def test_a_small_image_of_one_file_needs_no_choice() -> None:
         "src": local("a.jpg", "w150.webp"),
         "width": "150",
         "height": "100",
-        "data-imgcache": "width height",
+        "data-imgcache": "width height size",
         "decoding": "async",
         "loading": "lazy",
+        "style": "contain-intrinsic-size:150px 100px;--imgcache-ratio:150/100",
     }
 
 
