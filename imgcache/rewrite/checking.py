@@ -17,10 +17,12 @@ from imgcache.rewrite.tags import Tag
 _Position = tuple[int, int]
 _END = (1 << 62, 0)
 _LINE_FEED = re.compile(r"\n")
-_CHANGED = (
-    *("src", "srcset", "sizes", "width", "height", "style", "type", "decoding", "loading", "fetchpriority"),
-    *("href", "xlink:href", "imagesrcset", "imagesizes", "content", "data", "poster", "data-poster", "background"),
-    *(layout.MARK, *LAZY, *BACKGROUNDS),
+_CHANGED = frozenset(
+    {
+        *("src", "srcset", "sizes", "width", "height", "style", "type", "decoding", "loading", "fetchpriority"),
+        *("href", "xlink:href", "imagesrcset", "imagesizes", "content", "data", "poster", "data-poster", "background"),
+        *(layout.MARK, *LAZY, *BACKGROUNDS),
+    }
 )
 _OURS = ("picture", "source", "style")
 
@@ -97,15 +99,16 @@ def _strike_out(
 def _bare(element: Element) -> None:
     """Takes away what a rewrite may change. One by one: to clear all takes the parser quadratic time."""
     attributes = element.attrs
-    for name in _CHANGED:
-        attributes.pop(name, None)
+    for name in _CHANGED.intersection(attributes):
+        del attributes[name]
     if element.tag in ("style", "script"):
         element.set_text("")
 
 
 def _merge_text(tree: Document) -> None:
-    for element in tree.select(":root"):
-        element.normalize()
+    for child in tree.children:
+        if isinstance(child, Element):
+            child.normalize()
 
 
 def _inserted(splices: Iterable[Splice]) -> list[tuple[int, int]]:

@@ -32,6 +32,7 @@ _NAMES = (
     *("amp-img", "amp-anim", "amp-video", 'script[type="application/ld+json" i]'),
 )
 SELECTOR = ",".join((*_NAMES, *(f"[{name}]" for name in _ANYWHERE)))
+_BASE = re.compile("<[bB][aA][sS][eE]")
 _KEEP = '[data-imgcache="keep"]'
 _IN_CSS = re.compile(r"url\(|image-set\(", re.IGNORECASE)
 _BACKGROUND_URL = re.compile(r"\s*url\(", re.IGNORECASE)
@@ -51,17 +52,22 @@ class Page:
     def __init__(self, source: Source, place: Place) -> None:
         self.source = source
         self.tree = parsed(source.text)
-        base = self.tree.select_one("base[href]")
+        base = self.tree.select_one("base[href]") if _BASE.search(source.text) else None
         self.place = msgspec.structs.replace(place, base=(base.attr("href") or "").strip()) if base else place
-        self._kept = self.tree.select_one(_KEEP) is not None
+        self._kept = "keep" in source.text and self.tree.select_one(_KEEP) is not None
+        links = ",a[href]" if place.options.links else ""
+        self.elements = [one for one in self.tree.select(f"{SELECTOR}{links}") if one.position is not None]
+
+    def of(self, *names: str) -> list[Element]:
+        """The elements of these names, in the order of the tree: of the names in `SELECTOR` alone."""
+        return [element for element in self.elements if element.tag in names]
 
     def spots(self) -> Iterator[Spot]:
         """Every place that names a remote image, in the order of the tree."""
-        selector = f"{SELECTOR},a[href]" if self.place.options.links else SELECTOR
         text = self.source.text
         own = not self.place.base
-        for element in self.tree.select(selector):
-            if element.source_location is None or (self._kept and element.closest(_KEEP) is not None):
+        for element in self.elements:
+            if self._kept and element.closest(_KEEP) is not None:
                 continue
             tag = Tag(element, self.source)
             if own and element.tag not in _WITH_CONTENT and not _MAY_LEAD_AWAY.search(text, tag.start, tag.end):

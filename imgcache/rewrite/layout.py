@@ -37,7 +37,7 @@ _RULE = "".join(
     )
 )
 _PLAIN_NUMBER = re.compile(r"\s*\+?(\d+)(?:\.\d*)?\s*(?:px)?\s*")
-_POLICY = 'meta[http-equiv="content-security-policy" i]'
+_POLICY = "content-security-policy"
 _STYLE_SOURCES = re.compile(r"(?:^|;)\s*(?:style-src(?:-attr|-elem)?|default-src)\s[^;]*", re.IGNORECASE)
 
 
@@ -67,7 +67,9 @@ def fixed(tag: Tag, image: Held) -> tuple[list[tuple[str, str]], str]:
 
 def allows_styles(page: Page) -> bool:
     """Whether the page's own policy lets inline styles work (Content Security Policy Level 3, section 6.7.3)."""
-    for meta in page.tree.select(_POLICY):
+    for meta in page.of("meta"):
+        if (meta.attr("http-equiv") or "").strip().lower() != _POLICY:
+            continue
         for found in _STYLE_SOURCES.finditer(meta.attr("content") or ""):
             if "'unsafe-inline'" not in found[0] or "'nonce-" in found[0] or "'sha" in found[0]:
                 return False
@@ -76,7 +78,7 @@ def allows_styles(page: Page) -> bool:
 
 def is_amp(page: Page) -> bool:
     """Whether the page is AMP, whose validator refuses style sheets and inline layout that are not its own."""
-    root = page.tree.select_one("html")
+    root = next((child for child in page.tree.children if isinstance(child, Element)), None)
     return root is not None and any(name in root.attrs for name in ("amp", "\u26a1", "\u00e2\u009a\u00a1"))
 
 
@@ -85,20 +87,29 @@ def rule(page: Page) -> Splice | None:
 
     Not at the start of the head: the declaration of the encoding has to stay within the first 1,024 bytes.
     """
-    sheets = page.tree.select('head style,head link[rel~="stylesheet" i]')
-    first = next((one for one in sheets if one.closest("template,noscript") is None), None)
+    first = next((one for one in page.of("style", "link") if _is_sheet(one)), None)
     at = _start(first) if first is not None else _end_of_head(page)
     return page.source.splice(at, at, _RULE) if at is not None else None
 
 
 def has_rule(page: Page) -> bool:
     """Whether an earlier rewrite added the rule."""
-    return page.tree.select_one(f'style[{MARK}="layout"]') is not None
+    return any(style.attr(MARK) == "layout" for style in page.of("style"))
 
 
 def _number(value: str) -> int | None:
     found = _PLAIN_NUMBER.fullmatch(value)
     return int(found[1]) if found else None
+
+
+def _is_sheet(element: Element) -> bool:
+    """Whether it is a style sheet of the head that every browser reads."""
+    kinds = (element.attr("rel") or "").lower().split()
+    return (
+        (element.tag == "style" or "stylesheet" in kinds)
+        and element.closest("head") is not None
+        and element.closest("template,noscript") is None
+    )
 
 
 def _end_of_head(page: Page) -> int | None:

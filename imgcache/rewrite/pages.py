@@ -163,7 +163,7 @@ class Writer:
         touched = self._changes.touched
         if not any(tag.element.tag == "meta" for tag in touched.values()):
             return
-        tags = [Tag(meta, self._page.source) for meta in self._page.tree.select("meta") if meta.source_location]
+        tags = [Tag(meta, self._page.source) for meta in self._page.of("meta")]
         seen: set[int] = set()
         for start, beside in heads.sizes_beside(tags).items():
             image = self._held.get(self._shared_url(start))

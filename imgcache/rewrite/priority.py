@@ -35,14 +35,13 @@ class Order:
 
     def __init__(self, page: Page, width_of: Callable[[Element], int | None]) -> None:
         self._width_of = width_of
-        tree = page.tree
-        main = tree.select_one(_MAIN)
-        chosen = tree.select_one("img[fetchpriority=high i]")
+        images = page.of("img")
+        chosen = next((one for one in images if (one.attr("fetchpriority") or "").strip().lower() == "high"), None)
         self._claimed = chosen is not None
         if chosen is None:
-            inside = main or tree.select_one("body")
-            images = inside.select("img") if inside is not None else []
-            chosen = next((image for image in images if self._is_large(image, page, around=main is None)), None)
+            main = page.tree.select_one(_MAIN)
+            inside = images if main is None else [one for one in images if _is_within(one, main)]
+            chosen = next((one for one in inside if self._is_large(one, page, around=main is None)), None)
         location = chosen.source_location if chosen is not None else None
         self._first = location.start_tag.start_offset if location else -1
 
@@ -63,3 +62,12 @@ class Order:
             return False
         width = declared_size(Tag(image, page.source))[0] or self._width_of(image)
         return width is None or width >= _LARGE
+
+
+def _is_within(element: Element, main: Element) -> bool:
+    """Whether the closest main content around an element is this one."""
+    found = element.closest(_MAIN)
+    while found is not None and found is not main and found != main:
+        parent = found.parent
+        found = parent.closest(_MAIN) if isinstance(parent, Element) else None
+    return found is not None
