@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from functools import lru_cache
-
-import msgspec
+from dataclasses import dataclass
+from functools import cached_property
 
 from imgcache.errors import ImageError
 from imgcache.rewrite.values import Options
@@ -19,7 +18,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _IMAGE_NAME = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|bmp|tiff?|jp2)$", re.IGNORECASE)
 
 
-class Place(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Place:
     """Where a file of the built site is, and what its relative addresses are relative to.
 
     `path` is relative to the built folder. `base` is the value of `<base href>`, empty if there is none.
@@ -51,8 +51,27 @@ class Place(msgspec.Struct, frozen=True):
 
         Relative wherever that leads to the file, so that a page works below any path and from a disk.
         """
-        start = _start(self, absolute or self.abroad)
+        start = self._far if absolute or self.abroad else self._near
         return f"{start}/{path}" if start else ""
+
+    @cached_property
+    def _far(self) -> str:
+        """What stands before the path of a file where it has to be absolute, without a slash at its end."""
+        options = self.options
+        if options.assets_url:
+            return options.assets_url
+        return f"{options.site_url}/{options.assets}" if options.site_url else ""
+
+    @cached_property
+    def _near(self) -> str:
+        """The same where it may be relative."""
+        options = self.options
+        folder = self.folder()
+        if options.assets_url or folder is None:
+            return self._far
+        if posixpath.basename(self.path) == "404.html" and not self.base:
+            return f"{_path_of(options.site_url)}/{options.assets}"  # a server sends it for addresses of any depth
+        return posixpath.relpath("/" + options.assets, "/" + folder)
 
     def folder(self) -> str | None:
         """The folder, below the site's root, that relative addresses start from; None if it is another site's."""
@@ -75,21 +94,6 @@ class Place(msgspec.Struct, frozen=True):
             inside = posixpath.join(posixpath.dirname(self.path), base)
         folder = inside if inside.endswith("/") else posixpath.dirname(inside)
         return posixpath.normpath("/" + folder).lstrip("/")
-
-
-@lru_cache(maxsize=256)
-def _start(place: Place, absolute: bool) -> str:
-    """What stands before the path of a file, without a slash at its end; "" if the site's address has to be known."""
-    options = place.options
-    if options.assets_url:
-        return options.assets_url
-    published = f"{options.site_url}/{options.assets}" if options.site_url else ""
-    folder = place.folder()
-    if absolute or folder is None:
-        return published
-    if posixpath.basename(place.path) == "404.html" and not place.base:
-        return f"{_path_of(options.site_url)}/{options.assets}"  # a server sends it for addresses of any depth
-    return posixpath.relpath("/" + options.assets, "/" + folder)
 
 
 def looks_like_image(url: str) -> bool:

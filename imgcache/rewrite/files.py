@@ -55,11 +55,12 @@ def find(data: bytes, path: str, kind: Kind, options: Options) -> tuple[BuiltRef
         spots = list(_spots(source, _place(path, kind, options), kind))
     except (Undecodable, NotJson) as error:
         return Unreadable(str(error))
+    lines = splices.Lines(data)
     references = []
     for spot in spots:
         start, end, _ = spot.source.splice(spot.start, spot.end, "")
         first, last = source.whole.origin(start), source.whole.origin(end)
-        line, column = splices.line_and_column(data, first)
+        line, column = lines.place(first)
         references.append(BuiltReference(spot.url, spot.form, first, last, line, column))
     return tuple(references)
 

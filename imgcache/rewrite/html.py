@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-import msgspec
 import turbohtml
 from turbohtml import Document, Element
 
@@ -53,7 +53,7 @@ class Page:
         self.source = source
         self.tree = parsed(source.text)
         base = self.tree.select_one("base[href]") if _BASE.search(source.text) else None
-        self.place = msgspec.structs.replace(place, base=(base.attr("href") or "").strip()) if base else place
+        self.place = replace(place, base=(base.attr("href") or "").strip()) if base else place
         self._kept = "keep" in source.text and self.tree.select_one(_KEEP) is not None
         links = ",a[href]" if place.options.links else ""
         self.elements = [one for one in self.tree.select(f"{SELECTOR}{links}") if one.position is not None]

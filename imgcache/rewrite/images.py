@@ -145,7 +145,9 @@ def _picture(tag: Tag, sources: list[tuple[File, ...]], image: Held, sizes: str,
     opening = [f'<picture {layout.MARK}="formats" style="display:contents">']
     for files in sources:
         shown = f' sizes="{_quoted(sizes)}"' if _is_choice(files, image) else ""
-        opening.append(f'<source type="{files[0].media_type}" srcset="{_srcset(files, image, place)}"{shown}/>')
+        srcset = _srcset(files, image, place)
+        # Without `display:none` an empty <source> would be an item of the flex or grid container.
+        opening.append(f'<source type="{files[0].media_type}" srcset="{srcset}"{shown} style="display:none"/>')
     end = tag.end
     if closing := _END_TAG.match(tag.source.text, end):
         end = closing.end()

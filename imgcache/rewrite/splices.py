@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
+
+_LINE_FEED = re.compile(rb"\n")
 
 
 class Splice(NamedTuple):
@@ -62,7 +66,13 @@ def shifts(splices: Iterable[Splice]) -> Callable[[int], int]:
     return shifted
 
 
-def line_and_column(data: bytes, position: int) -> tuple[int, int]:
-    """Line and column of a byte, both from 1."""
-    start = data.rfind(b"\n", 0, position) + 1
-    return data.count(b"\n", 0, position) + 1, position - start + 1
+class Lines:
+    """Line and column of positions in the bytes of a file, both from 1."""
+
+    def __init__(self, data: bytes) -> None:
+        self._starts = [0, *(found.end() for found in _LINE_FEED.finditer(data))]
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Of a position."""
+        line = bisect_right(self._starts, position)
+        return line, position - self._starts[line - 1] + 1

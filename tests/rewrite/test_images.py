@@ -107,7 +107,12 @@ def test_several_formats_stand_in_a_picture_without_a_box_of_its_own() -> None:
     page = rewritten(body(f"<p><img src={A}></p>"), held("a.jpg", formats=("avif", "webp")))
     assert tags(page, "picture") == [{"data-imgcache": "formats", "style": "display:contents"}]
     assert tags(page, "source") == [
-        {"type": "image/avif", "srcset": srcset("a.jpg", "avif"), "sizes": "(max-width: 1600px) 100vw, 1600px"}
+        {
+            "type": "image/avif",
+            "srcset": srcset("a.jpg", "avif"),
+            "sizes": "(max-width: 1600px) 100vw, 1600px",
+            "style": "display:none",
+        }
     ]
     assert tags(page)[0]["srcset"] == srcset("a.jpg")
     without = rewritten(
