@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 from turbohtml import Element
 
@@ -36,7 +35,7 @@ class Tag:
         self.start = base + location.start_tag.start_offset
         self.end = base + location.start_tag.end_offset
 
-    @cached_property
+    @property
     def _insert_at(self) -> int:
         """Where a further attribute goes: after the last one, else after the name."""
         ends = [span.end_offset for span in self._location.attrs.values()]
@@ -85,8 +84,8 @@ class Tag:
 
     def add(self, attributes: list[tuple[str, str]]) -> Splice:
         """The change that gives the tag attributes that it does not have."""
-        new = "".join(f" {_written(name, value)}" for name, value in attributes)
-        return self.source.splice(self._insert_at, self._insert_at, new)
+        at = self._insert_at
+        return self.source.splice(at, at, "".join([f" {_written(name, value)}" for name, value in attributes]))
 
     def append_style(self, declarations: str) -> list[Splice]:
         """The changes that add declarations to a `style` that is there; none where they cannot be added."""
