@@ -110,7 +110,7 @@ def _page(data: bytes, whole: Bytes, place: Place, held: Mapping[str, Held]) -> 
         changes = Writer(page, held, simple=simple).changes()
         left = changes.rewritten + changes.left
         if not changes.splices:
-            return Rewritten(data, left=changes.left)
+            return Rewritten(data, left=changes.left, missing=_sorted(changes.missing))
         if not _add_rule(page, changes):
             continue
         edited = splices.apply(whole.data, changes.splices)
@@ -138,7 +138,7 @@ def _other(data: bytes, whole: Bytes, place: Place, kind: Kind, held: Mapping[st
         file = swaps.file_for(spot, image) if image else None
         changes.add(spot, swaps.swap(spot, file) if file else [], [file] if file else [])
     if not changes.splices:
-        return Rewritten(data, left=changes.left)
+        return Rewritten(data, left=changes.left, missing=_sorted(changes.missing))
     edited = splices.apply(whole.data, changes.splices)
     if not _SAME[kind](source.text, Bytes(edited, whole.encoding).latin()):
         return Rewritten(data, left=changes.rewritten + changes.left, unread=Unreadable(_UNSAFE))
@@ -146,7 +146,7 @@ def _other(data: bytes, whole: Bytes, place: Place, kind: Kind, held: Mapping[st
 
 
 def _done(data: bytes, changes: Changes) -> Rewritten:
-    return Rewritten(data, changes.rewritten, changes.left, _sorted(changes.files))
+    return Rewritten(data, changes.rewritten, changes.left, _sorted(changes.files), _sorted(changes.missing))
 
 
 def _sorted(files: Iterable[str]) -> tuple[str, ...]:

@@ -32,12 +32,18 @@ class Changes:
     touched: dict[int, Tag] = field(default_factory=dict)
     rewritten: int = 0
     left: int = 0
+    missing: set[str] = field(default_factory=set)
     needs_rule: bool = False
+
+    def leave(self, spot: Spot) -> None:
+        """Notes one place as left."""
+        self.left += 1
+        self.missing.add(spot.url)
 
     def add(self, spot: Spot, splices: list[Splice], files: Iterable[File]) -> None:
         """Notes one place as rewritten, or as left where there is nothing to change."""
         if not splices:
-            self.left += 1
+            self.leave(spot)
             return
         self.splices += splices
         self.files.update(file.path for file in files)
@@ -93,7 +99,7 @@ class Writer:
     def _image(self, spot: Spot, tag: Tag, *, alone: bool) -> None:
         image = self._held.get(spot.url)
         if image is None or not spot.place.local("x"):
-            self._changes.left += 1
+            self._changes.leave(spot)
         elif self._simple or not alone:
             self._swap(spot)
             if (
@@ -122,7 +128,7 @@ class Writer:
     def _swap(self, spot: Spot) -> None:
         image = self._held.get(spot.url)
         if image is None:
-            self._changes.left += 1
+            self._changes.leave(spot)
             return
         file = swaps.file_for(spot, image)
         splices = swaps.swap(spot, file)
@@ -140,7 +146,8 @@ class Writer:
             files = [offers.exact(image) for image in known]
         kinds = {file.media_type for file in files}
         if len(known) < len(spots) or len(kinds) > 1:
-            self._changes.left += len(spots)
+            for spot in spots:
+                self._changes.leave(spot)
             return
         for spot, file in zip(spots, files, strict=True):
             self._changes.add(spot, swaps.swap(spot, file), [file])

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from imgcache.rewrite import Form, Kind
-from tests.rewrite.support import HOST, SITE, held, local, public, references, rewritten, urls
+from tests.rewrite.support import HOST, SITE, held, local, public, references, rewritten, run, urls
 
 A = f"{HOST}/a.jpg"
 B = f"{HOST}/b.jpg"
@@ -196,6 +196,8 @@ def test_places_are_those_of_the_file() -> None:
 def test_what_is_not_held_stays() -> None:
     page = f'<!doctype html><body><img srcset="{A} 1x, {B} 2x" src={B}><p style="background:url({B})">'
     assert rewritten(page, held("a.jpg")) == page.replace(A, EXACT_A)
+    done = run(page.encode(), held("a.jpg"))
+    assert (done.rewritten, done.left, done.missing) == (1, 3, (B,))
 
 
 def test_a_set_of_one_declared_type_is_replaced_as_a_whole_or_not_at_all() -> None:
