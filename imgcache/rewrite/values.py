@@ -77,9 +77,9 @@ class Unreadable(msgspec.Struct, frozen=True, gc=False):
 class Rewritten(msgspec.Struct, frozen=True):
     """A file after its rewrite.
 
-    `files` are the paths, below the assets' folder, that the new bytes ask for. `missing` are the addresses of the places
-    that are left, so that a file whose images are all held need not be searched first. `unread` is set where the file
-    could not be understood or not safely edited; `data` is then what was given.
+    `files` are the paths, below the assets' folder, that the new bytes ask for. `missing` are the addresses of what is
+    left, so that a file whose images are all held need not be searched first. `unread` is set where the file could not
+    be understood or not safely edited; `data` is then what was given.
     """
 
     data: bytes
