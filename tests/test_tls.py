@@ -186,7 +186,22 @@ def _anonymous(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
         {"weak": True},
         {"copies": 400},
     ],
-    ids=str,
+    ids=[
+        "self-signed",
+        "not yet valid",
+        "expired",
+        "self-signed and expired soon",
+        "wildcard of a top level",
+        "wildcard of all",
+        "wildcard below",
+        "longer name",
+        "other name and an address",
+        "1,000 names",
+        "name in the subject alone",
+        "for clients",
+        "weak key",
+        "long chain",
+    ],
 )
 def test_an_odd_certificate_is_refused_at_once_and_once(
     tmp_path: pathlib.Path, authority: trustme.CA, odd: dict[str, Any]

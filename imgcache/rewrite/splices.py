@@ -1,0 +1,78 @@
+"""Replacements at positions, and the way back from unescaped text to the text that it came from. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+_LINE_FEED = re.compile(rb"\n")
+
+
+class Splice(NamedTuple):
+    """`new` in place of what stands from `start` to `end`; an insertion where both are the same."""
+
+    start: int
+    end: int
+    new: str
+
+
+def apply(data: bytes, splices: Iterable[Splice]) -> bytes:
+    """`data` with every splice made. New text is ASCII.
+
+    Raises:
+        ValueError: two splices overlap, or one lies outside `data`.
+    """
+    pieces: list[bytes] = []
+    position = 0
+    for splice in sorted(splices, key=lambda one: (one.start, one.end)):
+        if not position <= splice.start <= splice.end <= len(data):
+            raise ValueError(f"a change at byte {splice.start} overlaps the one before it")
+        pieces += (data[position : splice.start], splice.new.encode("ascii"))
+        position = splice.end
+    pieces.append(data[position:])
+    return b"".join(pieces)
+
+
+def lifted(splices: Iterable[Splice], places: Sequence[int], base: int, escape: Callable[[str], str]) -> list[Splice]:
+    """Splices of an unescaped text as splices of the text around it.
+
+    Args:
+        splices: in positions of the unescaped text.
+        places: where each of its characters, and its end, stood in the escaped text.
+        base: where the escaped text starts.
+        escape: writes new text as the outer text needs it.
+    """
+    return [Splice(base + places[one.start], base + places[one.end], escape(one.new)) for one in splices]
+
+
+def shifts(splices: Iterable[Splice]) -> Callable[[int], int]:
+    """A function from a position before the splices to the same position after them.
+
+    Text inserted at the position itself comes before it. Positions have to be asked in rising order.
+    """
+    ordered = sorted(splices, key=lambda one: (one.start, one.end))
+    at = 0
+    moved = 0
+
+    def shifted(position: int) -> int:
+        nonlocal at, moved
+        while at < len(ordered) and ordered[at].end <= position:
+            moved += len(ordered[at].new) - (ordered[at].end - ordered[at].start)
+            at += 1
+        return position + moved
+
+    return shifted
+
+
+class Lines:
+    """Line and column of positions in the bytes of a file, both from 1."""
+
+    def __init__(self, data: bytes) -> None:
+        self._starts = [0, *(found.end() for found in _LINE_FEED.finditer(data))]
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Of a position."""
+        line = bisect_right(self._starts, position)
+        return line, position - self._starts[line - 1] + 1

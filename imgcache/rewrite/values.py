@@ -1,0 +1,90 @@
+"""What goes into a rewrite and what comes out: frozen values that any process can be sent."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """How a file of a built site is read."""
+
+    HTML = "html"
+    CSS = "css"
+    FEED = "feed"  # RSS, Atom and sitemaps: XML
+    JSON = "json"  # JSON Feed and web app manifests
+
+
+class Form(StrEnum):
+    """What stands at a place: it decides which file of an image fits there."""
+
+    IMAGE = "image"  # `<img src>`: the browser may be offered a choice
+    CANDIDATE = "candidate"  # one URL of a srcset
+    LAZY = "lazy"  # an attribute that a script reads
+    EXACT = "exact"  # an image shown at its own size: backgrounds, posters, SVG images
+    ICON = "icon"  # a format that is declared beside it, or that not every browser shows everywhere
+    PRELOAD = "preload"
+    SHARED = "shared"  # read by other programs from outside: absolute, JPEG or PNG
+    LINK = "link"  # followed, not loaded: `<a href>`
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How pages are rewritten.
+
+    Args:
+        assets: the folder of the files in the built site, without a slash at either end.
+        assets_url: where these files are published, if not in that folder; without a slash at its end.
+        site_url: the address of the site's root, for what has to be absolute; without a slash at its end.
+        links: whether links to an image lead to the local file as well.
+        picture: whether several formats are offered by a `<picture>` around the `<img>`.
+        styles: whether inline styles may be added. A Content-Security-Policy can forbid them.
+        placeholder: whether the image's colour and placeholder stand behind it until it is loaded.
+    """
+
+    assets: str = "assets/imgcache"
+    assets_url: str = ""
+    site_url: str = ""
+    links: bool = False
+    picture: bool = True
+    styles: bool = True
+    placeholder: bool = True
+
+
+class BuiltReference(msgspec.Struct, frozen=True, gc=False):
+    """One remote image that a built file names.
+
+    `url` is absolute, with entities and escapes undone. `start` and `end` are byte positions in the file; line and
+    column count from 1, a column counts bytes.
+    """
+
+    url: str
+    form: Form
+    start: int
+    end: int
+    line: int
+    column: int
+
+
+class Unreadable(msgspec.Struct, frozen=True, gc=False):
+    """A file that is left as it is, and why."""
+
+    message: str
+    line: int = 1
+    column: int = 1
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """A file after its rewrite.
+
+    `files` are the paths, below the assets' folder, that the new bytes ask for. `missing` are the addresses of what is
+    left, so that a file whose images are all held need not be searched first. `unread` is set where the file could not
+    be understood or not safely edited; `data` is then what was given.
+    """
+
+    data: bytes
+    rewritten: int = 0
+    left: int = 0
+    files: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unread: Unreadable | None = None
