@@ -12,11 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache import reports
-from imgcache.audit.git import prefix_of
-from imgcache.findings import Audit
-from imgcache.models import Severity
-from imgcache.reports import github
+from imgcache.auditor import git_prefix, reports
+from imgcache.auditor.reports import github
+from imgcache.core import AuditReport, Severity
 
 FAILING = {
     "error": {Severity.ERROR},
@@ -27,9 +25,9 @@ FAILING = {
 
 def main(report: Path, site: Path, since: str, fail_on: str) -> None:
     """Write and print it all. The verdict is told, and fails nothing here: the SARIF is still to be uploaded."""
-    audit = msgspec.json.decode(report.read_bytes(), type=Audit)
+    audit = msgspec.json.decode(report.read_bytes(), type=AuditReport)
     root = site.resolve()
-    context = reports.Context(root, root / "cache", prefix=prefix_of(root), is_compared=bool(since))
+    context = reports.ReportContext(root, root / "cache", prefix=git_prefix(root), is_compared=bool(since))
     sarif = report.with_suffix(".sarif")
     sarif.write_text(reports.render("sarif", audit, context), encoding="utf-8")
     print(reports.render("github", audit, context), end="")

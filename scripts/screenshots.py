@@ -17,8 +17,8 @@ from playwright.sync_api import Browser
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 from examples.origin import Origin, answers_for, in_thread  # noqa: E402 (the repository's own, found by the line above)
-from tests.browsing import launched  # noqa: E402
-from tests.served import serving  # noqa: E402
+from tests.support.browsing import launched  # noqa: E402
+from tests.support.served import serving  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 LARGEST = 200_000  # bytes

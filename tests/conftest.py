@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from examples.origin import Answer, Origin, in_thread
 from imgcache.cli import imgcache
-from tests.object_store import S3, s3_server
+from tests.support.object_store import S3, s3_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -155,7 +155,7 @@ def audit(run: Command, origin: Origin) -> Callable[..., Ended]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, for the tests of one file: it runs an event loop, which others could not have beside it."""
-    from tests.browsing import launched
+    from tests.support.browsing import launched
 
     with launched() as browser:
         yield browser

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from imgcache import __version__
-from imgcache.errors import CacheBusy, ImgcacheError
+from imgcache.core import CacheBusy, ImgcacheError
 
 COMMANDS = {
     "sync": "Fetch, check, resize and flag every remote image of a site.",

@@ -10,27 +10,22 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from imgcache import logsafe, reports
-from imgcache.atomic import replace_file
-from imgcache.audit.baseline import Before
-from imgcache.audit.correcting import without
-from imgcache.audit.git import prefix_of
+from imgcache.auditor import Baseline, git_prefix, remaining_findings, reports
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
-from imgcache.cli.options import NO_PREFIX, common, logger, now, open_ground, site_argument
+from imgcache.cli.job import run_job
+from imgcache.cli.options import NO_PREFIX, common, logger, now, open_workspace, site_argument
 from imgcache.cli.output import print_bytes, say_aside
 from imgcache.cli.progress import progress_for
-from imgcache.cli.running import run_job
-from imgcache.errors import ConfigError
-from imgcache.findings import Audit
-from imgcache.net.connect_to import ConnectTo
-from imgcache.quantities import plural
-from imgcache.site import Site
-from imgcache.urls import clean
-from imgcache.wiring import auditing, parts
-from imgcache.wiring.ground import Ground
+from imgcache.core import AuditReport, ConfigError, clean_text, plural, replace_file
+from imgcache.core import log_safety as logsafe
+from imgcache.downloader import ConnectTo
+from imgcache.scanner import Site
+from imgcache.wiring import Workspace
+from imgcache.wiring import audit as auditing
+from imgcache.wiring import open_cache as parts
 
 if TYPE_CHECKING:
-    from imgcache.audit.fixes import Fixed
+    from imgcache.auditor import FixResult
 
 # Set by GitHub Actions and most others; by Azure Pipelines; by TeamCity.
 _BUILD_SERVERS = ("CI", "TF_BUILD", "TEAMCITY_VERSION")
@@ -59,8 +54,8 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
     """
     form = _form(options["form"], as_json=as_json, fix=options["fix"], diff=options["diff"])
     _check_folder(options["output"])
-    ground = open_ground(site, options)
-    before = Before(Site(ground.root, ground.config.site_url), since=options["since"], baseline=options["baseline"])
+    ground = open_workspace(site, options)
+    before = Baseline(Site(ground.root, ground.config.site_url), since=options["since"], baseline=options["baseline"])
     request = auditing.AuditRequest(
         offline=options["offline"],
         fix=options["fix"],
@@ -69,13 +64,13 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
     )
     progress = progress_for(quiet=options["quiet"] or form != "text")
     patch: bytes | None = None
-    with auditing.audit(ground, request, progress, now) as (house, auditor):
+    with auditing.prepare_audit(ground, request, progress, now) as (house, auditor):
         with progress:
             was_cut_short = run_job(auditor.run)
         assert auditor.audit is not None  # noqa: S101 (it ran, to its end or not)
         found = before.mark(auditor.audit)
         if options["diff"]:
-            from imgcache.audit import fixes
+            from imgcache.auditor import fixes
 
             patch, fixed = fixes.patch(found.findings, root=house.site.root, digest=house.catalogue.article_digest)
             _check_patch(patch, options["output"])
@@ -83,7 +78,7 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
         elif request.fix and not was_cut_short:
             fixed = _fix(found, house)
             _tell(fixed, "were")
-            found = without(found, {place for problem in fixed.problems for place in problem.references})
+            found = remaining_findings(found, {place for problem in fixed.problems for place in problem.references})
         if form == "junit":  # which has a case for each image, and is the only one that does
             found = msgspec.structs.replace(found, images=tuple(house.catalogue.audited_urls()))
     is_compared = options["since"] is not None or options["baseline"] is not None
@@ -107,7 +102,7 @@ def _form(form: str | None, *, as_json: bool, fix: bool, diff: bool) -> str:
 def _check_folder(output: Path | None) -> None:
     """Before the work, not after it."""
     if output is not None and not output.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {clean(str(output.parent), 300)}", param_hint="--output")
+        raise click.BadParameter(f"there is no folder {clean_text(str(output.parent), 300)}", param_hint="--output")
 
 
 def _check_patch(patch: bytes, output: Path | None) -> None:
@@ -118,23 +113,23 @@ def _check_patch(patch: bytes, output: Path | None) -> None:
         raise ConfigError(message, where="--diff")
 
 
-def _fix(found: Audit, house: parts.House) -> Fixed:
-    from imgcache.audit import fixes
+def _fix(found: AuditReport, house: parts.OpenCache) -> FixResult:
+    from imgcache.auditor import fixes
 
     digest = house.catalogue.article_digest
     return fixes.apply(found.findings, root=house.site.root, manifest=house.manifest, digest=digest)
 
 
 def _render(
-    found: Audit, form: str, ground: Ground, output: Path | None, *, is_compared: bool, is_quiet: bool
+    found: AuditReport, form: str, ground: Workspace, output: Path | None, *, is_compared: bool, is_quiet: bool
 ) -> bytes:
     is_terminal = output is None and sys.stdout.isatty()
-    context = reports.Context(
+    context = reports.ReportContext(
         root=ground.root,
         cache=ground.cache,
         color=is_terminal and not os.environ.get("NO_COLOR"),
         hyperlinks=is_terminal and os.environ.get("TERM", "dumb") not in {"dumb", "linux"},
-        prefix=prefix_of(ground.root),
+        prefix=git_prefix(ground.root),
         is_compared=is_compared,
         shows_old=not is_quiet,
     )
@@ -149,7 +144,7 @@ def _print(report: bytes, output: Path | None) -> None:
     replace_file(output, report, part=f".{output.name}.imgcache")
 
 
-def _tell(fixed: Fixed, verb: str) -> None:
+def _tell(fixed: FixResult, verb: str) -> None:
     """What was corrected, on standard error: standard output is the report's."""
     said = [plural(fixed.urls, "address", "addresses"), plural(fixed.sizes, "size")]
     what = f"{' and '.join(said)} in {plural(fixed.articles, 'article')} {verb} corrected"
@@ -157,5 +152,5 @@ def _tell(fixed: Fixed, verb: str) -> None:
     say_aside(f"{what}{then}")
     for problem in fixed.problems:
         for place in problem.references:
-            where = f"{clean(place.article, 300)}:{place.line}:{place.column}"
+            where = f"{clean_text(place.article, 300)}:{place.line}:{place.column}"
             logger.warning("%s: %s", where, problem.message, extra=NO_PREFIX)

@@ -12,13 +12,14 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, logger, open_ground, site_argument
-from imgcache.cli.output import say
-from imgcache.errors import ConfigError
-from imgcache.export import entries, fronts, placing
+from imgcache.cli.options import common, logger, open_workspace, site_argument
+from imgcache.cli.output import print_line
+from imgcache.core import ConfigError, plural
 from imgcache.manifest import read_document
-from imgcache.quantities import plural
-from imgcache.wiring import parts
+from imgcache.publisher import picture_data as entries
+from imgcache.publisher import placement as placing
+from imgcache.publisher.export import web_servers as fronts
+from imgcache.wiring import open_cache as parts
 
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -120,11 +121,11 @@ def caddy(**options: Any) -> None:
 
 
 def _build(target: str, options: Mapping[str, Any]) -> None:
-    generator = import_module(f"imgcache.export.{target}")
-    ground = open_ground(options["site"], options)
+    generator = import_module(f"imgcache.publisher.export.{target}")
+    ground = open_workspace(options["site"], options)
     assets_url = entries.check_assets_url(options["assets_url"])
     automatic = {recipe.name for recipe in ground.config.variants if recipe.format == "auto"}
-    said = read_document(parts.document(ground))
+    said = read_document(parts.open_manifest(ground))
     images = entries.held_images(said, automatic)
     folder = options["output"] or options["site"]
     files: dict[str, bytes] = generator.files(images, assets_url)
@@ -133,29 +134,29 @@ def _build(target: str, options: Mapping[str, Any]) -> None:
         paths = {path for held in images.values() for path in held.paths}
         sizes = {path: size for entry in said.values() for path, size in entry.files() if path[7:] in paths}
         with parts.folder_with(ground, sizes, options["copy_to"]) as cache:
-            is_complete = _copy(placing.copy_assets(paths, cache, options["copy_to"], force=options["force"]))
+            is_complete = _copy(placing.place_assets(paths, cache, options["copy_to"], force=options["force"]))
     written = placing.write_files(folder, files, force=options["force"])
     for name in files:
-        say(f"{name}: {'written' if name in written else 'as it was'}")
-    say(f"{plural(len(images), 'image')}, published at {assets_url}")
+        print_line(f"{name}: {'written' if name in written else 'as it was'}")
+    print_line(f"{plural(len(images), 'image')}, published at {assets_url}")
     if not images:
         logger.error("nothing is cached yet; run `imgcache sync` first")
     if written and not options["quiet"]:
-        say()
-        say(generator.USAGE.rstrip())
+        print_line()
+        print_line(generator.USAGE.rstrip())
     sys.exit(0 if is_complete else EXIT_PROBLEMS)
 
 
-def _copy(copied: placing.Copied) -> bool:
+def _copy(copied: placing.PlacedFiles) -> bool:
     kept = f"{copied.kept:,} as {'it was' if copied.kept == 1 else 'they were'}"
-    say(f"{plural(copied.placed, 'file')} placed, {kept}, {copied.removed:,} removed")
+    print_line(f"{plural(copied.placed, 'file')} placed, {kept}, {copied.removed:,} removed")
     for path in copied.missing:
         logger.error("assets/%s is missing; `imgcache verify --repair` brings it back", path)
     return not copied.missing
 
 
 def _front(target: str, options: Mapping[str, Any]) -> None:
-    ground = open_ground(options["site"], options)
+    ground = open_workspace(options["site"], options)
     if ground.place is not None:
         raise ConfigError(
             "a web server in front serves a folder: let it pass everything to `imgcache serve`, or let the"
@@ -163,13 +164,13 @@ def _front(target: str, options: Mapping[str, Any]) -> None:
             where="--cache",
         )
     shows_gallery = ground.config.serve.gallery == "on"
-    front = fronts.front(
+    front = fronts.parse_web_server(
         ground.cache, options["upstream"], options["names"], options["listen"], shows_gallery=shows_gallery
     )
-    text: str = import_module(f"imgcache.export.{target}").configuration(front)
+    text: str = import_module(f"imgcache.publisher.export.{target}").configuration(front)
     output: Path | None = options["output"]
     if output is None:
-        say(text.removesuffix("\n"))
+        print_line(text.removesuffix("\n"))
         return
     written = placing.write_files(output.parent, {output.name: text.encode()}, force=options["force"])
-    say(f"{output.name}: {'written' if written else 'as it was'}")
+    print_line(f"{output.name}: {'written' if written else 'as it was'}")

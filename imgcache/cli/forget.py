@@ -11,11 +11,10 @@ from typing import Any, NoReturn
 import click
 
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, logger, now, open_ground, url_and_site
-from imgcache.cli.output import print_json, say
-from imgcache.quantities import format_bytes, plural
-from imgcache.urls import clean, host_if_any, redact
-from imgcache.wiring import parts
+from imgcache.cli.options import common, logger, now, open_workspace, url_and_site
+from imgcache.cli.output import print_json, print_line
+from imgcache.core import clean_text, format_bytes, host_if_any, plural, redact
+from imgcache.wiring import open_cache as parts
 
 _COMPARED = 20_000  # URLs that a misspelt one is compared with
 
@@ -30,8 +29,8 @@ def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -
 
     Nothing of it is kept. Exit status: 1 where neither cache nor articles know the URL; then nothing is done.
     """
-    ground = open_ground(site, options)
-    with parts.writer(ground, "forget", now) as house:
+    ground = open_workspace(site, options)
+    with parts.open_for_writing(ground, "forget", now) as house:
         house.scanner.scan(house.catalogue)
         if undo:
             _undo(house, url, as_json=as_json)
@@ -46,18 +45,18 @@ def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -
     if as_json:
         print_json({"url": url, "flags_cleared": flags.cleared, "files": removed.files, "bytes": removed.bytes})
         return
-    say(f"forgotten: {clean(url, 300)}")
+    print_line(f"forgotten: {clean_text(url, 300)}")
     files = f"{plural(removed.files, 'file')} ({format_bytes(removed.bytes)}) removed"
-    say(f"{files}, {plural(flags.cleared, 'flag')} cleared", dim=True)
+    print_line(f"{files}, {plural(flags.cleared, 'flag')} cleared", dim=True)
 
 
-def _undo(house: parts.House, url: str, *, as_json: bool) -> None:
+def _undo(house: parts.OpenCache, url: str, *, as_json: bool) -> None:
     was_forgotten = house.index.forgotten(url)
     house.index.remember(url)
     if as_json:
         print_json({"url": url, "was_forgotten": was_forgotten})
     else:
-        say("the next sync fetches it again" if was_forgotten else "it was not forgotten")
+        print_line("the next sync fetches it again" if was_forgotten else "it was not forgotten")
 
 
 def _refuse(url: str, known: Iterable[str], *, as_json: bool) -> NoReturn:

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgcache.catalogue.sites import Neighbours, forget_site
-from imgcache.clearing import Removed, Unused, tell_foreign
+from imgcache.cache import OtherSites, forget_site
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import NO_PREFIX, common, logger, now
-from imgcache.cli.output import print_json, say
-from imgcache.cli.sites import open_grounds, path_as_given, sites_argument
-from imgcache.errors import ConfigError
-from imgcache.health import day
-from imgcache.quantities import format_bytes, plural
-from imgcache.urls import clean
-from imgcache.wiring import parts
-from imgcache.wiring.sites import name_of, root_of
+from imgcache.cli.output import print_json, print_line
+from imgcache.cli.sites import open_workspaces, path_as_given, sites_argument
+from imgcache.core import ConfigError, clean_text, format_bytes, plural
+from imgcache.policy import format_day
+from imgcache.syncer import Removed, Unused, tell_foreign
+from imgcache.wiring import name_of, root_of
+from imgcache.wiring import open_cache as parts
 
 if TYPE_CHECKING:
-    from imgcache.store.markers import Marker
+    from imgcache.cache import Marker
 
 
 @click.command(short_help="Remove what no article uses any more.")
@@ -54,12 +52,12 @@ def gc(sites: tuple[Path, ...], *, is_sure: bool, as_json: bool, **options: Any)
 
     Exit status: 1 where nothing was removed for one of these reasons.
     """
-    ground, *beside = open_grounds(sites, options)
+    ground, *beside = open_workspaces(sites, options)
     dry_run: bool = options["dry_run"]
     opened = (
-        parts.reader(ground, beside=beside, with_neighbours=True)
+        parts.open_for_reading(ground, beside=beside, with_neighbours=True)
         if dry_run
-        else parts.writer(ground, "gc", now, beside=beside)
+        else parts.open_for_writing(ground, "gc", now, beside=beside)
     )
     with opened as house:
         gone = _Gone(house, options["gone"], ground.cache)
@@ -98,27 +96,27 @@ def _ask(found: Unused, *, is_sure: bool, keeps: bool) -> None:
 def _print(removed: Removed, *, dry_run: bool, keeps: bool, is_verbose: bool) -> None:
     if is_verbose:
         for url in removed.subjects:
-            say(clean(url, 300))
+            print_line(clean_text(url, 300))
     counts = [plural(removed.copies, "copy", "copies"), plural(removed.files, "file"), format_bytes(removed.bytes)]
-    say(f"{', '.join(counts)} {'would be removed' if dry_run else 'removed'}")
+    print_line(f"{', '.join(counts)} {'would be removed' if dry_run else 'removed'}")
     if removed.freed:
-        say(f"{format_bytes(removed.freed)} of an earlier gc {'would be freed' if dry_run else 'freed'}")
+        print_line(f"{format_bytes(removed.freed)} of an earlier gc {'would be freed' if dry_run else 'freed'}")
     if removed.files and not keeps:
-        say("an object store keeps nothing of it, unless its versioning is on", dim=True)
+        print_line("an object store keeps nothing of it, unless its versioning is on", dim=True)
     elif removed.files and not dry_run:
-        say(
+        print_line(
             "kept for a day in index/removed/ of the cache: what an article names again, `imgcache sync` takes back"
             " from there",
             dim=True,
         )
     if removed.foreign:
-        say(tell_foreign(removed.foreign), dim=True)
+        print_line(tell_foreign(removed.foreign), dim=True)
 
 
 class _Gone:
     """The sites that --forget-site names: their images are used no more. Forgotten when the images are removed."""
 
-    def __init__(self, house: parts.House, folders: Iterable[Path], cache: Path) -> None:
+    def __init__(self, house: parts.OpenCache, folders: Iterable[Path], cache: Path) -> None:
         """Raises ConfigError: the cache does not know one of them."""
         self.names: list[str] = []
         self.markers: list[Marker] = []
@@ -127,7 +125,7 @@ class _Gone:
             self.markers += _markers(house, folder, name, cache)
             self.names.append(name)
 
-    def forget(self, house: parts.House) -> None:
+    def forget(self, house: parts.OpenCache) -> None:
         """Let the index and the bucket forget them."""
         if self.markers and house.store.markers:
             house.store.markers.remove(self.markers)
@@ -136,7 +134,7 @@ class _Gone:
                 forget_site(house.folder, name)
 
 
-def _markers(house: parts.House, folder: Path, name: str, cache: Path) -> list[Marker]:
+def _markers(house: parts.OpenCache, folder: Path, name: str, cache: Path) -> list[Marker]:
     """The markers that stand for a site in a bucket. Raises ConfigError where nothing knows the site."""
     others = [marker for marker in (house.store.markers.all() if house.store.markers else []) if not house.owns(marker)]
     found = [marker for marker in others if marker.site == os.path.realpath(folder)]
@@ -147,12 +145,14 @@ def _markers(house: parts.House, folder: Path, name: str, cache: Path) -> list[M
     with house.neighbours() as neighbours:
         if name not in neighbours.names and not found:
             known = {root_of(name, cache) for name in neighbours.names} | {marker.site for marker in others}
-            listed = ", ".join(clean(root, 300) for root in sorted(known)) or "no other than SITE"
+            listed = ", ".join(clean_text(root, 300) for root in sorted(known)) or "no other than SITE"
             raise ConfigError(f"the cache knows no site {folder}; it knows {listed}", where="--forget-site")
     return found
 
 
-def _check_uses(house: parts.House, neighbours: Neighbours, gone: _Gone, sites: Sequence[Path], cache: Path) -> None:
+def _check_uses(
+    house: parts.OpenCache, neighbours: OtherSites, gone: _Gone, sites: Sequence[Path], cache: Path
+) -> None:
     """End the command where it is not known which images are used."""
     strangers = [marker for marker in house.strangers(neighbours) if marker not in gone.markers]
     unread = [*_unread(house, sites), *_unknown(neighbours, cache)]
@@ -165,36 +165,36 @@ def _check_uses(house: parts.House, neighbours: Neighbours, gone: _Gone, sites: 
     _warn_of_gone(neighbours, cache)
 
 
-def _unread(house: parts.House, sites: Sequence[Path]) -> Iterator[str]:
+def _unread(house: parts.OpenCache, sites: Sequence[Path]) -> Iterator[str]:
     for problem in house.catalogue.unreadable():
         for place in problem.references:
-            yield f"{clean(path_as_given(place.article, sites), 300)}:{place.line}:{place.column}: {problem.message}"
+            yield f"{clean_text(path_as_given(place.article, sites), 300)}:{place.line}:{place.column}: {problem.message}"
 
 
-def _unknown(neighbours: Neighbours, cache: Path) -> Iterator[str]:
+def _unknown(neighbours: OtherSites, cache: Path) -> Iterator[str]:
     """What keeps the use that other sites make of the cache from being known."""
     for file in neighbours.damaged:
         yield f"{file}: damaged: sync every other site of this cache, and remove the file if it is still there"
     for name in neighbours.unknown:
-        root = clean(root_of(name, cache), 300)
+        root = clean_text(root_of(name, cache), 300)
         yield f"{root}: its articles were not read by this version: sync it, or give --forget-site {root}"
     for one in neighbours.unreadable():
-        yield f"{clean(f'{root_of(one.name, cache)}/{one.path}', 300)}:{one.line}:{one.column}: {one.message}"
+        yield f"{clean_text(f'{root_of(one.name, cache)}/{one.path}', 300)}:{one.line}:{one.column}: {one.message}"
 
 
 def _elsewhere(strangers: Iterable[Marker]) -> Iterator[str]:
     """What keeps the use from being known that sites make of a bucket by another index."""
     for marker in strangers:
-        root = clean(marker.site, 300)
-        which = f"{root} ({clean(marker.site_url, 300)})" if marker.site_url else root
+        root = clean_text(marker.site, 300)
+        which = f"{root} ({clean_text(marker.site_url, 300)})" if marker.site_url else root
         yield (
-            f"{which}: has images here since {day(marker.since)}, known to another index: name it beside SITE, or give"
+            f"{which}: has images here since {format_day(marker.since)}, known to another index: name it beside SITE, or give"
             f" --forget-site {root}"
         )
 
 
-def _warn_of_gone(neighbours: Neighbours, cache: Path) -> None:
+def _warn_of_gone(neighbours: OtherSites, cache: Path) -> None:
     for root in (root_of(name, cache) for name in neighbours.names):
         if not Path(root).is_dir():
-            shown = clean(root, 300)
+            shown = clean_text(root, 300)
             logger.warning("%s is gone, and what it used stays: give --forget-site %s to let it go", shown, shown)

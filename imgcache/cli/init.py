@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from imgcache.cli.options import common, config_file, site_argument, start_logging
-from imgcache.cli.output import say
-from imgcache.errors import ConfigError
-from imgcache.nofollow import open_new
+from imgcache.cli.output import print_line
+from imgcache.core import ConfigError, open_new
 
 TEMPLATE = """\
 # The settings of imgcache. Every key is optional; a line that is commented out shows the default.
@@ -114,4 +113,4 @@ def init(site: Path, **options: Any) -> None:
         raise ConfigError(f"cannot be written: {error.strerror}", where=str(file)) from None
     if not options["quiet"]:
         named = f"--config {file} " if is_named else ""
-        say(f"{file} written; all in it is commented out. Next: imgcache sync --dry-run {named}{site}")
+        print_line(f"{file} written; all in it is commented out. Next: imgcache sync --dry-run {named}{site}")

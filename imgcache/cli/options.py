@@ -15,12 +15,11 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import logsafe
-from imgcache.config import load
-from imgcache.errors import ConfigError
-from imgcache.site import site_url_of
-from imgcache.urls import clean
-from imgcache.wiring.ground import Ground, home_of
+from imgcache.config import load_config
+from imgcache.core import ConfigError, clean_text
+from imgcache.core import log_safety as logsafe
+from imgcache.scanner import site_url_of
+from imgcache.wiring import Workspace, index_home
 
 logger = logging.getLogger("imgcache")
 
@@ -70,13 +69,13 @@ def url_and_site(command: Callable[..., None]) -> Callable[..., None]:
     return ordered
 
 
-def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, object] | None = None) -> Ground:
+def open_workspace(site: Path, options: Mapping[str, Any], flags: Mapping[str, object] | None = None) -> Workspace:
     """Read the configuration and set the logging up. Raises ConfigError."""
     start_logging(options)
     file, is_named = config_file(site, options)
     if is_named and not file.is_file():
         raise ConfigError("no such file", where=str(file))
-    config = load(file if file.is_file() else None, os.environ, flags or {})
+    config = load_config(file if file.is_file() else None, os.environ, flags or {})
     if config.site_url is None and (jekyll := site / "_config.yml").is_file():
         config = msgspec.structs.replace(config, site_url=site_url_of(jekyll.read_bytes()))
     cache = named_cache(options)
@@ -84,17 +83,17 @@ def open_ground(site: Path, options: Mapping[str, Any], flags: Mapping[str, obje
         _refuse_link(site / "cache")
     if "://" in cache:
         place = _place(cache)
-        return Ground(site.absolute(), home_of((site / "cache").absolute(), place), config, place=place)
-    return Ground(site.absolute(), Path(cache or site / "cache").absolute(), config)
+        return Workspace(site.absolute(), index_home((site / "cache").absolute(), place), config, place=place)
+    return Workspace(site.absolute(), Path(cache or site / "cache").absolute(), config)
 
 
 def _refuse_link(cache: Path) -> None:
     """A site from elsewhere may hold a link in place of its cache, which would lead to any folder of this user."""
     if cache.is_symlink():
-        target = clean(str(cache.readlink()), 300)
+        target = clean_text(str(cache.readlink()), 300)
         raise ConfigError(
             f"is a link to {target}, which is not followed: name that folder with --cache, or remove the link",
-            where=clean(str(cache), 300),
+            where=clean_text(str(cache), 300),
         )
 
 
@@ -110,9 +109,9 @@ def named_cache(options: Mapping[str, Any]) -> str:
 
 
 def _place(url: str) -> str:
-    from imgcache.store.bucket import check_place
+    from imgcache.cache import check_bucket_url
 
-    return check_place(url)
+    return check_bucket_url(url)
 
 
 class _JsonFormatter(logging.Formatter):

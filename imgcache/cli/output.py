@@ -11,18 +11,16 @@ from itertools import groupby
 import click
 import msgspec
 
-from imgcache import logsafe
-from imgcache.models import Place, Problem, Severity
-from imgcache.quantities import format_bytes, format_seconds, times
-from imgcache.report import Report, SlowHost
-from imgcache.urls import clean, host_if_any, redact
+from imgcache.core import Place, Problem, Severity, clean_text, format_bytes, format_seconds, host_if_any, redact, times
+from imgcache.core import log_safety as logsafe
+from imgcache.syncer import SlowHost, SyncReport
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 _PLACES_SHOWN = 3
 _HOSTS_SHOWN = 3
 
 
-def say(text: str = "", *, color: str | None = None, bold: bool = False, dim: bool = False) -> None:
+def print_line(text: str = "", *, color: str | None = None, bold: bool = False, dim: bool = False) -> None:
     """One line on standard output; colours on a terminal only, and not where NO_COLOR is set (and not empty)."""
     plain = bool(os.environ.get("NO_COLOR"))
     click.echo(text if plain else click.style(text, fg=color, bold=bold or None, dim=dim or None))
@@ -49,13 +47,13 @@ def print_bytes(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def print_report(report: Report, *, quiet: bool, dry_run: bool) -> None:
+def print_report(report: SyncReport, *, quiet: bool, dry_run: bool) -> None:
     """The end of a sync."""
     print_problems(report.problems)
     if quiet:
         return
     if report.problems:
-        say()
+        print_line()
     would = "would be " if dry_run else ""
     sizes = [("sizes", f"{report.sizes_fixed:,} {would}fixed")] if report.sizes_fixed else []
     rows = (
@@ -73,7 +71,7 @@ def print_report(report: Report, *, quiet: bool, dry_run: bool) -> None:
     )
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        say(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)
+        print_line(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)
 
 
 def slow_lines(hosts: Mapping[str, SlowHost], shown: int = _HOSTS_SHOWN) -> Iterator[str]:
@@ -83,7 +81,7 @@ def slow_lines(hosts: Mapping[str, SlowHost], shown: int = _HOSTS_SHOWN) -> Iter
         host = hosts[name]
         causes = [f"busy (429 or 503) {times(host.busy)}"] if host.busy else []
         causes += [f"not in time {times(host.timeouts)}"] if host.timeouts else []
-        yield f"{clean(name, 80)}: {', '.join(causes)}; its images waited {format_seconds(host.waited)} in all"
+        yield f"{clean_text(name, 80)}: {', '.join(causes)}; its images waited {format_seconds(host.waited)} in all"
     if len(worst) > shown:
         yield f"and {len(worst) - shown:,} more hosts"
 
@@ -93,10 +91,10 @@ def print_problems(problems: Iterable[Problem]) -> None:
     by_cause = sorted(problems, key=lambda problem: (problem.severity is not Severity.ERROR, _cause(problem)))
     for (severity, code), group in groupby(by_cause, key=lambda problem: (problem.severity, problem.code)):
         same = list(group)
-        say(f"{severity.value}: {code} ({len(same):,})", color=_COLORS[severity], bold=True)
+        print_line(f"{severity.value}: {code} ({len(same):,})", color=_COLORS[severity], bold=True)
         for host, images in groupby(same, key=_host):
             if host:
-                say(f"  {host}", bold=True)
+                print_line(f"  {host}", bold=True)
             for problem in images:
                 _print_problem(problem)
 
@@ -105,13 +103,13 @@ def _print_problem(problem: Problem) -> None:
     places = problem.references
     if problem.url is None:
         for place in places:
-            say(f"  {_where(place)}")
-        say(f"    {problem.message}", dim=True)
+            print_line(f"  {_where(place)}")
+        print_line(f"    {problem.message}", dim=True)
         return
-    say(f"    {redact(problem.url)}")
-    say(f"      {problem.message}", dim=True)
+    print_line(f"    {redact(problem.url)}")
+    print_line(f"      {problem.message}", dim=True)
     for line in places_lines(places):
-        say(f"      {line}")
+        print_line(f"      {line}")
 
 
 def places_lines(places: tuple[Place, ...], shown: int = _PLACES_SHOWN) -> Iterator[str]:
@@ -122,7 +120,7 @@ def places_lines(places: tuple[Place, ...], shown: int = _PLACES_SHOWN) -> Itera
 
 
 def _where(place: Place) -> str:
-    return f"{clean(place.article, 300)}:{place.line}:{place.column}"
+    return f"{clean_text(place.article, 300)}:{place.line}:{place.column}"
 
 
 def _cause(problem: Problem) -> tuple[str, str, str]:

@@ -11,12 +11,10 @@ from types import TracebackType
 from typing import Self
 
 from imgcache.cli.streams import terminal
-from imgcache.jobs import Delay, Outcome
-from imgcache.quantities import format_bytes, format_seconds, plural, times
-from imgcache.urls import clean
+from imgcache.core import Delay, Outcome, clean_text, format_bytes, format_seconds, plural, times
 
 
-class Silent(AbstractContextManager["Silent"]):
+class NoProgress(AbstractContextManager["NoProgress"]):
     """Shows nothing: standard error is no terminal, or nobody wants to see it."""
 
     def __exit__(self, *_: object) -> None:
@@ -35,7 +33,7 @@ class Silent(AbstractContextManager["Silent"]):
         """An image has ended."""
 
 
-class Pace:
+class RateEstimator:
     """How fast a run goes, by the images that have ended and by those under way. Times in seconds, of any one clock."""
 
     def __init__(self, waiting: int, now: float) -> None:
@@ -76,7 +74,7 @@ class Pace:
         hosts = means.keys() | oldest.keys()
         if hosts:
             slowest = max(sorted(hosts), key=lambda host: max(means.get(host, 0.0), oldest.get(host, 0.0)))
-            parts.append(f"slowest {clean(slowest)}{self._why(slowest)}")
+            parts.append(f"slowest {clean_text(slowest)}{self._why(slowest)}")
         return " · ".join(parts)
 
     def _why(self, host: str) -> str:
@@ -87,7 +85,7 @@ class Pace:
         return f" ({', '.join(causes)})" if causes else ""
 
 
-class Bar(AbstractContextManager["Bar"]):
+class ProgressBar(AbstractContextManager["ProgressBar"]):
     """One line on standard error, redrawn a few times a second, by a thread: also while nothing ends."""
 
     def __init__(self) -> None:
@@ -106,7 +104,7 @@ class Bar(AbstractContextManager["Bar"]):
         self._rich = RichProgress(*columns, console=Console(file=terminal()), transient=True, refresh_per_second=5)
         self._task = self._rich.add_task("reading articles", total=None)
         self._turn = threading.Lock()
-        self._pace: Pace | None = None
+        self._pace: RateEstimator | None = None
 
     def __enter__(self) -> Self:
         self._rich.start()
@@ -123,7 +121,7 @@ class Bar(AbstractContextManager["Bar"]):
 
     def planned(self, images: int, waiting: int) -> None:
         """The work is known."""
-        self._pace = Pace(waiting, time.monotonic())
+        self._pace = RateEstimator(waiting, time.monotonic())
         self._rich.reset(self._task, total=waiting, description=plural(images, "image"))
 
     def started(self, host: str) -> None:
@@ -147,6 +145,6 @@ class Bar(AbstractContextManager["Bar"]):
             return self._pace.tell(time.monotonic())
 
 
-def progress_for(*, quiet: bool) -> Bar | Silent:
+def progress_for(*, quiet: bool) -> ProgressBar | NoProgress:
     """A bar on a terminal, silence elsewhere."""
-    return Silent() if quiet or not sys.stderr.isatty() else Bar()
+    return NoProgress() if quiet or not sys.stderr.isatty() else ProgressBar()

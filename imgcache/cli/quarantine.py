@@ -9,14 +9,13 @@ from typing import Any
 
 import click
 
-from imgcache.cli.options import common, now, open_ground, site_argument, url_and_site
-from imgcache.cli.output import places_lines, print_json, say
-from imgcache.health import day
-from imgcache.quantities import plural
-from imgcache.quarantine import Held, Quarantine
-from imgcache.urls import clean
-from imgcache.wiring import parts
-from imgcache.wiring.ground import Ground
+from imgcache.cache import Quarantine, QuarantinedUrl
+from imgcache.cli.options import common, now, open_workspace, site_argument, url_and_site
+from imgcache.cli.output import places_lines, print_json, print_line
+from imgcache.core import clean_text, plural
+from imgcache.policy import format_day
+from imgcache.wiring import Workspace
+from imgcache.wiring import open_cache as parts
 
 
 @click.group(short_help="Decide on pictures that changed in a doubtful way.")
@@ -33,7 +32,7 @@ def quarantine() -> None:
 @common
 def list_(site: Path, *, as_json: bool, **options: Any) -> None:
     """List what waits for a decision."""
-    with parts.reader(open_ground(site, options)) as house:
+    with parts.open_for_reading(open_workspace(site, options)) as house:
         house.scanner.scan(house.catalogue)
         held = list(_of(house))
     if as_json:
@@ -41,7 +40,7 @@ def list_(site: Path, *, as_json: bool, **options: Any) -> None:
         return
     for one in held:
         _print(one)
-    say(f"{len(held):,} quarantined")
+    print_line(f"{len(held):,} quarantined")
 
 
 @quarantine.command()
@@ -49,12 +48,12 @@ def list_(site: Path, *, as_json: bool, **options: Any) -> None:
 @common
 def accept(url: str, site: Path, **options: Any) -> None:
     """Make the picture that came the copy of URL."""
-    ground = open_ground(site, options)
+    ground = open_workspace(site, options)
     with _deciding(ground) as house:
         _of(house).accept(url, ground.config.fetch.refresh_after)
         flags = house.flag_writer(ground.config.dimensions).write(may_clear=True, url=url)
-    say(f"accepted: {clean(url, 300)}")
-    say(f"{plural(flags.set, 'flag')} set, {flags.cleared:,} cleared", dim=True)
+    print_line(f"accepted: {clean_text(url, 300)}")
+    print_line(f"{plural(flags.set, 'flag')} set, {flags.cleared:,} cleared", dim=True)
 
 
 @quarantine.command()
@@ -62,28 +61,28 @@ def accept(url: str, site: Path, **options: Any) -> None:
 @common
 def reject(url: str, site: Path, **options: Any) -> None:
     """Keep the copy of URL, and take the bytes that came for "not modified" from now on."""
-    with _deciding(open_ground(site, options)) as house:
+    with _deciding(open_workspace(site, options)) as house:
         _of(house).reject(url)
-    say(f"rejected: {clean(url, 300)}")
+    print_line(f"rejected: {clean_text(url, 300)}")
 
 
 @contextmanager
-def _deciding(ground: Ground) -> Iterator[parts.House]:
+def _deciding(ground: Workspace) -> Iterator[parts.OpenCache]:
     """The house with its articles read; what was decided stands in manifest.json at the end."""
-    with parts.writer(ground, "quarantine", now) as house:
+    with parts.open_for_writing(ground, "quarantine", now) as house:
         house.scanner.scan(house.catalogue)
         yield house
         house.manifest.export(house.index)
 
 
-def _of(house: parts.House) -> Quarantine:
+def _of(house: parts.OpenCache) -> Quarantine:
     return Quarantine(index=house.index, catalogue=house.catalogue, store=house.store)
 
 
-def _print(one: Held) -> None:
-    say(clean(one.url, 500), bold=True)
-    say(f"  {clean(one.reason, 300)}, since {day(one.since)}")
+def _print(one: QuarantinedUrl) -> None:
+    print_line(clean_text(one.url, 500), bold=True)
+    print_line(f"  {clean_text(one.reason, 300)}, since {format_day(one.since)}")
     if one.original:
-        say(f"  {one.original}")
+        print_line(f"  {one.original}")
     for line in places_lines(one.references):
-        say(f"  {line}")
+        print_line(f"  {line}")

@@ -13,12 +13,11 @@ from typing import Any
 
 import click
 
-from imgcache.cli.options import common, open_ground, site_argument
+from imgcache.cache import ReadableStore
+from imgcache.cli.options import common, open_workspace, site_argument
 from imgcache.cli.output import say_aside
-from imgcache.descriptors import raise_limit
-from imgcache.errors import ConfigError
-from imgcache.store import Reading
-from imgcache.wiring.ground import Ground
+from imgcache.core import ConfigError, raise_limit
+from imgcache.wiring import Workspace
 
 _NEEDED = {"uvicorn": "uvicorn", "uvloop": "uvloop", "httptools": "httptools", "prometheus_client": "prometheus-client"}
 _BACKLOG = 2048
@@ -41,7 +40,7 @@ def serve(site: Path, host: str, port: int, workers: int, access_log: str | None
     missing = sorted(package for module, package in _NEEDED.items() if find_spec(module) is None)
     if missing:
         raise ConfigError(f"serve needs {', '.join(missing)}, which `pip install imgcache` brings")
-    ground = open_ground(site, options, {"serve.access_log": access_log})
+    ground = open_workspace(site, options, {"serve.access_log": access_log})
     store = _store(ground)
     raise_limit()  # each connection is an open file
     with _listen(host, port) as listener:
@@ -55,19 +54,19 @@ def serve(site: Path, host: str, port: int, workers: int, access_log: str | None
             _serve_in_workers(ground, listener, workers, options["config"])
 
 
-def _store(ground: Ground) -> Reading | None:
+def _store(ground: Workspace) -> ReadableStore | None:
     """The object store, if the cache is one: looked for before anything starts, as far as that needs no request."""
     if ground.place is None:
         return None
-    from imgcache.server.upstream import reach
+    from imgcache.server import reach
 
     return reach(ground.place)
 
 
-def _serve_here(ground: Ground, store: Reading | None, listener: socket.socket) -> None:
+def _serve_here(ground: Workspace, store: ReadableStore | None, listener: socket.socket) -> None:
     from uvicorn import Config, Server
 
-    from imgcache.server.endpoint import Endpoint
+    from imgcache.server import Endpoint
 
     server = Server(Config(Endpoint(ground.cache, ground.root, ground.config.serve, store=store), **_settings()))
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended in good order
@@ -75,7 +74,7 @@ def _serve_here(ground: Ground, store: Reading | None, listener: socket.socket) 
     server.run(sockets=[listener])
 
 
-def _serve_in_workers(ground: Ground, listener: socket.socket, workers: int, config: Path | None) -> None:
+def _serve_in_workers(ground: Workspace, listener: socket.socket, workers: int, config: Path | None) -> None:
     """Each worker builds its own endpoint from the environment; their counters meet in a folder."""
     from uvicorn import Config
     from uvicorn.supervisors import Multiprocess
@@ -96,11 +95,11 @@ def _serve_in_workers(ground: Ground, listener: socket.socket, workers: int, con
 
 
 def _settings() -> Mapping[str, Any]:
-    from imgcache.server.uvicorn_parts import protocol
+    from imgcache.server import choose_protocol
 
     return {
         "loop": "uvloop",
-        "http": protocol(),
+        "http": choose_protocol(),
         "ws": "none",
         "lifespan": "on",
         "log_config": None,

@@ -10,19 +10,15 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import health
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, now, open_ground, url_and_site
-from imgcache.cli.output import places_lines, print_json, say
-from imgcache.health import Health, day
-from imgcache.likeness import Doubt
-from imgcache.models import Asset, Copy, Failure, Place, Reference, State
-from imgcache.quantities import format_bytes, plural
-from imgcache.urls import clean
-from imgcache.wiring import parts
+from imgcache.cli.options import common, now, open_workspace, url_and_site
+from imgcache.cli.output import places_lines, print_json, print_line
+from imgcache.core import Asset, Copy, Failure, Place, Reference, UrlState, clean_text, format_bytes, plural
+from imgcache.policy import Health, QuarantineRecord, format_day, health
+from imgcache.wiring import open_cache as parts
 
 
-class Shown(msgspec.Struct, frozen=True):
+class ImageRecord(msgspec.Struct, frozen=True):
     """The record of one URL. Times in seconds since the epoch; `first_failure` is the first that is remembered.
 
     `missing` are the paths, of those in `asset`, that are not on disk in full length.
@@ -32,10 +28,10 @@ class Shown(msgspec.Struct, frozen=True):
     copy: Copy | None
     asset: Asset | None
     failure: Failure | None
-    state: State
+    state: UrlState
     first_failure: float | None
     last_good: float | None
-    doubt: Doubt
+    doubt: QuarantineRecord
     is_forgotten: bool
     references: tuple[Place, ...]
     missing: tuple[str, ...] = ()
@@ -50,17 +46,17 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
 
     Exit status: 1 where neither cache nor articles know the URL.
     """
-    ground = open_ground(site, options)
-    with parts.reader(ground) as house:
+    ground = open_workspace(site, options)
+    with parts.open_for_reading(ground) as house:
         house.scanner.scan(house.catalogue)
         copy, failure, past = house.index.copy(url), house.index.failure(url), house.index.health(url)
         asset = house.index.asset(copy.digest) if copy else None
-        shown = Shown(
+        shown = ImageRecord(
             url=url,
             copy=copy,
             asset=asset,
             failure=failure,
-            state=health.state(failure, past, now()),
+            state=health.url_state(failure, past, now()),
             first_failure=past.first_failure if past else failure.first_at if failure else None,
             last_good=_last_good(copy, failure, past),
             doubt=house.index.doubt(url),
@@ -76,32 +72,36 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
     sys.exit(0 if shown.copy or shown.failure or shown.is_forgotten or shown.references else EXIT_PROBLEMS)
 
 
-def _print(shown: Shown, barred: Iterable[Reference]) -> None:
+def _print(shown: ImageRecord, barred: Iterable[Reference]) -> None:
     """`barred` are its references in the lists that carry flags which have no room for one."""
-    say(clean(shown.url, 500), bold=True)
+    print_line(clean_text(shown.url, 500), bold=True)
     if shown.asset and shown.copy:
         asset, copy = shown.asset, shown.copy
-        say(f"  {asset.media_type}, {asset.size}, {format_bytes(asset.bytes)}, colour {asset.color}")
-        say(f"  fetched {day(copy.fetched_at)}, last confirmed {day(copy.checked_at)}")
+        print_line(f"  {asset.media_type}, {asset.size}, {format_bytes(asset.bytes)}, colour {asset.color}")
+        print_line(f"  fetched {format_day(copy.fetched_at)}, last confirmed {format_day(copy.checked_at)}")
         _print_files(asset, shown.missing)
     else:
-        say("  not held")
+        print_line("  not held")
     if shown.is_forgotten:
-        say("  forgotten: never fetched; take it back with `imgcache forget --undo`")
+        print_line("  forgotten: never fetched; take it back with `imgcache forget --undo`")
     if failure := shown.failure:
-        say(f"  {failure.code}: {failure.message}", color="red")
-        say(f"  failing since {day(failure.first_at)}, {plural(failure.count, 'time')}, last {day(failure.last_at)}")
-        if due := health.next_ask(failure):
-            say(f"  asked again from {day(due)}")
-    if shown.state is not State.OK:
-        good = f", last good {day(shown.last_good)}" if shown.last_good is not None else ", never good"
-        say(f"  {shown.state}{good}")
+        print_line(f"  {failure.code}: {failure.message}", color="red")
+        print_line(
+            f"  failing since {format_day(failure.first_at)}, {plural(failure.count, 'time')}, last {format_day(failure.last_at)}"
+        )
+        if due := health.next_attempt(failure):
+            print_line(f"  asked again from {format_day(due)}")
+    if shown.state is not UrlState.OK:
+        good = f", last good {format_day(shown.last_good)}" if shown.last_good is not None else ", never good"
+        print_line(f"  {shown.state}{good}")
     if shown.doubt.candidate:
-        say(f"  quarantined since {day(shown.doubt.since)}: {clean(shown.doubt.reason)}", color="yellow")
-    say(f"  used in {plural(len(shown.references), 'place')}" + (":" if shown.references else ""))
+        print_line(
+            f"  quarantined since {format_day(shown.doubt.since)}: {clean_text(shown.doubt.reason)}", color="yellow"
+        )
+    print_line(f"  used in {plural(len(shown.references), 'place')}" + (":" if shown.references else ""))
     unflaggable = {where for reference in barred for where in places_lines((reference.place,))}
     for line in places_lines(shown.references, 20):
-        say(f"    {line}{'  can take no flag' if line in unflaggable else ''}")
+        print_line(f"    {line}{'  can take no flag' if line in unflaggable else ''}")
 
 
 def _print_files(asset: Asset, missing: tuple[str, ...]) -> None:
@@ -109,10 +109,10 @@ def _print_files(asset: Asset, missing: tuple[str, ...]) -> None:
     for variant in asset.variants:
         sizes[variant.path] = f"  {variant.width}×{variant.height}  {format_bytes(variant.bytes)}"
     for path, size in sizes.items():
-        say(f"  {path}{size}{'  missing' if path in missing else ''}", color="red" if path in missing else None)
+        print_line(f"  {path}{size}{'  missing' if path in missing else ''}", color="red" if path in missing else None)
     if missing:
         gone = len(set(missing))
-        say(f"  files missing: {gone} of {len(sizes)}; the next sync brings them back", color="red")
+        print_line(f"  files missing: {gone} of {len(sizes)}; the next sync brings them back", color="red")
 
 
 def _last_good(copy: Copy | None, failure: Failure | None, past: Health | None) -> float | None:

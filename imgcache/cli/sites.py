@@ -10,10 +10,9 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache.cli.options import config_file, named_cache, open_ground
-from imgcache.errors import ConfigError
-from imgcache.models import Place, Problem
-from imgcache.wiring.ground import Ground
+from imgcache.cli.options import config_file, named_cache, open_workspace
+from imgcache.core import ConfigError, Place, Problem
+from imgcache.wiring import Workspace
 
 
 def sites_argument(command: Callable[..., None]) -> Callable[..., None]:
@@ -29,9 +28,9 @@ def sites_argument(command: Callable[..., None]) -> Callable[..., None]:
     return with_sites
 
 
-def open_grounds(
+def open_workspaces(
     sites: Sequence[Path], options: Mapping[str, Any], flags: Mapping[str, object] | None = None
-) -> list[Ground]:
+) -> list[Workspace]:
     """The ground of each site.
 
     Raises:
@@ -40,7 +39,7 @@ def open_grounds(
     """
     if len(sites) > 1:
         _check_together(sites, named_cache(options))
-    grounds = [open_ground(site, options, flags) for site in sites]
+    grounds = [open_workspace(site, options, flags) for site in sites]
     for site, ground in zip(sites[1:], grounds[1:], strict=True):
         _check_agreement(grounds[0], ground, *(config_file(one, options)[0] for one in (sites[0], site)))
     home = grounds[0].cache  # in an object store each has an index of its own: together they have that of the first
@@ -58,9 +57,9 @@ def _check_together(sites: Sequence[Path], cache: str) -> None:
                 raise ConfigError(message, where=str(sites[number]))
 
 
-def _check_agreement(first: Ground, other: Ground, first_file: Path, file: Path) -> None:
+def _check_agreement(first: Workspace, other: Workspace, first_file: Path, file: Path) -> None:
     """Images are fetched and made once, for all sites alike; what each reads and flags is its own."""
-    from imgcache.wiring.sites import difference
+    from imgcache.wiring import difference
 
     key = difference(first.config, other.config)
     if key is not None:

@@ -12,18 +12,24 @@ from typing import Any
 import click
 import msgspec
 
-from imgcache import health, plan, quarantine
-from imgcache.catalogue import Settled
+from imgcache.cache import RecordedImage, quarantine
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, now, open_ground, site_argument
-from imgcache.cli.output import print_json, print_problems, say
+from imgcache.cli.options import common, now, open_workspace, site_argument
+from imgcache.cli.output import print_json, print_line, print_problems
 from imgcache.config import Config
-from imgcache.errors import ImageError
-from imgcache.models import Failure, Place, Problem, Severity, State
-from imgcache.plan import Wish
-from imgcache.quantities import format_bytes, plural
-from imgcache.urls import without_credentials
-from imgcache.wiring import parts
+from imgcache.core import (
+    Failure,
+    ImageError,
+    Place,
+    Problem,
+    Severity,
+    UrlState,
+    format_bytes,
+    plural,
+    without_credentials,
+)
+from imgcache.policy import SyncPolicy, health, plan
+from imgcache.wiring import open_cache as parts
 
 _logger = logging.getLogger(__name__)
 
@@ -38,7 +44,7 @@ class Failing(msgspec.Struct, frozen=True):
     url: str
     message: str
     retryable: bool
-    state: State
+    state: UrlState
     is_held: bool
     first_failure: float
     last_failure: float
@@ -67,7 +73,7 @@ class Status(msgspec.Struct, frozen=True):
     files: int
     bytes: int
     quarantined: int
-    states: dict[State, int]
+    states: dict[UrlState, int]
     failures: tuple[Failing, ...]
     unreadable: tuple[Problem, ...]
 
@@ -83,8 +89,8 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
 
     Exit status: 1 where an image fails that is not held, or an article cannot be read; each is listed.
     """
-    ground = open_ground(site, options)
-    with parts.reader(ground) as house:
+    ground = open_workspace(site, options)
+    with parts.open_for_reading(ground) as house:
         house.scanner.scan(house.catalogue)
         found = _status(house, ground.config, now())
     problems = [*(_problem(one) for one in found.failures), *found.unreadable]
@@ -99,7 +105,7 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
 
 async def _protections() -> str:
     """What the workers that decode images are under on this machine; one is started to say so."""
-    from imgcache.render_pool import RenderPool
+    from imgcache.processor import RenderPool
 
     async with RenderPool(1) as pool:
         try:
@@ -111,24 +117,29 @@ async def _protections() -> str:
 def _print(found: Status, problems: Sequence[Problem]) -> None:
     print_problems(problems)
     if problems:
-        say()
+        print_line()
     articles = plural(found.articles, "article")
     verb = "names" if found.articles == 1 else "name"
     images, references = plural(found.images, "remote image"), plural(found.references, "reference")
-    say(f"{articles} {verb} {images} in {references}")
-    say(f"{found.cached:,} cached, {found.missing:,} missing, {found.failing:,} failing, {found.forgotten:,} forgotten")
-    say(", ".join(f"{found.states[state]:,} {state}" for state in State if found.states[state]) or "nothing tried yet")
+    print_line(f"{articles} {verb} {images} in {references}")
+    print_line(
+        f"{found.cached:,} cached, {found.missing:,} missing, {found.failing:,} failing, {found.forgotten:,} forgotten"
+    )
+    print_line(
+        ", ".join(f"{found.states[state]:,} {state}" for state in UrlState if found.states[state])
+        or "nothing tried yet"
+    )
     if found.quarantined:
-        say(f"{found.quarantined:,} quarantined: see `imgcache quarantine list`", color="yellow")
-    say(f"{plural(found.files, 'file')}, {format_bytes(found.bytes)}")
+        print_line(f"{found.quarantined:,} quarantined: see `imgcache quarantine list`", color="yellow")
+    print_line(f"{plural(found.files, 'file')}, {format_bytes(found.bytes)}")
 
 
-def _status(house: parts.House, config: Config, clock: float) -> Status:
-    wish = Wish.for_variants(config.variants)
+def _status(house: parts.OpenCache, config: Config, clock: float) -> Status:
+    wish = SyncPolicy.for_variants(config.variants)
     failures = dict(house.index.failures())
-    flaky = {url for url, past in house.index.healths() if health.state(None, past, clock) is State.FLAKY}
+    flaky = {url for url, past in house.index.healths() if health.url_state(None, past, clock) is UrlState.FLAKY}
     listed: list[Failing] = []
-    states = dict.fromkeys(State, 0)
+    states = dict.fromkeys(UrlState, 0)
     cached = failing = forgotten = 0
     for settled in house.catalogue.remote():
         url = house.catalogue.url(settled.image)
@@ -139,7 +150,7 @@ def _status(house: parts.House, config: Config, clock: float) -> Status:
             listed.append(_failing(house, url, failure, clock, is_held=is_held))
             states[listed[-1].state] += 1
         elif url in flaky or is_held:
-            states[State.FLAKY if url in flaky else State.OK] += 1
+            states[UrlState.FLAKY if url in flaky else UrlState.OK] += 1
         elif house.index.forgotten(url):
             forgotten += 1
     counts, usage = house.catalogue.counts(), house.store.usage()
@@ -160,7 +171,7 @@ def _status(house: parts.House, config: Config, clock: float) -> Status:
     )
 
 
-def _is_held(house: parts.House, url: str, settled: Settled, wish: Wish) -> bool:
+def _is_held(house: parts.OpenCache, url: str, settled: RecordedImage, wish: SyncPolicy) -> bool:
     """Whether the original and every variant that is wished are on disk.
 
     Where the last sync found them, and noted a stamp that the files still have, one `stat` says so.
@@ -171,29 +182,29 @@ def _is_held(house: parts.House, url: str, settled: Settled, wish: Wish) -> bool
     if (settled.digest, settled.stamp, settled.recipes) == (copy.digest, stamp, " ".join(wish.recipes)):
         return True
     asset = house.index.asset(copy.digest)
-    return asset is not None and plan.is_in_full(asset, house.store.missing(asset), wish.aimed(settled.focus))
+    return asset is not None and plan.is_complete(asset, house.store.missing(asset), wish.aimed(settled.focus))
 
 
-def _failing(house: parts.House, url: str, failure: Failure, clock: float, *, is_held: bool) -> Failing:
+def _failing(house: parts.OpenCache, url: str, failure: Failure, clock: float, *, is_held: bool) -> Failing:
     return Failing(
         code=failure.code,
         url=without_credentials(url),
         message=failure.message,
         retryable=failure.retryable,
-        state=health.state(failure, house.index.health(url), clock),
+        state=health.url_state(failure, house.index.health(url), clock),
         is_held=is_held,
         first_failure=failure.first_at,
         last_failure=failure.last_at,
         failures=failure.count,
         last_good=failure.last_good,
-        next_ask=health.next_ask(failure),
+        next_ask=health.next_attempt(failure),
         references=house.catalogue.places(url),
         status=msgspec.UNSET if failure.status is None else failure.status,
     )
 
 
 def _problem(one: Failing) -> Problem:
-    since = f"{one.state} since {health.day(one.first_failure)}, {plural(one.failures, 'time')}"
-    good = f", last good {health.day(one.last_good)}" if one.last_good is not None else ""
+    since = f"{one.state} since {health.format_day(one.first_failure)}, {plural(one.failures, 'time')}"
+    good = f", last good {health.format_day(one.last_good)}" if one.last_good is not None else ""
     severity = Severity.WARNING if one.is_held else Severity.ERROR
     return Problem(one.code, one.url, f"{one.message}; {since}{good}", severity=severity, references=one.references)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-from imgcache.logsafe import plain
+from imgcache.core import plain
 
 
 class OutputFailed(Exception):

@@ -10,14 +10,14 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.job import run_job
 from imgcache.cli.options import common, logger, now
 from imgcache.cli.output import print_json, print_report
 from imgcache.cli.progress import progress_for
-from imgcache.cli.running import run_job
-from imgcache.cli.sites import as_given, open_grounds, sites_argument
-from imgcache.net.connect_to import ConnectTo
-from imgcache.quantities import parse_bytes, parse_seconds
-from imgcache.wiring import syncing
+from imgcache.cli.sites import as_given, open_workspaces, sites_argument
+from imgcache.core import parse_bytes, parse_seconds
+from imgcache.downloader import ConnectTo
+from imgcache.wiring import sync as syncing
 
 
 class _Quantity(click.ParamType[float]):
@@ -65,7 +65,7 @@ def sync(
     Exit status: 0 all is well; 1 some images or articles have problems; 2 it could not start; 3 another run holds the
     cache; 130 interrupted, what was finished is kept.
     """
-    grounds = open_grounds(sites, options, {"dimensions": dimensions})
+    grounds = open_workspaces(sites, options, {"dimensions": dimensions})
     request = syncing.SyncRequest(
         refresh=options["refresh"],
         only_failed=options["only_failed"],
@@ -78,7 +78,7 @@ def sync(
         dask=options["dask"],
     )
     progress = progress_for(quiet=options["quiet"] or as_json)
-    with syncing.sync(grounds, request, progress, now) as job, progress:
+    with syncing.prepare_sync(grounds, request, progress, now) as job, progress:
         was_cut_short = run_job(job.run)
     report = job.report
     if len(sites) > 1:

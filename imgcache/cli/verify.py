@@ -11,16 +11,15 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
-from imgcache.cli.options import common, logger, now, open_ground, site_argument
-from imgcache.cli.output import print_json, print_report, say
-from imgcache.cli.progress import Silent
-from imgcache.cli.running import run_job
-from imgcache.models import Severity
-from imgcache.net.connect_to import ConnectTo
-from imgcache.quantities import plural
-from imgcache.upkeep import Damage
-from imgcache.urls import clean
-from imgcache.wiring import parts, syncing
+from imgcache.cli.job import run_job
+from imgcache.cli.options import common, logger, now, open_workspace, site_argument
+from imgcache.cli.output import print_json, print_line, print_report
+from imgcache.cli.progress import NoProgress
+from imgcache.core import Severity, clean_text, plural
+from imgcache.downloader import ConnectTo
+from imgcache.syncer import Damage
+from imgcache.wiring import open_cache as parts
+from imgcache.wiring import sync as syncing
 
 
 @click.command(short_help="Hold blobs, records and flags against each other; --repair mends them.")
@@ -35,9 +34,9 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
     Flags are held against the images as `sync` would, by the setting `dimensions`. Exit status: 0 all is true, or was
     mended; 1 something is not; 130 interrupted, what was mended so far is kept.
     """
-    ground = open_ground(site, options)
+    ground = open_workspace(site, options)
     request = syncing.SyncRequest(connect_to=tuple(ConnectTo.parse(text) for text in connect_to))
-    with parts.writer(ground, "verify", now) as house:
+    with parts.open_for_writing(ground, "verify", now) as house:
         house.scanner.scan(house.catalogue)
         upkeep = house.upkeep()
         damage = partial(upkeep.damage, ground.config)
@@ -45,7 +44,7 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
         left, was_cut_short = found, False
         if repair and _errors(found):
             upkeep.take_away()
-            job = syncing.build_sync(house, ground.config, request, Silent(), now)
+            job = syncing.build_sync(house, ground.config, request, NoProgress(), now)
             was_cut_short = run_job(job.run)
             house.manifest.write(house.index.entries())
             left = list(damage())
@@ -68,11 +67,11 @@ def _errors(found: Iterable[Damage]) -> int:
 def _print(found: Sequence[Damage], left: Sequence[Damage], *, repair: bool) -> None:
     for damage in found:
         is_mended = repair or damage.severity is not Severity.ERROR
-        say(f"{damage.code}: {clean(damage.subject, 300)}", color="yellow" if is_mended else "red")
-        say(f"  {clean(damage.message, 300)}", dim=True)
+        print_line(f"{damage.code}: {clean_text(damage.subject, 300)}", color="yellow" if is_mended else "red")
+        print_line(f"  {clean_text(damage.message, 300)}", dim=True)
     counts = [f"{_errors(found):,} found", *([f"{_errors(left):,} left"] if repair else [])]
     if warnings := sum(damage.severity is Severity.WARNING for damage in left):
         counts.append(plural(warnings, "warning"))
-    say(", ".join(counts))
+    print_line(", ".join(counts))
     if _errors(found) and not repair:
-        say("mend them with `imgcache verify --repair`")
+        print_line("mend them with `imgcache verify --repair`")

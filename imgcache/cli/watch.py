@@ -14,19 +14,16 @@ import click
 import msgspec
 import watchfiles
 
-from imgcache.audit.watching import Concerning, Event, Glance, Watching
-from imgcache.catalogue import Catalogue
-from imgcache.cli.options import common, now, open_ground, site_argument
-from imgcache.cli.output import say, say_aside
-from imgcache.cli.progress import Silent
-from imgcache.errors import ConfigError
-from imgcache.findings import Audit, Finding
-from imgcache.models import Severity
-from imgcache.quantities import plural
-from imgcache.reports import words
-from imgcache.urls import clean
-from imgcache.wiring import auditing, parts
-from imgcache.wiring.ground import Ground
+from imgcache.auditor import ArticleAudit, ArticleWatcher, Event, WatchFilter
+from imgcache.auditor.reports import wording as words
+from imgcache.cache import Catalogue
+from imgcache.cli.options import common, now, open_workspace, site_argument
+from imgcache.cli.output import print_line, say_aside
+from imgcache.cli.progress import NoProgress
+from imgcache.core import AuditReport, ConfigError, Finding, Severity, clean_text, plural
+from imgcache.wiring import Workspace
+from imgcache.wiring import audit as auditing
+from imgcache.wiring import open_cache as parts
 
 # Milliseconds: without a save for _QUIET a burst of them is over, and looked at, as it is after _BURST; without any for
 # _PAUSE it is asked whether the site is still there.
@@ -43,9 +40,9 @@ def watch(site: Path, **options: Any) -> None:
 
     Ends with 0 on Ctrl-C. Settings are read when it starts.
     """
-    ground = open_ground(site, options)
+    ground = open_workspace(site, options)
     with _stop_asked() as stop, _Desk(ground) as desk:
-        watching = Watching(ground.root, articles=desk.articles, is_article=desk.is_article, audit=desk.audit)
+        watching = ArticleWatcher(ground.root, articles=desk.articles, is_article=desk.is_article, audit=desk.audit)
         is_quiet = options["quiet"]
         for burst in _bursts(ground, stop):
             if not is_quiet:
@@ -71,13 +68,13 @@ def _stop_asked() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _bursts(ground: Ground, stop: threading.Event) -> Iterator[set[Event]]:
+def _bursts(ground: Workspace, stop: threading.Event) -> Iterator[set[Event]]:
     """What changed, burst by burst. The first comes, empty or not, when nothing is missed any more."""
     root = ground.root
     try:
         for burst in watchfiles.watch(
             root,
-            watch_filter=Concerning(root, ground.cache),
+            watch_filter=WatchFilter(root, ground.cache),
             debounce=_BURST,
             step=_QUIET,
             stop_event=stop,
@@ -96,7 +93,7 @@ def _bursts(ground: Ground, stop: threading.Event) -> Iterator[set[Event]]:
 class _Desk:
     """Audits one article at a time, over a copy of the index that is made anew when the index has changed."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Workspace) -> None:
         self._ground = ground
         self._opened = ExitStack()
         self._copied = ExitStack()
@@ -120,7 +117,7 @@ class _Desk:
         """Whether there could be an article at this path."""
         return self._house.scanner.is_article(path)
 
-    def audit(self, article: str) -> Audit:
+    def audit(self, article: str) -> AuditReport:
         """The offline audit of a site that has this one article."""
         if self._stamp() != self._stamps:
             self._copied.close()
@@ -128,35 +125,35 @@ class _Desk:
         scanner = self._house.scanner.only(article)
         house = msgspec.structs.replace(self._house, scanner=scanner, catalogue=self._catalogue)
         request = auditing.AuditRequest(offline=True)
-        return auditing.build_audit(house, self._ground.config, request, Silent(), now).offline()
+        return auditing.build_audit(house, self._ground.config, request, NoProgress(), now).offline()
 
-    def _copy(self) -> parts.House:
+    def _copy(self) -> parts.OpenCache:
         self._stamps = self._stamp()
-        return self._copied.enter_context(parts.reader(self._ground))
+        return self._copied.enter_context(parts.open_for_reading(self._ground))
 
     def _stamp(self) -> list[int]:
         files = (self._ground.cache / "index" / name for name in ("cache.db", "cache.db-wal"))
         return [file.stat().st_mtime_ns if file.exists() else 0 for file in files]
 
 
-def _tell(glance: Glance) -> None:
-    article = clean(glance.article, 300)
+def _tell(glance: ArticleAudit) -> None:
+    article = clean_text(glance.article, 300)
     if glance.audit is None:
-        say(f"{article}: gone", dim=True)
+        print_line(f"{article}: gone", dim=True)
         return
     if not glance.audit.findings:
-        say(f"{article}: well, {plural(glance.audit.summary.images, 'image')}", color="green")
+        print_line(f"{article}: well, {plural(glance.audit.summary.images, 'image')}", color="green")
         return
-    say(f"{article}: {words.verdict(glance.audit)}", bold=True)
+    print_line(f"{article}: {words.verdict(glance.audit)}", bold=True)
     for found in words.most_used(glance.audit.findings):
         _tell_finding(found)
 
 
 def _tell_finding(found: Finding) -> None:
     places = ", ".join(words.where(place) for place in words.places(found)[:3])
-    say(f"  {found.severity.value}: {found.rule} · {places}", color=_COLORS[found.severity])
+    print_line(f"  {found.severity.value}: {found.rule} · {places}", color=_COLORS[found.severity])
     if found.url is not None:
-        say(f"    {words.shown_url(found)}")
-    say(f"    {words.message(found)}", dim=True)
+        print_line(f"    {words.shown_url(found)}")
+    print_line(f"    {words.message(found)}", dim=True)
     if remedy := words.remedy(found):
-        say(f"    → {remedy}")
+        print_line(f"    → {remedy}")

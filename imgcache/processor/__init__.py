@@ -1,11 +1,9 @@
-"""What an image is, and what is made of it. Pure: bytes and recipes in, variants out.
+"""Decodes images and makes their variants, in worker processes.
 
-`probe` reads the header alone; `render` decodes and makes the variants, into one folder; `probe_bytes` and `make` do
-the same with a file in memory. All run in the worker processes of
-`imgcache.render_pool`, for the decoders are written in C and the bytes come from strangers.
+`probe` reads a header, `render` makes the variants of one original. Both run in the workers of `RenderPool`, because the
+decoders are written in C and the bytes come from strangers.
 """
 
-from imgcache.processor.header import probe, probe_bytes
-from imgcache.processor.render import make, render
+import lazy_loader
 
-__all__ = ["make", "probe", "probe_bytes", "render"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
-from imgcache.recipes import Recipe
+from imgcache.core import Recipe
 
 
 class Point(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from imgcache.core import Recipe
 from imgcache.processor import colours
-from imgcache.recipes import Recipe
 
 _AVIF_SPEED = (10, 10, 10, 9, 8, 7, 6)  # by effort; at 10 an AVIF costs what a WebP of effort 2 to 4 costs
 _PNG_LEVEL = (1, 2, 3, 4, 6, 8, 9)  # zlib's level, by effort

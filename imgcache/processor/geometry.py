@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from imgcache.models import Size
+from imgcache.core import Recipe, Size
 from imgcache.processor.crops import CENTER, Point
-from imgcache.recipes import Recipe
 
 # The longest side that a format's encoder takes: VP8's 14 bits (RFC 6386, section 9.1); libjpeg's JPEG_MAX_DIMENSION;
 # libavif's default dimension limit. Longer pictures come out smaller, for a variant of some size beats none.

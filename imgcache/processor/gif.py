@@ -10,8 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imgcache.errors import TooManyFrames, Undecodable
-from imgcache.quantities import plural
+from imgcache.core import TooManyFrames, Undecodable, plural
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _GRAPHIC_CONTROL = 0xF9

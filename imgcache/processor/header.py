@@ -30,11 +30,21 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from imgcache.errors import DecoderCrash, ImageError, MissingFile, TooManyFrames, TooManyPixels, Undecodable
-from imgcache.formats import HEAD, MEDIA_TYPES, sniff
-from imgcache.models import Header, Limits
+from imgcache.core import (
+    MEDIA_TYPES,
+    SNIFF_BYTES,
+    DecoderCrash,
+    Header,
+    ImageError,
+    Limits,
+    MissingFile,
+    TooManyFrames,
+    TooManyPixels,
+    Undecodable,
+    plural,
+    sniff,
+)
 from imgcache.processor import gif
-from imgcache.quantities import plural
 
 # The one decoder that may look at each format: no plug-in guesses, none starts another program (EPS: Ghostscript).
 _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -155,7 +165,7 @@ def open_image(body: bytes, limits: Limits) -> Opened:
     Raises:
         ImageError: UnsupportedFormat, NotAnImage, Undecodable, TooManyPixels, TooManyFrames.
     """
-    form = sniff(body[:HEAD])
+    form = sniff(body[:SNIFF_BYTES])
     image = Image.open(io.BytesIO(body), formats=(_DECODERS[form].format or form,))
     shape = gif.shape(body, limits.frames) if form == "gif" else None
     if shape is not None:

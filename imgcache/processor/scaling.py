@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from PIL import Image
 
-from imgcache.models import Size
-from imgcache.processor import lanczos, light
+from imgcache.core import Size
+from imgcache.processor import lanczos
+from imgcache.processor import linear_light as light
 from imgcache.processor.geometry import Target
 from imgcache.processor.lanczos import Box
 

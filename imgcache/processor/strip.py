@@ -19,7 +19,7 @@ _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"  # versi
 _VP8X_PRIVATE = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP (RFC 9649, section 2.7)
 
 
-def bare(opened: Opened) -> bytes | None:
+def original_without_metadata(opened: Opened) -> bytes | None:
     """An original's own bytes without metadata; None where there is no way.
 
     An AVIF's is woven into its boxes: only one that has none will do.

@@ -1,1 +1,5 @@
-"""Where the jobs of a run are done: here, so far."""
+"""Runs the jobs of a sync or an audit: in this process, or on the workers of a cluster."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,8 +17,8 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
 
-from imgcache.catalogue import Pending
-from imgcache.errors import WorkerLost
+from imgcache.cache import PendingImage
+from imgcache.core import WorkerLost
 from imgcache.runners.budget import Budget
 from imgcache.runners.shards import LARGE, Shard, Shards
 
@@ -36,7 +36,7 @@ _TRIES = 3  # for a shard beside others: workers that come and go are lost for o
 _GIVEN_UP = "the workers that had this image in hand died, one after the other; it is tried again by the next run"
 
 
-class Crew(Protocol[J_contra, R_co]):
+class WorkerGroup(Protocol[J_contra, R_co]):
     """Workers somewhere else; use as `async with crew`."""
 
     async def __aenter__(self) -> Self: ...
@@ -69,18 +69,18 @@ class Crew(Protocol[J_contra, R_co]):
         ...
 
 
-class Work(Protocol[J_co, R_contra]):
+class ShardedWork(Protocol[J_co, R_contra]):
     """What is to be done, as the commanding process sees it."""
 
-    def begin(self, pending: Pending) -> J_co | None:
+    def begin(self, pending: PendingImage) -> J_co | None:
         """The job for one image; None where there is nothing to do after all."""
         ...
 
-    def end(self, pending: Pending, result: R_contra) -> int:
+    def end(self, pending: PendingImage, result: R_contra) -> int:
         """Write down what became of it; returns how many bytes it fetched."""
         ...
 
-    def give_up(self, pending: Pending, error: WorkerLost) -> None:
+    def give_up(self, pending: PendingImage, error: WorkerLost) -> None:
         """Write down that nobody can do it."""
         ...
 
@@ -102,8 +102,8 @@ class ClusterRunner(Generic[J, R]):
         self,
         shards: Shards,
         budget: Budget,
-        crew: Crew[J, R],
-        work: Work[J, R],
+        crew: WorkerGroup[J, R],
+        work: ShardedWork[J, R],
         *,
         per_host: int,
         clock: Callable[[], float],
@@ -207,7 +207,7 @@ class ClusterRunner(Generic[J, R]):
         self._images += len(shard.jobs)
         task.add_done_callback(self._ended.put_nowait)
 
-    def _begin(self, pending: Pending) -> bool:
+    def _begin(self, pending: PendingImage) -> bool:
         """Whether there is a job for this image."""
         if pending.image not in self._begun:
             job = self._work.begin(pending)

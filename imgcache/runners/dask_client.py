@@ -14,9 +14,7 @@ from typing import Any
 import dask
 import distributed
 
-from imgcache.errors import ConfigError
-from imgcache.signals import ctrl_c_blocked
-from imgcache.urls import clean
+from imgcache.core import ConfigError, clean_text, ctrl_c_blocked
 
 _dask: Any = distributed  # half of it has no types
 
@@ -54,14 +52,14 @@ def _connected(stack: contextlib.ExitStack, where: str) -> Any:
     if is_here(where):
         count = where.removeprefix(_HERE)
         if not count.isascii() or not count.isdecimal() or not 1 <= int(count) <= 256:
-            raise ConfigError(f"{clean(where, 80)} is not local:N with N from 1 to 256", where="--dask")
+            raise ConfigError(f"{clean_text(where, 80)} is not local:N with N from 1 to 256", where="--dask")
         return _dask.Client(stack.enter_context(_cluster(stack, int(count))), set_as_default=False)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say, we say in one line
     try:
         return _dask.Client(where, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"no scheduler answers at {clean(where, 200)} ({clean(str(error), 200) or 'it takes too long'}): start one"
+            f"no scheduler answers at {clean_text(where, 200)} ({clean_text(str(error), 200) or 'it takes too long'}): start one"
             " with `dask scheduler`, or work here with --dask local:N",
             where="--dask",
         ) from error
@@ -81,4 +79,4 @@ def _cluster(stack: contextlib.ExitStack, count: int) -> Any:
                 silence_logs=logging.CRITICAL,
             )
     except ImportError as error:  # the package that makes certificates
-        raise ConfigError(f"{clean(str(error), 200)}: pip install 'imgcache[scale]'", where="--dask") from error
+        raise ConfigError(f"{clean_text(str(error), 200)}: pip install 'imgcache[scale]'", where="--dask") from error

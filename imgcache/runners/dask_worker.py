@@ -16,14 +16,13 @@ from distributed import WorkerPlugin, get_worker
 from distributed.worker import Worker
 
 from imgcache import __version__
-from imgcache.errors import ImgcacheError
-from imgcache.runners import station
-from imgcache.urls import clean
+from imgcache.core import ImgcacheError, clean_text
+from imgcache.runners import worker_session as station
 
 _dask: Any = distributed  # half of it has no types
 
 
-class Contract(msgspec.Struct, frozen=True):
+class RunSpec(msgspec.Struct, frozen=True):
     """What the workers of one run are told: which function opens the parts, and `spec`, which says what they are.
 
     `check` says in a worker what stands in its way, given the same `spec`; None where nothing but the network is
@@ -35,11 +34,11 @@ class Contract(msgspec.Struct, frozen=True):
     check: Callable[[bytes], str | None] | None = None
 
 
-class Unfit(Exception):
+class WorkerUnavailable(Exception):
     """The worker that a shard was meant for has gone, or goes: its shard is not under way there."""
 
 
-class Closing(WorkerPlugin):
+class ClosingPlugin(WorkerPlugin):
     """Closes the parts of one run in a worker that goes, and in all of them when the run has ended."""
 
     def __init__(self, spec: bytes) -> None:
@@ -50,7 +49,7 @@ class Closing(WorkerPlugin):
         await asyncio.to_thread(station.close, self._spec)
 
 
-async def greet(
+async def describe_worker(
     check: Callable[[bytes], str | None] | None, spec: bytes, dask_worker: Worker
 ) -> tuple[dict[str, str], str, str | None]:
     """What a worker runs, the name of its process, and what stands in its way."""
@@ -58,16 +57,16 @@ async def greet(
     return versions_here(), dask_worker.id, obstacle
 
 
-async def open_parts(contract: Contract, dask_worker: Worker) -> str | None:
+async def open_parts(contract: RunSpec, dask_worker: Worker) -> str | None:
     """Open the parts before the first shard wants them. Returns what went wrong."""
     try:
         await asyncio.to_thread(station.open_early, contract.open_parts, contract.spec, dask_worker.state.nthreads)
-    except (ImgcacheError, ImportError, OSError, station.Over) as error:
+    except (ImgcacheError, ImportError, OSError, station.SessionClosed) as error:
         return str(error)
     return None
 
 
-def work(contract: Contract, order: bytes, identity: str) -> bytes:
+def work(contract: RunSpec, order: bytes, identity: str) -> bytes:
     """One shard, in the process of this name and in no other. Returns the results.
 
     Raises:
@@ -75,12 +74,12 @@ def work(contract: Contract, order: bytes, identity: str) -> bytes:
     """
     worker = get_worker()
     if worker.id != identity:
-        raise Unfit
+        raise WorkerUnavailable
     _dask.secede()  # how much a worker has in hand is decided by who sends it
     try:
         return station.do(contract.open_parts, contract.spec, order, worker.state.nthreads)
-    except station.Over:
-        raise Unfit from None
+    except station.SessionClosed:
+        raise WorkerUnavailable from None
 
 
 def versions_here() -> dict[str, str]:
@@ -88,19 +87,19 @@ def versions_here() -> dict[str, str]:
     return {"imgcache": __version__, "pillow": version("pillow")}
 
 
-def judged(answer: object) -> tuple[str, str | None]:
+def usable_worker(answer: object) -> tuple[str, str | None]:
     """Of what `greet` gave: the name of the worker's process, and why it is of no use; None if it is."""
     here = versions_here()
     if isinstance(answer, BaseException):
-        return "", f"cannot run imgcache {here['imgcache']}: {clean(f'{type(answer).__name__}: {answer}', 200)}"
+        return "", f"cannot run imgcache {here['imgcache']}: {clean_text(f'{type(answer).__name__}: {answer}', 200)}"
     try:
         versions, identity, obstacle = msgspec.convert(answer, tuple[dict[str, str], str, str | None])
     except msgspec.ValidationError:
         return "", f"runs an imgcache of another kind, and here is {_named(here)}: install the same on both sides"
     if versions != here:
         return identity, f"has {_named(versions)}, and here is {_named(here)}: install the same on both sides"
-    return identity, clean(obstacle, 400) if obstacle else None
+    return identity, clean_text(obstacle, 400) if obstacle else None
 
 
 def _named(versions: Mapping[str, str]) -> str:
-    return " and ".join(f"{name} {clean(value, 40)}" for name, value in versions.items())
+    return " and ".join(f"{name} {clean_text(value, 40)}" for name, value in versions.items())

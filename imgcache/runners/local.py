@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
-from imgcache.catalogue import Pending
+from imgcache.cache import PendingImage
 from imgcache.runners.budget import Budget
 from imgcache.runners.schedule import Schedule
 
@@ -20,9 +20,9 @@ class LocalRunner:
         self._at_once = at_once
         self._clock = clock
 
-    async def run(self, work: Callable[[Pending], Awaitable[int]]) -> None:
+    async def run(self, work: Callable[[PendingImage], Awaitable[int]]) -> None:
         """Do `work` for each job; it returns how many bytes it fetched. Cancelled, it cancels what is under way."""
-        under_way: dict[asyncio.Future[int], Pending] = {}
+        under_way: dict[asyncio.Future[int], PendingImage] = {}
         ended: asyncio.Queue[asyncio.Future[int]] = asyncio.Queue()  # asyncio.wait would look at all of them each time
         try:
             while True:
@@ -40,7 +40,7 @@ class LocalRunner:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _next(self, running: int) -> Iterator[Pending]:
+    def _next(self, running: int) -> Iterator[PendingImage]:
         """The jobs to start now, beside so many under way."""
         while running < self._at_once and self._budget.allows(running, self._clock()):
             pending = self._schedule.take()

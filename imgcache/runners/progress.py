@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from imgcache.jobs import Outcome
+from imgcache.core import Outcome
 
 
 class Progress(Protocol):

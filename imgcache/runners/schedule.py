@@ -6,13 +6,13 @@ import heapq
 from array import array
 from collections.abc import Iterable
 
-from imgcache.catalogue import Pending
+from imgcache.cache import PendingImage
 
 
 class Schedule:
     """The jobs that wait, by host. A waiting job costs 16 bytes."""
 
-    def __init__(self, pending: Iterable[Pending], per_host: int) -> None:
+    def __init__(self, pending: Iterable[PendingImage], per_host: int) -> None:
         """`pending` comes in the order of wish; `per_host` is how many of one host may be under way."""
         self._per_host = per_host
         self._waiting: dict[str, array[int]] = {}
@@ -25,7 +25,7 @@ class Schedule:
         self._ready = [(ranks[0], host) for host, ranks in self._waiting.items()]
         heapq.heapify(self._ready)
 
-    def take(self) -> Pending | None:
+    def take(self) -> PendingImage | None:
         """The next job to start; None while every host that has jobs left has its share under way."""
         if not self._ready:
             return None
@@ -34,7 +34,7 @@ class Schedule:
         self._next[host] = at + 2
         self._running[host] = self._running.get(host, 0) + 1
         self._offer(host)
-        return Pending(self._waiting[host][at + 1], host)
+        return PendingImage(self._waiting[host][at + 1], host)
 
     def done(self, host: str) -> None:
         """A job of this host has ended."""

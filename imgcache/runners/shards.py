@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from imgcache.catalogue import Pending
-from imgcache.urls import clean
+from imgcache.cache import PendingImage
+from imgcache.core import clean_text
 
 SIZE = 64  # images in a shard: a scheduler's few milliseconds are shared by so many, and so many are lost with a worker
 LARGE = 256  # of a host with many: the last of a shard wait alone, and its slots with them
@@ -30,7 +30,7 @@ class Shard(msgspec.Struct, frozen=True):
 
     lane: int
     name: str
-    jobs: tuple[Pending, ...]
+    jobs: tuple[PendingImage, ...]
 
     def weight(self, per_host: int) -> int:
         """How many of its jobs can be under way at once, with so many of one host."""
@@ -68,21 +68,21 @@ class _Lane:
         left = (len(self.rows) - self.at) // _COLUMNS
         return min(most, max(usual, left // _ROUNDS))
 
-    def take(self, count: int) -> Iterator[Pending]:
+    def take(self, count: int) -> Iterator[PendingImage]:
         end = min(len(self.rows), self.at + _COLUMNS * count)
         for at in range(self.at, end, _COLUMNS):
-            yield Pending(self.rows[at + 1], self.hosts[self.rows[at + 2]])
+            yield PendingImage(self.rows[at + 1], self.hosts[self.rows[at + 2]])
         self.at = end
 
     @property
     def name(self) -> str:
-        return clean(self.hosts[0], 80) if len(self.hosts) == 1 else f"{len(self.hosts)} hosts"
+        return clean_text(self.hosts[0], 80) if len(self.hosts) == 1 else f"{len(self.hosts)} hosts"
 
 
 class Shards:
     """The jobs that wait, in lanes."""
 
-    def __init__(self, pending: Iterable[Pending], workers: int = 1, *, most: int = LARGE) -> None:
+    def __init__(self, pending: Iterable[PendingImage], workers: int = 1, *, most: int = LARGE) -> None:
         """`pending` comes in the order of wish; so many workers are there now; a shard has at most `most` jobs."""
         waiting: dict[str, array[int]] = {}
         total = 0

@@ -1,41 +1,9 @@
-"""The cached images over HTTP: `imgcache.server:app` for any ASGI server, `imgcache serve` on uvicorn.
+"""Serves the cached images over HTTP, read-only: it never fetches and never renders.
 
-`app` is told by the environment what it serves: IMGCACHE_SITE (a folder, `.` by default), IMGCACHE_CACHE (a folder, by
-default IMGCACHE_SITE/cache, or the URL of an object store), IMGCACHE_CONFIG (default IMGCACHE_SITE/imgcache.yml), and
-the settings IMGCACHE_SERVE__MEMORY, IMGCACHE_SERVE__FALLBACK, IMGCACHE_SERVE__CLIENT_HINTS, IMGCACHE_SERVE__ACCESS_LOG,
-IMGCACHE_SERVE__LARGE.
+`imgcache.server:app` runs on any ASGI server; `imgcache serve` runs it on uvicorn. `application.py` says what the
+environment may set.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-import functools
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from imgcache.server.endpoint import Endpoint
-
-__all__ = ["app", "build"]
-
-
-@functools.cache
-def build() -> Endpoint:
-    """What the environment names, built once. Raises ConfigError where the configuration is wrong."""
-    from imgcache.config import load
-    from imgcache.server.endpoint import Endpoint
-    from imgcache.server.upstream import reach
-
-    site = Path(os.environ.get("IMGCACHE_SITE") or ".").absolute()
-    file = Path(os.environ.get("IMGCACHE_CONFIG") or site / "imgcache.yml")
-    cache = os.environ.get("IMGCACHE_CACHE") or ""
-    config = load(file if file.is_file() or "IMGCACHE_CONFIG" in os.environ else None, os.environ, {})
-    if "://" in cache:
-        return Endpoint(site / "cache", site, config.serve, store=reach(cache))
-    return Endpoint(Path(cache or site / "cache").absolute(), site, config.serve)
-
-
-async def app(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[dict[str, Any]], Any]) -> None:
-    """The ASGI application. Raises ConfigError at its first call where the configuration is wrong."""
-    await build()(scope, receive, send)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

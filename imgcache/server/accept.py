@@ -23,7 +23,7 @@ class MediaRange(NamedTuple):
     q: float
 
 
-def parse(field: str) -> tuple[MediaRange, ...]:
+def parse_accept(field: str) -> tuple[MediaRange, ...]:
     """The media ranges of an Accept field; empty where it is absent, empty, or none of it can be read.
 
     A member that cannot be read, or has another parameter than a weight, is passed over: no image type here has any.

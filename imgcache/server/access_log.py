@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from imgcache import logsafe
-from imgcache.urls import clean
+from imgcache.core import clean_text
+from imgcache.core import log_safety as logsafe
 
 _LONGEST = 2000
 
@@ -33,13 +33,13 @@ def _write(line: str) -> None:
 def _as_text(request: Request) -> str:
     when = datetime.fromtimestamp(request.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     milliseconds = f"{request.seconds * 1000:.1f}ms"
-    method, target = clean(request.method, 20), clean(request.target.decode("latin-1"), _LONGEST)
+    method, target = clean_text(request.method, 20), clean_text(request.target.decode("latin-1"), _LONGEST)
     return logsafe.plain(f"{when} {request.client} {method} {target} {request.status} {request.bytes} {milliseconds}")
 
 
 def _as_json(request: Request) -> str:
-    line = request._asdict() | {"target": clean(request.target.decode("latin-1"), _LONGEST)}
-    line |= {"method": clean(request.method, 20), "seconds": round(request.seconds, 6)}
+    line = request._asdict() | {"target": clean_text(request.target.decode("latin-1"), _LONGEST)}
+    line |= {"method": clean_text(request.method, 20), "seconds": round(request.seconds, 6)}
     return logsafe.json(json.dumps(line, ensure_ascii=True))
 
 

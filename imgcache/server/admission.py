@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from imgcache.server.asked import Asked
 from imgcache.server.bodies import Headers
+from imgcache.server.request_fields import RequestFields
 
 MAX_TARGET = 60_000  # bytes: the longest URL that is fetched, all escaped, fits; httptools ends at 65,535 with 400
 _ALLOW: Headers = ((b"allow", b"GET, HEAD"),)
@@ -30,7 +30,7 @@ class Refusal(NamedTuple):
     headers: Headers = ()
 
 
-def refusal(asked: Asked, *, version: str, target_bytes: int) -> Refusal | None:
+def refusal(asked: RequestFields, *, version: str, target_bytes: int) -> Refusal | None:
     """Why a request is refused whatever it asks for; None where it is not.
 
     Args:

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from imgcache.errors import ImageError
-from imgcache.formats import HEAD, MEDIA_TYPES, sniff
+from imgcache.cache import FILE_NAME
+from imgcache.core import MEDIA_TYPES, SNIFF_BYTES, ImageError, sniff
 from imgcache.server.bodies import SAFE, SHARED, Body, Headers
-from imgcache.server.lines import Descriptor, Stamp
+from imgcache.server.manifest_lines import Descriptor, Stamp
 from imgcache.server.negotiation import SHOWN
-from imgcache.store.merging import NAME
 
-_PATH = re.compile(rf"assets/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})/({NAME.pattern})")
+_PATH = re.compile(rf"assets/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})/({FILE_NAME.pattern})")
 _TRUSTED_FOR = 1.0  # seconds until a file is looked at again
 LARGEST_IN_MEMORY = 1_000_000  # bytes
 _OPEN_FILES = 128
@@ -99,7 +98,7 @@ class Blobs:
             return old
         data = os.pread(file.number, stamp.size, 0) if stamp.size <= self._each else None
         try:
-            kind = sniff(data[:HEAD] if data is not None else os.pread(file.number, HEAD, 0))
+            kind = sniff(data[:SNIFF_BYTES] if data is not None else os.pread(file.number, SNIFF_BYTES, 0))
         except ImageError:
             return None
         etag = f'"{_digest(path, file.number, data)}"'

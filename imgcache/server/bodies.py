@@ -16,7 +16,7 @@ SAFE: Headers = (
 SHARED: Headers = ((b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin"))
 
 
-class Source(Protocol):
+class BodySource(Protocol):
     """Where the bytes of a body come from while it is sent."""
 
     @property
@@ -42,7 +42,7 @@ class Body:
 
     __slots__ = ("_heads", "_varieties", "data", "etag", "file", "headers", "size")
 
-    def __init__(self, *, size: int, etag: str, headers: Headers, data: bytes | None, file: Source | None) -> None:
+    def __init__(self, *, size: int, etag: str, headers: Headers, data: bytes | None, file: BodySource | None) -> None:
         self.size = size
         self.etag = etag
         self.headers = (*headers, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))

@@ -15,7 +15,7 @@ _SPAN = re.compile(r"bytes\s*+=\s*+(\d*+)\s*+-\s*+(\d*+)\s*+", re.IGNORECASE | r
 _MAX_DIGITS = 18
 
 
-class Verdict(Enum):
+class Precondition(Enum):
     """What the preconditions say."""
 
     SEND = 200
@@ -23,16 +23,16 @@ class Verdict(Enum):
     FAILED = 412
 
 
-def judge(etag: str, *, if_match: str | None, if_none_match: str | None) -> Verdict:
+def evaluate_preconditions(etag: str, *, if_match: str | None, if_none_match: str | None) -> Precondition:
     """The preconditions of a GET or HEAD, in the order of section 13.2.2. `etag` is strong, with its quotes."""
     if if_match is not None and not _has(if_match, etag, weak=False):
-        return Verdict.FAILED
+        return Precondition.FAILED
     if if_none_match is not None and _has(if_none_match, etag, weak=True):
-        return Verdict.NOT_MODIFIED
-    return Verdict.SEND
+        return Precondition.NOT_MODIFIED
+    return Precondition.SEND
 
 
-def span(field: str | None, if_range: str | None, *, etag: str, size: int) -> tuple[int, int] | None:
+def parse_range(field: str | None, if_range: str | None, *, etag: str, size: int) -> tuple[int, int] | None:
     """The first byte and the one after the last that a Range asks for; None where the whole is to be sent.
 
     The whole is sent for several ranges, another unit, and what cannot be read (section 14.2), and where If-Range names

@@ -14,23 +14,23 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from imgcache.cache import ReadableStore
 from imgcache.config import ServePolicy
 from imgcache.server import accept, admission
 from imgcache.server.access_log import Request, access_log
-from imgcache.server.asked import Asked
 from imgcache.server.audience import sees_gallery
 from imgcache.server.blobs import Blobs
 from imgcache.server.bodies import SAFE, SHARED, Body, Headers
-from imgcache.server.chronicle import Chronicle
 from imgcache.server.images import Images
-from imgcache.server.library import Library
+from imgcache.server.index_reader import IndexReader
+from imgcache.server.manifest_view import ManifestWatcher
 from imgcache.server.metrics import CONTENT_TYPE, Metrics, State
 from imgcache.server.remote_blobs import RemoteBlobs
-from imgcache.server.remote_library import RemoteLibrary
+from imgcache.server.remote_manifest import RemoteLibrary
+from imgcache.server.request_fields import RequestFields
 from imgcache.server.responses import Answer, Page, answer_with, problem, unavailable, whole
 from imgcache.server.sending import Receive, Send, begun, send_file
 from imgcache.server.upstream import Unavailable, Upstream
-from imgcache.store import Reading
 
 _FAILURES_KEPT = 15.0  # seconds for which the index is not asked again
 _MAX_FIELDS = 100
@@ -48,7 +48,7 @@ _NOT_SHOWN = admission.Refusal(
 _logger = logging.getLogger("imgcache.server")
 
 Scope = dict[str, Any]
-_Handler = Callable[[str, bytes, Asked], Coroutine[None, None, Answer]]
+_Handler = Callable[[str, bytes, RequestFields], Coroutine[None, None, Answer]]
 
 
 class _Pages(Protocol):
@@ -64,19 +64,19 @@ class Endpoint:
         site: Path | None,
         policy: ServePolicy,
         clock: Callable[[], float] = time.monotonic,
-        store: Reading | None = None,
+        store: ReadableStore | None = None,
     ) -> None:
         """With a `store` the folder `cache` has the index alone. `clock` gives seconds that only go forward."""
         self._upstream = Upstream(store, clock) if store is not None else None
         folder = cache
-        self._library: Library
+        self._library: ManifestWatcher
         self._blobs: Blobs | RemoteBlobs
         if self._upstream is None:
-            self._library, self._blobs = Library(cache, clock), Blobs(cache, policy.memory, clock)
+            self._library, self._blobs = ManifestWatcher(cache, clock), Blobs(cache, policy.memory, clock)
         else:
             self._library = remote = RemoteLibrary(self._upstream, clock)
             self._blobs, folder = RemoteBlobs(self._upstream, remote, policy, clock), remote.folder
-        self._chronicle = Chronicle(cache)
+        self._chronicle = IndexReader(cache)
         self._images = Images(self._library, self._blobs, self._chronicle, policy)
         self._gallery = functools.cache(lambda: _gallery(folder, site))
         self._metrics = Metrics()
@@ -102,7 +102,7 @@ class Endpoint:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
-    def at_hand(self, target: bytes, asked: Asked) -> tuple[bytes, bytes] | None:
+    def at_hand(self, target: bytes, asked: RequestFields) -> tuple[bytes, bytes] | None:
         """The head and the body for a request of HTTP/1.1, counted, where it is plain and all it takes is in memory.
 
         Else the endpoint is to be called. The head is without status line, Date and the empty line: see
@@ -143,7 +143,7 @@ class Endpoint:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, method = self._clock(), scope["method"]
-        asked = Asked.of(method, scope["headers"])
+        asked = RequestFields.of(method, scope["headers"])
         route, answer = await self._route(scope, asked)
         if answer.file is not None and method != "HEAD":
             answer = await begun(answer, answer.file, asked)
@@ -164,7 +164,7 @@ class Endpoint:
             seconds = self._clock() - began
             self._log(Request(time.time(), str(client[0]), method, target, answer.status, sent, seconds))
 
-    async def _route(self, scope: Scope, asked: Asked) -> tuple[str, Answer]:
+    async def _route(self, scope: Scope, asked: RequestFields) -> tuple[str, Answer]:
         """The name of the route, for the metrics, and the answer."""
         path, query = scope["path"], scope["query_string"]
         if root := scope.get("root_path"):
@@ -181,26 +181,26 @@ class Endpoint:
         except Unavailable:
             return name, unavailable(asked)
 
-    def _shows_gallery(self, scope: Scope, asked: Asked) -> bool:
+    def _shows_gallery(self, scope: Scope, asked: RequestFields) -> bool:
         client = scope.get("client")
         return sees_gallery(
             self._audience, client[0] if client else None, asked.host, [name for name, _ in scope["headers"]]
         )
 
-    async def _nothing(self, _path: str, _query: bytes, asked: Asked) -> Answer:
+    async def _nothing(self, _path: str, _query: bytes, asked: RequestFields) -> Answer:
         return _refuse(asked, 404, "not-found", "there is nothing here", ())
 
-    async def _image(self, _path: str, query: bytes, asked: Asked) -> Answer:
+    async def _image(self, _path: str, query: bytes, asked: RequestFields) -> Answer:
         return await self._images.answer(query, asked)
 
-    async def _asset(self, path: str, _query: bytes, asked: Asked) -> Answer:
+    async def _asset(self, path: str, _query: bytes, asked: RequestFields) -> Answer:
         name = path[1:]
         blob = self._blobs.at_hand(name) or await self._blobs.get(name)
         if blob is None:
             return _refuse(asked, 404, "not-found", "the cache has no such file", SHARED)
         return answer_with(blob, asked, _ASSET)
 
-    async def _page(self, path: str, query: bytes, asked: Asked) -> Answer:
+    async def _page(self, path: str, query: bytes, asked: RequestFields) -> Answer:
         try:
             fields = parse_qs(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
         except ValueError:
@@ -211,7 +211,7 @@ class Endpoint:
             return _refuse(asked, 404, "not-found", "there is nothing here", ())
         return whole(page.status, tuple(page.headers), page.body)
 
-    async def _manifest(self, _path: str, _query: bytes, asked: Asked) -> Answer:
+    async def _manifest(self, _path: str, _query: bytes, asked: RequestFields) -> Answer:
         lines = (await self._library.view()).lines
         if lines is None and self._library.unreachable:
             return unavailable(asked)
@@ -220,7 +220,7 @@ class Endpoint:
         body = Body(size=lines.stamp.size, etag=lines.etag, headers=_JSON, data=None, file=lines.file)
         return answer_with(body, asked, _MANIFEST)
 
-    async def _health(self, _path: str, _query: bytes, _asked: Asked) -> Answer:
+    async def _health(self, _path: str, _query: bytes, _asked: RequestFields) -> Answer:
         view = await self._library.view()
         if self._library.unreachable:
             message = "the object store gives no answer; the log says more"
@@ -230,7 +230,7 @@ class Endpoint:
         message = "manifest.json cannot be read; the log says why"
         return _json(503, {"status": "unreadable", "images": view.images, "message": message})
 
-    async def _measures(self, _path: str, _query: bytes, _asked: Asked) -> Answer:
+    async def _measures(self, _path: str, _query: bytes, _asked: RequestFields) -> Answer:
         view, now = await self._library.view(), self._clock()
         if now - self._failures_at > _FAILURES_KEPT:
             self._failures_at = now
@@ -243,8 +243,8 @@ class Endpoint:
         return whole(200, ((b"content-type", CONTENT_TYPE), *_NO_STORE, *SAFE), body)
 
 
-def _refuse(asked: Asked, status: int, code: str, message: str, headers: Headers) -> Answer:
-    as_html = accept.prefers_html(accept.parse(asked.accept or ""))
+def _refuse(asked: RequestFields, status: int, code: str, message: str, headers: Headers) -> Answer:
+    as_html = accept.prefers_html(accept.parse_accept(asked.accept or ""))
     return problem(status, code, message, as_html=as_html, headers=headers)
 
 

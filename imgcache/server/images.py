@@ -6,20 +6,19 @@ import asyncio
 import logging
 
 from imgcache.config import ServePolicy
-from imgcache.errors import ConfigError
+from imgcache.core import ConfigError, redact
 from imgcache.server import accept, negotiation, query
-from imgcache.server.asked import Asked
 from imgcache.server.blobs import Blobs
 from imgcache.server.bodies import SAFE, SHARED, Body, Headers
-from imgcache.server.chronicle import Chronicle
-from imgcache.server.library import Library, View
+from imgcache.server.index_reader import IndexReader
+from imgcache.server.manifest_view import ManifestView, ManifestWatcher
 from imgcache.server.negotiation import Choice
 from imgcache.server.placeholder import gif
 from imgcache.server.query import Query
 from imgcache.server.remote_blobs import RemoteBlobs
+from imgcache.server.request_fields import RequestFields
 from imgcache.server.responses import Answer, answer_with, problem, whole
 from imgcache.server.upstream import Unavailable
-from imgcache.urls import redact
 
 _LONGEST_REMEMBERED = 1024  # characters of query and Accept: what is remembered stays within a few MB
 _LIFETIME = (b"cache-control", b"public, max-age=300, stale-while-revalidate=86400")
@@ -44,7 +43,9 @@ class _NotHeld(Exception):
 class Images:
     """Answers `/image` for one cache."""
 
-    def __init__(self, library: Library, blobs: Blobs | RemoteBlobs, chronicle: Chronicle, policy: ServePolicy) -> None:
+    def __init__(
+        self, library: ManifestWatcher, blobs: Blobs | RemoteBlobs, chronicle: IndexReader, policy: ServePolicy
+    ) -> None:
         self._library = library
         self._blobs = blobs
         self._chronicle = chronicle
@@ -55,7 +56,7 @@ class Images:
             for on_hints in (False, True)
         }
 
-    async def answer(self, text: bytes, asked: Asked) -> Answer:
+    async def answer(self, text: bytes, asked: RequestFields) -> Answer:
         """What a GET or HEAD of `/image?text` gets. Raises Unavailable."""
         hints = self._policy.client_hints
         view = self._library.at_hand()
@@ -86,7 +87,7 @@ class Images:
         blob = self._blobs.at_hand(choice.path) if choice else None
         return (blob, self._headers[choice.depends_on_accept, False]) if blob and choice else None
 
-    async def _choose(self, view: View, asked_for: Query, asked: Asked) -> Choice:
+    async def _choose(self, view: ManifestView, asked_for: Query, asked: RequestFields) -> Choice:
         url = asked_for.url
         try:
             candidates = await view.candidates(url)
@@ -100,21 +101,21 @@ class Images:
         if not candidates:
             raise _NotHeld(url)
         width = asked.width(asked_for.width) if self._policy.client_hints else asked_for.width
-        ranges = accept.parse(asked.accept or "")
+        ranges = accept.parse_accept(asked.accept or "")
         choice = negotiation.choose(candidates, width=width, format=asked_for.format, accept=ranges)
         if choice is None:
             wanted = asked_for.format or "a format that browsers show"
             raise _Refused(404, "format", f"{redact(url)} is not held as {wanted}")
         return choice
 
-    async def _missing(self, asked: Asked, url: str) -> Answer:
+    async def _missing(self, asked: RequestFields, url: str) -> Answer:
         if self._policy.fallback == "placeholder":
             size = await asyncio.to_thread(self._chronicle.declared, url)
             return whole(404, _PLACEHOLDER, gif(size.width, size.height) if size else gif(1, 1))
         return self._refuse(asked, _Refused(404, "not-held", f"{redact(url)} is not held"))
 
-    def _refuse(self, asked: Asked, refused: _Refused) -> Answer:
-        as_html = accept.prefers_html(accept.parse(asked.accept or ""))
+    def _refuse(self, asked: RequestFields, refused: _Refused) -> Answer:
+        as_html = accept.prefers_html(accept.parse_accept(asked.accept or ""))
         return problem(refused.status, refused.code, str(refused), as_html=as_html, headers=_MISSING)
 
 

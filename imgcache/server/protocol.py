@@ -17,8 +17,8 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from imgcache.server.asked import Asked
 from imgcache.server.endpoint import Endpoint
+from imgcache.server.request_fields import RequestFields
 
 MAX_HEAD = 131_072  # bytes of request line and fields
 HEAD_WITHIN = 30.0  # seconds from the first byte, or from the connection, to the end of the fields
@@ -222,7 +222,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
-        found = self.app.at_hand(self.url, Asked.of("GET", self.headers))
+        found = self.app.at_hand(self.url, RequestFields.of("GET", self.headers))
         if found is None:
             return False
         head, body = found

@@ -9,13 +9,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from imgcache.config import ServePolicy
-from imgcache.errors import ConfigError, ImageError
-from imgcache.formats import HEAD, MEDIA_TYPES, sniff
+from imgcache.core import MEDIA_TYPES, SNIFF_BYTES, ConfigError, ImageError, sniff
 from imgcache.server.blobs import LARGEST_IN_MEMORY, headers_of
-from imgcache.server.bodies import Body, Source
+from imgcache.server.bodies import Body, BodySource
 from imgcache.server.negotiation import SHOWN, Candidate
 from imgcache.server.remote_file import RemoteFile
-from imgcache.server.remote_library import RemoteLibrary
+from imgcache.server.remote_manifest import RemoteLibrary
 from imgcache.server.upstream import Unavailable, Upstream
 
 # Seconds until a file is asked for again: files are not changed, but a damaged one is mended under its name.
@@ -39,7 +38,9 @@ class RemoteBlob(Body):
 
     __slots__ = ("edition", "good_until", "in_memory", "is_there")
 
-    def __init__(self, path: str, kind: str, *, size: int, etag: str, data: bytes | None, file: Source | None) -> None:
+    def __init__(
+        self, path: str, kind: str, *, size: int, etag: str, data: bytes | None, file: BodySource | None
+    ) -> None:
         super().__init__(size=size, etag=etag, headers=headers_of(kind, path), data=data, file=file)
         self.edition = -1
         self.good_until = 0.0
@@ -133,7 +134,7 @@ class RemoteBlobs:
         try:
             if data is None or len(data) != named.bytes:
                 return _missing(path)
-            kind = sniff(data[:HEAD])
+            kind = sniff(data[:SNIFF_BYTES])
         except ImageError:
             return _missing(path)
         return RemoteBlob(path, kind, size=len(data), etag=_tag(data), data=data, file=None)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from imgcache.core import clean_text
 from imgcache.server import accept, conditions
-from imgcache.server.asked import Asked
-from imgcache.server.bodies import SAFE, SHARED, Body, Headers, Source
-from imgcache.urls import clean
+from imgcache.server.bodies import SAFE, SHARED, Body, BodySource, Headers
+from imgcache.server.request_fields import RequestFields
 
 
 class Page(NamedTuple):
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     status: int
     headers: Headers
     body: bytes = b""
-    file: Source | None = None
+    file: BodySource | None = None
     start: int = 0
     length: int = 0
 
@@ -49,18 +49,18 @@ def problem(status: int, code: str, message: str, *, as_html: bool, headers: Hea
         title = f"{status} {HTTPStatus(status).phrase}"
         body = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{title}</title><h1>{title}</h1><p>{html.escape(clean(message, 500))}</p></html>\n"
+            f"<title>{title}</title><h1>{title}</h1><p>{html.escape(clean_text(message, 500))}</p></html>\n"
         ).encode()
     else:
         kind = b"application/json"
-        body = msgspec.json.encode({"error": code, "status": status, "message": clean(message, 500)}) + b"\n"
+        body = msgspec.json.encode({"error": code, "status": status, "message": clean_text(message, 500)}) + b"\n"
     return whole(status, ((b"content-type", kind), (b"vary", b"Accept"), *SAFE, *headers), body)
 
 
-def unavailable(asked: Asked) -> Answer:
+def unavailable(asked: RequestFields) -> Answer:
     """What is held cannot be had now, since the object store gives no answer."""
     headers: Headers = ((b"retry-after", b"5"), (b"cache-control", b"no-store"), *SHARED)
-    as_html = accept.prefers_html(accept.parse(asked.accept or ""))
+    as_html = accept.prefers_html(accept.parse_accept(asked.accept or ""))
     message = "the object store gives no answer now: try again in a few seconds"
     return problem(503, "unavailable", message, as_html=as_html, headers=headers)
 
@@ -70,20 +70,22 @@ def redirect(location: str) -> Answer:
     return whole(307, ((b"location", location.encode()), (b"cache-control", b"no-store"), *SHARED, *SAFE), b"")
 
 
-def answer_with(body: Body, asked: Asked, more: Headers) -> Answer:
+def answer_with(body: Body, asked: RequestFields, more: Headers) -> Answer:
     """What a GET or HEAD of it gets, with its conditions and its range looked at.
 
     `more` is one of a few constants: what the way that led to it adds.
     """
     if asked.is_conditional:
-        verdict = conditions.judge(body.etag, if_match=asked.if_match, if_none_match=asked.if_none_match)
-        if verdict is conditions.Verdict.NOT_MODIFIED:
+        verdict = conditions.evaluate_preconditions(
+            body.etag, if_match=asked.if_match, if_none_match=asked.if_none_match
+        )
+        if verdict is conditions.Precondition.NOT_MODIFIED:
             return Answer(304, (*_kept_in_304(body.headers), *more))
-        if verdict is conditions.Verdict.FAILED:
+        if verdict is conditions.Precondition.FAILED:
             return problem(412, "precondition-failed", "If-Match names other bytes", as_html=False)
         if asked.is_get:
             try:
-                span = conditions.span(asked.range, asked.if_range, etag=body.etag, size=body.size)
+                span = conditions.parse_range(asked.range, asked.if_range, etag=body.etag, size=body.size)
             except ValueError as error:
                 outside = ((b"content-range", str(error).encode()), *SHARED)
                 return problem(416, "range", "the range lies outside of the file", as_html=False, headers=outside)

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from imgcache.server.asked import Asked
-from imgcache.server.bodies import Source
+from imgcache.server.bodies import BodySource
 from imgcache.server.remote_file import RemoteFile
+from imgcache.server.request_fields import RequestFields
 from imgcache.server.responses import Answer, redirect, unavailable
 from imgcache.server.upstream import Unavailable
 
@@ -20,7 +20,7 @@ Receive = Callable[[], Any]
 Send = Callable[[Message], Any]
 
 
-async def begun(answer: Answer, file: Source, asked: Asked) -> Answer:
+async def begun(answer: Answer, file: BodySource, asked: RequestFields) -> Answer:
     """The answer with the first piece of its file read, so that its status is right.
 
     It becomes a redirect where the file is better fetched elsewhere, and 503 where it cannot be had now.
@@ -37,7 +37,7 @@ async def begun(answer: Answer, file: Source, asked: Asked) -> Answer:
         return unavailable(asked)
 
 
-async def send_file(answer: Answer, file: Source, receive: Receive, send: Send) -> int:
+async def send_file(answer: Answer, file: BodySource, receive: Receive, send: Send) -> int:
     """The bytes that were handed over: a piece at a time, each when the one before it has gone and somebody is there.
 
     uvicorn takes what is sent to a client that has gone without a word, and the rest of the file would be read for it.
@@ -55,7 +55,7 @@ async def send_file(answer: Answer, file: Source, receive: Receive, send: Send) 
     return at - answer.start
 
 
-async def _next(file: Source, at: int, end: int) -> bytes:
+async def _next(file: BodySource, at: int, end: int) -> bytes:
     """The next piece; none at the end, and where it cannot be had."""
     if at >= end:
         return b""

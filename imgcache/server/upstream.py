@@ -8,9 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from imgcache.errors import StoreError
-from imgcache.store import Reading
-from imgcache.store.bucket import connect
+from imgcache.cache import ReadableStore, connect_bucket
+from imgcache.core import StoreError
 
 PATIENCE = 5.0  # seconds that one request may take, its body with it
 _WAIT = 10.0  # seconds until an answer is given up: the wait for a free hand, a request, and another try
@@ -25,15 +24,15 @@ class Unavailable(Exception):
     """The object store gives no answer now. The message is for the log."""
 
 
-def reach(place: str) -> Reading:
+def reach(place: str) -> ReadableStore:
     """The object store at a URL, for a server, which cannot wait long. Nothing is asked yet. Raises ConfigError."""
-    return connect(place, patience=PATIENCE)
+    return connect_bucket(place, patience=PATIENCE)
 
 
 class Upstream:
     """Asks an object store for one event loop. Limit: what is given up on runs on in its thread until `PATIENCE`."""
 
-    def __init__(self, store: Reading, clock: Callable[[], float]) -> None:
+    def __init__(self, store: ReadableStore, clock: Callable[[], float]) -> None:
         """`clock` gives seconds that only go forward."""
         self.store = store
         self._hands = ThreadPoolExecutor(_HANDS, thread_name_prefix="upstream")

@@ -41,7 +41,7 @@ _FLOW = ("pause_reading", "resume_reading", "write_paused")
 _logger = logging.getLogger("imgcache.server")
 
 
-def protocol() -> type[asyncio.Protocol] | str:
+def choose_protocol() -> type[asyncio.Protocol] | str:
     """The protocol for uvicorn's `http` setting: ours, or uvicorn's own where something is missing, which is logged."""
     missing = tuple(_missing())
     if not missing:

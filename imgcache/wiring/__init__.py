@@ -1,4 +1,8 @@
-"""Builds the parts of a command from its configuration: the one room that knows every class.
+"""Builds the parts of a command from its configuration. It is the only package that knows every class.
 
-Its files import one another only as a command needs it: an audit loads nothing of what a sync is made of.
+Its modules import one another only where a command needs it: an audit loads nothing of what a sync is made of.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

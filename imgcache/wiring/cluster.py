@@ -18,25 +18,16 @@ from typing import TypeVar
 
 import msgspec
 
-from imgcache.atomic import remove_tree
-from imgcache.audit.inquiry import Told, inquire
-from imgcache.catalogue import Pending
+from imgcache.auditor import ProbeResult, probe_image
+from imgcache.cache import PendingImage, Store
 from imgcache.config import Config
-from imgcache.descriptors import raise_limit
-from imgcache.errors import ConfigError
-from imgcache.jobs import Job, Outcome
-from imgcache.models import Asset
-from imgcache.net.connect_to import ConnectTo
-from imgcache.plan import Wish
-from imgcache.runners.budget import Budget
-from imgcache.runners.cluster import Crew
-from imgcache.runners.local import LocalRunner
-from imgcache.runners.schedule import Schedule
-from imgcache.runners.station import Shop
-from imgcache.store import Store
-from imgcache.wiring.ground import Ground
-from imgcache.wiring.parts import open_store
-from imgcache.wiring.sign import Sign
+from imgcache.core import Asset, ConfigError, Job, Outcome, raise_limit, remove_tree
+from imgcache.downloader import ConnectTo
+from imgcache.policy import SyncPolicy
+from imgcache.runners import Budget, LocalRunner, Schedule, ShardHandler, WorkerGroup
+from imgcache.wiring.open_cache import open_store
+from imgcache.wiring.run_marker import RunMarker
+from imgcache.wiring.workspace import Workspace
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -51,7 +42,7 @@ class SyncSpec(msgspec.Struct, frozen=True):
     cache: str
     place: str | None
     config: Config
-    wish: Wish
+    wish: SyncPolicy
     jobs: int | None
     connect_to: tuple[ConnectTo, ...]
 
@@ -65,16 +56,16 @@ class AuditSpec(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def audit_crew(where: str, spec: AuditSpec) -> Iterator[Crew[str, Told]]:
+def audit_crew(where: str, spec: AuditSpec) -> Iterator[WorkerGroup[str, ProbeResult]]:
     """A crew that looks at images, and keeps none. Raises ConfigError."""
     dask_crew, room = _dask_crew(), spec.config.fetch.concurrency
     contract = dask_crew.Contract(open_audit, msgspec.msgpack.encode(spec))
-    with dask_crew.hired(where, contract, results=Told, room=room) as crew:
+    with dask_crew.hired(where, contract, results=ProbeResult, room=room) as crew:
         yield crew
 
 
 @contextmanager
-def sync_crew(where: str, spec: SyncSpec, store: Store) -> Iterator[Crew[Job, Outcome | None]]:
+def sync_crew(where: str, spec: SyncSpec, store: Store) -> Iterator[WorkerGroup[Job, Outcome | None]]:
     """A crew that brings images up to date, in the cache of `store`. Raises ConfigError, DiskFull."""
 
     def note(outcome: Outcome | None) -> None:
@@ -93,8 +84,8 @@ def sync_crew(where: str, spec: SyncSpec, store: Store) -> Iterator[Crew[Job, Ou
         sign.remove()
 
 
-def _sign(spec: SyncSpec) -> Sign:
-    return Sign(spec.run, Path(spec.cache), spec.place)
+def _sign(spec: SyncSpec) -> RunMarker:
+    return RunMarker(spec.run, Path(spec.cache), spec.place)
 
 
 def run_name() -> str:
@@ -104,7 +95,7 @@ def run_name() -> str:
 
 def _dask_crew() -> ModuleType:
     try:
-        return import_module("imgcache.runners.dask_crew")
+        return import_module("imgcache.runners.dask_group")
     except ImportError as error:
         raise ConfigError(
             f"needs a package that is not installed ({error.name}): pip install 'imgcache[scale]'", where="--dask"
@@ -120,14 +111,14 @@ def obstacle(spec: bytes) -> str | None:
 
 
 @asynccontextmanager
-async def open_sync(spec: bytes, cores: int) -> AsyncIterator[Shop]:
+async def open_sync(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
     """The parts of a sync, as `runners.station` opens them. Raises DiskFull."""
-    from imgcache.wiring.syncing import build_pipeline
+    from imgcache.wiring.sync import build_pipeline
 
     told = msgspec.msgpack.decode(spec, type=SyncSpec)
     raise_limit()
     folder = Path(tempfile.mkdtemp(prefix="imgcache-"))  # of an object store: what this process knows of it
-    store = open_store(Ground(folder, Path(told.cache), told.config, told.place), folder)
+    store = open_store(Workspace(folder, Path(told.cache), told.config, told.place), folder)
     if told.place is None:  # a folder that others write at the same time
         store.scratch = store.scratch / f"worker-{run_name()}"
     store.prepare()
@@ -162,16 +153,16 @@ async def open_sync(spec: bytes, cores: int) -> AsyncIterator[Shop]:
 
 
 @asynccontextmanager
-async def open_audit(spec: bytes, cores: int) -> AsyncIterator[Shop]:  # noqa: ARG001 (looking needs one core)
+async def open_audit(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:  # noqa: ARG001 (looking needs one core)
     """The parts of an audit, as `runners.station` opens them."""
-    from imgcache.wiring.auditing import build_prober
+    from imgcache.wiring.audit import build_prober
 
     told = msgspec.msgpack.decode(spec, type=AuditSpec)
     raise_limit()
     async with build_prober(told.config, told.connect_to, time.time) as prober:
 
         async def do(order: bytes) -> bytes:
-            return await do_order(order, str, lambda url: inquire(prober, url), share=told.config.fetch.per_host)
+            return await do_order(order, str, lambda url: probe_image(prober, url), share=told.config.fetch.per_host)
 
         yield do
 
@@ -181,11 +172,11 @@ async def do_order(order: bytes, kind: type[J], work: Callable[[J], Awaitable[R]
     seconds, jobs = msgspec.msgpack.decode(order, type=tuple[float | None, list[tuple[str, kind]]])  # type: ignore[valid-type]
     results: dict[int, R] = {}
 
-    async def one(pending: Pending) -> int:
+    async def one(pending: PendingImage) -> int:
         results[pending.image] = await work(jobs[pending.image][1])
         return 0
 
-    schedule = Schedule((Pending(place, host) for place, (host, _) in enumerate(jobs)), share)
+    schedule = Schedule((PendingImage(place, host) for place, (host, _) in enumerate(jobs)), share)
     deadline = None if seconds is None else time.monotonic() + seconds
     with suppress(asyncio.CancelledError):  # the command was cut short: what is finished is kept
         await LocalRunner(schedule, Budget(deadline), at_once=max(1, len(jobs)), clock=time.monotonic).run(one)

@@ -6,8 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from imgcache.atomic import shown
-from imgcache.wiring.ground import Ground
+from imgcache.core import display_path
+from imgcache.wiring.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ CONTENT = b"""\
 _OURS = frozenset({"assets", "index", "manifest.json", ".DS_Store"})
 
 
-def keep_out_of_git(ground: Ground) -> None:
+def keep_out_of_git(ground: Workspace) -> None:
     """Write `.gitignore` into the cache's folder, if there is none.
 
     Not where the folder has anything that is none of ours, which the file would hide from git; nor where the repository
@@ -34,7 +34,7 @@ def keep_out_of_git(ground: Ground) -> None:
             with file.open("xb") as new:
                 new.write(CONTENT)
     except OSError as error:
-        logger.info("%s was not written: %s", shown(file), error.strerror)
+        logger.info("%s was not written: %s", display_path(file), error.strerror)
 
 
 def _is_committed(cache: Path) -> bool:

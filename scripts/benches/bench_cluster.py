@@ -19,14 +19,13 @@ from bench_pictures import WIDTHS, Picture, copies, pictures
 from bench_process import ROOT, SCRIPTS, article, configure, fresh, measure, origin, python_versions, sync
 from bench_report import Limit, Section, Skipped, spread
 
-from imgcache.cli.progress import Silent
+from imgcache.cli.progress import NoProgress
 from imgcache.config import Config
-from imgcache.jobs import Action, Job, Outcome
-from imgcache.models import Asset, Copy
-from imgcache.runners.station import Shop
-from imgcache.wiring import syncing
-from imgcache.wiring.ground import Ground
-from imgcache.wiring.parts import writer
+from imgcache.core import Action, Asset, Copy, Job, Outcome
+from imgcache.runners import ShardHandler
+from imgcache.wiring import Workspace
+from imgcache.wiring import sync as syncing
+from imgcache.wiring.open_cache import open_for_writing
 
 HOSTS = 12
 COPIES = 4  # of each picture: what opening a worker costs is shared by as many images as a small site has
@@ -81,7 +80,7 @@ def _rate(connect_to: Sequence[str], found: Sequence[Picture], hosts: Sequence[s
 
 
 @asynccontextmanager
-async def open_made_up(spec: bytes, cores: int) -> AsyncIterator[Shop]:  # noqa: ARG001 (as workers call it)
+async def open_made_up(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:  # noqa: ARG001 (as workers call it)
     """Parts that say at once that each job is done."""
 
     async def do(order: bytes) -> bytes:
@@ -109,16 +108,16 @@ def _large(size: int) -> dict[str, Any]:
         (folder / f"{number}.md").write_text(article(images), encoding="utf-8")
     import bench_cluster  # by its name, as workers import it
 
-    from imgcache.runners import dask_crew
-    from imgcache.runners.dask_worker import Contract
+    from imgcache.runners import dask_group as dask_crew
+    from imgcache.runners.dask_worker import RunSpec
 
-    ground = Ground(site, site / "cache", Config())
-    contract = Contract(bench_cluster.open_made_up, b"large")
+    ground = Workspace(site, site / "cache", Config())
+    contract = RunSpec(bench_cluster.open_made_up, b"large")
     with (
-        dask_crew.hired("local:2", contract, results=Outcome, room=64) as crew,
-        writer(ground, "sync", time.time) as house,
+        dask_crew.connect_workers("local:2", contract, results=Outcome, room=64) as crew,
+        open_for_writing(ground, "sync", time.time) as house,
     ):
-        job = syncing.build_sync(house, ground.config, syncing.SyncRequest(), Silent(), time.time, crew=crew)
+        job = syncing.build_sync(house, ground.config, syncing.SyncRequest(), NoProgress(), time.time, crew=crew)
         report = asyncio.run(job.run())
     return {"flags": report.flags_set, "seconds": report.seconds}
 

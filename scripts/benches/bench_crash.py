@@ -15,9 +15,9 @@ from bench_report import Limit, Section, Skipped
 
 from examples.origin import answers_for
 from examples.origin.answers import normal
-from tests.aftermath import Campaign, Nursery, Truth, outside
-from tests.test_decoder_fuzz import LIMITS, Tally, fuzz
-from tests.test_golden import strike, unflagged
+from tests.processor.test_decoder_fuzz import LIMITS, Tally, fuzz
+from tests.support.aftermath import Campaign, Nursery, Truth, outside
+from tests.syncer.test_golden import strike, unflagged
 
 KILLS = 300
 FUZZ_SECONDS = 60

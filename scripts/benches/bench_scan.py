@@ -20,11 +20,10 @@ import yaml
 from bench_process import fresh, measure, shared, watched
 from bench_report import Limit, Section, spread
 
-from imgcache.catalogue import Catalogue
-from imgcache.cli.running import collect_seldom
+from imgcache.cache import Catalogue
+from imgcache.cli.job import collect_garbage_rarely
 from imgcache.config import Config
-from imgcache.scanner import Scanner
-from imgcache.site import Site
+from imgcache.scanner import Scanner, Site
 
 COPIES = 54
 ARTICLES = 8000  # a second: what is asked for, where `yaml.compose` does 13,000 over Markdown of 1.6 KB
@@ -94,7 +93,7 @@ def run(options: argparse.Namespace) -> Section:
 def main() -> None:
     """What the process of one scan does."""
     site, cache = map(Path, sys.argv[1:])
-    collect_seldom()  # as every command does
+    collect_garbage_rarely()  # as every command does
     config = Config()
     scanner = Scanner(Site(site, None), articles=config.articles, exclude=(), flag=config.flag, cache=cache)
     with contextlib.closing(Catalogue(cache / "catalogue.db", "bench")) as catalogue:

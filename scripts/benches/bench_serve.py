@@ -23,9 +23,9 @@ from urllib.parse import quote
 from bench_process import fresh, peak_of
 from bench_report import Limit, Section, Skipped, spread
 
-from imgcache.models import Asset, Variant
-from tests.cache_samples import unreal_asset
-from tests.served import write_manifest
+from imgcache.core import Asset, Variant
+from tests.support.cache_samples import unreal_asset
+from tests.support.served import write_manifest
 
 URL = "https://pictures.example/{name}.jpg"
 SIZES = {"8 KB": (8_000, 0.5), "200 KB": (200_000, 0.8)}  # the share of nginx's rate that is promised

@@ -17,8 +17,7 @@ from bench_report import Limit, Section, Skipped, spread
 
 from examples.origin.drawing import draw
 from imgcache import processor
-from imgcache.models import Limits
-from imgcache.recipes import Recipe
+from imgcache.core import Limits, Recipe
 
 REFERENCES, IMAGES = 100_000, 20_000  # of `nothing`
 SIZES, FULL_SIZES = (1_000, 10_000, 100_000), (1_000_000,)  # references of `growth`

@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageOps
 
-from imgcache.models import Limits
-from imgcache.recipes import Recipe
-from imgcache.render_pool import RenderPool
+from imgcache.core import Limits, Recipe
+from imgcache.processor import RenderPool
 
 
 async def _imgcache(pictures: Sequence[dict[str, Any]], workers: int, settings: dict[str, Any]) -> float:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from imgcache.core import Recipe
 from imgcache.processor import icc
-from imgcache.recipes import Recipe
 from tests import scenes as drawn
-from tests.colour_samples import ADOBE_RGB, PROPHOTO, vips_profile
-from tests.pictures import saved
+from tests.support.colour_samples import ADOBE_RGB, PROPHOTO, vips_profile
+from tests.support.pictures import saved
 
 
 class Case(NamedTuple):

@@ -17,9 +17,9 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 from contact_cases import SECTIONS, Case, Section  # noqa: E402 (they need the repository's own, found by the line above)
 
-from imgcache.models import Rendered  # noqa: E402
-from imgcache.render_pool import RenderPool  # noqa: E402
-from tests.moving_samples import shots  # noqa: E402
+from imgcache.core import Rendered  # noqa: E402
+from imgcache.processor import RenderPool  # noqa: E402
+from tests.support.moving_samples import shots  # noqa: E402
 
 LARGEST = 1_500_000  # bytes of all files together
 

@@ -20,8 +20,7 @@ from typing import Any
 from simulation_crawl import Crawl, Totals
 from simulation_figures import Figures, Plant, rows, sample, spread, with_settings
 
-from imgcache.models import FetchPolicy
-from imgcache.quantities import parse_seconds
+from imgcache.core import FetchPolicy, parse_seconds
 
 _LEAST = 1000  # images a machine in a sample, or its start and end are most of it
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}

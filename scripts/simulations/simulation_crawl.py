@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 from simulation_figures import Figures, Plant
 
-from imgcache.catalogue import Pending
-from imgcache.errors import ConnectFailure, FetchTimeout, ImageError
-from imgcache.models import Limits
-from imgcache.net import retry
-from imgcache.net.politeness import DOWN_AFTER
-from imgcache.runners.shards import Shard, Shards
+from imgcache.cache import PendingImage
+from imgcache.core import ConnectFailure, FetchTimeout, ImageError, Limits
+from imgcache.downloader.http import retry
+from imgcache.downloader.http.politeness import DOWN_AFTER
+from imgcache.runners import Shards
+from imgcache.runners.shards import Shard
 
 _AHEAD = 2  # as runners/cluster.py: times what a worker has room for
 _SHARE = 2  # as wiring: times `per_host`, jobs of one host under way, one part of them being rendered
@@ -96,7 +96,7 @@ class Crawl:
         self._hosts = [_Host(dead=doom.random() < figures.dead_hosts and size <= alive) for size in sizes]
         order = [number for number, size in enumerate(sizes) for _ in range(size)]
         self._rng.shuffle(order)
-        pending = (Pending(image, str(number)) for image, number in enumerate(order))
+        pending = (PendingImage(image, str(number)) for image, number in enumerate(order))
         self._shards = Shards(pending, plant.machines, most=plant.shard)
         self._busiest = max(range(len(sizes)), key=sizes.__getitem__)
         self._machines = [_Machine(f"machine {one}", [0.0] * plant.cores) for one in range(plant.machines)]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imgcache.models import FetchPolicy
+from imgcache.core import FetchPolicy
 from imgcache.runners.shards import LARGE, SIZE
 
 _MEASURE = "`scripts/simulate --measure`"

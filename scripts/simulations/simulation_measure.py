@@ -21,19 +21,15 @@ from typing import Any
 import msgspec
 from simulation_figures import fit
 
-from imgcache.catalogue import Catalogue, File, Mention, ReadArticle
+from imgcache.cache import ArticleStat, Catalogue, Index, LocalStore, ReadArticle, ReferenceRow
 from imgcache.config import Config
-from imgcache.index import Index
-from imgcache.jobs import Action, Outcome
-from imgcache.manifest import Entry
-from imgcache.models import Copy, Validators, Variant
-from imgcache.plan import Wish
-from imgcache.recorder import Recorder
+from imgcache.core import Action, Copy, Outcome, Validators, Variant
+from imgcache.manifest import ManifestEntry
+from imgcache.policy import SyncPolicy
 from imgcache.runners.shards import SIZE
-from imgcache.scanner import Scanner
-from imgcache.site import Site, site_url_of
-from imgcache.store.local import LocalStore
-from tests.cache_samples import unreal_asset
+from imgcache.scanner import Scanner, Site, site_url_of
+from imgcache.syncer import Recorder
+from tests.support.cache_samples import unreal_asset
 
 _IMAGES, _AN_ARTICLE = 20_000, 5
 _PLACEHOLDER = "data:image/webp;base64," + "A" * 167  # 190 bytes, as photographs have
@@ -61,7 +57,9 @@ def _of_records(folder: Path, images: int) -> dict[str, float | str]:
         catalogue.put_articles(list(_articles(images)))
     index = Index(cache / "index")
     recipes = tuple(recipe.fingerprint for recipe in Config().variants)
-    recorder = Recorder(index=index, catalogue=catalogue, store=store, wish=Wish(recipes=recipes), clock=time.time)
+    recorder = Recorder(
+        index=index, catalogue=catalogue, store=store, wish=SyncPolicy(recipes=recipes), clock=time.time
+    )
     taken = []
     for first in range(0, images, SIZE):
         begin = time.perf_counter()
@@ -84,7 +82,7 @@ def _manifest_line(number: int, recipes: tuple[str, ...]) -> int:
     """Bytes of `"URL":{…},` and the end of the line, as manifest.json has it."""
     asset = _outcome(number, recipes).asset
     assert asset is not None
-    return len(msgspec.json.encode({_url(number): Entry.of(asset)})) + len(",\n") - len("{}")
+    return len(msgspec.json.encode({_url(number): ManifestEntry.of(asset)})) + len(",\n") - len("{}")
 
 
 def _whole(file: Path) -> int:
@@ -98,11 +96,11 @@ def _articles(images: int) -> Iterator[ReadArticle]:
     for first in range(0, images, _AN_ARTICLE):
         numbers = range(first, min(first + _AN_ARTICLE, images))
         mentions = [
-            Mention(_url(number), "", "remote", _host(number), line, 10, "images", 1280, 720, None, True)
+            ReferenceRow(_url(number), "", "remote", _host(number), line, 10, "images", 1280, 720, None, True)
             for line, number in enumerate(numbers, 3)
         ]
         path = f"_news/2026/11/{first:09}-a-title-as-long-as-titles-are.md"
-        yield ReadArticle(File(path, 10**18, 5000), f"{first:064x}", "2026-11-23", mentions)
+        yield ReadArticle(ArticleStat(path, 10**18, 5000), f"{first:064x}", "2026-11-23", mentions)
 
 
 def _host(number: int) -> str:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from imgcache.errors import ImageError
-from imgcache.health import day
-from imgcache.manifest import Entry, VariantEntry
-from imgcache.models import Severity, Size
-from imgcache.quantities import format_bytes
+from imgcache.core import ImageError, Severity, Size, clean_text, format_bytes, redact, request_url
+from imgcache.manifest import ManifestEntry, ManifestVariant
+from imgcache.policy import format_day
 from imgcache.server.gallery import problems
-from imgcache.server.gallery.problems import Wrong
+from imgcache.server.gallery.database import ImageDetails
+from imgcache.server.gallery.loader import LIGHT_WIDTH, candidates, for_page
+from imgcache.server.gallery.problems import ImageIssue
 from imgcache.server.gallery.search import Search
-from imgcache.server.gallery.shelf import Known
-from imgcache.server.gallery.stock import LIGHT_WIDTH, candidates, for_page
 from imgcache.server.gallery.views import Picture, asset_link, colour_of, name_of, share, stylesheet
-from imgcache.urls import clean, redact, request_url
 
 _STATES_TOLD = {
     "held": "Held: the original and its versions are on disk",
@@ -37,14 +34,14 @@ class Version(NamedTuple):
     share: str
 
 
-class Usage(NamedTuple):
+class UseView(NamedTuple):
     """One use of an image."""
 
     place: str
     field: str
     declared: str
     flag: str
-    wrong: list[Wrong]
+    wrong: list[ImageIssue]
 
 
 class Detail(NamedTuple):
@@ -61,15 +58,15 @@ class Detail(NamedTuple):
     facts: list[tuple[str, str]]
     saved: str
     versions: list[Version]
-    wrong: list[Wrong]
-    uses: list[Usage] | None
+    wrong: list[ImageIssue]
+    uses: list[UseView] | None
     more_uses: int
     back: str
     host: str
     host_link: str
 
 
-def detail(known: Known, search: Search, now: float) -> Detail:
+def detail(known: ImageDetails, search: Search, now: float) -> Detail:
     """One image as it is shown. `now`: seconds since the epoch."""
     entry = known.entry
     picture = _picture(_large(entry), entry.color) if entry else None
@@ -102,11 +99,11 @@ def _outside(url: str) -> str:
         return ""
 
 
-def _picture(file: VariantEntry | None, color: str) -> Picture | None:
+def _picture(file: ManifestVariant | None, color: str) -> Picture | None:
     return None if file is None else Picture(asset_link(file.path), file.width, file.height, colour_of(color))
 
 
-def _large(entry: Entry | None) -> VariantEntry | None:
+def _large(entry: ManifestEntry | None) -> ManifestVariant | None:
     """What the page of an image shows: the widest file up to `_LARGEST_SHOWN`."""
     if entry is None:
         return None
@@ -115,24 +112,24 @@ def _large(entry: Entry | None) -> VariantEntry | None:
     return small[-1] if small else files[0] if files else None
 
 
-def _facts(known: Known) -> list[tuple[str, str]]:
+def _facts(known: ImageDetails) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
     if entry := known.entry:
         facts.append(
-            ("Original", f"{entry.width}×{entry.height}, {clean(entry.media_type)}, {format_bytes(entry.bytes)}")
+            ("Original", f"{entry.width}×{entry.height}, {clean_text(entry.media_type)}, {format_bytes(entry.bytes)}")
         )
     if copy := known.copy:
-        facts += [("Fetched", day(copy.fetched_at)), ("Checked", day(copy.checked_at))]
+        facts += [("Fetched", format_day(copy.fetched_at)), ("Checked", format_day(copy.checked_at))]
         if copy.final_url:
             facts.append(("Redirected to", redact(copy.final_url, 500)))
     if failure := known.failure:
-        facts.append(("Last try", day(failure.last_at)))
+        facts.append(("Last try", format_day(failure.last_at)))
     if known.entry:
-        facts += [("Colour", clean(known.entry.color, 20)), ("SHA-256", clean(known.entry.digest, 80))]
+        facts += [("Colour", clean_text(known.entry.color, 20)), ("SHA-256", clean_text(known.entry.digest, 80))]
     return facts
 
 
-def _saved(entry: Entry) -> str:
+def _saved(entry: ManifestEntry) -> str:
     light = for_page(entry)
     if light is None or light.bytes >= entry.bytes:
         return ""
@@ -142,15 +139,15 @@ def _saved(entry: Entry) -> str:
     )
 
 
-def _versions(entry: Entry) -> list[Version]:
+def _versions(entry: ManifestEntry) -> list[Version]:
     kind = entry.media_type.removeprefix("image/")
-    original = VariantEntry("original", entry.width, entry.height, kind, entry.bytes, entry.original)
+    original = ManifestVariant("original", entry.width, entry.height, kind, entry.bytes, entry.original)
     return [
         Version(
-            clean(one.name, 40),
+            clean_text(one.name, 40),
             asset_link(one.path),
             f"{one.width}×{one.height}",
-            clean(one.format, 20),
+            clean_text(one.format, 20),
             format_bytes(one.bytes),
             f"{100 * one.bytes / entry.bytes:.0f} %" if entry.bytes else "",
         )
@@ -158,7 +155,7 @@ def _versions(entry: Entry) -> list[Version]:
     ]
 
 
-def _wrong(known: Known, now: float) -> list[Wrong]:
+def _wrong(known: ImageDetails, now: float) -> list[ImageIssue]:
     """What is wrong with the image itself; what is wrong in an article stands beside its place."""
     found = []
     if known.failure:
@@ -168,7 +165,7 @@ def _wrong(known: Known, now: float) -> list[Wrong]:
     return found
 
 
-def _usages(known: Known) -> list[Usage] | None:
+def _usages(known: ImageDetails) -> list[UseView] | None:
     if known.uses is None:
         return None
     true = Size(known.entry.width, known.entry.height) if known.entry else None
@@ -179,9 +176,9 @@ def _usages(known: Known) -> list[Usage] | None:
         wrong = list(problems.of_claim(claim, true, held=known.entry is not None))
         declared = claim.declared
         shown.append(
-            Usage(
-                place=f"{clean(use.article, 300)}:{use.line}:{use.column}",
-                field=clean(use.field, 80),
+            UseView(
+                place=f"{clean_text(use.article, 300)}:{use.line}:{use.column}",
+                field=clean_text(use.field, 80),
                 declared=f"{declared.width or '?'}×{declared.height or '?'}"
                 if declared.width or declared.height
                 else "",

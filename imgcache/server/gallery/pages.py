@@ -14,14 +14,14 @@ from pathlib import Path
 import jinja2
 
 from imgcache import __version__
+from imgcache.core import redact
 from imgcache.server.gallery import views
+from imgcache.server.gallery.database import GalleryDatabase
 from imgcache.server.gallery.detail import detail
+from imgcache.server.gallery.loader import load_gallery
 from imgcache.server.gallery.search import Search
-from imgcache.server.gallery.shelf import Shelf
-from imgcache.server.gallery.sources import Sources, Stamp
-from imgcache.server.gallery.stock import fill
+from imgcache.server.gallery.sources import FilesStamp, GallerySources
 from imgcache.server.responses import Page
-from imgcache.urls import redact
 
 # `connect-src 'self'` lets the page's own script fetch the same pages while somebody types; nothing else is asked for.
 POLICY = (
@@ -64,7 +64,7 @@ class Gallery:
         self._cache, self._site = cache, site
         self._clock, self._monotonic = clock, monotonic
         self._filling = threading.Lock()
-        self._shelf: tuple[Shelf, Stamp] | None = None
+        self._shelf: tuple[GalleryDatabase, FilesStamp] | None = None
         self._rest_until = 0.0
         self._static = {file.name: file.read_bytes() for file in sorted((_HERE / "static").iterdir())}
         version = hashlib.sha256(b"".join(self._static.values())).hexdigest()[:12]
@@ -114,7 +114,7 @@ class Gallery:
     def _render(self, status: int, name: str, **values: object) -> Page:
         return _page(status, self._templates.get_template(name).render(**values), _HTML, b"no-cache")
 
-    def _filled(self) -> Shelf:
+    def _filled(self) -> GalleryDatabase:
         """The shelf; filled anew where the files have changed and the last filling is long enough ago.
 
         While one thread fills, the others go on with the shelf from before.
@@ -129,13 +129,13 @@ class Gallery:
         finally:
             self._filling.release()
 
-    def _refill(self) -> Shelf:
-        sources = Sources.of(self._cache, self._site)
+    def _refill(self) -> GalleryDatabase:
+        sources = GallerySources.of(self._cache, self._site)
         stamp = sources.stamp()  # before reading: what comes in between is found next time
         if self._shelf is not None and self._shelf[1] == stamp:
             return self._shelf[0]
         began = self._monotonic()
-        shelf = fill(sources, self._clock())
+        shelf = load_gallery(sources, self._clock())
         self._shelf = shelf, stamp
         self._rest_until = self._monotonic() + _REST * (self._monotonic() - began)
         return shelf

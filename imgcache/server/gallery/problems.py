@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imgcache import health, plan
-from imgcache.health import Health
-from imgcache.likeness import Doubt
-from imgcache.models import Declared, Failure, Severity, Size
-from imgcache.plan import Fit
-from imgcache.urls import clean
+from imgcache.core import Declared, Failure, Severity, Size, clean_text
+from imgcache.policy import Health, QuarantineRecord, SizeMatch, health, plan
 
 DIMENSIONS, WITHOUT_COPY, WITHOUT_FLAG = "dimensions", "flag-without-copy", "copy-without-flag"
 QUARANTINED = "quarantined"
 
 
-class Wrong(NamedTuple):
+class ImageIssue(NamedTuple):
     """One thing that is wrong, and what to do about it."""
 
     code: str
@@ -24,7 +20,7 @@ class Wrong(NamedTuple):
     message: str
 
 
-class Claim(NamedTuple):
+class DeclaredEntry(NamedTuple):
     """What one entry of an article says of an image."""
 
     declared: Declared
@@ -32,35 +28,37 @@ class Claim(NamedTuple):
     flaggable: bool
 
 
-def of_claim(claim: Claim, true: Size | None, *, held: bool) -> Iterator[Wrong]:
+def of_claim(claim: DeclaredEntry, true: Size | None, *, held: bool) -> Iterator[ImageIssue]:
     """What of an entry is not so. `true` is the image's size, None where it is not known."""
-    shape = Fit.EXACT if true is None else plan.fit(claim.declared, true)
-    if true is not None and shape is not Fit.EXACT:
+    shape = SizeMatch.EXACT if true is None else plan.compare_size(claim.declared, true)
+    if true is not None and shape is not SizeMatch.EXACT:
         # A flag beside another shape says that this site lets it pass (`dimensions: ignore`).
-        severity = Severity.ERROR if shape is Fit.OTHER and not claim.is_cached else Severity.WARNING
-        yield Wrong(DIMENSIONS, severity, plan.tell(claim.declared, true))
+        severity = Severity.ERROR if shape is SizeMatch.OTHER and not claim.is_cached else Severity.WARNING
+        yield ImageIssue(DIMENSIONS, severity, plan.describe_mismatch(claim.declared, true))
     if claim.is_cached and not held:
-        yield Wrong(WITHOUT_COPY, Severity.ERROR, "isCached: true, and no copy is held; the next sync mends it")
-    if claim.flaggable and held and not claim.is_cached and shape is not Fit.OTHER:
-        yield Wrong(WITHOUT_FLAG, Severity.WARNING, "a copy is held, and isCached is missing; the next sync sets it")
+        yield ImageIssue(WITHOUT_COPY, Severity.ERROR, "isCached: true, and no copy is held; the next sync mends it")
+    if claim.flaggable and held and not claim.is_cached and shape is not SizeMatch.OTHER:
+        yield ImageIssue(
+            WITHOUT_FLAG, Severity.WARNING, "a copy is held, and isCached is missing; the next sync sets it"
+        )
 
 
-def of_failure(failure: Failure, health_: Health | None, now: float, *, held: bool) -> Wrong:
+def of_failure(failure: Failure, health_: Health | None, now: float, *, held: bool) -> ImageIssue:
     """A URL that fails. Where a copy is held, the reader still gets the picture."""
-    state = health.state(failure, health_, now)
+    state = health.url_state(failure, health_, now)
     times = "once" if failure.count == 1 else f"{failure.count:,} times in a row"
-    parts = [clean(failure.message), f"{state}: failed {times}, first {health.day(failure.first_at)}"]
+    parts = [clean_text(failure.message), f"{state}: failed {times}, first {health.format_day(failure.first_at)}"]
     if failure.last_good is not None:
-        parts.append(f"last answered {health.day(failure.last_good)}")
+        parts.append(f"last answered {health.format_day(failure.last_good)}")
     if held:
         parts.append("the copy from before is kept and served")
-    return Wrong(failure.code, Severity.WARNING if held else Severity.ERROR, "; ".join(parts))
+    return ImageIssue(failure.code, Severity.WARNING if held else Severity.ERROR, "; ".join(parts))
 
 
-def of_doubt(doubt: Doubt) -> Wrong:
+def of_doubt(doubt: QuarantineRecord) -> ImageIssue:
     """A picture that came at a refresh and waits for a person's word."""
     message = (
-        f"what the server has sent since {health.day(doubt.since)} is {clean(doubt.reason)};"
+        f"what the server has sent since {health.format_day(doubt.since)} is {clean_text(doubt.reason)};"
         " the copy stays until you decide"
     )
-    return Wrong(QUARANTINED, Severity.WARNING, message)
+    return ImageIssue(QUARANTINED, Severity.WARNING, message)

@@ -9,26 +9,24 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.atomic import shown
-from imgcache.errors import ConfigError, IndexDamaged
-from imgcache.index import Index
-from imgcache.manifest import VERSION, Entry, read_manifest
-from imgcache.records import Records
+from imgcache.cache import Index, Records
+from imgcache.core import ConfigError, IndexDamaged, display_path
+from imgcache.manifest import VERSION, ManifestEntry, read_manifest
 
 _FIRST_LINE = b'{"version":%d,"images":{\n' % VERSION
-_line = msgspec.json.Decoder(dict[str, Entry])
+_line = msgspec.json.Decoder(dict[str, ManifestEntry])
 
-Stamp = tuple[tuple[int, int, int] | None, ...]
+FilesStamp = tuple[tuple[int, int, int] | None, ...]
 
 
-class Sources(msgspec.Struct, frozen=True):
+class GallerySources(msgspec.Struct, frozen=True):
     """The files of one cache. The index of a cache that lies elsewhere is under the site."""
 
     manifest: Path
     index: Path
 
     @classmethod
-    def of(cls, cache: Path, site: Path | None) -> Sources:
+    def of(cls, cache: Path, site: Path | None) -> GallerySources:
         """The files as they lie now; any of them may be missing."""
         folder = cache / "index"
         if site is not None and not folder.is_dir():
@@ -45,7 +43,7 @@ class Sources(msgspec.Struct, frozen=True):
         """Which article uses which image."""
         return self.index / "catalogue.db"
 
-    def stamp(self) -> Stamp:
+    def stamp(self) -> FilesStamp:
         """Another value whenever one of the files has changed."""
         databases = (self.records, self.catalogue)
         logs = (file.with_name(f"{file.name}-wal") for file in databases)
@@ -61,7 +59,7 @@ def _stamp(file: Path, *, empty: bool = True) -> tuple[int, int, int] | None:
     return (found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size or empty else None
 
 
-def entries(manifest: Path) -> Iterator[tuple[str, Entry]]:
+def entries(manifest: Path) -> Iterator[tuple[str, ManifestEntry]]:
     """What a manifest.json says, in flat memory where it has one image a line, as imgcache writes it.
 
     Raises:
@@ -72,7 +70,7 @@ def entries(manifest: Path) -> Iterator[tuple[str, Entry]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise ConfigError(f"cannot be read ({error.strerror})", where=shown(manifest)) from error
+        raise ConfigError(f"cannot be read ({error.strerror})", where=display_path(manifest)) from error
     with file:
         if file.readline() != _FIRST_LINE:
             yield from read_manifest(manifest).items()
@@ -83,8 +81,8 @@ def entries(manifest: Path) -> Iterator[tuple[str, Entry]]:
             try:
                 yield from _line.decode(b"{%s}" % line.rstrip(b",\n")).items()
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ConfigError(f"a line cannot be read ({error})", where=shown(manifest)) from error
-    raise ConfigError("it ends too early: let sync write it anew", where=shown(manifest))
+                raise ConfigError(f"a line cannot be read ({error})", where=display_path(manifest)) from error
+    raise ConfigError("it ends too early: let sync write it anew", where=display_path(manifest))
 
 
 class IndexView(Index):
@@ -105,7 +103,7 @@ class _RecordsView(Records):
             return None if row is None else bytes(row[0])
 
     def condemn(self, key: bytes) -> IndexDamaged:  # noqa: ARG002  # the writer finds it by itself
-        return IndexDamaged(f"{shown(self._file)} has a record that cannot be read: the next sync mends it")
+        return IndexDamaged(f"{display_path(self._file)} has a record that cannot be read: the next sync mends it")
 
     def close(self) -> None:
         """Nothing is kept open."""

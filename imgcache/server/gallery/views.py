@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from imgcache.models import Size
-from imgcache.quantities import format_bytes, plural
+from imgcache.core import Size, clean_text, format_bytes, plural
+from imgcache.server.gallery.database import Overview, SearchResult, Tile
+from imgcache.server.gallery.loader import LIGHT_WIDTH
 from imgcache.server.gallery.search import ANY_PROBLEM, PAGE, SORTS, STATES, Search
-from imgcache.server.gallery.shelf import Found, Overview, Tile
-from imgcache.server.gallery.stock import LIGHT_WIDTH
-from imgcache.urls import clean
 
 
 class Picture(NamedTuple):
@@ -71,7 +69,7 @@ class Grid(NamedTuple):
     hidden: dict[str, str]
 
 
-def grid(overview: Overview, found: Found, search: Search) -> Grid:
+def grid(overview: Overview, found: SearchResult, search: Search) -> Grid:
     """The grid as it is shown."""
     cards = [_card(tile, search) for tile in found.tiles]
     pages = max(-(-found.number // PAGE), 1)
@@ -134,7 +132,7 @@ def asset_link(path: str) -> str:
 def name_of(url: str) -> str:
     """What a person would call an image: the last part of its path."""
     path = url.partition("#")[0].partition("?")[0].rstrip("/")
-    return clean(unquote(path.rpartition("/")[2]) or url, 120)
+    return clean_text(unquote(path.rpartition("/")[2]) or url, 120)
 
 
 def _card(tile: Tile, search: Search) -> Card:
@@ -152,7 +150,7 @@ def _card(tile: Tile, search: Search) -> Card:
     return Card(
         link=search.image(tile.url),
         name=name_of(tile.url),
-        host=clean(tile.host, 80),
+        host=clean_text(tile.host, 80),
         facts=" · ".join(facts),
         picture=picture,
         badge=badge,
@@ -178,7 +176,7 @@ def _problems(overview: Overview, search: Search) -> list[Chip]:
         chips.append(Chip("Any problem", f"{overview.wrong:,}", link, is_on))
     for code, count in overview.problems.items():
         is_on = search.problem == code
-        chips.append(Chip(clean(code, 40), f"{count:,}", search.link(problem="" if is_on else code), is_on))
+        chips.append(Chip(clean_text(code, 40), f"{count:,}", search.link(problem="" if is_on else code), is_on))
     return chips
 
 

@@ -1,1 +1,0 @@
-"""The audit: what is broken, where, since when, and what to do."""

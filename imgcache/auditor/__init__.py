@@ -1,0 +1,9 @@
+"""Checks every image reference of a site, remote and own, and says what is broken and what to do.
+
+An audit stores no image: it reads the first bytes of each remote image, the files of the site, the flags in the
+articles and the cache. `reports/` prints its result, one format a file.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,26 @@
+__all__ = [
+    "ArticleAudit",
+    "ArticleWatcher",
+    "AuditHistory",
+    "AuditPolicy",
+    "Auditor",
+    "Baseline",
+    "Event",
+    "FixResult",
+    "ProbeResult",
+    "RemoteChecks",
+    "WatchFilter",
+    "git_prefix",
+    "probe_image",
+    "remaining_findings",
+]
+
+from .baseline import Baseline
+from .fixes import FixResult
+from .git import git_prefix
+from .history import AuditHistory
+from .probing import ProbeResult, probe_image
+from .remaining import remaining_findings
+from .remote_checks import RemoteChecks
+from .run import Auditor, AuditPolicy
+from .watch import ArticleAudit, ArticleWatcher, Event, WatchFilter

@@ -1,0 +1,247 @@
+"""One page that needs nothing else: no request leaves it, and no text of an article or a server can act in it.
+
+Its policy names the digests of its own style and script and allows no others; pictures are data URIs. Without script
+everything is shown; with it findings can be filtered and tables sorted.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import msgspec
+from markupsafe import Markup, escape
+
+from imgcache.auditor.reports import wording as words
+from imgcache.auditor.reports.chart import chart
+from imgcache.auditor.reports.context import ReportContext
+from imgcache.auditor.reports.rules import describe
+from imgcache.auditor.reports.thumbnails import thumbnails
+from imgcache.core import ArticleLine, AuditReport, Finding, HostLine, Severity, clean_text, format_bytes
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_URL = 2000  # characters
+_PLACES_SHOWN, _PLACES_TOLD = 2, 200  # at once, and when asked for
+_ARTICLES = 100
+_OUTSIDE = re.compile(r"https?://[^\s\"<>\\^`{|}]+", re.IGNORECASE)
+_SHARE_GOOD, _SHARE_POOR = 0.98, 0.8  # of a host's images
+
+
+def render(audit: AuditReport, context: ReportContext) -> str:
+    """The page."""
+    new, old = words.split(audit)
+    findings = new + old
+    pictures = thumbnails(context.cache, (found.digest for found in findings))
+    style, script = _static("page.css"), _static("page.js")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            site=clean_text(context.root.name) or "Site",
+            version=context.version,
+            verdict=words.verdict(audit),
+            is_well=audit.is_well,
+            figures=_figures(audit, new, old),
+            chart=chart(audit.history),
+            cards=[_card(found, pictures.get(found.digest or "")) for found in findings],
+            has_pictures=bool(pictures),
+            filters=_filters(findings),
+            hosts=[_host(line) for line in audit.hosts],
+            articles=[_article(line) for line in audit.exposure.articles[:_ARTICLES]],
+            articles_cut=max(0, len(audit.exposure.articles) - _ARTICLES),
+            style=style,
+            script=script,
+            policy=f"default-src 'none'; img-src data:; style-src {_source(style)}; script-src {_source(script)};"
+            " base-uri 'none'; form-action 'none'",
+        )
+        .rstrip("\n")
+        + "\n"
+    )
+
+
+class _Figure(msgspec.Struct, frozen=True):
+    name: str
+    value: str
+    kind: str = ""
+    note: str = ""
+
+
+class _Card(msgspec.Struct, frozen=True):
+    """One finding; `places` are shown at once, `more` when asked for, of `untold` only the number is told."""
+
+    severity: str
+    rule: str
+    short: str
+    url: str
+    outside: str
+    host: str
+    state: str
+    since: str
+    age: str
+    message: Markup
+    remedy: Markup
+    extent: str
+    picture: str
+    places: list[str]
+    more: list[str]
+    untold: int
+
+
+class _Filter(msgspec.Struct, frozen=True):
+    name: str
+    label: str
+    every: str
+    values: list[tuple[str, str, int]]  # value, label, number
+
+
+class _Cell(msgspec.Struct, frozen=True):
+    shown: str
+    sort: float | str
+
+
+class _Host(msgspec.Struct, frozen=True):
+    name: str
+    percent: str
+    kind: str
+    cells: list[_Cell]
+    cookies: str
+
+
+class _Article(msgspec.Struct, frozen=True):
+    name: str
+    hosts: str
+    cells: list[_Cell]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _static(name: str) -> Markup:
+    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))  # our own file  # noqa: S704
+
+
+def _source(text: str) -> str:
+    """What a policy calls an inline style or script (CSP level 3, section 2.3.1)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _figures(audit: AuditReport, new: list[Finding], old: list[Finding]) -> list[_Figure]:
+    summary, exposure = audit.summary, audit.exposure
+    well = f"{summary.ok:,} well" if summary.ok < summary.images else ""
+    figures = [_Figure("Images", f"{summary.images:,}", note=well)]
+    if summary.articles:
+        figures.append(_Figure("Articles", f"{summary.articles:,}"))
+    for severity, number in words.count(new).items():
+        if number:
+            figures.append(_Figure(f"{severity.value.capitalize()}s", f"{number:,}", severity.value))
+    sums = [
+        ("There before", len(old)),
+        ("Foreign hosts", exposure.hosts),
+        ("Cookies", exposure.cookies),
+        ("Trackers", exposure.trackers),
+    ]
+    figures += [_Figure(name, f"{number:,}") for name, number in sums if number]
+    if exposure.now:
+        cached = f"{format_bytes(exposure.cached)} if cached" if 0 < exposure.cached < exposure.now else ""
+        figures.append(_Figure("Loaded from elsewhere", format_bytes(exposure.now), note=cached))
+    return figures
+
+
+def _card(found: Finding, picture: str | None) -> _Card:
+    url = words.shown_url(found, _URL)
+    places = [words.where(place) for place in words.places(found)]
+    return _Card(
+        severity=found.severity.value,
+        rule=clean_text(found.rule),
+        short=describe(found.rule).short,
+        url="" if found.url is None else url,
+        outside=url if url == found.url and _OUTSIDE.fullmatch(url) else "",
+        host=words.host(found),
+        state=str(found.state or ""),
+        since=words.since(found),
+        age="old" if found.is_old else "new",
+        message=_coded(words.message(found)),
+        remedy=_coded(words.remedy(found)),
+        extent=words.extent(found),
+        picture=picture or "",
+        places=places[:_PLACES_SHOWN],
+        more=places[_PLACES_SHOWN:_PLACES_TOLD],
+        untold=max(0, len(places) - _PLACES_TOLD),
+    )
+
+
+def _coded(text: str) -> Markup:
+    """The text, escaped; what stands between two backticks is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    code = Markup("<code>{}</code>")
+    return Markup().join(code.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+
+
+def _filters(findings: list[Finding]) -> list[_Filter]:
+    """Each with the values that occur, the most frequent first; none where there is no choice."""
+    severities = Counter(found.severity.value for found in findings)
+    filters = [
+        _Filter("severity", "Severity", "All severities", _values(severities, [str(one) for one in Severity])),
+        _Filter("rule", "Rule", "All rules", _values(Counter(clean_text(found.rule) for found in findings))),
+        _Filter("host", "Host", "All hosts", _values(Counter(words.host(found) for found in findings))),
+        _Filter("state", "State", "All states", _values(Counter(str(found.state or "") for found in findings))),
+        _Filter("age", "Age", "New and old", _values(Counter("old" if one.is_old else "new" for one in findings))),
+    ]
+    return [one for one in filters if len(one.values) > 1]
+
+
+def _values(counts: Counter[str], order: list[str] | None = None) -> list[tuple[str, str, int]]:
+    names = sorted((name for name in counts if name), key=lambda name: (-counts[name], name))
+    if order:
+        names.sort(key=order.index)
+    shown = {words.OWN: "own files", words.UNREADABLE: "no host", "new": "New", "old": "There before"}
+    return [(name, shown.get(name, name), counts[name]) for name in names]
+
+
+def _host(line: HostLine) -> _Host:
+    share = line.answered / line.images if line.images else 0.0
+    kind = "good" if share >= _SHARE_GOOD else "poor" if share < _SHARE_POOR else "fair"
+    median = f"{line.median:g} s" if line.median is not None else "–"
+    return _Host(
+        name=clean_text(line.host),
+        percent=f"{int(100 * share)}%",
+        kind=kind,
+        cells=[
+            _Cell(f"{line.images:,}", line.images),
+            _Cell(f"{int(100 * share)} %", round(share, 4)),  # 99.9 % is not all
+            _Cell(median, line.median if line.median is not None else 1e9),
+            _Cell(format_bytes(line.bytes) if line.bytes else "–", line.bytes),
+            _Cell(f"{line.articles:,}" if line.articles else "–", line.articles),
+            _Cell(f"{len(line.cookies):,}" if line.cookies else "–", len(line.cookies)),
+            _Cell(f"{line.trackers:,}" if line.trackers else "–", line.trackers),
+        ],
+        cookies=clean_text(", ".join(line.cookies), 500),
+    )
+
+
+def _article(line: ArticleLine) -> _Article:
+    saved = format_bytes(line.cached) if line.cached is not None else "not all held"
+    return _Article(
+        name=clean_text(line.article, 300),
+        hosts=clean_text(", ".join(line.hosts), 1000),
+        cells=[
+            _Cell(f"{len(line.hosts):,}", len(line.hosts)),
+            _Cell(format_bytes(line.now) if line.now else "–", line.now),
+            _Cell(saved, -1 if line.cached is None else line.cached),
+        ],
+    )

@@ -1,0 +1,94 @@
+__all__ = [
+    "FILE_NAME",
+    "FIRST_CATALOGUE",
+    "ArticleStat",
+    "AuditedImage",
+    "CacheLock",
+    "Catalogue",
+    "CopyRow",
+    "Document",
+    "FileInfo",
+    "HeldEntry",
+    "HotlinkedUse",
+    "ImageUse",
+    "Index",
+    "Kept",
+    "LocalDocument",
+    "LocalStore",
+    "Marker",
+    "ObjectDocument",
+    "ObjectStore",
+    "OtherSites",
+    "OwnImage",
+    "PendingImage",
+    "ProbeRow",
+    "Quarantine",
+    "QuarantinedUrl",
+    "ReadArticle",
+    "ReadError",
+    "ReadableStore",
+    "RecordedImage",
+    "Records",
+    "ReferenceMismatch",
+    "ReferenceRow",
+    "RemovedRecords",
+    "Sighting",
+    "SiteMember",
+    "Store",
+    "catalogue_file",
+    "catalogue_files",
+    "check_bucket_url",
+    "connect_bucket",
+    "forget_site",
+    "further_file",
+    "is_latest_catalogue",
+    "mirror_files",
+    "parse_asset_path",
+    "remove_unused_assets",
+    "scan_time",
+    "size_of",
+    "unused_assets",
+]
+
+from .catalogue import Catalogue
+from .catalogue.audit_tables import CopyRow, ProbeRow
+from .catalogue.rows import (
+    ArticleStat,
+    AuditedImage,
+    HotlinkedUse,
+    ImageUse,
+    OwnImage,
+    PendingImage,
+    ReadArticle,
+    ReadError,
+    RecordedImage,
+    ReferenceMismatch,
+    ReferenceRow,
+)
+from .catalogue.sites import (
+    FIRST_CATALOGUE,
+    OtherSites,
+    SiteMember,
+    catalogue_file,
+    catalogue_files,
+    forget_site,
+    further_file,
+    is_latest_catalogue,
+    scan_time,
+)
+from .index.history import Sighting
+from .index.index import HeldEntry, Index
+from .index.records import Records
+from .kept import Kept, RemovedRecords, size_of
+from .lock import CacheLock
+from .quarantine import Quarantine, QuarantinedUrl, remove_unused_assets, unused_assets
+from .store import FileInfo, ReadableStore, Store
+from .store.bucket import check_bucket_url, connect_bucket
+from .store.documents import Document, LocalDocument
+from .store.local import LocalStore
+from .store.markers import Marker
+from .store.merging import FILE_NAME
+from .store.mirror import mirror_files
+from .store.object_document import ObjectDocument
+from .store.objects import ObjectStore
+from .store.paths import parse_asset_path

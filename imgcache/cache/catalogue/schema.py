@@ -1,0 +1,61 @@
+"""The tables of the catalogue."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from imgcache.cache.index.tables import TableLayout
+
+VERSION = 4
+# A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
+REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
+_SCHEMA = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE article (
+  id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL,
+  digest TEXT NOT NULL, newest TEXT NOT NULL, code TEXT, message TEXT, line INTEGER, column INTEGER,
+  is_template INTEGER NOT NULL);
+CREATE TABLE image (
+  id INTEGER PRIMARY KEY, url TEXT NOT NULL, base TEXT NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
+  digest TEXT, stamp INTEGER, recipes TEXT, due REAL, width INTEGER, height INTEGER, code TEXT, message TEXT,
+  UNIQUE (url, base));
+CREATE TABLE reference (
+  article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, image INTEGER NOT NULL, field TEXT NOT NULL,
+  width INTEGER, height INTEGER, is_cached INTEGER, flaggable INTEGER NOT NULL,
+  PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
+{REFERENCE_IMAGE}
+CREATE TABLE focus (
+  article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, image INTEGER NOT NULL, field TEXT NOT NULL,
+  x REAL, y REAL,
+  PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
+"""
+
+
+LAYOUT = TableLayout(_SCHEMA, VERSION)
+
+
+class Tables:
+    """What all parts of the catalogue share."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def put_cards(self, cards: Iterable[tuple[str, str]]) -> None:
+        """Lays the hosts and digests of cards into a temporary table, for the queries that ask for them."""
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS card (host TEXT, digest TEXT)")
+        with self.transaction():
+            self._db.execute("DELETE FROM card")
+            self._db.executemany("INSERT INTO card VALUES (?, ?)", cards)

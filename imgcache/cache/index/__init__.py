@@ -1,0 +1,1 @@
+"""Records by URL and by digest, and the history of each URL, in SQLite."""

@@ -1,0 +1,8 @@
+"""The nouns that all packages share: errors, models, recipes, findings, URLs, formats, units and files.
+
+Nothing here imports another package of imgcache.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,215 @@
+"""URLs as articles have them, and as they go over the wire. Pure.
+
+The wire form follows the WHATWG URL standard (https://url.spec.whatwg.org/, "basic URL parser"), because articles are
+proofread in browsers, with these differences, all on the side of caution: credentials, percent-encoded hosts, tabs and
+newlines inside, and IPv4 addresses in any other spelling than four plain decimals are refused. A quote (') in a query
+is left alone, so that a signed query arrives byte for byte.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+
+import idna
+
+from imgcache.core.errors import BadScheme, BadUrl, ImageError
+
+MAX_LENGTH = 16_384  # characters; RFC 9110, section 4.1 asks for at least 8,000
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_UNSAFE_IN_PATH = re.compile(r'[^!-~]|["<>^`{}]')  # the path percent-encode set
+_UNSAFE_IN_QUERY = re.compile(r'[^!-~]|["<>]')  # the query percent-encode set
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?")  # "_" is no host name (RFC 952), and is in use
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # "ends in a number checker": such a host is an address or nothing
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*:)?([/\\]*)[^/\\?#]*@")
+_DOTS = {".": ".", "%2e": ".", "..": "..", ".%2e": "..", "%2e.": "..", "%2e%2e": ".."}
+
+
+def clean_text(text: str, limit: int = 200) -> str:
+    """`text` for a message or a log: at most `limit` characters, none of them a control, escape or bidi character.
+
+    Whatever does not print becomes U+FFFD, so that a reader sees that something stood there.
+    """
+    cut = text[:limit]
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() else "\ufffd" for c in cut)
+    return cut if len(text) <= limit else cut[: limit - 1] + "…"
+
+
+def redact(url: str, limit: int = 200) -> str:
+    """`url` for a message or a log: clean, and with credentials struck out."""
+    return clean_text(without_credentials(url.strip()), limit)
+
+
+def without_credentials(url: str) -> str:
+    """`url` as it is, but for a user name and password before its host, which are struck out."""
+    return _CREDENTIALS.sub(r"\1\2***@", url)
+
+
+def request_url(url: str) -> str:
+    """The URL to ask for, in ASCII: `https://host[:port]/path[?query]`, where `url` is as the article has it.
+
+    `//host/x` is https; the fragment goes; spaces and Unicode are percent-encoded, names become A-labels (UTS 46), dot
+    segments are resolved; everything else stays as it is. The same for what it returned.
+
+    Raises:
+        BadScheme: neither http nor https.
+        BadUrl: relative, empty, too long, with credentials, control characters or a host that cannot be read.
+    """
+    text = url.strip(" \t\r\n\f")
+    scheme, rest = _split_scheme(text)
+    rest, _, _ = rest.partition("#")
+    rest, mark, query = rest.partition("?")
+    rest = rest.replace("\\", "/")
+    if not rest.startswith("//"):
+        raise BadUrl(f"no host: two slashes are missing after {scheme}:")
+    authority, slash, path = rest[2:].partition("/")
+    path = _encode(_UNSAFE_IN_PATH, _without_dots(slash + path or "/"))
+    return f"{scheme}://{_authority(authority, scheme)}{path}{mark}{_encode(_UNSAFE_IN_QUERY, query)}"
+
+
+def join_url(base: str, location: str) -> str:
+    """Where a Location leads (RFC 9110, section 10.2.2), seen from `base`, itself a `request_url`.
+
+    Unlike `urllib.parse.urljoin` it keeps double slashes. Raises as `request_url`.
+    """
+    target = location.strip(" \t\r\n\f")
+    plain = target.replace("\\", "/")
+    scheme, _, rest = base.partition("://")
+    authority, slash, tail = rest.partition("/")
+    if _SCHEME.match(target):
+        return request_url(target)
+    if plain.startswith("//"):
+        return request_url(f"{scheme}:{target}")
+    if plain.startswith("/"):
+        return request_url(f"{scheme}://{authority}{target}")
+    path = slash + tail.partition("?")[0]
+    if target.startswith("?") or not target.partition("#")[0]:
+        return request_url(f"{scheme}://{authority}{path}{target}" if target.startswith("?") else base)
+    return request_url(f"{scheme}://{authority}{path[: path.rindex('/') + 1]}{target}")
+
+
+def host_of(url: str) -> str:
+    """The host that `url` names, in lower-case ASCII without port or brackets: what politeness goes by.
+
+    Raises as `request_url`.
+    """
+    return split_url(request_url(url))[1]
+
+
+def host_if_any(url: str) -> str:
+    """`host_of`, or "" where the URL names no host that could be asked: for grouping."""
+    try:
+        return host_of(url)
+    except ImageError:
+        return ""
+
+
+def split_url(url: str) -> tuple[str, str, int]:
+    """Scheme, host (no brackets) and port of a `request_url`."""
+    scheme, _, rest = url.partition("://")
+    authority = rest.partition("/")[0]
+    if authority.startswith("["):
+        host, _, port = authority[1:].partition("]")
+        port = port[1:]
+    else:
+        host, _, port = authority.partition(":")
+    return scheme, host, int(port) if port else DEFAULT_PORTS[scheme]
+
+
+def _split_scheme(text: str) -> tuple[str, str]:
+    if not text:
+        raise BadUrl("the URL is empty")
+    if len(text) > MAX_LENGTH:
+        raise BadUrl(f"the URL has {len(text):,} characters; at most {MAX_LENGTH:,} are sent")
+    if _CONTROLS.search(text):
+        raise BadUrl("the URL holds control characters")
+    if text.replace("\\", "/").startswith("//"):
+        return "https", text
+    found = _SCHEME.match(text)
+    if not found:
+        raise BadUrl("the URL is relative: it names no host")
+    scheme = found[1].lower()
+    if scheme not in DEFAULT_PORTS:
+        raise BadScheme(f"{clean_text(scheme, 20)}: is not fetched, only http: and https: are")
+    return scheme, text[found.end() :]
+
+
+@functools.lru_cache(maxsize=1024)  # an article site names few hosts, and each of them in many URLs
+def _authority(text: str, scheme: str) -> str:
+    if "@" in text:
+        raise BadUrl("the URL carries credentials, which are never sent; take them out")
+    if text.startswith("["):
+        host, bracket, port = text.partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            raise BadUrl(f"{clean_text(text, 80)} is no IPv6 address in brackets")
+        host, port = f"[{_ipv6(host[1:])}]", port[1:]
+    else:
+        host, _, port = text.partition(":")
+        host = _host(host)
+    if not port:
+        return host
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536 and len(port) < 6):
+        raise BadUrl(f"{clean_text(port, 20)} is no port: 1 to 65535 are")
+    return host if int(port) == DEFAULT_PORTS[scheme] else f"{host}:{int(port)}"
+
+
+def _ipv6(text: str) -> str:
+    if "%" in text:  # a zone (RFC 6874) means something on this machine only
+        raise BadUrl(f"[{clean_text(text, 80)}] carries a zone: it is an address of one machine")
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise BadUrl(f"[{clean_text(text, 80)}] is no IPv6 address") from None
+
+
+def _host(text: str) -> str:
+    shown = clean_text(text, 80)
+    if not text:
+        raise BadUrl("the URL names no host")
+    if "%" in text:
+        raise BadUrl(f"the host {shown} is percent-encoded; write it out")
+    host = text.lower()
+    if not host.isascii():
+        try:
+            host = idna.encode(host[:256], uts46=True).decode("ascii")
+        except UnicodeError:
+            raise BadUrl(f"the host {shown} is no name: IDNA does not know it") from None
+    labels = host.removesuffix(".").split(".")
+    if len(host) > 254 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise BadUrl(f"the host {shown} is no name")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _ipv4(host, shown)
+    return host
+
+
+def _ipv4(host: str, shown: str) -> str:
+    """Decimal, octal, hexadecimal and short forms of an address (inet_aton) are refused: they only ever hide one."""
+    try:
+        return str(ipaddress.IPv4Address(host))
+    except ValueError:
+        raise BadUrl(f"the host {shown} is a number, but no IPv4 address of four plain decimals") from None
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986, section 5.2.4, as browsers do it: `%2e` is a dot, empty segments stay."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for position, segment in enumerate(segments):
+        dots = _DOTS.get(segment.lower())
+        if dots is None:
+            kept.append(segment)
+            continue
+        if dots == ".." and kept:
+            kept.pop()
+        if position == len(segments) - 1:
+            kept.append("")
+    return "/" + "/".join(kept)
+
+
+def _encode(unsafe: re.Pattern[str], text: str) -> str:
+    return unsafe.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)

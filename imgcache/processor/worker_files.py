@@ -1,0 +1,179 @@
+"""The files of one task, opened by the parent: the original to be read, and one new file for each recipe.
+
+A worker gets them as open descriptors and has no access to any folder. When it is done, the files that it says it
+wrote get their names, and the others go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from imgcache.core import (
+    EXTENSIONS,
+    MEDIA_TYPES,
+    Limits,
+    MissingFile,
+    Recipe,
+    Rendered,
+    Variant,
+    clean_text,
+    disk_errors,
+)
+from imgcache.processor.channel import BadAnswer
+
+_HEX = frozenset("0123456789abcdef")
+_PLACEHOLDER = "data:image/"
+_LARGEST_PLACEHOLDER = 400  # bytes: models.Asset.placeholder
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+_NOTES = 16  # of one image, at most
+
+
+@contextlib.contextmanager
+def original(path: str | Path) -> Iterator[int]:
+    """The descriptor of a file, open for reading.
+
+    Raises:
+        MissingFile: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise MissingFile(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def rewind(descriptors: Sequence[int]) -> None:
+    """Undo what a worker that was lost did to the files of its task: the original read, the others written."""
+    for descriptor in descriptors:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    for descriptor in descriptors[1:]:
+        os.ftruncate(descriptor, 0)
+
+
+class Outputs:
+    """New files in a folder, one for each recipe, without their final names."""
+
+    def __init__(self, folder: Path, recipes: Sequence[Recipe]) -> None:
+        self._folder = folder
+        self._recipes = {recipe.fingerprint: number for number, recipe in enumerate(recipes)}
+        self._named: set[int] = set()
+        self.descriptors: list[int] = []
+
+    def open(self) -> None:
+        """Make the folder, if it is not there, and the files.
+
+        Raises:
+            DiskFull: the folder cannot be written.
+        """
+        with disk_errors(self._folder):
+            self._folder.mkdir(mode=0o755, exist_ok=True)
+            for number in range(len(self._recipes)):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                self.descriptors.append(os.open(self._part(number), flags, 0o666))
+
+    def name(self, variants: Sequence[Variant]) -> None:
+        """Give the files that were written their names.
+
+        Raises:
+            BadAnswer: a file has another length than the worker says.
+            DiskFull: the folder cannot be written.
+        """
+        with disk_errors(self._folder):
+            for variant in variants:
+                number = self._recipes[variant.recipe]
+                if os.fstat(self.descriptors[number]).st_size != variant.bytes:
+                    raise BadAnswer(f"{variant.path} is not as long as the worker says")
+                self._part(number).rename(self._folder / variant.path)
+                self._named.add(number)
+
+    def close(self) -> None:
+        """Remove what has no name, and close the files."""
+        for number, descriptor in enumerate(self.descriptors):
+            os.close(descriptor)
+            if number not in self._named:
+                with contextlib.suppress(OSError):
+                    self._part(number).unlink()
+
+    def _part(self, number: int) -> Path:
+        return self._folder / f".{number}.part"
+
+
+@contextlib.contextmanager
+def outputs(folder: Path, recipes: Sequence[Recipe]) -> Iterator[Outputs]:
+    """The files of a task, for the length of a block; what has no name at its end is removed.
+
+    Raises:
+        DiskFull: the folder cannot be written.
+    """
+    files = Outputs(folder, recipes)
+    try:
+        files.open()
+        yield files
+    finally:
+        files.close()
+
+
+def checked(rendered: Rendered, recipes: Sequence[Recipe], limits: Limits) -> Rendered:
+    """What a worker says it made, if it can be true. What it says ends in manifest.json and in pages.
+
+    Raises:
+        BadAnswer: it cannot.
+    """
+    asked = {recipe.fingerprint: recipe for recipe in recipes}
+    header = rendered.header
+    sound = (
+        MEDIA_TYPES.get(header.format) == header.media_type
+        and 0 < header.width * header.height <= limits.pixels
+        and min(header.width, header.height) > 0
+        and 0 < header.frames <= limits.frames
+        and len(rendered.color) == 7
+        and rendered.color[0] == "#"
+        and _HEX.issuperset(rendered.color[1:])
+        and _is_placeholder(rendered.placeholder)
+        and set(rendered.recipes) == asked.keys()
+        and len({variant.recipe for variant in rendered.variants}) == len(rendered.variants)
+        and all(_is_sound(variant, asked.get(variant.recipe), rendered, limits) for variant in rendered.variants)
+        and len(rendered.notes) <= _NOTES
+    )
+    if not sound:
+        raise BadAnswer("the worker says that it made what nobody asked for")
+    return Rendered(
+        header,
+        rendered.color,
+        rendered.placeholder,
+        rendered.variants,
+        rendered.recipes,
+        tuple(clean_text(note, 1000) for note in rendered.notes),
+    )
+
+
+def _is_placeholder(text: str) -> bool:
+    head, comma, body = text.partition(";base64,")
+    kind = head.removeprefix(_PLACEHOLDER)
+    return (
+        len(text) <= _LARGEST_PLACEHOLDER
+        and head.startswith(_PLACEHOLDER)
+        and kind in EXTENSIONS
+        and bool(comma)
+        and _BASE64.issuperset(body)
+    )
+
+
+def _is_sound(variant: Variant, recipe: Recipe | None, rendered: Rendered, limits: Limits) -> bool:
+    return (
+        recipe is not None
+        and variant.name == recipe.name
+        and variant.format in EXTENSIONS
+        and variant.path == f"{recipe.name}.{EXTENSIONS[variant.format]}"
+        and 0 < variant.width <= rendered.header.width
+        and 0 < variant.height <= rendered.header.height
+        and 0 < variant.frames <= limits.frames
+        and len(variant.digest) == 64
+        and _HEX.issuperset(variant.digest)
+    )

@@ -1,0 +1,205 @@
+"""The part of manifest.json that a `<picture>` needs, compact, as one JSON file of the site's build. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import msgspec
+
+from imgcache.core import MEDIA_TYPES, ConfigError, clean_text
+from imgcache.manifest import ManifestEntry, ManifestVariant
+from imgcache.publisher.signature import with_signature
+
+DEFAULT_ASSETS_URL = "/assets/imgcache"
+
+# Best first: a browser takes the first <source> whose type it knows (HTML, section 4.8.4.3.5).
+_SOURCES = ("avif", "webp")
+_EVERYWHERE = ("jpeg", "png")  # what every browser shows
+_SAFE_ORIGINALS = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")  # SVG could run scripts
+_OPAQUE_ORIGINALS = ("image/jpeg", "image/bmp")
+
+FILE = re.compile(r"assets/([0-9a-f]{2}/[0-9a-f]{64})/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+_PLACEHOLDER = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
+# No comma and no space: both mean something in srcset. No quote or bracket: it stands in attributes and in CSS.
+_ASSETS_URL = re.compile(r"(https?://[A-Za-z0-9.:\[\]_-]+|/[A-Za-z0-9._~-])[A-Za-z0-9._~:/@!$&*+;=%-]*")
+# Jekyll reads JSON as YAML, which takes these for line ends or refuses them unescaped (YAML 1.1, sections 5.1 and 5.4).
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+class ImageFile(msgspec.Struct, frozen=True, array_like=True):
+    """One file of an image, by its name in the image's folder, and its width in pixels: `["w640.webp", 640]`."""
+
+    name: str
+    width: int
+
+
+class PictureSource(msgspec.Struct, frozen=True):
+    """What one `<source>` offers, narrowest first."""
+
+    type: str
+    files: tuple[ImageFile, ...]
+
+
+class HeldImage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One image as a template wants it.
+
+    `at` is its folder below the assets' address, `fallback` what the `<img>` offers, narrowest first, never empty.
+    `color` (`#rrggbb`) and `placeholder` (a data: URI) are there only for a picture that covers them when it is loaded.
+    """
+
+    at: str
+    width: int
+    height: int
+    fallback: tuple[ImageFile, ...]
+    sources: tuple[PictureSource, ...] = ()
+    color: str | None = None
+    placeholder: str | None = None
+
+    @property
+    def paths(self) -> Iterator[str]:
+        """Every file that a page may ask for, relative to the assets' address."""
+        for file in (*self.fallback, *(file for source in self.sources for file in source.files)):
+            yield f"{self.at}/{file.name}"
+
+
+def held_images(images: Mapping[str, ManifestEntry], automatic: Collection[str]) -> dict[str, HeldImage]:
+    """What a page can show, by URL; an image that no browser shows is left out.
+
+    Args:
+        images: what manifest.json says.
+        automatic: the names of the variants whose format is `auto`: PNG there means transparency.
+
+    Raises:
+        ConfigError: manifest.json names a file outside `assets/`, or a colour or placeholder that is none.
+    """
+    found = ((url, _held(url, entry, automatic)) for url, entry in images.items())
+    return {url: held for url, held in found if held is not None}
+
+
+def document(target: str, assets_url: str, images: Iterable[tuple[str, HeldImage]], rest: bytes = b"") -> bytes:
+    """The data file: JSON that is YAML too, one image a line.
+
+    Args:
+        target: the generator.
+        assets_url: where the files are published.
+        images: URL and image, in the order of the file.
+        rest: further members of the object, each with a comma before it.
+    """
+    lines = b",\n".join(b"%s:%s" % (encode(url), encode(held)) for url, held in images)
+    head = b'{"//":%s,\n"assets":%s,\n"images":{\n' % (encode(with_signature(target)), encode(assets_url))
+    return b"%s%s\n}%s}\n" % (head, lines, rest)
+
+
+def encode(value: object) -> bytes:
+    """JSON that a YAML parser reads as the same value."""
+    text = msgspec.json.encode(value).decode()
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+
+
+def check_assets_url(text: str) -> str:
+    """An address for `assets/`, without a slash at its end. Raises ConfigError where it cannot stand in a srcset."""
+    if not _ASSETS_URL.fullmatch(text):
+        raise ConfigError(
+            f"{clean_text(text)!r} is neither a path of the site such as {DEFAULT_ASSETS_URL}"
+            " nor an address such as https://images.example.org/assets",
+            where="--assets-url",
+        )
+    return text.rstrip("/")
+
+
+def _held(url: str, entry: ManifestEntry, automatic: Collection[str]) -> HeldImage | None:
+    at, original = _file(url, entry.original)
+    variants = [variant for variant in entry.variants if _has_shape(variant, entry)]
+    if any(_file(url, variant.path)[0] != at for variant in variants):
+        raise _damaged(url, "has files in two folders")
+    sources = [_source(name, variants) for name in _SOURCES]
+    offered = [source for source in sources if source.files]
+    fallback = list(_source_files(_EVERYWHERE, variants))
+    widest = max((variant.width for variant in variants), default=0)
+    may_serve = entry.media_type in _SAFE_ORIGINALS
+    if may_serve and _moves(entry, variants):
+        fallback = [ImageFile(original, entry.width)]
+    elif may_serve and (not variants or not fallback or fallback[-1].width < widest):
+        fallback = [file for file in fallback if file.width < entry.width]
+        fallback.append(ImageFile(original, entry.width))
+    if not fallback:
+        if not offered:
+            return None
+        fallback = list(offered.pop().files)
+    if not _COLOR.fullmatch(entry.color) or not _PLACEHOLDER.fullmatch(entry.placeholder):
+        raise _damaged(url, "has a colour or a placeholder that is none")
+    covered = _is_opaque(entry, automatic)
+    return HeldImage(
+        at=at,
+        width=entry.width,
+        height=entry.height,
+        fallback=tuple(fallback),
+        sources=tuple(offered),
+        color=entry.color if covered else None,
+        placeholder=entry.placeholder if covered else None,
+    )
+
+
+def _moves(entry: ManifestEntry, variants: Iterable[ManifestVariant]) -> bool:
+    """Whether a page shows the motion: WebP and AVIF of it are stills only where the site says `animation: first`."""
+    return entry.frames > 1 and not any(one.frames == 1 and one.format in _SOURCES for one in variants)
+
+
+def _file(url: str, path: str) -> tuple[str, str]:
+    match = FILE.fullmatch(path)
+    if match is None:
+        raise _damaged(url, f"names a file that is none of the cache: {clean_text(path)}")
+    return match[1], match[2]
+
+
+def _has_shape(variant: ManifestVariant, entry: ManifestEntry) -> bool:
+    """Whether a variant shows the whole picture: a srcset may only offer the same one (HTML, section 4.8.4.2.2).
+
+    Sides are whole pixels, so that one of them is off by up to one.
+    """
+    return abs(variant.width * entry.height - variant.height * entry.width) <= max(entry.width, entry.height)
+
+
+def _source(name: str, variants: Collection[ManifestVariant]) -> PictureSource:
+    """One format; and where another has wider files, as `format: best` may lead to, those too.
+
+    Else a browser that takes the first format it knows would show a small file large. It knows the later formats as
+    well, and `type` only says what to skip (HTML, section 4.8.2).
+    """
+    files = _source_files((name,), variants)
+    later = (*_SOURCES[_SOURCES.index(name) + 1 :], *_EVERYWHERE)
+    if files and all(variant.frames == 1 for variant in variants):
+        files += tuple(file for file in _source_files(later, variants) if file.width > files[-1].width)
+    return PictureSource(MEDIA_TYPES[name], files)
+
+
+def _source_files(formats: Collection[str], variants: Iterable[ManifestVariant]) -> tuple[ImageFile, ...]:
+    """Narrowest first; of several of one width the smallest file."""
+    best: dict[int, ManifestVariant] = {}
+    for variant in variants:
+        if variant.format in formats and (
+            variant.width not in best or (variant.bytes, variant.path) < _rank(best[variant.width])
+        ):
+            best[variant.width] = variant
+    return tuple(ImageFile(best[width].path.rsplit("/", 1)[-1], width) for width in sorted(best))
+
+
+def _rank(variant: ManifestVariant) -> tuple[int, str]:
+    return variant.bytes, variant.path
+
+
+def _is_opaque(entry: ManifestEntry, automatic: Collection[str]) -> bool:
+    """Whether the picture is known to hide what lies behind it. manifest.json does not say, an `auto` variant does.
+
+    Not of an animation, whose other frames that variant does not show.
+    """
+    if entry.frames > 1:
+        return False
+    chosen = [variant.format for variant in entry.variants if variant.name in automatic]
+    return "png" not in chosen if chosen else entry.media_type in _OPAQUE_ORIGINALS
+
+
+def _damaged(url: str, what: str) -> ConfigError:
+    return ConfigError(f"{clean_text(url)} {what}; `imgcache verify --repair` writes it anew", where="manifest.json")

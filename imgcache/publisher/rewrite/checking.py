@@ -1,0 +1,142 @@
+"""What a rewrite has to leave as it was, looked at in the result. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+
+from turbohtml import Document, Element
+
+from imgcache.publisher.rewrite import css, json_text, layout, xml_text
+from imgcache.publisher.rewrite.html import BACKGROUNDS, LAZY, Page, parsed
+from imgcache.publisher.rewrite.json_text import Items, Members, Value
+from imgcache.publisher.rewrite.splices import Splice, shifts
+from imgcache.publisher.rewrite.tags import Tag
+
+_Position = tuple[int, int]
+_END = (1 << 62, 0)
+_LINE_FEED = re.compile(r"\n")
+_CHANGED = frozenset(
+    {
+        *("src", "srcset", "sizes", "width", "height", "style", "type", "decoding", "loading", "fetchpriority"),
+        *("href", "xlink:href", "imagesrcset", "imagesizes", "content", "data", "poster", "data-poster", "background"),
+        *(layout.MARK, *LAZY, *BACKGROUNDS),
+    }
+)
+_OURS = ("picture", "source", "style")
+
+
+def same_tree(page: Page, text: str, splices: Sequence[Splice], touched: Mapping[int, Tag]) -> bool:
+    """Whether a rewritten page has the tree that it had, but for what names images in the tags that were changed.
+
+    `page` cannot be used afterwards: its tree loses those attributes.
+
+    Args:
+        page: the page as it was.
+        text: the page as it is to be.
+        splices: the changes.
+        touched: the tags that were changed, by their start.
+    """
+    new = parsed(text, attributes=False)
+    moved = shifts(splices)
+    lines = _Lines(text)
+    starts = {lines.place(moved(start)) for start in sorted(touched)}
+    inserted = [(lines.place(start), lines.place(end)) for start, end in _inserted(splices)]
+    names = {tag.element.tag for tag in touched.values()} | (set(_OURS) if inserted else set())
+    _strike_out(new, ",".join(sorted(names)), starts, inserted)
+    for tag in touched.values():
+        _bare(tag.element)
+    _merge_text(page.tree)
+    return page.tree.equals(new)
+
+
+def same_sheet(before: str, after: str) -> bool:
+    """Whether a style sheet names as many images as before."""
+    return len(list(css.addresses(before))) == len(list(css.addresses(after)))
+
+
+def same_json(before: str, after: str) -> bool:
+    """Whether two JSON texts have the same members and items, whatever their strings and numbers."""
+    return _shape(json_text.parse(before)) == _shape(json_text.parse(after))
+
+
+def same_xml(before: str, after: str) -> bool:
+    """Whether two XML texts have the same elements with the same attributes, whatever text these hold."""
+    return _outline(before) == _outline(after)
+
+
+class _Lines:
+    """Line and column of positions in a text, as the parser counts them."""
+
+    def __init__(self, text: str) -> None:
+        self._starts = [0, *(found.end() for found in _LINE_FEED.finditer(text))]
+
+    def place(self, position: int) -> _Position:
+        line = bisect_right(self._starts, position)
+        return line, position - self._starts[line - 1]
+
+
+def _strike_out(
+    new: Document, selector: str, starts: set[_Position], inserted: list[tuple[_Position, _Position]]
+) -> None:
+    """Takes what a rewrite adds out of the tree that it led to."""
+    added = False
+    for element in new.select(selector):
+        position = element.position
+        if position in starts:
+            _bare(element)
+        elif inserted and position is not None and element.tag in _OURS and _within(position, inserted):
+            added = True
+            if element.tag == "picture":
+                element.unwrap()
+            else:
+                element.decompose()
+    if added:
+        _merge_text(new)
+
+
+def _bare(element: Element) -> None:
+    """Takes away what a rewrite may change. One by one: to clear all takes the parser quadratic time."""
+    attributes = element.attrs
+    for name in _CHANGED.intersection(attributes):
+        del attributes[name]
+    if element.tag in ("style", "script"):
+        element.set_text("")
+
+
+def _merge_text(tree: Document) -> None:
+    for child in tree.children:
+        if isinstance(child, Element):
+            child.normalize()
+
+
+def _inserted(splices: Iterable[Splice]) -> list[tuple[int, int]]:
+    """Where new markup stands in the result."""
+    moved = 0
+    found = []
+    for splice in sorted(splices, key=lambda one: (one.start, one.end)):
+        if splice.new.startswith("<"):
+            found.append((splice.start + moved, splice.start + moved + len(splice.new)))
+        moved += len(splice.new) - (splice.end - splice.start)
+    return found
+
+
+def _within(position: _Position, ranges: list[tuple[_Position, _Position]]) -> bool:
+    at = bisect_right(ranges, (position, _END)) - 1
+    return at >= 0 and ranges[at][0] <= position < ranges[at][1]
+
+
+def _shape(value: Value) -> object:
+    if isinstance(value, Members):
+        return {name: _shape(member) for name, member in value.values.items()}
+    if isinstance(value, Items):
+        return [_shape(one) for one in value.values]
+    return None
+
+
+def _outline(text: str) -> list[object]:
+    return [
+        (event.name, sorted(event.attributes)) if isinstance(event, xml_text.Started) else type(event).__name__
+        for event in xml_text.events(text)
+    ]

@@ -1,0 +1,173 @@
+"""Which files of a held image fit a place. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+import msgspec
+
+from imgcache.core import MEDIA_TYPES, ConfigError, clean_text
+from imgcache.manifest import ManifestEntry, ManifestVariant
+
+_MODERN = ("avif", "webp")  # best first: a browser takes the first type it knows (HTML, section 4.8.4.3.5)
+_EVERYWHERE = ("jpeg", "png")  # what every browser and every other reader shows
+_SAFE = {"image/jpeg": "jpeg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/avif": "avif"}
+_ICONS = {**_SAFE, "image/vnd.microsoft.icon": "ico"}
+_OPAQUE = ("image/jpeg", "image/bmp")
+_SHARED_WIDTH = 1200  # pixels: what Open Graph and structured data ask for
+_FILE = re.compile(r"assets/([0-9a-f]{2}/[0-9a-f]{64}/[A-Za-z0-9_][A-Za-z0-9_.-]*)")
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+_PLACEHOLDER = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
+
+
+class File(msgspec.Struct, frozen=True, gc=False):
+    """One file of an image: its path below the assets' folder, its size in pixels, and what it is."""
+
+    path: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    moves: bool = False
+
+    @property
+    def media_type(self) -> str:
+        """As `type` attributes and feeds have it."""
+        return MEDIA_TYPES[self.format]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """An image that can be shown in place of a remote one.
+
+    `files` all show the whole picture. `color` and `placeholder` are there only for a picture that covers them.
+    `original` is there only if it is of a kind that is safe to publish.
+    """
+
+    width: int
+    height: int
+    files: tuple[File, ...]
+    original: File | None
+    moves: bool
+    color: str = ""
+    placeholder: str = ""
+
+
+def held(url: str, entry: ManifestEntry, automatic: Collection[str] = ()) -> Held | None:
+    """What is offered of an entry of manifest.json; None if no browser shows any of its files.
+
+    Args:
+        url: its address, for messages.
+        entry: what manifest.json says.
+        automatic: the names of the variants whose format is `auto`: PNG there means transparency.
+
+    Raises:
+        ConfigError: the entry names a file outside `assets/`, or a colour or placeholder that is none.
+    """
+    if not _COLOR.fullmatch(entry.color) or not _PLACEHOLDER.fullmatch(entry.placeholder):
+        raise _damaged(url, "has a colour or a placeholder that is none")
+    moves = entry.frames > 1 and not any(one.frames == 1 and one.format in _MODERN for one in entry.variants)
+    variants = [
+        File(_path(url, one.path), one.width, one.height, one.format, one.bytes, one.frames > 1)
+        for one in entry.variants
+        if _whole(one, entry) and (one.frames > 1 or not moves) and one.format in MEDIA_TYPES
+    ]
+    kind = _ICONS.get(entry.media_type)
+    original = (
+        File(_path(url, entry.original), entry.width, entry.height, kind, entry.bytes, entry.frames > 1)
+        if kind
+        else None
+    )
+    if not variants and original is None:
+        return None
+    covers = not moves and _covers(entry, automatic)
+    return Held(
+        width=entry.width,
+        height=entry.height,
+        files=tuple(sorted(variants, key=lambda file: (file.width, file.bytes, file.path))),
+        original=original,
+        moves=moves,
+        color=entry.color if covers else "",
+        placeholder=entry.placeholder if covers else "",
+    )
+
+
+def choices(image: Held) -> list[tuple[File, ...]]:
+    """The files of each format that an `<img>` may offer, the best format first, in each the narrowest first.
+
+    Never empty; the last is what the `<img>` itself offers. What no modern format has at full width is filled up with
+    wider files of the formats after it.
+    """
+    found = [files for name in _MODERN if (files := _of(image, (name,)))]
+    wider = _of(image, _EVERYWHERE)
+    if found:
+        found[-1] += tuple(file for file in wider if file.width > found[-1][-1].width)
+    elif image.original and (not wider or wider[-1].width < image.width) and image.original.format != "ico":
+        found = [(*wider, image.original)]
+    elif wider:
+        found = [wider]
+    return found or [(image.original or image.files[-1],)]
+
+
+def exact(image: Held, media_type: str = "") -> File:
+    """The file to show where the picture's own size counts: of the true width or the widest, of the fewest bytes.
+
+    Args:
+        image: what is held.
+        media_type: what the page declares beside the address: a file of that type is preferred.
+    """
+    every = [file for file in image.files if file.format != "avif" or media_type == "image/avif"]
+    if image.original:
+        every.append(image.original)
+    every = [file for file in every if file.moves == image.moves] or every or list(image.files)
+    return min(every, key=lambda file: (-file.width, file.media_type != media_type, file.bytes, file.path))
+
+
+def icon(image: Held) -> File:
+    """The file for a place at which not every format works: the original."""
+    return image.original or exact(image)
+
+
+def shared(image: Held) -> File:
+    """The file for other programs: JPEG, PNG or GIF, the narrowest of at least 1,200 pixels, else the widest."""
+    known = [file for file in image.files if file.format in _EVERYWHERE and file.moves == image.moves]
+    if image.original and image.original.format in (*_EVERYWHERE, "gif"):
+        known.append(image.original)
+    if not known:
+        return exact(image)
+    wide = [file for file in known if file.width >= _SHARED_WIDTH]
+    return min(wide, key=_size) if wide else max(known, key=lambda file: (file.width, -file.bytes, file.path))
+
+
+def _size(file: File) -> tuple[int, int, str]:
+    return file.width, file.bytes, file.path
+
+
+def _of(image: Held, formats: Collection[str]) -> tuple[File, ...]:
+    """Of several of one width the smallest file."""
+    best: dict[int, File] = {}
+    for file in image.files:
+        if file.format in formats and file.moves == image.moves:
+            best.setdefault(file.width, file)
+    return tuple(best.values())
+
+
+def _whole(variant: ManifestVariant, entry: ManifestEntry) -> bool:
+    """Whether it shows the whole picture. Sides are whole pixels, so that one of them is off by up to one."""
+    return abs(variant.width * entry.height - variant.height * entry.width) <= max(entry.width, entry.height)
+
+
+def _covers(entry: ManifestEntry, automatic: Iterable[str]) -> bool:
+    chosen = [variant.format for variant in entry.variants if variant.name in automatic]
+    return "png" not in chosen if chosen else entry.media_type in _OPAQUE
+
+
+def _path(url: str, path: str) -> str:
+    match = _FILE.fullmatch(path)
+    if match is None:
+        raise _damaged(url, f"names a file that is none of the cache: {clean_text(path)}")
+    return match[1]
+
+
+def _damaged(url: str, what: str) -> ConfigError:
+    return ConfigError(f"{clean_text(url)} {what}; `imgcache verify --repair` writes it anew", where="manifest.json")

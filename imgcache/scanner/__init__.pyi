@@ -1,0 +1,16 @@
+__all__ = [
+    "NEVER_ENTERED",
+    "Scanner",
+    "Site",
+    "Sites",
+    "check_local_images",
+    "extract_references",
+    "path_prefix",
+    "site_url_of",
+]
+
+from .extract import extract_references
+from .generators import NEVER_ENTERED
+from .local_images import check_local_images
+from .site import Site, Sites, path_prefix, site_url_of
+from .walk import Scanner

@@ -1,0 +1,175 @@
+"""Edits of front matter in TOML or JSON, as splices of its text. Each is proved by reading the result again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from imgcache.core import ArticleUnreadable, Edit, Size
+from imgcache.scanner.frontmatter.checking import unsafe_edit
+from imgcache.scanner.frontmatter.documents.entries import Entry, entries
+from imgcache.scanner.frontmatter.documents.nodes import Member, Scalar, Table
+from imgcache.scanner.frontmatter.documents.reading import Document, read
+from imgcache.scanner.frontmatter.splicing import Splice, by_entry, spliced
+from imgcache.scanner.frontmatter.yaml_marks import BOM
+
+FLAG = "isCached"
+_TO_LINE_END = re.compile(r"[^\n]*\n")
+_BLANK_BEFORE = re.compile(r"[ \t\r\n]*\Z")
+
+
+def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """Set or clear flags, write true sizes and other URLs, changing nothing else by a byte.
+
+    Args:
+        data: the whole file, for which `opens` is true.
+        edits: each names its entry by the line and column of the URL.
+
+    Raises:
+        ArticleChanged: an edit names a place where its entry is not.
+        ArticleUnreadable: the file cannot be read, or the edit cannot be made without changing something else.
+    """
+    before = read(data)
+    found = entries(before)
+    wished = by_entry(found, edits)
+    splices = [splice for number, edit in wished.items() for splice in _splices(before, found[number], edit)]
+    if not splices:
+        return data
+    bom = BOM if data.startswith(BOM) else b""
+    edited = bom + spliced(before.text, splices).encode() + data[before.body_offset :]
+    _check(edited, data, before, [(found[number], edit) for number, edit in wished.items()])
+    return edited
+
+
+def _splices(document: Document, entry: Entry, edit: Edit) -> Iterator[Splice]:
+    if edit.url is not None:
+        yield Splice(entry.scalar.start, entry.scalar.end, _string(document, entry, edit.url))
+    if edit.size:
+        yield from _sizes(document.text, entry, edit.size)
+    if edit.flag is None:
+        return
+    if not entry.flaggable or entry.table is None:
+        raise unsafe_edit(entry.line, entry.column)
+    flag = entry.table.members.get(FLAG)
+    if edit.flag and flag and isinstance(flag.value, Scalar) and not entry.is_cached:
+        yield Splice(flag.value.start, flag.value.end, "true")
+    elif edit.flag and not flag:
+        yield _new_flag(document, entry.table)
+    elif not edit.flag and flag and entry.is_cached:
+        yield _without(document.text, entry.table, flag)
+
+
+def _string(document: Document, entry: Entry, url: str) -> str:
+    """A URL as a string of its kind: with 'single' quotes where it had those and may have them."""
+    if not url.isprintable() or "\n" in document.text[entry.scalar.start : entry.scalar.end]:
+        raise unsafe_edit(entry.line, entry.column)
+    if document.text[entry.scalar.start] == "'" and "'" not in url:
+        return f"'{url}'"
+    return json.dumps(url, ensure_ascii=False)  # a basic string of TOML has the same escapes
+
+
+def _sizes(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
+    members = entry.table.members if entry.table else {}
+    for name, number in (("width", size.width), ("height", size.height)):
+        if name not in members:
+            continue
+        value = members[name].value
+        if not isinstance(value, Scalar) or "\n" in text[value.start : value.end]:
+            raise unsafe_edit(entry.line, entry.column)
+        quote = text[value.start] if isinstance(value.value, str) else ""
+        yield Splice(value.start, value.end, f"{quote}{number}{quote}")
+
+
+def _new_flag(document: Document, table: Table) -> Splice:
+    """In TOML a line after url, width and height, or the last item of an inline table; in JSON the next member."""
+    text = document.text
+    named = [member for key, member in table.members.items() if key in {"url", "width", "height"}]
+    last = max((member for member in named if isinstance(member.value, Scalar)), key=_end)
+    if document.form == "json":
+        gap, separator = _gap(text, last.start), text[last.end : _start(last)]
+        if text[last.start - len(gap) - 1] == "{" and not gap and separator.endswith(" "):
+            gap = " "
+        return Splice(_end(last), _end(last), f',{gap}"{FLAG}"{separator}true')
+    if table.in_braces:
+        last = max(table.members.values(), key=_end)
+        return Splice(_end(last), _end(last), f", {last.prefix}{FLAG} = true")
+    line_end = _TO_LINE_END.match(text, _end(last))
+    at = line_end.end() if line_end else len(text)
+    newline = "\r\n" if text.endswith("\r\n", 0, at) else "\n"
+    indent = text[text.rfind("\n", 0, last.start) + 1 : last.start]
+    return Splice(at, at, f"{indent}{last.prefix}{FLAG} = true{newline}")
+
+
+def _without(text: str, table: Table, flag: Member) -> Splice:
+    """Take away the flag's line, or the flag and one comma."""
+    if not table.in_braces:
+        line_end = _TO_LINE_END.match(text, _end(flag))
+        return Splice(text.rfind("\n", 0, flag.start) + 1, line_end.end() if line_end else len(text), "")
+    others = [member for member in table.members.values() if member.start != flag.start]
+    earlier = [member for member in others if member.start < flag.start]
+    if earlier:
+        return Splice(max(map(_end, earlier)), _end(flag), "")
+    following = min((member.start for member in others), default=_end(flag))
+    return Splice(flag.start, following, "")
+
+
+def _gap(text: str, at: int) -> str:
+    """The white space before a place."""
+    found = _BLANK_BEFORE.search(text[max(0, at - 1000) : at])
+    return found[0] if found else ""
+
+
+def _start(member: Member) -> int:
+    return member.value.start if isinstance(member.value, Scalar) else member.end
+
+
+def _end(member: Member) -> int:
+    return member.value.end
+
+
+# -- the proof ---------------------------------------------------------------------------------------------------------
+
+
+def _check(edited: bytes, data: bytes, before: Document, wished: list[tuple[Entry, Edit]]) -> None:
+    """The result says what the file said, but for what was asked. Raises ArticleUnreadable at the first entry else."""
+    first = wished[0][0]
+    expected: dict[str, Any] = copy.deepcopy(before.values)
+    for entry, edit in wished:
+        _change(expected, entry, edit)
+    try:
+        after = read(edited)
+    except ArticleUnreadable as error:
+        raise unsafe_edit(first.line, first.column) from error
+    same_body = edited[after.body_offset :] == data[before.body_offset :]
+    if not same_body or after.form != before.form or _canonical(after.values) != _canonical(expected):
+        raise unsafe_edit(first.line, first.column)
+
+
+def _change(values: Any, entry: Entry, edit: Edit) -> None:
+    """Make an edit in the values that the parser read."""
+    *above, last = entry.path
+    for step in above:
+        values = values[step]
+    if entry.table is None:
+        if edit.url is not None:
+            values[last] = edit.url
+        return
+    own = values[last]
+    if edit.url is not None:
+        own["url"] = edit.url
+    if edit.size:
+        for name, number in (("width", edit.size.width), ("height", edit.size.height)):
+            if name in own:
+                own[name] = str(number) if isinstance(own[name], str) else number
+    if edit.flag:
+        own[FLAG] = True
+    elif edit.flag is False and entry.is_cached:
+        del own[FLAG]
+
+
+def _canonical(values: dict[str, Any]) -> str:
+    """Text that is the same for the same values: types, dates and NaN told apart, the order of keys left out."""
+    return json.dumps(values, sort_keys=True, default=repr)

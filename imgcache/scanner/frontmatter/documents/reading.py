@@ -1,0 +1,147 @@
+"""Finding and parsing front matter in TOML or JSON.
+
+As Hugo takes it: TOML between two lines `+++`, the first of them the file's first; JSON from the `{` that the file
+begins with to its closing brace. What opens so and does not go on as TOML or JSON is a body: a shortcode, an expression
+of Liquid or of JSX.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from imgcache.core import ArticleUnreadable
+from imgcache.scanner.frontmatter.documents import json_places, toml_places
+from imgcache.scanner.frontmatter.documents.nodes import MAX_DEPTH, Misread, Table, TooDeep, fill
+from imgcache.scanner.frontmatter.yaml_marks import BOM, check_utf8, clean
+
+_TOML_OPENING = re.compile(rb"\+\+\+[ \t]*\r?\n")
+_TOML_CLOSING = re.compile(rb"\n\+\+\+[ \t]*(?=[\r\n]|\Z)")
+_TOML_CONTENT = re.compile(rb"""(?:[ \t]*(?:#[^\n]*)?\r?\n)*+[ \t]*(?:\[|["'A-Za-z0-9_-][^\n=]*=)""")
+_JSON_OPENING = re.compile(rb'\{\s*+(?:"(?:[^"\\\n]|\\.)*+"\s*+:|\}[ \t]*+(?=[\r\n]|\Z))')
+_LINE_END = re.compile(rb"\r?\n")
+_TO_BODY = re.compile(r"(?:[ \t]*+(?:\r?\n|\Z))?")
+_AT_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")  # as tomllib ends its messages
+_TOO_DEEP = f"the front matter is nested deeper than {MAX_DEPTH} levels: flatten it"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True)
+class Document:
+    """One front matter.
+
+    `text` is the file without its byte order mark, down to the body; all places count in it. `values` is what the
+    parser read of the document, which begins at `start` and ends before `end`; there are none where there is no front
+    matter. `body_offset` is in bytes, `body_line` counts from 1.
+    """
+
+    text: str = ""
+    form: Literal["toml", "json"] = "toml"
+    values: dict[str, Any] = field(default_factory=dict)
+    start: int = 0
+    end: int = 0
+    body_offset: int = 0
+    body_line: int = 1
+
+    @functools.cached_property
+    def root(self) -> Table:
+        """Where each of the values stands. Raises ArticleUnreadable: nested too deeply, or a key of JSON twice."""
+        if not self.end:
+            return Table({}, in_braces=False)
+        try:
+            is_toml = self.form == "toml"
+            root = toml_places.places(self.text, self.start, self.end) if is_toml else json_places.places(self.text, 0)
+            fill(root, self.values)
+        except json_places.DoubledKey as error:
+            line, column = self.place(error.at)
+            message = "this key comes twice in one object: remove one of them"
+            raise ArticleUnreadable(message, line=line, column=column) from error
+        except (TooDeep, RecursionError) as error:
+            raise ArticleUnreadable(_TOO_DEEP) from error
+        except (Misread, IndexError) as error:
+            message = "the front matter is valid, but where its values stand is not clear: write it more simply"
+            raise ArticleUnreadable(message) from error
+        return root
+
+    @functools.cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in re.finditer("\n", self.text))]
+
+    def place(self, at: int) -> tuple[int, int]:
+        """Line and column of a character, both counted from 1."""
+        line = bisect.bisect_right(self._line_starts, at)
+        return line, at - self._line_starts[line - 1] + 1
+
+
+def opens(data: bytes) -> bool:
+    """Whether an article may begin with front matter in TOML or JSON; a glance at its first bytes."""
+    return data.startswith((b"+++", b"{", BOM + b"+++", BOM + b"{"))
+
+
+def read(data: bytes) -> Document:
+    """Find and parse the front matter of an article for which `opens` is true. That the body is UTF-8 is not looked at.
+
+    Raises:
+        ArticleUnreadable: not UTF-8, not closed, not valid TOML or JSON, or nested too deeply.
+    """
+    bom = len(BOM) if data.startswith(BOM) else 0
+    return _toml(data, bom) if data.startswith(b"+", bom) else _json(data, bom)
+
+
+def _toml(data: bytes, bom: int) -> Document:
+    opening = _TOML_OPENING.match(data, bom)
+    if not opening:
+        return Document()
+    closing = _TOML_CLOSING.search(data, opening.end() - 1)
+    if not closing:
+        if not _TOML_CONTENT.match(data, opening.end()):
+            return Document()
+        raise ArticleUnreadable("the front matter opened here is not closed: add a line `+++` below it")
+    check_utf8(data[: closing.end()])
+    line_end = _LINE_END.match(data, closing.end())
+    body = line_end.end() if line_end else len(data)
+    text, start = data[bom:body].decode(), opening.end() - bom
+    block = data[opening.end() : closing.start() + 1].decode()
+    try:
+        values = tomllib.loads(block)
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid_toml(str(error), block) from error
+    except RecursionError as error:
+        raise ArticleUnreadable(_TOO_DEEP) from error
+    return Document(text, "toml", values, start, start + len(block), body, 1 + text.count("\n"))
+
+
+def _invalid_toml(message: str, block: str) -> ArticleUnreadable:
+    place = _AT_PLACE.search(message)
+    lines = block.count("\n") + 1
+    line, column = (int(place[1]), int(place[2])) if place and place[1] else (lines, 1)
+    reason = clean(_AT_PLACE.sub("", message))
+    return ArticleUnreadable(
+        f"the front matter is not valid TOML: {reason}; correct it here", line=line + 1, column=column
+    )
+
+
+def _json(data: bytes, bom: int) -> Document:
+    if not _JSON_OPENING.match(data, bom):
+        return Document()
+    check_utf8(data)
+    text = data[bom:].decode()
+    try:
+        values, end = json.JSONDecoder().raw_decode(text)
+        if _SURROGATE.search(text, 0, end):
+            json.dumps(values, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        message = f"the front matter is not valid JSON: {clean(error.msg)}; correct it here"
+        raise ArticleUnreadable(message, line=error.lineno, column=error.colno) from error
+    except UnicodeEncodeError as error:
+        message = "a string has half of a surrogate pair (an escape from \\ud800 to \\udfff alone): write both or none"
+        raise ArticleUnreadable(message) from error
+    except RecursionError as error:
+        raise ArticleUnreadable(_TOO_DEEP) from error
+    head = text[: _TO_BODY.match(text, end).end()]  # type: ignore[union-attr]  # it matches everywhere
+    return Document(head, "json", values, 0, end, bom + len(head.encode()), 1 + head.count("\n"))

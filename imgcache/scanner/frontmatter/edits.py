@@ -1,0 +1,157 @@
+"""Edits of front matter: article bytes with edits to article bytes.
+
+An edit is a splice at the marks of the YAML nodes, so every other byte stays. Each result is parsed again and compared
+with what was there: an edit that would do anything else than was asked is refused, and the article stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import yaml
+
+from imgcache.core import Edit, Size
+from imgcache.scanner.frontmatter import documents
+from imgcache.scanner.frontmatter.checking import check_edit, unsafe_edit
+from imgcache.scanner.frontmatter.entries import ALIAS, Entry, Part, Standing, entries, parts, standing
+from imgcache.scanner.frontmatter.flagging import flagged
+from imgcache.scanner.frontmatter.scalars import rewritten
+from imgcache.scanner.frontmatter.splicing import Splice, by_entry, spliced
+from imgcache.scanner.frontmatter.yaml_marks import BOM, check_utf8, read_head
+
+_TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
+_TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
+
+
+def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """Set or clear flags, write true sizes and other URLs, changing nothing else by a byte.
+
+    Args:
+        data: the whole file.
+        edits: each names its entry by the line and column of the URL, as `parse` gave them.
+
+    Raises:
+        ArticleChanged: an edit names a place where its entry is not.
+        ArticleUnreadable: the file cannot be read, or the edit cannot be made without changing something else.
+    """
+    if not edits:
+        return data
+    check_utf8(data)
+    if documents.opens(data):
+        return documents.apply(data, edits)
+    if (plainly := flagged(data, edits)) is not None:
+        return plainly
+    before = read_head(data)
+    found = entries(before.root, before.text) if before.root else []
+    wished = by_entry(found, edits)
+    bom = BOM if data.startswith(BOM) else b""
+    text = data[len(bom) :].decode()
+    splices = [splice for number, edit in wished.items() for splice in _splices(text, found[number], edit)]
+    urls = {number: edit.url for number, edit in wished.items() if edit.url is not None}
+    if before.root and urls:
+        stands = standing(before.root)
+        splices += [_write_url(text, found[number], url, stands) for number, url in urls.items()]
+    if not splices:
+        return data
+    edited = bom + spliced(text, splices).encode()
+    check_edit(edited, data[before.body_offset :], before.root, found, wished)
+    return edited
+
+
+def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[Splice]:
+    if edit.size:
+        yield from _write_size(text, entry, edit.size)
+    if edit.flag is None:
+        return
+    if not entry.flaggable or entry.mapping is None:
+        raise unsafe_edit(entry.line, entry.column)
+    own = parts(entry.mapping, text)
+    flag = own.get("isCached")
+    if edit.flag and flag and not entry.is_cached:
+        yield Splice(flag.start, flag.end, "true")
+    elif edit.flag and not flag:
+        yield _flag_in_braces(text, entry.mapping) if entry.mapping.flow_style else _flag_line(text, own)
+    elif not edit.flag and flag and entry.is_cached:
+        in_braces = bool(entry.mapping.flow_style)
+        yield _without_item(text, entry.mapping, flag) if in_braces else _without_line(text, flag)
+
+
+def _write_size(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
+    own = parts(entry.mapping, text) if entry.mapping else {}
+    for name, number in (("width", size.width), ("height", size.height)):
+        part = own.get(name)
+        if not part:
+            continue
+        if part.bound or part.value.style in {"|", ">"}:
+            raise unsafe_edit(entry.line, entry.column)
+        quote = part.value.style or ""
+        space = " " if part.start == part.end else ""
+        yield Splice(part.start, part.end, f"{space}{quote}{number}{quote}")
+
+
+def _write_url(text: str, entry: Entry, url: str, stands: Standing) -> Splice:
+    """Not where an alias or a merge brings the URL: another place would change with it."""
+    scalar = entry.scalar
+    if scalar is None or id(scalar) in stands.shared:
+        raise unsafe_edit(entry.line, entry.column)
+    start, end = scalar.start_mark.index, scalar.end_mark.index
+    written = rewritten(text[start:end], scalar.style, url, in_flow=id(scalar) in stands.in_flow)
+    if written is None:
+        raise unsafe_edit(entry.line, entry.column)
+    return Splice(start, end, written)
+
+
+def _flag_line(text: str, own: dict[str, Part]) -> Splice:
+    """A line after the last of url, width and height, at their indent, ended as the line before it is."""
+    last = max((own[name] for name in ("url", "width", "height") if name in own), key=lambda part: part.end)
+    at = last.end
+    line_end = "\n"
+    if text[at - 1] in "\r\n":  # a block scalar's end is after its last line
+        line_end = "\r\n" if text.endswith("\r\n", 0, at) else text[at - 1]
+    elif rest := _TO_LINE_END.match(text, at):
+        at, line_end = rest.end(), rest[1]
+    return Splice(at, at, f"{' ' * last.key.start_mark.column}isCached: true{line_end}")
+
+
+def _flag_in_braces(text: str, mapping: yaml.MappingNode) -> Splice:
+    """An item after the last one."""
+    at = _value_end(text, *mapping.value[-1])
+    return Splice(at, at, ", isCached: true")
+
+
+def _without_line(text: str, flag: Part) -> Splice:
+    """Take the flag's line away; where it stands on the line of the dash, the next key moves up to the dash."""
+    key_start = flag.key.start_mark.index
+    line_start = max(text.rfind("\n", 0, key_start), text.rfind("\r", 0, key_start)) + 1
+    if not text[line_start:key_start].strip(" \t"):
+        rest = _TO_LINE_END.match(text, flag.end)
+        return Splice(line_start, rest.end() if rest else len(text), "")
+    gap = _TO_NEXT_KEY.match(text, flag.end)
+    joined = gap and text[gap.end() : gap.end() + 1] not in {"#", "\r", "\n"}
+    return Splice(key_start, gap.end() if gap and joined else flag.end, "")
+
+
+def _without_item(text: str, mapping: yaml.MappingNode, flag: Part) -> Splice:
+    """Take the flag and one comma away; a comment beside it stays."""
+    keys = [key for key, _ in mapping.value]
+    number = keys.index(flag.key)
+    start, end = flag.key.start_mark.index, flag.end
+    if number > 0:
+        before = _value_end(text, *mapping.value[number - 1])
+        return Splice(start if "#" in text[before:start] else before, end, "")
+    if len(keys) == 1:
+        return Splice(start, end, "")
+    following = keys[1].start_mark.index
+    if "#" in text[end:following]:
+        following = text.index(",", end) + 1
+    return Splice(start, following, "")
+
+
+def _value_end(text: str, key: yaml.Node, value: yaml.Node) -> int:
+    """Where the text of a pair ends. An alias's own text is not marked: it runs to the next separator."""
+    end: int = value.end_mark.index
+    if value.start_mark.index >= key.end_mark.index:
+        return max(end, key.end_mark.index)
+    alias = ALIAS.match(text, key.end_mark.index)
+    return alias.end() if alias else key.end_mark.index

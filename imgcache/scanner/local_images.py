@@ -1,0 +1,44 @@
+"""The site's own images: files to check, never to fetch or flag."""
+
+from __future__ import annotations
+
+from imgcache.cache import Catalogue, OwnImage
+from imgcache.core import ImageError, Limits, MissingFile, clean_text, log, trace, unexpected_article_error
+from imgcache.scanner.site import Site
+
+
+def check_local_images(site: Site, catalogue: Catalogue, limits: Limits) -> None:
+    """Look at every own image that an article names; a file that did not change since the last look is not read."""
+    with catalogue.transaction():
+        for own in catalogue.own():
+            try:
+                _check(own, site, catalogue, limits)
+            except Exception as error:  # noqa: BLE001 - one image never ends the run
+                log(own.url, trace(error))
+                found = unexpected_article_error(error, "this image")
+                catalogue.put_own(own.image, None, None, (found.code, found.message))
+
+
+def _check(own: OwnImage, site: Site, catalogue: Catalogue, limits: Limits) -> None:
+    file = site.own_file(own.url, own.base)
+    if file is None:
+        near = site.misspelt(own.url, own.base)
+        message = (
+            f"no such file in the site, but there is {clean_text(near, 300)}; spell it so, for servers tell the case apart"
+            if near
+            else "no such file in the site; add it, or correct the address"
+        )
+        catalogue.put_own(own.image, None, None, (MissingFile.code, message))
+        return
+    stat = file.stat()
+    stamp = stat.st_mtime_ns ^ stat.st_size
+    if stamp == own.stamp:
+        return
+    try:
+        from imgcache import processor  # with all of Pillow: only where there is a file to look at
+
+        header = processor.probe(file, limits)
+    except ImageError as error:
+        catalogue.put_own(own.image, stamp, None, (error.code, error.message))
+    else:
+        catalogue.put_own(own.image, stamp, header.size, None)

@@ -1,0 +1,107 @@
+"""Image references in one body, whichever of HTML and Markdown it is written in.
+
+Liquid that keeps images off the page is taken out first. A Markdown body that is HTML from its start to its end needs
+no Markdown parser, which takes thrice as long as the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from imgcache.core import Reference
+from imgcache.scanner.markup import calls
+from imgcache.scanner.markup.html import image_urls
+
+_LONE_CR = re.compile(r"\r(?!\n)")
+_LIQUID_BLOCK = re.compile(r"\{%-?\s*(comment|highlight)\b")
+_LIQUID_END = {name: re.compile(rf"\{{%-?\s*end{name}\s*-?%\}}") for name in ("comment", "highlight")}
+_VISIBLE = re.compile(r"\S")
+# The start of an HTML block that ends at a blank line (CommonMark 0.31, section 4.6, the sixth kind), with those names
+# of the standard's that a body may well begin with.
+_BLOCK = re.compile(
+    r" {0,3}+</?+(?:p|div|table|ul|ol|dl|h[1-6r]|section|article|figure|blockquote|center|header|main)(?=[\s>]|/>|\Z)",
+    re.ASCII | re.IGNORECASE,
+)
+_BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n")
+
+CALL = "shortcode"  # the field of an image that a call names
+
+Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
+
+
+def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
+    """As `imgcache.scanner.markup.references`."""
+    text = _without_liquid_blocks(text)
+    found = _in_html(text) if html or is_one_html_block(text) else _in_markdown(text)
+    unique = {(line, column, url, "body") for url, line, column in found if url and "{{" not in url and "{%" not in url}
+    unique |= {(line, column, url, CALL) for url, line, column in _in_calls(text)}
+    return tuple(
+        [Reference(url, article, first_line + at, column + 1, kind) for at, column, url, kind in sorted(unique)]
+    )
+
+
+def called(text: str, article: str) -> tuple[Reference, ...]:
+    """As `imgcache.scanner.markup.called`."""
+    found = _in_calls(_without_liquid_blocks(text))
+    return tuple([Reference(url, article, line + 1, column + 1, CALL) for url, line, column in found])
+
+
+def is_one_html_block(text: str) -> bool:
+    """Whether Markdown takes all of it for HTML; where it says no, that is for a parser to say."""
+    if not _BLOCK.match(text) or _has_lone_cr(text):
+        return False
+    return not _BLANK_LINE.search(text, 0, len(text.rstrip()))  # blank lines at the end have nothing below them
+
+
+def _has_lone_cr(text: str) -> bool:
+    return "\r" in text and text.count("\r") > text.count("\r\n")
+
+
+def _in_html(text: str) -> Iterator[Found]:
+    return _placed(text, image_urls)
+
+
+def _in_calls(text: str) -> Iterator[Found]:
+    return _placed(text, calls.image_urls) if calls.NAME in text else iter(())
+
+
+def _placed(text: str, find: Callable[[str], Iterator[tuple[str, int]]]) -> Iterator[Found]:
+    if _has_lone_cr(text):
+        text = _LONE_CR.sub("\n", text)
+    line = start = counted = 0
+    for url, offset in find(text):
+        if lines := text.count("\n", counted, offset):
+            line += lines
+            start = text.rfind("\n", counted, offset) + 1
+        counted = offset
+        yield url, line, offset - start
+
+
+def _in_markdown(text: str) -> Iterator[Found]:
+    from imgcache.scanner.markup import markdown  # which takes longer to load than a small site takes to be read
+
+    return markdown.images(text)
+
+
+def _without_liquid_blocks(text: str) -> str:
+    """Blank out what Liquid takes out of the page or shows as code, character for character: no image there is loaded.
+
+    Dots stand for it, since spaces at a line's start would make what follows a code block. A block that is not closed
+    stays: outside of Jekyll it is plain text.
+    """
+    pieces: list[str] = []
+    position = 0
+    unclosed: set[str] = set()
+    while opening := _LIQUID_BLOCK.search(text, position):
+        name = opening[1]
+        closing = None if name in unclosed else _LIQUID_END[name].search(text, opening.end())
+        if not closing:
+            unclosed.add(name)
+            pieces.append(text[position : opening.end()])
+            position = opening.end()
+            continue
+        pieces.append(text[position : opening.start()])
+        pieces.append(_VISIBLE.sub(".", text[opening.start() : closing.end()]))
+        position = closing.end()
+    return "".join(pieces) + text[position:]

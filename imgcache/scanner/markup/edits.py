@@ -1,0 +1,140 @@
+"""URLs of images in a body replaced by others, changing nothing else by a character. Pure.
+
+An edit is a splice where the raw text at a reference's place is its URL, as it is or escaped. Each result is read again
+and compared with what was there: an edit that would do anything else than was asked is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from markdown_it.helpers import parseLinkDestination
+
+from imgcache.core import ArticleChanged, ArticleUnreadable, Edit, Reference
+from imgcache.scanner.markup.bodies import CALL, references
+from imgcache.scanner.markup.character_references import unescape
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+# What stands before a destination of Markdown, and never before a URL in HTML; `>` may be a block quote's mark.
+_MARKDOWN_BEFORE = re.compile(r"(?:\(|\]:)[\s>]*(<?)\Z")
+_OPENING_QUOTE = re.compile(r"""=[\s>]*(["'])""")
+_BEFORE = 4096  # characters looked back at for the quote that opens an attribute; the check knows if it was another
+_ESCAPED = 12  # characters in the text for one of the URL: what is escaped at greater length is refused
+_BACKSLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~]|\Z)")  # before punctuation it is an escape (CommonMark, section 2.4)
+_ENTITY = re.compile(r"&(?=#?[0-9A-Za-z]+;)")  # section 2.5
+
+
+class _Splice(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:
+    """As `imgcache.scanner.markup.apply`."""
+    found = references(text, article, first_line=first_line, html=html)
+    wished = _by_reference(found, edits)
+    if not wished:
+        return text
+    starts = [0, *(end.end() for end in _LINE_END.finditer(text))]
+    pieces, position = [], 0
+    for number, url in sorted(wished.items()):
+        reference = found[number]
+        start = starts[reference.line - first_line] + reference.column - 1
+        if reference.field == CALL:
+            splice = _in_call(text, start, reference.url, url)
+        else:
+            splice = _splice(text, start, reference.url, url, html=html)
+        if splice is None or splice.start < position:
+            raise _unsafe(reference)
+        pieces += [text[position : splice.start], splice.text]
+        position = splice.end
+    edited = "".join(pieces) + text[position:]
+    after = references(edited, article, first_line=first_line, html=html)
+    expected = [(wished.get(number, reference.url), reference.line) for number, reference in enumerate(found)]
+    if [(reference.url, reference.line) for reference in after] != expected:
+        raise _unsafe(found[min(wished)])
+    return edited
+
+
+def _by_reference(found: Sequence[Reference], edits: Iterable[Edit]) -> dict[int, str]:
+    """The new URLs by the number of their reference."""
+    index = {(reference.line, reference.column): number for number, reference in enumerate(found)}
+    wished: dict[int, str] = {}
+    for edit in edits:
+        number = index.get((edit.line, edit.column))
+        if number is None or edit.was not in {None, found[number].url}:
+            message = "the image that was here is not here any more: the file was saved since it was scanned"
+            raise ArticleChanged(message, line=edit.line, column=edit.column)
+        if edit.flag is not None or edit.size is not None:
+            message = "an image in the text carries no flag and declares no size: give it an entry in the front matter"
+            raise ArticleUnreadable(message, line=edit.line, column=edit.column)
+        if edit.url is not None:
+            wished[number] = edit.url
+    return wished
+
+
+def _splice(text: str, start: int, old: str, new: str, *, html: bool) -> _Splice | None:
+    """None where the raw text is not the URL, or the new one cannot be written there."""
+    if not new.isprintable():
+        return None
+    before = text[max(0, start - _BEFORE) : start]
+    destination = None if html else _MARKDOWN_BEFORE.search(before)
+    if not destination:
+        return _in_attribute(text, start, before, old, new)
+    return _in_destination(text, start, old, new, in_angles=bool(destination[1]))
+
+
+def _in_call(text: str, start: int, old: str, new: str) -> _Splice | None:
+    """A string of a template language, which knows no entities: only what needs no escape is written."""
+    end = start + len(old)
+    is_there = start > 0 and text[start:end] == old and text[end : end + 1] == text[start - 1]
+    if not is_there or not new.isprintable() or any(mark in new for mark in ("\\", text[start - 1], "{{", "{%")):
+        return None
+    return _Splice(start, end, new)
+
+
+def _in_attribute(text: str, start: int, before: str, old: str, new: str) -> _Splice | None:
+    """An attribute's value, or a part of it."""
+    value, places = unescape(text[start : start + _ESCAPED * (len(old) + 1)])
+    if not value.startswith(old):
+        return None
+    end = start + places[len(old)]
+    raw = text[start:end]
+    is_bare = "&" in raw and raw == old and unescape(new)[0] == new
+    written = new if is_bare else new.replace("&", "&amp;")
+    written = written.replace("<", "&lt;").replace(">", "&gt;")
+    quotes = _OPENING_QUOTE.findall(before)
+    quote = quotes[-1] if quotes and not before.endswith("=") else ""
+    for mark in quote or "\"'`":
+        written = written.replace(mark, f"&#{ord(mark)};")
+    return _Splice(start, end, written)
+
+
+def _in_destination(text: str, start: int, old: str, new: str, *, in_angles: bool) -> _Splice | None:
+    """A link destination (CommonMark 0.31, section 6.3): bare, or in angle brackets where it must be."""
+    found = parseLinkDestination(text, start - in_angles, len(text))
+    if not found.ok or found.str != old:
+        return None
+    end = found.pos - in_angles
+    written = _BACKSLASH.sub(r"\\\\", new)
+    pattern = re.compile("&") if unescape(text[start:end])[0] != text[start:end] else _ENTITY
+    written = pattern.sub("&amp;", written)
+    if not in_angles and _is_destination(written, new):
+        return _Splice(start, end, written)
+    written = written.replace("<", r"\<").replace(">", r"\>")
+    if not _is_destination(f"<{written}>", new):
+        return None
+    return _Splice(start, end, written if in_angles else f"<{written}>")
+
+
+def _is_destination(written: str, url: str) -> bool:
+    found = parseLinkDestination(written, 0, len(written))
+    return found.ok and found.pos == len(written) and found.str == url
+
+
+def _unsafe(reference: Reference) -> ArticleUnreadable:
+    message = "this URL cannot be replaced without changing something else: write the new one by hand"
+    return ArticleUnreadable(message, line=reference.line, column=reference.column)

@@ -1,0 +1,197 @@
+"""Whose image a URL names, and which file of the site it is."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from imgcache.core import ArticleUnreadable, ConfigError, Kind
+from imgcache.scanner.frontmatter.yaml_marks import check_utf8, compose
+
+# Folders whose content generators publish at the root of the site: `static` (Hugo's staticDir), `public` and `src`
+# (what Eleventy's guides copy with addPassthroughCopy), `source` (Jekyll's and Hexo's `source`), `content` (Hugo's page
+# bundles) and `assets` (Hugo's assetDir).
+STATIC_FOLDERS = ("static", "public", "src", "source", "content", "assets")
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")  # RFC 3986, section 3.1
+_EDGES = "".join(map(chr, range(0x21)))  # the URL standard strips C0 controls and spaces at both ends
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Site:
+    """A folder of articles and the address under which it is published."""
+
+    def __init__(self, root: Path, site_url: str | None) -> None:
+        """Take `site_url` as `https://example.org/news`, or `/news` where the host is not known; None if neither is."""
+        self.root = root.resolve()
+        self.site_url = site_url
+        self._address = _address(site_url.rstrip("/")) if site_url else None
+        self._names: dict[Path, frozenset[str]] = {}
+
+    def kind(self, url: str) -> Kind:
+        """Remote, the site's own, or inline. What has a scheme that is no web address counts as remote too."""
+        url = url.strip(_EDGES)
+        scheme = _SCHEME.match(url)
+        if scheme and scheme[1].lower() == "data":
+            return Kind.INLINE
+        if not scheme and not url.startswith(("//", "\\\\", "/\\", "\\/")):
+            return Kind.OWN
+        return Kind.REMOTE if self._below(url) is None else Kind.OWN
+
+    def own_file(self, url: str, article: str) -> Path | None:
+        """The file that a URL of the site names, spelt exactly so; None where there is none inside the site.
+
+        Args:
+            url: one whose kind is OWN.
+            article: path of the article relative to the site.
+        """
+        for candidate in self.candidates(url, article):
+            found = self._exact(candidate)
+            if found:
+                return found
+        return None
+
+    def misspelt(self, url: str, article: str) -> str | None:
+        """The path of a file that differs from what `own_file` looks for in its case alone, if there is one."""
+        return next(filter(None, map(self._in_any_case, self.candidates(url, article))), None)
+
+    def candidates(self, url: str, article: str) -> list[str]:
+        """The paths, relative to the site, at which `own_file` looks for a file, in its order. Arguments as there."""
+        url = url.strip(_EDGES)
+        below = self._below(url)
+        path = unquote((url if below is None else below).partition("#")[0].partition("?")[0])
+        if below is None and not path.startswith("/"):
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(article), path))
+            paths = [beside, posixpath.normpath(path)]
+        else:
+            base = self._address[2] if self._address and below is None else ""
+            inside = path.removeprefix(base) if base and path.startswith(f"{base}/") else path
+            paths = [posixpath.normpath(p.lstrip("/")) for p in dict.fromkeys((inside, path))]
+        return paths + [f"{folder}/{path}" for folder in STATIC_FOLDERS for path in paths]
+
+    def _below(self, url: str) -> str | None:
+        """The path of an address under the site's, from the site's own root; None for any other address."""
+        if not self._address or not self._address[0]:
+            return None
+        if url.isascii() and url.isprintable() and self._address[0] not in url.lower():
+            return None  # as nearly all are, and this is a tenth of the work
+        address = _address(url)
+        if not address or address[:2] != self._address[:2]:
+            return None
+        path, base = address[2], self._address[2]
+        if path == base or path.startswith(f"{base}/"):
+            return path[len(base) :] or "/"
+        return None
+
+    def _exact(self, relative: str) -> Path | None:
+        """The file at a path whose every name is spelt as on disk, also where the disk does not care for case."""
+        names = relative.split("/")
+        if ".." in names or "" in names or "\0" in relative:
+            return None
+        path = self.root / relative
+        try:
+            real = path.resolve()
+            if not real.is_relative_to(self.root) or not real.is_file():
+                return None
+        except (OSError, RuntimeError):  # a name too long, a folder that may not be entered, a loop of links
+            return None
+        folder = self.root
+        for name in names:
+            if not self._holds(folder, name):
+                return None
+            folder /= name
+        return path
+
+    def _in_any_case(self, relative: str) -> str | None:
+        """The path with each name as it is spelt on disk; one that is spelt exactly so goes before others."""
+        folder, spelt = self.root, list[str]()
+        for name in relative.split("/"):
+            try:
+                there = self._names.get(folder) or frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
+            except (OSError, ValueError):
+                return None
+            alike = [name] if name in there else sorted(one for one in there if one.casefold() == name.casefold())
+            if not alike:
+                return None
+            spelt.append(alike[0])
+            folder /= alike[0]
+        path = "/".join(spelt)
+        return path if path != relative and self._exact(path) else None
+
+    def _holds(self, folder: Path, name: str) -> bool:
+        if name not in self._names.get(folder, ()):
+            self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
+        return name in self._names[folder]
+
+
+class Sites(Site):
+    """Several sites as one; the path of an article begins with `prefix_of` its site."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        super().__init__(sites[0].root, sites[0].site_url)
+        self._sites = {path_prefix(site): site for site in sites}
+
+    def own_file(self, url: str, article: str) -> Path | None:
+        """The file that a URL of one of the sites names."""
+        site, path = self._of(article)
+        return site.own_file(url, path)
+
+    def misspelt(self, url: str, article: str) -> str | None:
+        """The path, relative to that site, of a file whose name differs in its case alone, if there is one."""
+        site, path = self._of(article)
+        return site.misspelt(url, path)
+
+    def _of(self, article: str) -> tuple[Site, str]:
+        return next(
+            (site, article.removeprefix(prefix)) for prefix, site in self._sites.items() if article.startswith(prefix)
+        )
+
+
+def path_prefix(site: Site) -> str:
+    """What the paths of its articles begin with where those of other sites are beside them: its root, and a slash."""
+    return f"{site.root.as_posix().rstrip('/')}/"
+
+
+def site_url_of(config_yml: bytes) -> str | None:
+    """`url` + `baseurl` of a Jekyll configuration; the `baseurl` alone where there is no `url`; None without both.
+
+    Raises:
+        ConfigError: the file is not UTF-8 or not YAML; `where` names the line.
+    """
+    try:
+        check_utf8(config_yml)
+        root = compose(config_yml)
+    except ArticleUnreadable as error:
+        message = error.message.replace("the front matter", "the file")
+        raise ConfigError(message, where=f"_config.yml:{error.line}") from error
+    values: dict[str, str] = {}
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode) and not value.tag.endswith(":null"):
+            values[key.value] = value.value
+    url = values.get("url", "").strip().rstrip("/")
+    baseurl = values.get("baseurl", "").strip().strip("/")
+    return (f"{url}/{baseurl}" if baseurl else url) or None
+
+
+def _address(url: str) -> tuple[str, int | None, str] | None:
+    """Host, port and path of a web address, whichever of http and https; None for anything else.
+
+    A path alone is an address without a host.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in {"", *_DEFAULT_PORTS} or parts.username is not None or "\\" in url:
+        return None
+    if port == _DEFAULT_PORTS.get(parts.scheme):
+        port = None
+    path = posixpath.normpath(parts.path).replace("//", "/", 1) if "/." in parts.path else parts.path
+    return host, port, path

@@ -1,0 +1,239 @@
+"""Walks a site and reads the articles that changed: their references go into the catalogue."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
+
+import msgspec
+import pathspec
+
+from imgcache.cache import ArticleStat, Catalogue, ReadArticle
+from imgcache.core import ConfigError, Kind, log
+from imgcache.scanner.extract import ArticleReader
+from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role, layout_of
+from imgcache.scanner.pool import read_all
+from imgcache.scanner.site import Site
+
+# Globs that only ask for the end of a name, as the usual ones do: these need no matcher, which takes 10 µs a file.
+_BY_ENDING = re.compile(r"\*\*/\*(\.[A-Za-z0-9.]+)")
+_OWN_EXPORT = "imgcache.html"  # an include or a partial that `imgcache export` wrote, wherever somebody moved it
+_LOOKED_UP = 500  # articles that are held against the catalogue at once
+_REREAD = 32  # articles that are in memory at once
+
+
+class ScanResult(msgspec.Struct):
+    """What one walk over a site did."""
+
+    articles: int = 0
+    templates: int = 0
+    read: int = 0
+    dropped: int = 0
+
+
+class Scanner:
+    """The articles of one site."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        articles: Sequence[str],
+        exclude: Sequence[str],
+        flag: Sequence[str],
+        cache: Path,
+        prefix: str = "",
+    ):
+        """`flag` are the fields whose entries carry isCached; `cache` is a folder that is never entered.
+
+        `prefix` goes before each path in a catalogue that has the articles of several sites.
+        """
+        self._site = site
+        self.prefix = prefix
+        self._others: tuple[Scanner, ...] = ()
+        endings = [_BY_ENDING.fullmatch(glob) for glob in articles]
+        self._endings = tuple(ending[1] for ending in endings if ending) if all(endings) else None
+        self._articles = pathspec.GitIgnoreSpec.from_lines(articles)
+        self._exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
+        self._reader = ArticleReader(site, flag)
+        self._globs = tuple(articles)
+        self._layout = layout_of(site.root)
+        self._cache = os.path.realpath(cache)
+        self._only: str | None = None
+
+    def only(self, article: str) -> Scanner:
+        """The same for one article: it finds no other."""
+        scanner = copy.copy(self)
+        scanner._only = article  # noqa: SLF001
+        return scanner
+
+    def with_others(self, others: Iterable[Scanner]) -> Scanner:
+        """The same, and its `scan` takes in the articles of other sites."""
+        scanner = copy.copy(self)
+        scanner._others = tuple(others)  # noqa: SLF001
+        return scanner
+
+    def walk(self) -> Iterator[ArticleStat]:
+        """Every article of its site, folder by folder. Folders that are links are not entered. Raises ConfigError."""
+        return (file for file in self._files() if not file.is_template)
+
+    def _files(self) -> Iterator[ArticleStat]:
+        """The same, and the layouts, includes and partials, which may name images too."""
+        if self._only is not None:
+            with contextlib.suppress(OSError):  # it is gone
+                stat = (self._site.root / self._only).stat()
+                yield ArticleStat(self._only, stat.st_mtime_ns, stat.st_size)
+            return
+        folders = [("", Role.ARTICLES)]
+        while folders:
+            folder, role = folders.pop()
+            try:
+                entries = sorted(os.scandir(self._site.root / folder), key=attrgetter("name"))
+            except OSError as error:
+                raise ConfigError(f"the folder cannot be read: {error.strerror}", where=folder or ".") from None
+            below = []
+            for entry in entries:
+                path = folder + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    inner = self._layout.role(entry.name, role, is_top=not folder)
+                    if inner is not Role.NOTHING and os.path.realpath(entry.path) != self._cache:
+                        below.append((path + "/", inner))
+                elif role is Role.TEMPLATES:
+                    if path.endswith(TEMPLATE_ENDINGS) and (file := self._found(path, entry)):
+                        yield file._replace(is_template=True)
+                elif self._is_wanted(path) and (file := self._found(path, entry)):
+                    yield file
+            folders.extend(reversed(below))
+
+    def is_article(self, path: str) -> bool:
+        """Whether a walk would find an article at this path, which need not be there."""
+        folders = path.split("/")[:-1]
+        file = os.path.realpath(self._site.root / path)
+        is_entered = self._layout.role_of(folders) is Role.ARTICLES and not file.startswith(f"{self._cache}{os.sep}")
+        return is_entered and self._is_wanted(path)
+
+    def _is_wanted(self, path: str) -> bool:
+        wanted = self._articles.match_file(path) if self._endings is None else path.endswith(self._endings)
+        if wanted and path.endswith(_OWN_EXPORT) and self._is_own_export(path):
+            return False
+        return wanted and not (self._exclude and self._exclude.match_file(path))
+
+    def _is_own_export(self, path: str) -> bool:
+        try:
+            with (self._site.root / path).open("rb") as file:
+                return SIGNATURE.encode() in file.read(512)
+        except OSError:
+            return False
+
+    @staticmethod
+    def _found(path: str, entry: os.DirEntry[str]) -> ArticleStat | None:
+        if not path.isascii() and (text := path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) != path:
+            return ArticleStat(text, 0, 0)  # not UTF-8, and so no path that can be written down: reading it says so
+        try:
+            stat = entry.stat()
+        except OSError:
+            return ArticleStat(path, 0, 0)  # a link to nowhere: reading it says so
+        return ArticleStat(path, stat.st_mtime_ns, stat.st_size) if entry.is_file() else None
+
+    def scan(self, catalogue: Catalogue, on_article: Callable[[], None] = lambda: None) -> ScanResult:
+        """Bring the catalogue up to date with the site: read what changed, drop what is gone."""
+        scan = ScanResult()
+        was_bare = catalogue.is_bare
+        scanners = (self, *self._others)
+        with catalogue.transaction(), catalogue.filling():
+            for scanner in scanners:
+                scanner.read_changed(catalogue, scan, on_article)
+            if scan.articles + scan.templates < catalogue.files():
+                present = {scanner.prefix + file.path for scanner in scanners for file in scanner._files()}  # noqa: SLF001
+                gone = [path for path in catalogue.article_paths() if path not in present]
+                catalogue.drop_articles(gone)
+                scan.dropped = len(gone)
+            if (scan.read and not was_bare) or scan.dropped:
+                catalogue.drop_unused_images()
+            catalogue.mark_scanned()
+        return scan
+
+    def require(self, scan: ScanResult, catalogue: Catalogue) -> None:
+        """Refuse to go on where a scan found nothing.
+
+        Raises:
+            ConfigError: there is no article, and nothing names an image; with where it looked and for what.
+        """
+        if scan.articles or self._only is not None or catalogue.counts()["references"]:
+            return
+        roots = ", ".join(str(scanner._site.root) for scanner in (self, *self._others))  # noqa: SLF001
+        left_out = ", ".join(self._layout.left_out)
+        raise ConfigError(
+            f"no article found in {roots}: looked for {', '.join(self._globs)}, and not in folders named {left_out};"
+            " name the folder of the site, or set `articles` in imgcache.yml"
+        )
+
+    def read_changed(self, catalogue: Catalogue, scan: ScanResult, on_article: Callable[[], None]) -> None:
+        """Read what changed in its site into the catalogue; a part of `scan`."""
+        with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
+            for batch in batches:
+                self._put(batch, catalogue)
+                scan.read += len(batch)
+
+    def _put(self, batch: list[ReadArticle], catalogue: Catalogue) -> None:
+        for article in batch:
+            if article.trace:
+                log(article.file.path, article.trace)
+        catalogue.put_articles(self._prefixed(batch))
+
+    def _changed(self, catalogue: Catalogue, scan: ScanResult, on_article: Callable[[], None]) -> Iterator[ArticleStat]:
+        is_first = catalogue.is_bare
+        walk = self._files()
+        while files := list(itertools.islice(walk, _LOOKED_UP)):
+            for file in files:
+                if file.is_template:
+                    scan.templates += 1
+                else:
+                    scan.articles += 1
+                    on_article()
+            yield from files if is_first else self._new(files, catalogue)
+
+    def _new(self, files: list[ArticleStat], catalogue: Catalogue) -> Iterator[ArticleStat]:
+        prefix = self.prefix
+        named = [file._replace(path=prefix + file.path) for file in files] if prefix else files
+        for file in catalogue.changed(named):
+            yield file._replace(path=file.path.removeprefix(prefix)) if prefix else file
+
+    def _prefixed(self, articles: list[ReadArticle]) -> list[ReadArticle]:
+        """As the catalogue is to have them: the site's own image is another than one of that URL elsewhere."""
+        prefix = self.prefix
+        if not prefix:
+            return articles
+        return [
+            msgspec.structs.replace(
+                article,
+                file=article.file._replace(path=prefix + article.file.path),
+                mentions=[
+                    msgspec.structs.replace(mention, base=prefix + mention.base)
+                    if mention.kind == Kind.OWN
+                    else mention
+                    for mention in article.mentions
+                ],
+            )
+            for article in articles
+        ]
+
+    def reread(self, paths: Iterable[str], catalogue: Catalogue) -> None:
+        """Read articles of its site again, after they were written. Paths are those of the catalogue."""
+        files = (_file_at(self._site.root, path.removeprefix(self.prefix)) for path in paths)
+        while batch := list(itertools.islice(files, _REREAD)):
+            self._put(self._reader.read(batch), catalogue)
+
+
+def _file_at(root: Path, path: str) -> ArticleStat:
+    try:
+        stat = (root / path).stat()
+    except OSError:  # it is gone since it was written: reading it says so
+        return ArticleStat(path, 0, 0)
+    return ArticleStat(path, stat.st_mtime_ns, stat.st_size)

@@ -1,0 +1,267 @@
+"""The gallery's own picture of a cache: compact rows in a temporary SQLite file, asked in SQL. Never changed once made.
+
+Manifest and index are copied when they change, not read for each page: a page then costs one query, it cannot be torn
+by a sync that runs beside it, and 100,000 images need no memory but SQLite's page cache.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import weakref
+from array import array
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from imgcache.core import Copy, Declared, Failure
+from imgcache.manifest import ManifestEntry
+from imgcache.policy import Health, QuarantineRecord
+from imgcache.server.gallery.problems import DeclaredEntry
+from imgcache.server.gallery.search import ANY_PROBLEM, PAGE, SORTS, Search
+
+_T = TypeVar("_T")
+MOST_PLACES = 200  # of one image, on its page
+_MOST_SEARCHES = 16  # whose results are kept: 8 bytes an image
+_MOST_HOSTS = 200  # in the list of hosts
+
+SCHEMA = """
+CREATE TABLE image (
+  id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, host TEXT NOT NULL, words TEXT NOT NULL, state TEXT NOT NULL,
+  width INTEGER, height INTEGER, bytes INTEGER, light INTEGER, color TEXT, thumb TEXT, thumb_width INTEGER,
+  thumb_height INTEGER, uses INTEGER, time REAL, status INTEGER, code TEXT, severity TEXT);
+CREATE TABLE fact (image INTEGER NOT NULL, kind TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (image, kind));
+CREATE TABLE problem (
+  image INTEGER NOT NULL, code TEXT NOT NULL, severity TEXT NOT NULL, PRIMARY KEY (image, code)) WITHOUT ROWID;
+CREATE TABLE article (id INTEGER PRIMARY KEY, path TEXT NOT NULL, words TEXT NOT NULL);
+CREATE TABLE use (
+  image INTEGER NOT NULL, article INTEGER NOT NULL, line INTEGER, column INTEGER, field TEXT, width INTEGER,
+  height INTEGER, is_cached INTEGER, flaggable INTEGER);
+CREATE TABLE remark (place TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL);
+"""
+INDEXES = """
+CREATE INDEX use_image ON use (image);
+CREATE INDEX use_article ON use (article, image);
+CREATE INDEX problem_code ON problem (code);
+"""
+_TILE = (
+    "url, host, state, width, height, bytes, light, color, thumb, thumb_width, thumb_height, uses,"
+    " status, code, severity"
+)
+# Whether an article with the word in its path uses the image: where few have it, from those; else from each image.
+_IN_FEW = "id IN (SELECT image FROM use WHERE article IN (SELECT id FROM article WHERE instr(words, ?)))"
+_IN_MANY = (
+    "EXISTS (SELECT 1 FROM use JOIN article ON article.id = use.article"
+    " WHERE use.image = image.id AND instr(article.words, ?))"
+)
+_TOTALS = """
+SELECT count(*), count(DISTINCT host), coalesce(sum(state = 'held'), 0), coalesce(sum(bytes), 0),
+  coalesce(sum(coalesce(light, bytes)), 0) FROM image
+"""
+
+
+class Tile(NamedTuple):
+    """One image in the grid. `light` is the size in bytes of what a page would show; None: not held, or not known."""
+
+    url: str
+    host: str
+    state: str
+    width: int | None
+    height: int | None
+    bytes: int | None
+    light: int | None
+    color: str | None
+    thumb: str | None
+    thumb_width: int | None
+    thumb_height: int | None
+    uses: int | None
+    status: int | None  # that its server answered with
+    code: str | None  # of the worst that is wrong
+    severity: str | None
+
+
+class Totals(NamedTuple):
+    """The whole cache: images known, their hosts, images held, bytes of originals, bytes that a page would show."""
+
+    images: int
+    hosts: int
+    held: int
+    before: int
+    after: int
+
+
+class UseRow(NamedTuple):
+    """One place where an image is used, and what is said of it there."""
+
+    article: str
+    line: int
+    column: int
+    field: str
+    claim: DeclaredEntry
+
+
+class SiteIssue(NamedTuple):
+    """Something wrong that belongs to no remote image: an article, or one of the site's own files."""
+
+    place: str
+    code: str
+    message: str
+
+
+class SearchResult(NamedTuple):
+    """One page of a search, and the number of images that the whole search finds."""
+
+    tiles: list[Tile]
+    number: int
+
+
+class ImageDetails(msgspec.Struct, frozen=True):
+    """All that is known of one image. `uses` is None where there is no catalogue; `use_count` counts them all."""
+
+    url: str
+    host: str
+    state: str
+    entry: ManifestEntry | None
+    copy: Copy | None
+    failure: Failure | None
+    health: Health | None
+    doubt: QuarantineRecord | None
+    candidate: ManifestEntry | None
+    uses: list[UseRow] | None
+    use_count: int
+
+
+class Overview(NamedTuple):
+    """What the head of every page needs. States and problems are counted over all images."""
+
+    totals: Totals
+    states: dict[str, int]
+    problems: dict[str, int]
+    wrong: int  # images with any problem
+    hosts: list[str]
+    remarks: list[SiteIssue]
+    notices: list[str]  # what could not be read
+
+
+class GalleryDatabase:
+    """One picture of a cache. Threads may ask it at once; the file goes with the object."""
+
+    def __init__(self, db: sqlite3.Connection, notices: list[str]) -> None:
+        """`db` is filled by `stock.fill`, and belongs to this object from now on."""
+        self._db = db
+        self._lock = threading.Lock()
+        self._searches: dict[Search, array[int]] = {}
+        weakref.finalize(self, db.close)
+        self.overview = self._overview(notices)
+
+    def _overview(self, notices: list[str]) -> Overview:
+        states = dict(self._rows("SELECT state, count(*) FROM image GROUP BY state"))
+        unused = self._rows("SELECT count(*) FROM image WHERE uses = 0")[0][0]
+        hosts = self._rows("SELECT host FROM image GROUP BY host ORDER BY count(*) DESC, host LIMIT ?", _MOST_HOSTS)
+        problems = self._rows("SELECT code, count(*) FROM problem GROUP BY code ORDER BY count(*) DESC, code")
+        return Overview(
+            totals=Totals(*self._rows(_TOTALS)[0]),
+            states=states | ({"unused": unused} if unused else {}),
+            problems=dict(problems),
+            wrong=self._rows("SELECT count(*) FROM image WHERE code IS NOT NULL")[0][0],
+            hosts=sorted(host for (host,) in hosts if host),
+            remarks=[SiteIssue(*row) for row in self._rows("SELECT place, code, message FROM remark ORDER BY place")],
+            notices=notices,
+        )
+
+    def find(self, search: Search) -> SearchResult:
+        """One page of the images that a search asks for."""
+        found = self._found(search.changed())
+        start = (search.page - 1) * PAGE
+        page = found[start : start + PAGE].tolist()
+        marks = ", ".join("?" * len(page))
+        rows = self._rows(f"SELECT id, {_TILE} FROM image WHERE id IN ({marks})", *page)  # noqa: S608 (values are bound)
+        tiles = {number: Tile(*row) for number, *row in rows}
+        return SearchResult([tiles[number] for number in page], len(found))
+
+    def _found(self, search: Search) -> array[int]:
+        """Every image that a search finds, in order; kept for its other pages. `search` is of the first page."""
+        known = self._searches.get(search)
+        if known is None:
+            where, values = self._where(search)
+            query = f"SELECT id FROM image WHERE {where} ORDER BY {SORTS[search.sort].columns}, url"  # noqa: S608
+            known = array("q", (number for (number,) in self._rows(query, *values)))
+            while len(self._searches) >= _MOST_SEARCHES:
+                self._searches.pop(next(iter(self._searches)), None)
+            self._searches[search] = known
+        return known
+
+    def _where(self, search: Search) -> tuple[str, list[object]]:
+        """The condition of a search in SQL, and its values."""
+        parts, values = ["1"], list[object]()
+        for term in search.terms:
+            in_articles, taken = self._in_articles(term)
+            parts.append(f"(instr(words, ?) OR {in_articles})")
+            values += [term, *taken]
+        if search.state == "unused":
+            parts.append("uses = 0")
+        elif search.state:
+            parts.append("state = ?")
+            values.append(search.state)
+        if search.problem == ANY_PROBLEM:
+            parts.append("code IS NOT NULL")
+        elif search.problem:
+            parts.append("id IN (SELECT image FROM problem WHERE code = ?)")
+            values.append(search.problem)
+        if search.host:
+            parts.append("host = ?")
+            values.append(search.host)
+        return " AND ".join(parts), values
+
+    def _in_articles(self, term: str) -> tuple[str, list[object]]:
+        """The condition that an article with this word in its path uses the image."""
+        ((matches, articles),) = self._rows("SELECT sum(instr(words, ?) > 0), count(*) FROM article", term)
+        if not matches:
+            return "0", []
+        if matches == articles:
+            return "uses > 0", []
+        return (_IN_MANY if matches * 4 > articles else _IN_FEW), [term]
+
+    def image(self, url: str) -> ImageDetails | None:
+        """All that is known of one image, None where nothing is."""
+        rows = self._rows("SELECT id, host, state, uses FROM image WHERE url = ?", url)
+        if not rows:
+            return None
+        number, host, state, uses = rows[0]
+        facts = dict(self._rows("SELECT kind, value FROM fact WHERE image = ?", number))
+        return ImageDetails(
+            url=url,
+            host=host,
+            state=state,
+            entry=_decoded(facts, "entry", ManifestEntry),
+            copy=_decoded(facts, "copy", Copy),
+            failure=_decoded(facts, "failure", Failure),
+            health=_decoded(facts, "health", Health),
+            doubt=_decoded(facts, "doubt", QuarantineRecord),
+            candidate=_decoded(facts, "candidate", ManifestEntry),
+            uses=None if uses is None else self._uses(number),
+            use_count=uses or 0,
+        )
+
+    def _uses(self, image: int) -> list[UseRow]:
+        rows = self._rows(
+            "SELECT path, line, column, field, width, height, is_cached, flaggable FROM use"
+            " JOIN article ON article.id = use.article WHERE image = ? ORDER BY path, line, column LIMIT ?",
+            image,
+            MOST_PLACES,
+        )
+        return [UseRow(path, line, column, field, claim_of(*claim)) for path, line, column, field, *claim in rows]
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+
+def claim_of(width: int | None, height: int | None, flag: int | None, flaggable: int) -> DeclaredEntry:
+    """A claim from the columns of a row."""
+    return DeclaredEntry(Declared(width, height), None if flag is None else bool(flag), bool(flaggable))
+
+
+def _decoded(facts: dict[str, bytes], kind: str, type_: type[_T]) -> _T | None:
+    value = facts.get(kind)
+    return None if value is None else msgspec.json.decode(value, type=type_)

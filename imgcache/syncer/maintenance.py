@@ -1,0 +1,185 @@
+"""Keeping a cache sound: verify looks at blobs, records, manifest and flags together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from imgcache.cache import Catalogue, Index, Store
+from imgcache.config import Config
+from imgcache.core import Asset, ConfigError, Reference, Severity, Size
+from imgcache.manifest import Manifest, ManifestEntry
+from imgcache.policy import QuarantineRecord, SyncPolicy, plan
+from imgcache.syncer.removal import Removed, remove_asset, tell_foreign
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """One thing that does not fit another.
+
+    Codes: `damaged-blob` (other bytes than recorded), `missing-blob` (a file of a record is not there),
+    `record-without-blob` (the original is gone), `blob-without-record` (files that nothing speaks of),
+    `copy-without-asset` (a URL whose asset has no record), `manifest` (manifest.json says something else),
+    `flag-without-copy`, `copy-without-flag`, `dimensions` (a flag on an image of another shape than declared); as a
+    warning, for only the author can mend it, `no-room-for-flag`; and as a note `foreign-files`, which imgcache did not
+    write and leaves alone.
+    """
+
+    code: str
+    subject: str  # a path in the cache, a digest, a URL, or article:line
+    message: str
+    severity: Severity = Severity.ERROR
+
+
+class Maintenance:
+    """Over the open parts of one cache; whoever calls anything but `damage` holds the cache's lock."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: Index,
+        catalogue: Catalogue,
+        manifest: Manifest,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._catalogue = catalogue
+        self._manifest = manifest
+
+    # -- verify ------------------------------------------------------------------------------------------------------
+
+    def damage(self, config: Config) -> Iterator[Damage]:
+        """Everything that does not fit. Reads every byte of the cache. The catalogue is up to date with the site.
+
+        `config` is that of the site: flags are held against the images as a sync would.
+        """
+        yield from self._damaged_assets()
+        yield from self._records_without_blobs()
+        yield from self._wrong_manifest()
+        held = dict(self._held(SyncPolicy.for_variants(config.variants)))
+        yield from self._wrong_flags(held, config)
+        yield from self._flags_without_room(held, config)
+
+    def _damaged_assets(self) -> Iterator[Damage]:
+        if foreign := self._store.foreign():
+            yield Damage("foreign-files", "assets", tell_foreign(foreign), Severity.NOTE)
+        for digest in self._store.digests():
+            asset = self._index.asset(digest)
+            if asset is None:
+                yield Damage("blob-without-record", digest, "files that no record speaks of")
+                continue
+            missing = set(self._store.missing(asset))
+            for path in self._store.damage(asset):
+                if path not in missing:
+                    yield Damage("damaged-blob", path, "other bytes than those that were written")
+            for path in sorted(missing):
+                yield Damage("missing-blob", path, "not there, or of another length")
+
+    def _records_without_blobs(self) -> Iterator[Damage]:
+        for asset in self._index.assets():
+            if self._is_gone(asset):
+                yield Damage("record-without-blob", asset.digest, "a record whose files are gone")
+        for url, copy in self._index.copies():
+            if self._index.asset(copy.digest) is None:
+                yield Damage("copy-without-asset", url, "a URL whose image has no record")
+        for url, doubt in self._index.doubts():
+            if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
+                yield Damage("copy-without-asset", url, "a URL whose quarantined picture has no record")
+
+    def _is_gone(self, asset: Asset) -> bool:
+        """Whether no file of ours is left: its folder may still have foreign ones."""
+        return self._store.stamp(asset.digest) is None or not self._store.files(asset.digest)
+
+    def _wrong_manifest(self) -> Iterator[Damage]:
+        try:
+            said = self._manifest.read()
+        except ConfigError as error:
+            yield Damage("manifest", "manifest.json", str(error))
+            return
+        for url, asset, tag in self._index.entries():
+            if said.pop(url, None) != ManifestEntry.of(asset, tag):
+                yield Damage("manifest", url, "manifest.json says something else than the record")
+        for url in said:
+            yield Damage("manifest", url, "in manifest.json, but not held")
+
+    def _wrong_flags(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
+        for reference in self._catalogue.flaggable():
+            true = held.get(reference.url)
+            wanted = _wanted(reference, true, config.dimensions)
+            where, url = _where(reference), reference.url
+            if wanted is True:
+                yield Damage("copy-without-flag", where, f"{url} is held, but isCached is not true")
+            elif wanted is False and true is None:
+                yield Damage("flag-without-copy", where, f"isCached is true, but {url} is not held in full")
+            elif wanted is False and true is not None:
+                told = plan.describe_mismatch(reference.declared, true)
+                yield Damage("dimensions", where, f"isCached is true, but {url} does not fit: {told}")
+
+    def _flags_without_room(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
+        for reference in self._catalogue.unflaggable(config.flag):
+            wanted = _wanted(reference, held.get(reference.url), config.dimensions)
+            if wanted is not None:
+                state = "is held, but isCached is not" if wanted else "is not held as declared, but isCached is"
+                message = (
+                    f"{reference.url} {state} true, and a sync cannot write it here: write the entry out,"
+                    " as a mapping of its own with `url`, without `<<` and without isCached"
+                )
+                yield Damage("no-room-for-flag", _where(reference), message, Severity.WARNING)
+
+    def _held(self, wish: SyncPolicy) -> Iterator[tuple[str, Size]]:
+        """Every URL of an article that is held in full, with the true size.
+
+        A run that could not make what is missing leaves a record of what is there, which nothing else finds fault with.
+        """
+        for image in self._catalogue.remote():
+            url = self._catalogue.url(image.image)
+            copy = self._index.copy(url)
+            asset = self._index.asset(copy.digest) if copy else None
+            if asset is not None and plan.is_complete(asset, self._store.missing(asset), wish.aimed(image.focus)):
+                yield url, asset.size
+
+    def take_away(self) -> Removed:
+        """Remove whatever `damage` finds in blobs and records, so that the next sync makes it anew."""
+        removed = Removed()
+        for digest in list(self._store.digests()):
+            asset = self._index.asset(digest)
+            if asset is None:
+                remove_asset(digest, removed, self._index, self._store)
+                continue
+            damaged = self._store.damage(asset)
+            if asset.original in damaged:
+                remove_asset(digest, removed, self._index, self._store)
+            elif damaged:
+                self._store.discard(damaged)
+                removed.files += len(damaged)
+        with self._index.batch():
+            for asset in list(self._index.assets()):
+                if self._is_gone(asset):
+                    self._index.drop_asset(asset.digest)
+        with self._index.batch():
+            for url, copy in list(self._index.copies()):
+                if self._index.asset(copy.digest) is None:
+                    self._index.drop_copy(url)
+                    removed.copies += 1
+            for url, doubt in list(self._index.doubts()):
+                if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
+                    self._index.put_doubt(url, QuarantineRecord(rejected=doubt.rejected))
+        self._catalogue.unsettle_all()
+        return removed
+
+
+def _wanted(reference: Reference, true: Size | None, dimensions: str) -> bool | None:
+    """The flag that a sync would write here if it can; None where it is right. `true` is None if it is not held."""
+    verdict = plan.decide_flag(
+        msgspec.structs.replace(reference, flaggable=True),
+        held=true is not None,
+        true=true,
+        dimensions=dimensions,
+        may_clear=True,
+    )
+    return verdict.edit.flag if verdict.edit else None
+
+
+def _where(reference: Reference) -> str:
+    return f"{reference.article}:{reference.line}"

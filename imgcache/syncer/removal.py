@@ -1,0 +1,176 @@
+"""Making room: gc, which removes what no article uses, and forget, which removes one image for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from imgcache.cache import Catalogue, Index, Kept, RemovedRecords, Store, size_of, unused_assets
+from imgcache.core import clean_text, disk_errors, plural, remove_tree
+
+_NAMED = 5  # foreign files that one note names
+
+
+class Removed(msgspec.Struct):
+    """What is taken out of the cache.
+
+    `copies` are URLs, `assets` distinct images, `subjects` the URLs by name. `freed` are the bytes of what an earlier
+    gc had kept for a day. `foreign` are paths below `assets/` that imgcache did not write and leaves alone.
+    """
+
+    copies: int = 0
+    assets: int = 0
+    files: int = 0
+    bytes: int = 0
+    subjects: list[str] = []
+    freed: int = 0
+    foreign: list[str] = []
+
+    def add(self, sizes: Iterable[int]) -> None:
+        """Count files of these sizes."""
+        for size in sizes:
+            self.files += 1
+            self.bytes += size
+
+
+class Unused(msgspec.Struct):
+    """What a gc would remove. `held` are the images that the cache has before it, `strays` files beside used ones."""
+
+    removed: Removed
+    held: int
+    digests: list[str]
+    strays: list[str]
+    old: list[Path]
+
+    @property
+    def is_most(self) -> bool:
+        """Whether more than half of the images that are held would go."""
+        return 2 * self.removed.assets > self.held
+
+
+class Removal:
+    """Over the open parts of one cache; whoever removes anything holds the cache's lock."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: Index,
+        catalogue: Catalogue,
+        kept: Kept,
+        used_elsewhere: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """`used_elsewhere` says whether an article of another site, which shares the cache, names a URL."""
+        self._store = store
+        self._index = index
+        self._catalogue = catalogue
+        self._kept = kept
+        self._used_elsewhere = used_elsewhere
+
+    def unused(self, now: float) -> Unused:
+        """Copies that no article names, assets without copies, and files that no record names. Removes nothing."""
+        removed, used = Removed(foreign=list(self._store.foreign())), set(self._quarantined())
+        found = Unused(removed, 0, [], [], self._kept.old(now))
+        for url, copy in self._index.copies():
+            if self._is_used(url):
+                used.add(bytes.fromhex(copy.digest))
+            else:
+                removed.subjects.append(url)
+        removed.copies, removed.freed = len(removed.subjects), size_of(found.old)
+        for digest in self._store.digests():
+            asset, sizes = self._index.asset(digest), self._store.files(digest)
+            if asset is not None and bytes.fromhex(digest) in used:
+                found.held += 1
+                strays = self._store.strays(asset)
+                found.strays += strays
+                removed.add(sizes[path] for path in strays)
+            else:
+                found.held += 1
+                found.digests.append(digest)
+                removed.assets += 1
+                removed.add(sizes.values())
+        return found
+
+    def remove(self, found: Unused, now: float) -> None:
+        """Remove what `unused` found. A store that keeps it does so for a day."""
+        for folder in found.old:
+            with disk_errors(folder):
+                remove_tree(folder)
+        self._kept.restart(now)
+        urls = found.removed.subjects
+        keep = None
+        if self._store.keeps and (urls or found.digests or found.strays):
+            keep = self._kept.begin(self._records(found, now))
+        self._drop_unused(urls)
+        for digest in found.digests:
+            self._index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
+            self._store.remove(digest, keep)
+        self._store.discard(found.strays, keep)
+
+    def _records(self, found: Unused, now: float) -> RemovedRecords:
+        copies = {url: copy for url in found.removed.subjects if (copy := self._index.copy(url)) is not None}
+        digests = {copy.digest for copy in copies.values()}
+        assets = {digest: asset for digest in digests if (asset := self._index.asset(digest)) is not None}
+        return RemovedRecords(now, copies, assets)
+
+    def _is_used(self, url: str) -> bool:
+        return self._catalogue.is_used(url) or self._used_elsewhere(url)
+
+    def _quarantined(self) -> Iterator[bytes]:
+        """The digests of candidates for URLs that an article names."""
+        for url, doubt in self._index.doubts():
+            if doubt.candidate is not None and self._is_used(url):
+                yield bytes.fromhex(doubt.candidate.digest)
+
+    def _drop_unused(self, copies: list[str]) -> None:
+        """Drop these copies, and what is remembered of URLs that no article names."""
+        with self._index.batch():
+            for url in copies:
+                self._index.drop_copy(url)
+            for memory in (self._index.failures, self._index.healths, self._index.doubts):
+                for url, _ in memory():
+                    if not self._is_used(url):
+                        self._index.drop_history(url)
+
+    def knows(self, url: str) -> bool:
+        """Whether an article, a record or what is kept names the URL."""
+        recorded = (self._index.copy(url), self._index.failure(url), self._index.health(url))
+        is_recorded = any(recorded) or self._index.forgotten(url)
+        return is_recorded or self._is_used(url) or url in self._kept.assets()
+
+    def known(self) -> Iterator[str]:
+        """Every URL that an article names or of which a copy is held or kept; some of them twice."""
+        yield from (self._catalogue.url(image.image) for image in self._catalogue.remote())
+        yield from (url for url, _ in self._index.copies())
+        yield from self._kept.assets()
+
+    def forget(self, url: str, now: float) -> Removed:
+        """Take a URL out of records and blobs, and remember not to fetch it again. Nothing of it is kept."""
+        removed = Removed(subjects=[url])
+        copy, candidate = self._index.copy(url), self._index.doubt(url).candidate
+        self._index.forget(url, now)
+        self._catalogue.unsettle_url(url)
+        self._kept.forget(url)
+        if copy is not None:
+            removed.copies = 1
+        for digest in unused_assets({one.digest for one in (copy, candidate) if one}, self._index):
+            remove_asset(digest, removed, self._index, self._store)
+        return removed
+
+
+def remove_asset(digest: str, removed: Removed, index: Index, store: Store) -> None:
+    """Remove an asset for good, and count it."""
+    removed.assets += 1
+    removed.add(store.files(digest).values())
+    index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
+    store.remove(digest)
+
+
+def tell_foreign(paths: Sequence[str]) -> str:
+    """One note for all files that imgcache did not write."""
+    shown = [clean_text(path.removeprefix("assets/"), 100) for path in paths[:_NAMED]]
+    more = f" and {len(paths) - _NAMED:,} more" if len(paths) > _NAMED else ""
+    what = f"{plural(len(paths), 'file')} below assets/ that imgcache did not write"
+    return f"{what} {'is' if len(paths) == 1 else 'are'} left alone: {', '.join(shown)}{more}"

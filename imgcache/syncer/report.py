@@ -1,0 +1,87 @@
+"""What a sync did: the counts that scripts read, and every problem with its places. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from imgcache.core import Action, Delay, Outcome, Problem, Severity, host_if_any
+
+
+class SlowHost(msgspec.Struct):
+    """Why a host was slow: answers 429 and 503, time-outs, and the seconds that its images waited for them in all."""
+
+    busy: int = 0
+    timeouts: int = 0
+    waited: float = 0.0
+
+    def add(self, delay: Delay) -> None:
+        """Add what held one image up."""
+        self.busy += delay.busy
+        self.timeouts += delay.timeouts
+        self.waited = round(self.waited + delay.waited, 3)
+
+
+class SyncReport(msgspec.Struct):
+    """The result of one sync; its JSON is the contract with scripts.
+
+    `images` are the distinct remote URLs; `cached` of them are held in full, `failed` were tried in vain and are not
+    held. `reused` needed nothing from the network. `sizes_fixed` are references that now declare the true size.
+    `slow_hosts` are those that refused to answer for a while, or did not answer in time.
+
+    Of a dry run, which says `dry_run`, all this is what a run would come to if every server gave a good answer.
+    """
+
+    articles: int = 0
+    references: int = 0
+    images: int = 0
+    cached: int = 0
+    reused: int = 0
+    fetched: int = 0
+    revalidated: int = 0
+    failed: int = 0
+    bytes_fetched: int = 0
+    flags_set: int = 0
+    flags_cleared: int = 0
+    sizes_fixed: int = 0
+    seconds: float = 0.0
+    slow_hosts: dict[str, SlowHost] = {}
+    problems: list[Problem] = []
+    dry_run: bool | msgspec.UnsetType = msgspec.UNSET
+
+    def count(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        self.bytes_fetched += outcome.bytes_fetched
+        if outcome.delay is not None:
+            self.slow_hosts.setdefault(host_if_any(outcome.url), SlowHost()).add(outcome.delay)
+        match outcome.action:
+            case Action.FETCHED:
+                self.fetched += 1
+            case Action.REVALIDATED | Action.DOUBTED:
+                self.revalidated += 1
+            case Action.REUSED | Action.RENDERED:
+                self.reused += 1
+            case Action.FAILED:
+                self.failed += outcome.asset is None
+            case Action.RESTED:
+                self.failed += outcome.asset is None
+                self.reused += outcome.asset is not None
+
+    def take_back(self, action: Action) -> None:
+        """An image that was counted as held is refused after all."""
+        match action:
+            case Action.FETCHED:
+                self.fetched -= 1
+            case Action.REVALIDATED:
+                self.revalidated -= 1
+            case _:
+                self.reused -= 1
+        self.failed += 1
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong but warnings and notes."""
+        return all(problem.severity is not Severity.ERROR for problem in self.problems)
+
+    def to_json(self) -> bytes:
+        """One object, problems sorted."""
+        return msgspec.json.encode(self)

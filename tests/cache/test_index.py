@@ -1,0 +1,240 @@
+"""What imgcache remembers: records, batches, a kill and a full disk between them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgcache.cache import HeldEntry, Index
+from imgcache.cache.index.index import Counts
+from imgcache.core import Copy, DiskFull, Failure, Validators
+from tests.support.cache_samples import unreal_asset
+
+URL = "https://example.org/a.jpg"
+ONE, TWO = "1" * 64, "2" * 64
+COPY = Copy(ONE, 10.0, 20.0, Validators('"e"', "Mon, 01 Jan 2024 00:00:00 GMT"), "https://example.org/b", "noai")
+FAILURE = Failure("http-status", "404 Not Found", 1.0, 2.0, 3, 404)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    index = Index(tmp_path / "index")
+    yield index
+    index.close()
+
+
+def test_what_goes_in_comes_out_also_after_opening_again(index: Index, tmp_path: Path) -> None:
+    assert index.fresh
+    assert not index.damaged
+    assert [index.copy(URL), index.asset(ONE), index.failure(URL)] == [None, None, None]
+    index.put_copy(URL, COPY)
+    index.put_asset(unreal_asset(ONE))
+    index.put_failure(URL, FAILURE)
+    index.close()
+    again = Index(tmp_path / "index")
+    assert not again.fresh
+    assert again.copy(URL) == COPY
+    assert again.asset(ONE) == unreal_asset(ONE)
+    assert again.failure(URL) == FAILURE
+    assert list(again.copies()) == [(URL, COPY)]
+    assert list(again.assets()) == [unreal_asset(ONE)]
+    assert list(again.failures()) == [(URL, FAILURE)]
+    assert list(again.entries()) == [HeldEntry(URL, unreal_asset(ONE), COPY.robots_tag)]
+    assert again.counts() == Counts(1, 1, 1, 0)
+    again.drop_copy(URL)
+    again.drop_asset(ONE)
+    again.drop_failure(URL)
+    assert again.counts() == Counts(0, 0, 0, 0)
+    again.close()
+
+
+# Any text at all, also what no URL may hold: halves of surrogate pairs, NUL, and more than a database page.
+_urls = st.one_of(
+    st.text(max_size=20),
+    st.text(st.characters(categories=["Cs", "Cc", "Ll"]), max_size=5),
+    st.integers(3000, 9000).map(lambda n: "https://example.org/?" + "x" * n),
+)
+
+
+_times = st.floats(0, 4e9)
+
+
+_made = st.builds(Copy, digest=st.sampled_from([ONE, TWO]), fetched_at=_times, checked_at=_times)
+
+
+_steps = st.lists(st.tuples(st.sampled_from(["put", "put", "put", "drop", "abort"]), _urls, _made), max_size=25)
+
+
+@given(_steps)
+@settings(max_examples=40)
+def test_it_is_a_dictionary_in_the_order_of_code_points(steps: list[tuple[str, str, Copy]]) -> None:
+    model: dict[str, Copy] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        index = Index(Path(folder))
+        for action, url, copy in steps:
+            if action == "put":
+                index.put_copy(url, copy)
+                model[url] = copy
+            elif action == "drop":
+                index.drop_copy(url)
+                model.pop(url, None)
+            else:
+                with pytest.raises(KeyboardInterrupt), index.batch():
+                    index.put_copy(url, copy)
+                    assert index.copy(url) == copy
+                    raise KeyboardInterrupt
+            assert index.copy(url) == model.get(url)
+        index.close()
+        index = Index(Path(folder), mend=False)
+        assert list(index.copies()) == sorted(model.items())
+        assert index.counts().copies == len(model)
+        index.close()
+
+
+def test_changed_means_that_the_manifest_would_say_something_else(index: Index, tmp_path: Path) -> None:
+    assert not index.changed
+
+    def changes() -> bool:
+        answer = index.changed
+        index.mark_exported()
+        assert not index.changed
+        return answer
+
+    asset = unreal_asset(ONE)
+    index.put_asset(asset)
+    assert changes()
+    index.put_copy(URL, COPY)
+    assert changes()
+    index.put_copy(URL, msgspec.structs.replace(COPY, checked_at=99.0))
+    index.put_asset(asset)
+    index.put_failure(URL, FAILURE)
+    index.drop_copy(URL + "x")
+    assert not changes()
+    index.put_copy(URL, msgspec.structs.replace(COPY, digest=TWO))
+    assert changes()
+    index.put_asset(msgspec.structs.replace(asset, color="#ffffff"))
+    assert changes()
+    index.drop_copy(URL)
+    assert changes()
+    with pytest.raises(ZeroDivisionError), index.batch():
+        index.put_copy(URL, COPY)
+        assert index.changed
+        raise ZeroDivisionError
+    assert not index.changed
+    index.put_copy(URL, COPY)
+    index.close()
+    again = Index(tmp_path / "index")
+    assert again.changed
+    again.close()
+
+
+def test_forgotten_until_it_is_remembered(index: Index) -> None:
+    index.put_copy(URL, COPY)
+    index.put_failure(URL, FAILURE)
+    index.forget(URL, 5.0)
+    assert index.forgotten(URL)
+    assert [index.copy(URL), index.failure(URL)] == [None, None]
+    assert list(index.forgotten_urls()) == [URL]
+    index.remember(URL)
+    assert not index.forgotten(URL)
+
+
+def test_a_batch_is_all_or_nothing_and_unseen_until_it_ends(index: Index, tmp_path: Path) -> None:
+    reader = Index(tmp_path / "index", mend=False)
+    with index.batch():
+        index.put_copy(URL, COPY)
+        with index.batch():
+            index.put_copy(URL + "2", COPY)
+        assert reader.copy(URL) is None
+        assert list(reader.copies()) == []
+    assert [url for url, _ in reader.copies()] == [URL, URL + "2"]
+    reader.close()
+
+
+def test_an_asset_that_is_not_recorded_is_no_entry(index: Index) -> None:
+    index.put_copy(URL, COPY)
+    assert list(index.entries()) == []
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from imgcache.cache.index.index import Index
+from imgcache.core.models import Copy
+index = Index(Path(sys.argv[1]))
+with index.batch():
+    index.put_copy("kept", Copy("1" * 64, 1.0, 2.0))
+index.mark_exported()
+with index.batch():
+    index.put_copy("kept too", Copy("1" * 64, 1.0, 2.0))
+with index.batch():
+    for number in range(3000):
+        index.put_copy(f"lost {number}", Copy("1" * 64, 1.0, 2.0))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_killed_in_a_batch_the_ones_before_it_stay(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], check=False, timeout=60)
+    assert ran.returncode == -signal.SIGKILL
+    index = Index(tmp_path)
+    assert not index.damaged
+    assert [url for url, _ in index.copies()] == ["kept", "kept too"]
+    assert index.changed
+    index.close()
+
+
+def test_a_full_disk_rolls_the_batch_back_and_the_index_goes_on(index: Index, tmp_path: Path) -> None:
+    index.put_copy(URL, COPY)
+    index._records._cache._sql("PRAGMA max_page_count = 30")
+    with pytest.raises(DiskFull, match="full"), index.batch():
+        for number in range(5000):
+            index.put_copy(f"{URL}{number}", COPY)
+    assert [url for url, _ in index.copies()] == [URL]
+    index.put_copy(URL + "2", COPY)
+    assert index.copy(URL + "2") == COPY
+
+
+def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        index = Index(folder)
+        index.put_copy(URL, COPY)
+        with pytest.raises(DiskFull, match=r"cache\.db cannot be written"), index.batch():
+            for number in range(4000):
+                index.put_copy(f"{URL}{number}", COPY)
+        assert [url for url, _ in index.copies()] == [URL]
+        index.put_copy(URL + "2", COPY)
+        assert index.copy(URL + "2") == COPY
+        index.close()
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_what_a_power_cut_may_take_back_is_settled_by_one_commit_that_writes(tmp_path: Path) -> None:
+    with closing(Index(tmp_path)) as index:
+        log = tmp_path / "cache.db-wal"
+        index.settle()
+        before = log.stat().st_size
+        with index.batch(durable=False):
+            index.put_card("a.example", "0" * 64, 1.0)
+        loose = log.stat().st_size
+        index.settle()
+        settled = log.stat().st_size
+        index.settle()
+        assert before < loose < settled == log.stat().st_size

@@ -1,0 +1,438 @@
+"""The prober from its front door: on real sockets against servers that range as they like, and over httpx."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import io
+import pathlib
+import random
+import re
+import struct
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+import pytest
+import trustme
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from imgcache.core import PROBE_BYTES, FetchPolicy, Hop, ImageError, Limits, ProbedImage, Size
+from imgcache.downloader import ConnectTo, Guard, Prober
+from tests.support.faults import Faults, Handler, fault, faults, response
+from tests.support.network import LIMITS, downloader, tls_origin
+from tests.support.network import outcome as sync_outcome
+
+RANGE = re.compile(rb"\r\nRange: bytes=(\d+)-(\d+)\r\n")
+TOGETHER = b"\r\nRange: bytes=0-32767\r\n"
+
+
+def drawn(form: str = "JPEG", size: tuple[int, int] = (400, 300), **options: object) -> bytes:
+    """Noise, so that it has about 100 KB."""
+    out = io.BytesIO()
+    Image.effect_noise(size, 90).convert("RGB").save(out, form, quality=97, **options)
+    return out.getvalue()
+
+
+PICTURE = drawn()
+SMALL = drawn("PNG", (30, 20))
+EXIF = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+TURNED = drawn("WEBP", exif=EXIF)
+PROFILE = b"".join(b"\xff\xe2" + struct.pack(">H", 60_002) + bytes(60_000) for _ in range(2))
+DEEP = PICTURE[:2] + PROFILE + PICTURE[2:]
+ENDLESS = PICTURE[:2] + PROFILE * 40
+
+
+def ranged(body: bytes, *fields: str) -> Handler:
+    """A server that does as RFC 9110, section 14 says."""
+
+    async def handler(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+        asked = RANGE.search(head)
+        if not asked:
+            writer.write(response(body, "200 OK", *fields))
+            return
+        start, last = int(asked[1]), min(int(asked[2]), len(body) - 1)
+        if start > last:
+            writer.write(response(b"", "416 Range Not Satisfiable", f"Content-Range: bytes */{len(body)}"))
+            return
+        where = f"Content-Range: bytes {start}-{last}/{len(body)}"
+        writer.write(response(body[start : last + 1], "206 Partial Content", where, *fields))
+
+    return handler
+
+
+fault("/look/picture")(ranged(PICTURE, 'ETag: "v1"', "Set-Cookie: __id=1; Path=/; Secure", "Set-Cookie: a\x1b=2"))
+fault("/look/small")(ranged(SMALL))
+fault("/look/empty")(ranged(b""))
+fault("/look/turned")(ranged(TURNED, 'ETag: W/"v1"'))
+fault("/look/deep")(ranged(DEEP, 'ETag: "v1"'))
+fault("/look/endless")(ranged(ENDLESS))
+fault("/look/page")(ranged(b"<!doctype html><p>no"))
+fault("/look/cut")(ranged(SMALL[:30]))
+
+
+@fault("/look/moved")
+async def moved(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+    writer.write(response(b"", "301 Moved Permanently", "Location: /look/moved-on", "Set-Cookie: tracker=1"))
+
+
+@fault("/look/moved-on")
+async def moved_on(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+    writer.write(response(b"", "302 Found", "Location: /look/picture"))
+
+
+@fault("/look/flood")
+async def flood(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+    """Ignores Range and never ends."""
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + PICTURE)
+    while True:
+        writer.write(bytes(65_536))
+        await writer.drain()
+
+
+@fault("/look/whole-deep")
+async def whole_deep(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+    writer.write(response(DEEP))
+
+
+@fault("/look/gzipped")
+async def gzipped(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+    writer.write(response(gzip.compress(TURNED + bytes(5000)), "200 OK", "Content-Encoding: gzip"))
+
+
+@fault("/look/gzipped-small")
+async def gzipped_small(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+    writer.write(response(gzip.compress(SMALL), "200 OK", "Content-Encoding: gzip"))
+
+
+@fault("/look/changes")
+async def changes(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+    """Another picture from the second answer on, as If-Range tells it."""
+    if origin.counts["/look/changes"] == 1:
+        await ranged(DEEP, 'ETag: "old"')(origin, writer, head)
+    else:
+        assert b'\r\nIf-Range: "old"\r\n' in head
+        writer.write(response(PICTURE, "200 OK", 'ETag: "new"'))
+
+
+def prober(
+    *,
+    limits: Limits = LIMITS,
+    retries: int = 0,
+    guard: Guard | None = None,
+    connect_to: Sequence[ConnectTo] = (),
+    transport: httpx.AsyncBaseTransport | None = None,
+    respect_robots: bool = False,
+    respect_robots_tag: bool = False,
+    sleep: Callable[[float], object] | None = None,
+) -> Prober:
+    return Prober(
+        limits=limits,
+        policy=FetchPolicy(user_agent="imgcache/test (+https://e.org)", retries=retries),
+        guard=guard or Guard(["127.0.0.0/8"]),
+        connect_to=connect_to,
+        transport=transport,
+        respect_robots=respect_robots,
+        respect_robots_tag=respect_robots_tag,
+        rng=random.Random(7),
+    )
+
+
+async def outcome(looking: Prober, url: str) -> str:
+    """`ok`, or the code of the error, whose message must be fit for a terminal."""
+    try:
+        await looking.look(url)
+    except ImageError as error:
+        assert error.message.isprintable()
+        assert len(error.message) < 400
+        return error.code
+    return "ok"
+
+
+def looked(path: str, **options: object) -> tuple[ProbedImage, Faults]:
+    async def scene() -> tuple[ProbedImage, Faults]:
+        async with faults() as origin, prober(**options) as looking:  # type: ignore[arg-type]
+            return await looking.look(origin.url(path)), origin
+
+    return asyncio.run(scene())
+
+
+def test_what_a_look_tells() -> None:
+    async def scene() -> None:
+        async with faults() as origin, prober() as looking:
+            begun = time.monotonic()
+            told = await looking.look(origin.url("/look/moved"))
+            assert (told.format, told.media_type, told.size) == ("jpeg", "image/jpeg", Size(400, 300))
+            assert (told.total, told.received) == (len(PICTURE), PROBE_BYTES)
+            assert told.head == hashlib.sha256(PICTURE[:PROBE_BYTES]).hexdigest()
+            assert told.hops == (Hop(301, origin.url("/look/moved-on")), Hop(302, origin.url("/look/picture")))
+            assert told.cookies == ("__id", "a\ufffd", "tracker")
+            assert told.certificate_ends is None
+            assert 0 < told.seconds <= time.monotonic() - begun
+            assert all(TOGETHER in head for head in origin.requests)
+            assert not any(b"ookie" in head for head in origin.requests)
+            assert origin.connections == 1
+            line = looking.statistics.hosts["127.0.0.1"]
+            assert (line.requests, line.bytes, line.failures) == (3, PROBE_BYTES, 0)
+
+    asyncio.run(scene())
+
+
+def test_what_a_request_says_and_what_not() -> None:
+    _, origin = looked("/look/picture")
+    assert origin.requests[0].decode("ascii").split("\r\n") == [
+        "GET /look/picture HTTP/1.1",
+        f"Host: 127.0.0.1:{origin.port}",
+        "User-Agent: imgcache/test (+https://e.org)",
+        "Accept: image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8",
+        "Accept-Encoding: identity",
+        "Range: bytes=0-32767",
+        "",
+        "",
+    ]
+
+
+def test_a_small_file_is_seen_whole_and_may_be_a_single_pixel() -> None:
+    told, origin = looked("/look/small")
+    assert (told.size, told.total, told.received) == (Size(30, 20), len(SMALL), len(SMALL))
+    assert told.head == hashlib.sha256(SMALL).hexdigest()
+    assert len(origin.requests) == 1
+
+
+def test_a_server_that_ignores_the_range_is_cut_off() -> None:
+    told, origin = looked("/look/flood")
+    assert (told.size, told.total, told.received) == (Size(400, 300), None, PROBE_BYTES)
+    assert origin.open_connections == 0
+    assert told.head == hashlib.sha256(PICTURE[:PROBE_BYTES]).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "requests", "condition"),
+    [
+        ("/look/turned", Size(300, 400), 2, b""),  # a weak validator says nothing of bytes
+        ("/look/deep", Size(400, 300), 3, b'\r\nIf-Range: "v1"\r\n'),
+    ],
+)
+def test_a_header_that_goes_on_elsewhere_is_followed(path: str, size: Size, requests: int, condition: bytes) -> None:
+    told, origin = looked(path)
+    assert told.size == size
+    assert len(origin.requests) == requests
+    assert all(condition in head and (b"If-Range" in head) == bool(condition) for head in origin.requests[1:])
+    assert told.received <= PROBE_BYTES + (8192 if requests == 2 else 3 * 8192)
+
+
+def test_a_deep_header_of_a_server_that_ignores_the_range_takes_one_request() -> None:
+    told, origin = looked("/look/whole-deep")
+    assert told.size == Size(400, 300)
+    assert len(origin.requests) == 1
+    assert len(PROFILE) < told.received < len(DEEP)
+
+
+def test_a_picture_that_changes_meanwhile_is_looked_at_anew() -> None:
+    told, origin = looked("/look/changes")
+    assert (told.size, told.total, len(origin.requests)) == (Size(400, 300), len(PICTURE), 2)
+    assert told.head == hashlib.sha256(PICTURE[:PROBE_BYTES]).hexdigest()
+
+
+def test_a_content_coding_is_undone() -> None:
+    told, _ = looked("/look/gzipped")
+    assert (told.size, told.total) == (Size(300, 400), None)
+    told, _ = looked("/look/gzipped-small")
+    assert (told.size, told.total, told.head) == (Size(30, 20), len(SMALL), hashlib.sha256(SMALL).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ([], PICTURE[:PROBE_BYTES]),
+        (["Content-Range: bytes 5-32767/99999"], PICTURE[5:PROBE_BYTES]),
+        (["Content-Range: bytes 0-32767/100"], PICTURE[:PROBE_BYTES]),
+        (["Content-Range: bytes 7-3/100"], b""),
+        (["Content-Range: lines 0-1/2"], PICTURE[:PROBE_BYTES]),
+        (["Content-Type: multipart/byteranges; boundary=x"], b"--x\r\nContent-Range: bytes 0-1/2\r\n\r\nab\r\n--x--"),
+        (["Content-Range: bytes 0-32767/99999", "Content-Encoding: gzip"], gzip.compress(PICTURE)[:PROBE_BYTES]),
+    ],
+)
+def test_a_partial_answer_that_makes_no_sense_is_asked_for_whole(
+    monkeypatch: pytest.MonkeyPatch, fields: list[str], body: bytes
+) -> None:
+    from tests.support.faults import HANDLERS
+
+    async def odd(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+        is_odd = RANGE.search(head) or origin.counts["/look/odd"] > 2
+        writer.write(response(body, "206 Partial Content", *fields) if is_odd else response(PICTURE))
+
+    monkeypatch.setitem(HANDLERS, "/look/odd", odd)
+
+    async def scene() -> None:
+        async with faults() as origin, prober() as looking:
+            told = await looking.look(origin.url("/look/odd"))
+            assert (told.size, told.received) == (Size(400, 300), PROBE_BYTES)
+            assert [b"Range:" in head for head in origin.requests] == [True, False]
+            assert await outcome(looking, origin.url("/look/odd")) == "http-status"
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "requests"),
+    [
+        ("/look/empty", "not-an-image", 2),  # 416, and then the emptiness itself
+        ("/look/page", "not-an-image", 1),
+        ("/look/cut", "undecodable", 1),
+        ("/look/endless", "undecodable", 7),
+    ],
+)
+def test_what_is_no_picture_has_the_code_that_a_sync_says(path: str, code: str, requests: int) -> None:
+    async def scene() -> None:
+        async with faults() as origin, prober(limits=Limits(read=2.0)) as looking:
+            assert await outcome(looking, origin.url(path)) == code
+            assert len(origin.requests) == requests
+            assert looking.statistics.bytes <= 1_048_576
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        *(("/slow-headers", "timeout"), ("/silent", "timeout"), ("/endless-headers", "connect")),
+        *(("/endless-field", "connect"), ("/many-headers", "connect"), ("/interim-flood", "connect")),
+        *(("/two-lengths", "connect"), ("/garbage", "connect"), ("/reset", "connect"), ("/early-close", "connect")),
+        *(("/announces-much", "too-large"), ("/brotli", "undecodable"), ("/html", "not-an-image")),
+        *(("/gzip-not", "undecodable"), ("/no-content", "http-status"), ("/gone", "http-status")),
+        *(("/missing", "http-status"), ("/busy-for-hours", "http-status"), ("/escape", "http-status")),
+        *(("/loop-a", "redirects"), ("/more-stairs", "redirects"), ("/nowhere", "redirects")),
+        *(("/to?ftp://e.org/", "bad-scheme"), ("/to?https://u:p@e.org/", "bad-url"), ("/empty", "not-an-image")),
+        *(("/to?http://10.0.0.1/", "blocked-address"), ("/bad-chunks", "truncated"), ("/always-304", "http-status")),
+    ],
+)
+def test_a_fault_has_the_code_that_a_sync_gives_it(tmp_path: pathlib.Path, path: str, code: str) -> None:
+    async def scene() -> None:
+        async with faults() as origin, prober() as looking, downloader(tmp_path) as fetching:
+            codes = await asyncio.gather(
+                outcome(looking, origin.url(path)),
+                sync_outcome(fetching, origin.url(path)),
+                *(outcome(looking, origin.url("/look/picture")) for _ in range(4)),
+            )
+            assert codes == [code, code, "ok", "ok", "ok", "ok"]
+
+    asyncio.run(scene())
+
+
+def test_a_wall_is_named_and_a_robots_rule_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.faults import HANDLERS
+
+    async def wall(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+        writer.write(response(b"no", "403 Forbidden", "cf-mitigated: challenge"))
+
+    async def tagged(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+        await ranged(PICTURE, "X-Robots-Tag: noimageindex")(origin, writer, head)
+
+    async def rules(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
+        writer.write(response(b"User-agent: *\nDisallow: /look/small\n", "200 OK", "Content-Type: text/plain"))
+
+    for path, handler in (("/look/wall", wall), ("/look/tagged", tagged), ("/robots.txt", rules)):
+        monkeypatch.setitem(HANDLERS, path, handler)
+
+    async def scene() -> None:
+        async with faults() as origin, prober(respect_robots=True, respect_robots_tag=True) as looking:
+            with pytest.raises(ImageError) as refused:
+                await looking.look(origin.url("/look/wall"))
+            assert (refused.value.code, refused.value.status, refused.value.wall) == ("http-status", 403, "Cloudflare")
+            assert await outcome(looking, origin.url("/look/tagged")) == "robots"
+            assert await outcome(looking, origin.url("/look/small")) == "robots"
+            assert origin.counts["/look/small"] == 0
+            assert origin.counts["/robots.txt"] == 1
+
+    asyncio.run(scene())
+
+
+def test_what_is_announced_too_large_is_refused_by_its_header_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.faults import HANDLERS
+
+    frames = io.BytesIO()
+    Image.new("L", (30, 20)).save(
+        frames, "PNG", save_all=True, append_images=[Image.new("L", (30, 20), shade) for shade in (50, 100, 150)]
+    )
+    monkeypatch.setitem(HANDLERS, "/look/frames", ranged(frames.getvalue()))
+    bytes_, pixels, many = Limits(bytes=90_000), Limits(pixels=119_999), Limits(frames=3)
+
+    async def code(path: str, limits: Limits) -> str:
+        async with faults() as origin, prober(limits=limits) as looking:
+            return await outcome(looking, origin.url(path))
+
+    assert len(PICTURE) > 90_000
+    assert asyncio.run(code("/look/picture", bytes_)) == "too-large"
+    assert asyncio.run(code("/look/picture", pixels)) == "too-many-pixels"
+    assert asyncio.run(code("/look/frames", many)) == "too-many-frames"
+    assert asyncio.run(code("/look/frames", Limits(pixels=2_399))) == "too-many-pixels"
+    assert asyncio.run(code("/look/frames", Limits(pixels=2_400, frames=4))) == "ok"
+
+
+@pytest.mark.parametrize("body", [PICTURE, SMALL])
+def test_the_end_of_the_certificate_is_told(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    from tests.support.faults import HANDLERS
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "roots.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "roots.pem"))
+    monkeypatch.setitem(HANDLERS, "/look/secure", ranged(body))
+
+    async def scene() -> None:
+        async with tls_origin(authority, "pics.example.org", days=10) as origin:
+            rule = ConnectTo.parse(f"pics.example.org:443:127.0.0.1:{origin.port}")
+            async with prober(connect_to=[rule]) as looking:
+                for _ in range(2):  # the second on the same connection
+                    told = await looking.look("https://pics.example.org/look/secure")
+                    assert told.certificate_ends == pytest.approx(time.time() + 10 * 86_400, abs=60)
+                assert origin.connections == 1
+
+    asyncio.run(scene())
+
+
+FIELDS = ["Content-Length", "Content-Encoding", "Content-Range", "Location", "ETag", "Retry-After", "Set-Cookie"]
+VALUES = st.one_of(
+    st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30),
+    st.sampled_from(
+        ["gzip", "0", "5", "99999999999", "//e.org/b", "?1", "bytes 0-9/100", "bytes 0-32767/99999", '"e"']
+    ),
+    st.tuples(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300)).map(lambda n: "bytes {}-{}/{}".format(*n)),
+)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([200, 206, 206, 301, 304, 404, 416, 503]),
+            st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4),
+            st.one_of(
+                st.binary(max_size=60), st.sampled_from([PICTURE[:300], SMALL, TURNED[:PROBE_BYTES], SMALL[:40]])
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_any_answers_end_in_a_look_or_a_code(answers: list[tuple[int, dict[str, str], bytes]]) -> None:
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        status, fields, content = answers[min(asked, len(answers) - 1)]
+        asked += 1
+        raw = [(name, value.encode("latin-1")) for name, value in fields.items()]
+        return httpx.Response(status, headers=[(n.encode(), v) for n, v in raw], stream=httpx.ByteStream(content))
+
+    async def scene() -> None:
+        async with prober(transport=httpx.MockTransport(answer)) as looking, asyncio.timeout(20):
+            await outcome(looking, "https://e.org/a")
+
+    asyncio.run(scene())
+    assert asked < 60

@@ -1,0 +1,350 @@
+"""The laws of work on many workers: how jobs are cut into shards, and what becomes of them. The crew is a fake."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgcache.cache import PendingImage
+from imgcache.core import WorkerLost
+from imgcache.runners import Budget, ClusterRunner, Shards
+from imgcache.runners import worker_session as station
+from imgcache.runners.shards import LARGE, SIZE, Shard
+
+hosts = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), max_size=120)
+many = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), min_size=100, max_size=150)
+sizes = st.integers(1, 16)
+seeds = st.integers(0, 1000)
+
+
+def pending(hosts: Sequence[str]) -> list[PendingImage]:
+    return [PendingImage(image, host) for image, host in enumerate(hosts)]
+
+
+# -- shards ------------------------------------------------------------------------------------------------------------
+
+
+@given(hosts, sizes, seeds)
+def test_every_job_is_taken_once_and_no_host_is_in_two_shards_at_once(hosts: list[str], size: int, seed: int) -> None:
+    rng, shards = random.Random(seed), Shards(pending(hosts), most=size)
+    under_way: list[tuple[Shard, str]] = []
+    taken: list[PendingImage] = []
+    while len(taken) < len(hosts) or under_way:
+        worker = rng.choice("xyz")
+        shard = shards.take(worker, rng.randint(1, size)) if rng.random() < 0.7 else None
+        if shard is not None:
+            others = {job.host for other, _ in under_way for job in other.jobs}
+            assert not others & {job.host for job in shard.jobs}
+            assert 0 < len(shard.jobs) <= size
+            under_way.append((shard, worker))
+            taken += shard.jobs
+        elif under_way:
+            shards.done(*under_way.pop(rng.randrange(len(under_way))))
+    assert sorted(taken) == pending(hosts)
+    assert shards.is_empty
+    assert list(shards.rest()) == []
+    for host in set(hosts):
+        of_host = [job.image for job in taken if job.host == host]
+        assert of_host == sorted(of_host)  # the newest first
+
+
+@given(hosts, sizes)
+def test_what_is_ready_goes_out_newest_first_and_many_hosts_share_few_shards(hosts: list[str], size: int) -> None:
+    shards = Shards(pending(hosts), most=size)
+    size = shards.size
+    taken = []
+    while shard := shards.take("x", size):
+        taken.append(shard)
+    firsts = [shard.jobs[0].image for shard in taken]
+    assert firsts == sorted(firsts)
+    small = [shard for shard in taken if len({job.host for job in shard.jobs}) > 1 or len(shard.jobs) <= size // 2]
+    assert len(small) <= 1 + 2 * sum(len(shard.jobs) for shard in small) / max(1, size - size // 2 + 1)
+
+
+@given(hosts, sizes, seeds)
+def test_a_host_stays_with_its_worker_until_that_one_goes(hosts: list[str], size: int, seed: int) -> None:
+    rng, shards = random.Random(seed), Shards(pending(hosts), most=size)
+    owner: dict[int, str] = {}
+    there = set("xyz")
+    for _ in range(100 + 20 * len(hosts)):
+        if len(there) > 1 and rng.random() < 0.1:
+            there.remove(rng.choice(sorted(there)))
+            shards.stay_with(there)
+        worker = rng.choice(sorted(there))
+        shard = shards.take(worker, size)
+        if shard is not None:
+            assert owner.get(shard.lane, worker) == worker or owner[shard.lane] not in there
+            owner[shard.lane] = worker
+            shards.done(shard, worker)
+    assert list(shards.rest()) == []
+
+
+def test_the_jobs_that_are_not_taken_are_told() -> None:
+    shards = Shards(pending("aaab"), most=2)
+    shard = shards.take("x", 1)
+    assert shard is not None
+    assert sorted([*shards.rest(), *(job.image for job in shard.jobs)]) == [0, 1, 2, 3]
+
+
+@given(hosts.filter(bool), st.integers(1, 6))
+def test_a_shard_has_a_weight_and_falls_into_parts(hosts: list[str], per_host: int) -> None:
+    shard = Shard(0, "x", tuple(pending(hosts)))
+    assert shard.weight(per_host) == sum(min(per_host, count) for count in Counter(hosts).values())
+    parts = shard.parts()
+    assert [job for part in parts for job in part.jobs] == pending(hosts)
+    assert len(parts) > 1 or len(hosts) == 1
+
+
+def test_a_small_site_is_shared_by_all_workers() -> None:
+    assert Shards(pending([f"host{number}" for number in range(64)]), 2).size == 8
+    assert Shards(pending([f"host{number}" for number in range(640)]), 2).size == SIZE
+
+
+@given(st.integers(33, 5000), st.integers(1, 8))
+def test_a_host_with_many_has_larger_shards_while_there_are_rounds_enough(count: int, workers: int) -> None:
+    others = [f"host{number}" for number in range(600)]
+    shards = Shards(pending(["big"] * count + others), workers)
+    left = count
+    while shard := shards.take("x", LARGE):
+        if shard.name != "big":
+            assert len(shard.jobs) <= SIZE
+            continue
+        large = min(LARGE, left // 4, (count + len(others)) // (4 * workers))
+        assert len(shard.jobs) == min(left, max(large, shards.size))
+        left -= len(shard.jobs)
+        shards.done(shard, "x")
+    assert left == 0
+
+
+def test_a_shard_is_named_after_its_host_or_says_of_how_many_it_is() -> None:
+    shards = Shards(pending(["big.example"] * SIZE + ["small.example", "tiny.example"]))
+    assert {shard.name for _ in range(2) if (shard := shards.take("x", SIZE))} == {"big.example", "2 hosts"}
+
+
+# -- the runner --------------------------------------------------------------------------------------------------------
+
+
+class Crew:
+    """Workers that do a job by giving back its image's number. One that has a poisonous image in hand dies."""
+
+    def __init__(self, workers: Mapping[str, int], *, poison: Sequence[int] = (), seed: int = 0) -> None:
+        self.workers = dict(workers)
+        self.poison = set(poison)
+        self.rng = random.Random(seed)
+        self.hosts: Counter[str] = Counter()
+        self.load: Counter[str] = Counter()
+        self.most = 0
+        self.asked: list[int] = []
+        self.shards: list[tuple[str, set[int], bool]] = []  # who had which jobs, and whether nothing was beside them
+        self.mortal: set[str] = set()  # workers that go with their first shard
+        self.finished = 10**9  # of each shard, where time is up
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    def room(self) -> Mapping[str, int]:
+        return self.workers
+
+    async def do(
+        self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None
+    ) -> Mapping[int, int]:
+        mine = {host for host, _ in jobs}
+        for host in mine:
+            self.hosts[host] += 1
+            assert self.hosts[host] == 1, f"{host} is asked by two workers"
+        self.load[worker] += len(jobs)
+        self.most = max(self.most, self.load.total())
+        self.asked += (job for _, job in jobs)
+        self.shards.append((worker, {job for _, job in jobs}, self.load.total() == len(jobs)))
+        try:
+            for _ in range(self.rng.randint(0, 3)):
+                await asyncio.sleep(0)
+            if self.poison & {job for _, job in jobs} or worker in self.mortal:
+                self.workers = {name: room for name, room in self.workers.items() if name not in self.mortal}
+                raise WorkerLost("dead")
+        finally:
+            self.load[worker] -= len(jobs)
+            self.hosts.subtract(mine)
+        return {place: job for place, (_, job) in enumerate(jobs) if place < self.finished}
+
+    async def cut_short(self) -> None: ...
+
+
+class Work:
+    """Counts what becomes of each image."""
+
+    def __init__(self, bytes_each: int = 0) -> None:
+        self.bytes_each = bytes_each
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.given_up: list[int] = []
+
+    def begin(self, pending: PendingImage) -> int | None:
+        self.begun.append(pending.image)
+        return pending.image
+
+    def end(self, pending: PendingImage, result: int) -> int:
+        assert result == pending.image
+        self.ended.append(result)
+        return self.bytes_each
+
+    def give_up(self, pending: PendingImage, error: WorkerLost) -> None:
+        assert error.retryable
+        self.given_up.append(pending.image)
+
+
+def run(
+    jobs: Sequence[PendingImage], crew: Crew, work: Work, budget: Budget | None = None, now: float = 0.0
+) -> list[int]:
+    """Run to the end; which images are left."""
+    shards = Shards(jobs)
+    runner: ClusterRunner[int, int] = ClusterRunner(
+        shards, budget or Budget(), crew, work, per_host=4, clock=lambda: now
+    )
+    asyncio.run(runner.run())
+    return sorted(runner.rest())
+
+
+@given(hosts, seeds)
+def test_all_jobs_are_done_once_whoever_does_them(hosts: list[str], seed: int) -> None:
+    work = Work()
+    assert run(pending(hosts), Crew({"x": 4, "y": 9}, seed=seed), work) == []
+    assert sorted(work.ended) == list(range(len(hosts)))
+
+
+@given(hosts.filter(bool) | many, seeds, st.data())
+def test_only_the_image_that_kills_workers_is_given_up(hosts: list[str], seed: int, data: st.DataObject) -> None:
+    poison = data.draw(st.sets(st.integers(0, len(hosts) - 1), max_size=3))
+    work = Work()
+    assert run(pending(hosts), Crew({"x": 4, "y": 9}, poison=sorted(poison), seed=seed), work) == []
+    assert sorted(work.given_up) == sorted(poison)
+    assert sorted(work.begun) == list(range(len(hosts)))  # once each, however often it is sent
+    assert sorted(work.ended) == [image for image in range(len(hosts)) if image not in poison]
+
+
+def test_a_shard_is_tried_three_times_beside_others_and_then_in_parts_alone() -> None:
+    crew = Crew({"x": 8, "y": 8}, poison=[5])
+    run(pending(["big.example"] * 40 + [f"host{number}" for number in range(600)]), crew, Work())
+    tries = [(len(jobs), is_alone) for _, jobs, is_alone in crew.shards if 5 in jobs]
+    assert [size for size, _ in tries] == [40, 40, 40, 5, 1]
+    assert [is_alone for _, is_alone in tries[3:]] == [True, True]
+
+
+def test_the_shard_of_a_worker_that_is_lost_is_done_by_another() -> None:
+    crew, work = Crew({"x": 8, "y": 8}), Work()
+    crew.mortal = {"x"}
+    assert run(pending([f"host{number}" for number in range(400)]), crew, work) == []
+    lost = [jobs for worker, jobs, _ in crew.shards if worker == "x"]
+    assert lost
+    assert all(("y", jobs) in [(worker, mine) for worker, mine, _ in crew.shards] for jobs in lost)
+    assert sorted(work.ended) == sorted(work.begun) == list(range(400))
+
+
+def test_time_is_up_for_what_waits_for_a_worker_to_come_back() -> None:
+    crew, work = Crew({"x": 8}), Work()
+    crew.mortal = {"x"}
+    shards = Shards(pending([f"host{number}" for number in range(40)]))
+    runner: ClusterRunner[int, int] = ClusterRunner(
+        shards, Budget(deadline=10.0), crew, work, per_host=4, clock=lambda: 0.0 if crew.workers else 10.0
+    )
+    asyncio.run(asyncio.wait_for(runner.run(), 20))
+    assert work.ended == []
+    assert sorted(runner.rest()) == list(range(40))
+
+
+def test_a_worker_has_no_more_in_hand_than_keeps_it_busy() -> None:
+    crew = Crew({"x": 8, "y": 8})
+    run(pending([f"host{number}" for number in range(4000)]), crew, Work())
+    assert crew.most <= 2 * (2 * 8 + SIZE)
+
+
+def test_a_budget_of_bytes_leaves_images_for_the_next_run() -> None:
+    work = Work(bytes_each=1_000_000)
+    left = run(pending([f"host{number}" for number in range(400)]), Crew({"x": 8}), work, Budget(max_bytes=50_000_000))
+    assert 40 <= len(work.ended) <= 60
+    assert sorted([*work.ended, *left]) == list(range(400))
+
+
+def test_what_a_worker_had_no_time_for_is_left() -> None:
+    work, crew = Work(), Crew({"x": 8})
+    crew.finished = 3
+    left = run(pending("a" * 20), crew, work, Budget(deadline=10.0))
+    assert sorted([*work.ended, *left]) == list(range(20))
+    assert len(left) == 5 + 5 + 1
+
+
+def test_nothing_begins_after_the_deadline() -> None:
+    crew = Crew({"x": 8})
+    assert run(pending("abc"), crew, Work(), Budget(deadline=10.0), now=10.0) == [0, 1, 2]
+    assert crew.asked == []
+
+
+def test_a_run_that_is_interrupted_takes_what_is_finished() -> None:
+    class Waiting(Crew):
+        over = asyncio.Event()
+
+        async def do(
+            self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None
+        ) -> Mapping[int, int]:
+            await self.over.wait()
+            return {0: jobs[0][1]}
+
+        async def cut_short(self) -> None:
+            self.over.set()
+
+    async def interrupted(work: Work) -> None:
+        runner: ClusterRunner[int, int] = ClusterRunner(
+            Shards(pending("a" * 20)), Budget(), Waiting({"x": 8}), work, per_host=4, clock=lambda: 0.0
+        )
+        task = asyncio.ensure_future(runner.run())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+
+    work = Work()
+    asyncio.run(interrupted(work))
+    assert work.ended == [0]
+
+
+def test_work_waits_for_a_worker_and_goes_on_when_one_comes() -> None:
+    async def late(crew: Crew, work: Work) -> None:
+        runner: ClusterRunner[int, int] = ClusterRunner(
+            Shards(pending("abc")), Budget(), crew, work, per_host=4, clock=lambda: 0.0
+        )
+        task = asyncio.ensure_future(runner.run())
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        crew.workers["x"] = 8
+        await task
+
+    crew, work = Crew({}), Work()
+    asyncio.run(late(crew, work))
+    assert sorted(work.ended) == [0, 1, 2]
+
+
+def test_parts_that_closed_by_themselves_can_be_closed_once_more() -> None:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[station.ShardHandler]:
+        async def echo(shard: bytes) -> bytes:
+            return shard
+
+        yield echo
+
+    idle = station.WorkerSession(opened(), idle=0.01)
+    until = time.monotonic() + 10
+    while idle.enter() and time.monotonic() < until:
+        idle.leave()
+        time.sleep(0.05)
+    idle.close()
+    assert not idle.enter()

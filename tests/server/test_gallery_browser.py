@@ -1,0 +1,238 @@
+"""The gallery in a real browser, served by the real endpoint over a cache that a real sync made."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from examples.origin import Origin, answers_for, in_thread
+from tests.conftest import ROOT
+from tests.support.browsing import Open, axe_violations, watched
+
+HOSTILE = """---
+title: "<script>alert(1)</script>"
+images:
+  - url: "javascript:alert(2)//x.jpg"
+  - url: 'https://photos.example.org/"><img src=x onerror=alert(3)>.jpg'
+---
+"""
+
+
+def imgcache(*args: str | Path) -> list[str]:
+    return [sys.executable, "-m", "imgcache", *map(str, args)]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the endpoint serves examples/site, and an article that means harm, once they are synced."""
+    site = tmp_path_factory.mktemp("gallery") / "harbour-news"
+    shutil.copytree(ROOT / "examples/site", site, ignore=shutil.ignore_patterns("cache"))
+    (site / "_news/<img src=x onerror=alert(4)>.md").write_text(HOSTILE)
+    settings = site / "imgcache.yml"
+    settings.write_text(
+        re.sub(r"format: webp[^}]*", "format: webp, effort: 0", settings.read_text())
+    )  # not what is shown
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGCACHE_")}
+    with in_thread(Origin(answers_for(site))) as origin:
+        given = environment | {"SSL_CERT_FILE": str(origin.ca_file), "IMGCACHE_FETCH__RETRIES": "0"}
+        ended = subprocess.run(imgcache("sync", site, *origin.connect_to), env=given, cwd=ROOT, check=False)
+    assert ended.returncode == 1
+    serve = imgcache("serve", site, "--port", "0")
+    with subprocess.Popen(serve, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        said = server.stderr.readline()
+        found = re.search(r"http://\S+", said)
+        assert found, said
+        yield found[0]
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Open]:
+    """Opens a page of the gallery. What the browser complains of, and every dialog, fails the test."""
+    with watched(browser, lambda url: url.startswith(address)) as watch:
+
+        def go(path: str = "/", **options: Any) -> Page:
+            page = watch.page(base_url=address, **options)
+            page.goto(path)
+            return page
+
+        yield go
+
+
+def cards(page: Page) -> list[str]:
+    return page.locator(".card .name").all_inner_texts()
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("(document.activeElement.querySelector('.name') ?? document.activeElement).textContent"))
+
+
+def test_every_thumbnail_loads_on_its_colour_at_its_size(visit: Open) -> None:
+    page = visit()
+    pictures = page.locator(".frame img")
+    held = int(page.get_by_role("link", name=re.compile("^Held")).locator("span").inner_text())
+    expect(pictures).to_have_count(held)
+    page.evaluate("""async () => {
+      for (const image of document.querySelectorAll('.frame img')) { image.scrollIntoView(); await image.decode(); }
+    }""")  # each is loaded when it comes into view; `decode` waits for that, and throws where it cannot
+    page.wait_for_function("[...document.querySelectorAll('.frame img')].every(i => i.complete && i.naturalWidth)")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.frame img')].map(i => [i.width > 0, i.naturalWidth == i.getAttribute('width'),"
+        " i.naturalHeight == i.getAttribute('height')])"
+    )
+    assert sizes == [[True, True, True]] * held
+    colours = page.evaluate("[...document.querySelectorAll('.frame:not(.empty)')].map(f => [f.className.slice(-6),"
+                            " getComputedStyle(f).backgroundColor])")  # fmt: skip
+    assert all(
+        shown == f"rgb({int(name[:2], 16)}, {int(name[2:4], 16)}, {int(name[4:], 16)})" for name, shown in colours
+    )
+    assert len(colours) == held
+
+
+def test_it_works_without_script(visit: Open) -> None:
+    page = visit(java_script_enabled=False)
+    page.get_by_role("searchbox").fill("city-bees")
+    page.get_by_role("searchbox").press("Enter")
+    page.wait_for_url("**/?q=city-bees*")
+    assert "roof-hives.jpg" in cards(page)
+    page.get_by_role("combobox", name="Order").select_option("Largest first")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**sort=largest**")
+    page.get_by_role("link", name=re.compile("^roof-hives")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("roof-hives.jpg")
+    page.get_by_role("link", name=re.compile("harbour-news")).click()
+    assert page.url.endswith("/?q=city-bees&sort=largest")
+
+
+def test_it_searches_while_somebody_types(visit: Open) -> None:
+    page = visit()
+    page.evaluate("window.stayed = true")
+    page.keyboard.press("/")
+    page.keyboard.type("skywatch")
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d+ images of \d+$"))
+    assert all("skywatch" in host for host in page.locator(".card .host").all_inner_texts())
+    page.wait_for_url(re.compile(r"\?q=skywatch$"))
+    assert page.evaluate("window.stayed")
+    shown = page.locator(".frame:not(.empty)").first.evaluate("f => getComputedStyle(f).backgroundColor")
+    assert shown != "rgba(0, 0, 0, 0)"  # the new page's colours came with it
+    page.get_by_role("combobox", name="Order").select_option("By address")
+    expect(page).to_have_url(re.compile(r"q=skywatch&sort=url$"))
+    expect(page.locator(".card .name").first).to_have_text("ultraviolet.avif")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(r"/\?sort=url$"))
+    assert page.evaluate("window.stayed")
+
+
+def test_filters_lead_to_what_is_wrong_and_where(visit: Open) -> None:
+    page = visit()
+    page.get_by_role("navigation", name="Filters").get_by_role("link", name=re.compile("^Failing")).click()
+    expect(page.get_by_role("link", name=re.compile("^Failing"))).to_have_attribute("aria-current", "true")
+    assert "mirror.png" in cards(page)
+    assert page.locator(".frame img").count() == 0
+    page.get_by_role("link", name=re.compile(r"^http-status \d+$")).click()
+    page.get_by_role("link", name=re.compile("mirror.png")).click()
+    expect(page.locator(".wrong")).to_contain_text("410 Gone")
+    expect(page.locator(".uses")).to_contain_text("_news/2026-02-05-old-observatory.md:10:10")
+    expect(page.locator("main")).to_contain_text("Not held")
+
+
+def test_an_image_shows_its_versions_and_a_lie_in_its_article(visit: Open) -> None:
+    page = visit("/?q=bridge-tall")
+    page.get_by_role("link", name=re.compile("bridge-tall")).click()
+    expect(page.get_by_role("row")).to_have_count(5)
+    expect(page.locator(".uses")).to_contain_text("declared 800×600, the image is 600×800")
+    page.wait_for_function("document.querySelector('.picture img').naturalWidth")
+    ratio = page.locator(".picture img").evaluate("i => i.width / i.height")
+    assert ratio == pytest.approx(0.75, abs=0.01)
+    link = page.get_by_role("link", name="w320").get_attribute("href")
+    assert page.request.get(str(link)).headers["content-type"] == "image/webp"
+
+
+def test_keys_lead_everywhere(visit: Open) -> None:
+    page = visit("/?sort=url")
+    names = cards(page)
+    columns = page.evaluate("getComputedStyle(document.getElementById('grid')).gridTemplateColumns.split(' ').length")
+    assert columns > 2
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    assert focused(page) == names[0]
+    steps = {"ArrowRight": 1, "ArrowDown": 1 + columns, "ArrowLeft": columns, "ArrowUp": 0, "End": len(names) - 1}
+    for key, place in steps.items():
+        page.keyboard.press(key)
+        assert (key, focused(page)) == (key, names[place])
+    page.keyboard.press("Home")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(names[1])
+    page.wait_for_load_state()  # the heading is there before the script that knows the keys
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(r"/\?sort=url$"))
+    page.keyboard.press("Tab")
+    assert focused(page) == "Skip to the images"
+
+
+@pytest.mark.parametrize(("scheme", "is_dark"), [("dark", True), ("light", False)])
+def test_it_is_dark_where_the_reader_asks_for_it(visit: Open, scheme: str, is_dark: bool) -> None:
+    page = visit(color_scheme=scheme)
+    page_colour, ink = page.evaluate("(s => [s.backgroundColor, s.color])(getComputedStyle(document.body))")
+    light = [sum(map(int, re.findall(r"\d+", colour))) for colour in (page_colour, ink)]
+    assert (light[0] < light[1]) is is_dark
+
+
+def each_page(page: Page) -> Iterator[str]:
+    """Leads a page that is at "/" through every kind of page that there is, and names each."""
+    images = [page.locator(".card", has_text=name).first.get_attribute("href") for name in ("bridge-night", "mirror")]
+    yield "/"
+    for path in ("/?state=failing", "/?q=nothing-like-that", *images):
+        assert path
+        page.goto(path)
+        yield path
+
+
+def test_nothing_reaches_beyond_a_phones_edge(visit: Open) -> None:
+    page = visit(width=360, height=780, has_touch=True, is_mobile=True)
+    for name in each_page(page):
+        for width in (320, 360):
+            page.set_viewport_size({"width": width, "height": 780})
+            reach = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert (name, reach) == (name, [width, width])
+        low = page.evaluate(
+            "[...document.querySelectorAll('a, button, select, input:not([type=hidden])')]"
+            ".filter(n => n.checkVisibility() && !n.matches('.skip') && n.offsetHeight < 20).map(n => n.textContent)"
+        )
+        assert (name, low) == (name, [])
+
+
+def test_axe_finds_nothing_in_light_or_dark(visit: Open) -> None:
+    page = visit(color_scheme="light")
+    for name in each_page(page):
+        page.emulate_media(color_scheme="light")
+        assert (name, axe_violations(page)) == (name, [])
+        page.emulate_media(color_scheme="dark")
+        assert (name, "dark", axe_violations(page, "color-contrast")) == (name, "dark", [])
+
+
+def test_an_article_that_means_harm_is_text(visit: Open) -> None:
+    page = visit("/?q=onerror%3Dalert(4)")
+    assert sorted(cards(page)) == ['"><img src=x onerror=alert(3)>.jpg', "x.jpg"]
+    page.get_by_role("link", name=re.compile(r"^bad-scheme x.jpg")).click()
+    expect(page.locator(".url")).to_have_text("javascript:alert(2)//x.jpg")
+    assert page.locator(".url a").count() == 0
+    expect(page.locator(".uses")).to_contain_text("_news/<img src=x onerror=alert(4)>.md:4:10")
+    time.sleep(0.1)  # for what would run a moment later

@@ -1,0 +1,442 @@
+"""A sync that does not get to its end says the truth of images whose files are gone, and the next one goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from examples.origin import Answer, Origin, in_thread
+from examples.origin.drawing import draw
+from imgcache.core import ImgcacheError, Job, Outcome, WorkerLost
+from imgcache.wiring import cluster
+from tests.conftest import ROOT, Command, MakeSite, article, picture
+from tests.syncer.test_sync import articles, codes, manifest, tree
+
+A = "https://pictures.example/a.png"
+ARTICLE = article((A, 100, 80))
+FLAGGED = ARTICLE.replace("80\n", "80\n    isCached: true\n")
+CONFIG = "variants: [{name: w64, width: 64, effort: 0}, {name: w32, width: 32, effort: 0}]\n"
+BUDGET = ("--max-time", "1ms")
+
+Damage = Callable[[Path], None]
+
+
+def everything(site: Path) -> None:
+    shutil.rmtree(site / "cache/assets")
+
+
+def original(site: Path) -> None:
+    next((site / "cache/assets").rglob("original.png")).unlink()
+
+
+def variant(site: Path) -> None:
+    next((site / "cache/assets").rglob("w32.webp")).unlink()
+
+
+def recipes(site: Path) -> None:
+    (site / "imgcache.yml").write_text("variants: [{name: w50, width: 50, effort: 0}]\n")
+
+
+def nothing(site: Path) -> None:
+    pass
+
+
+def memory(site: Path) -> None:
+    """The catalogue, which another list of articles or flags makes anew as well."""
+    (site / "cache/index/catalogue.db").unlink()
+
+
+def moved(site: Path) -> None:
+    """All is there, and looks as if it had been put there anew."""
+    (site / "cache").rename(site / "old")
+    shutil.copytree(site / "old", site / "cache")
+    shutil.rmtree(site / "old")
+
+
+def without_time(report: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in report.items() if key != "seconds"}
+
+
+def is_flagged(site: Path, name: str) -> bool:
+    return "isCached: true" in (site / name).read_text()
+
+
+def listed(site: Path) -> set[str]:
+    """The files that manifest.json names, each of which is there."""
+    files = {file["path"] for entry in manifest(site).values() for file in entry["variants"]}
+    files |= {entry["original"] for entry in manifest(site).values()}
+    assert all((site / "cache" / path).is_file() for path in files)
+    return files
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Origin]:
+    with in_thread(Origin({})) as server:
+        yield server
+
+
+@pytest.fixture
+def origin(world: Origin, run: Command) -> Origin:
+    """One origin for all these tests, which has seen nothing yet; `run` is led to it."""
+    world.answers.set(A, picture(100, 80))
+    world.requests.clear()
+    run.use(world)
+    return world
+
+
+@pytest.fixture(scope="module")
+def pristine(world: Origin, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site whose one image is cached; `cached` beside it is a copy."""
+    site = tmp_path_factory.mktemp("unfinished") / "site"
+    site.mkdir()
+    (site / "a.md").write_text(ARTICLE)
+    (site / "imgcache.yml").write_text(CONFIG)
+    world.answers.set(A, picture(100, 80))
+    with pytest.MonkeyPatch.context() as patch:
+        run = Command(patch)
+        run.use(world)
+        assert run("sync", site, "--json").json()["cached"] == 1
+    shutil.copytree(site, site.parent / "cached")
+    return site
+
+
+@pytest.fixture
+def synced(pristine: Path, origin: Origin) -> Path:
+    """The same, at the same place, and a second article that names the image and was not looked at yet."""
+    shutil.rmtree(pristine)
+    shutil.copytree(pristine.parent / "cached", pristine)
+    (pristine / "new.md").write_text(ARTICLE)
+    return pristine
+
+
+def memory_and_everything(site: Path) -> None:
+    memory(site)
+    everything(site)
+
+
+LOST = [
+    (memory_and_everything, ("--offline",)),
+    (everything, ("--offline",)),
+    (everything, BUDGET),
+    (everything, ("--only-failed",)),
+    (original, BUDGET),
+    (variant, BUDGET),
+    (variant, ("--only-failed",)),
+    (recipes, BUDGET),
+]
+
+
+@pytest.mark.parametrize(("damage", "how"), LOST)
+def test_what_is_not_whole_on_disk_gets_no_flag_and_the_next_run_makes_it_whole(
+    synced: Path, run: Command, origin: Origin, damage: Damage, how: tuple[str, ...]
+) -> None:
+    damage(synced)
+    before = tree(synced)
+    rehearsed = run("sync", synced, "--json", "--dry-run", *how)
+    assert tree(synced) == before
+    ended = run("sync", synced, "--json", *how)
+    report = ended.json()
+    assert (report["images"], report["cached"], report["flags_set"]) == (1, 0, 0)
+    assert (rehearsed.code, without_time(rehearsed.json())) == (ended.code, without_time(report))
+    assert not is_flagged(synced, "new.md")
+    assert is_flagged(synced, "a.md") == (how != BUDGET)  # that one looked at everything, and had no time for more
+    lost = damage in (everything, memory_and_everything, original)
+    assert bool(listed(synced)) != lost
+    report = run("sync", synced, "--json").json()
+    assert (report["cached"], report["fetched"], report["problems"]) == (1, int(lost), [])
+    assert origin.requests[A] == lost
+    assert is_flagged(synced, "new.md")
+    assert is_flagged(synced, "a.md")
+    assert len(listed(synced)) == (2 if damage is recipes else 3)
+
+
+@pytest.mark.parametrize("how", [("--refresh", *BUDGET), ("--refresh", "--only-failed")])
+@pytest.mark.parametrize("damage", [nothing, moved, memory])
+def test_what_is_whole_and_merely_due_stays(synced: Path, run: Command, damage: Damage, how: tuple[str, ...]) -> None:
+    damage(synced)
+    report = run("sync", synced, "--json", *how).json()
+    assert (report["cached"], report["flags_set"], report["flags_cleared"]) == (1, 1, 0)
+    assert is_flagged(synced, "new.md")
+    assert len(listed(synced)) == 3
+
+
+@pytest.mark.parametrize("damage", [variant, recipes])
+def test_offline_makes_what_is_missing_from_the_original(synced: Path, run: Command, damage: Damage) -> None:
+    damage(synced)
+    report = run("sync", synced, "--json", "--offline").json()
+    assert (report["cached"], report["flags_set"]) == (1, 1)
+
+
+def test_one_of_two_urls_with_the_same_bytes_is_held_where_the_other_brought_them_back(
+    synced: Path, run: Command, origin: Origin
+) -> None:
+    twin = "https://other.example/twin.png"
+    origin.answers.set(twin, Answer(body=next(synced.rglob("original.png")).read_bytes()))
+    (synced / "2030-01-01-twin.md").write_text(article((twin, 100, 80)))
+    everything(synced)
+    report = run("sync", synced, "--json", "--max-bytes", "1").json()  # the newest is fetched, the other left out
+    assert (report["fetched"], report["cached"], report["flags_set"]) == (1, 2, 2)
+    assert len(listed(synced)) == 3
+
+
+def test_ctrl_c_during_the_fetch_sets_no_flag(synced: Path, origin: Origin) -> None:
+    everything(synced)
+    origin.answers.set(A, Answer(size=(100, 80), drip=10))
+    command = [sys.executable, "-m", "imgcache", "sync", str(synced), "--json", *origin.connect_to]
+    environment = {**os.environ, "SSL_CERT_FILE": str(origin.ca_file)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        until = time.monotonic() + 20
+        while not origin.requests[A] and time.monotonic() < until:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b'"cached":0,' in out
+    assert (is_flagged(synced, "a.md"), is_flagged(synced, "new.md")) == (True, False)
+    assert manifest(synced) == {}
+
+
+def test_an_object_store_is_held_against_what_is_known_of_it(run: Command, origin: Origin, make_site: MakeSite) -> None:
+    origin.answers.set(A, picture(100, 80))
+    site = make_site({"a.md": ARTICLE})
+    place = site.parent / "store"
+    where = ("--cache", f"file://{place}")
+    run("sync", site, *where)
+    (site / "new.md").write_text(ARTICLE)
+    shutil.rmtree(place / "assets")
+    (site / "cache/index/objects.db").unlink()  # another machine: it has to look
+    report = run("sync", site, "--json", "--offline", *where).json()
+    assert (report["cached"], report["flags_set"]) == (0, 0)
+    assert run("sync", site, "--json", *where).json()["fetched"] == 1
+
+
+def test_a_dry_run_takes_what_it_would_fetch_for_held(synced: Path, run: Command) -> None:
+    everything(synced)
+    report = run("sync", synced, "--json", "--dry-run").json()
+    assert (report["fetched"], report["cached"], report["flags_set"], report["flags_cleared"]) == (1, 1, 1, 0)
+
+
+def test_a_dry_run_knows_what_is_gone_for_good(synced: Path, run: Command, origin: Origin) -> None:
+    origin.answers.set(A, Answer(status=410))
+    assert run("sync", synced, "--json", "--refresh").json()["cached"] == 1  # the older copy
+    everything(synced)
+    rehearsed = run("sync", synced, "--json", "--dry-run").json()
+    assert (rehearsed["cached"], rehearsed["flags_cleared"], codes(rehearsed)) == (0, 2, [("http-status", "error")])
+    assert without_time(run("sync", synced, "--json").json()) == without_time(rehearsed)
+
+
+# -- a refresh that fails ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", [variant, recipes])
+def test_a_refresh_that_fails_needs_no_answer_to_make_variants(
+    synced: Path, run: Command, origin: Origin, damage: Damage
+) -> None:
+    damage(synced)
+    origin.answers.set(A, Answer(status=503))
+    report = run("sync", synced, "--json", "--refresh").json()
+    assert (report["cached"], report["failed"], codes(report)) == (1, 0, [("http-status", "warning")])
+    assert is_flagged(synced, "new.md")
+    assert len(listed(synced)) == (2 if damage is recipes else 3)
+
+
+@pytest.mark.parametrize("how", ["--refresh", "--offline"])
+def test_where_they_cannot_be_made_the_image_is_not_held(synced: Path, run: Command, origin: Origin, how: str) -> None:
+    file = next((synced / "cache/assets").rglob("original.png"))
+    file.write_bytes(bytes(file.stat().st_size))
+    recipes(synced)
+    origin.answers.set(A, Answer(status=503))
+    report = run("sync", synced, "--json", how).json()
+    wrong = "http-status" if how == "--refresh" else "not-an-image"
+    assert (report["cached"], report["failed"], codes(report)) == (0, 1, [(wrong, "error")])
+    assert not is_flagged(synced, "new.md")
+    assert origin.requests[A] == (how == "--refresh")
+
+
+# -- by workers --------------------------------------------------------------------------------------------------------
+
+
+class Hands:
+    """A crew of one worker that does no job: time is up for it, or it fails."""
+
+    def __init__(self, error: ImgcacheError | None = None) -> None:
+        self.error = error
+        self.asked = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    def room(self) -> Mapping[str, int]:
+        return {"worker": 4}
+
+    async def do(
+        self, name: str, jobs: Sequence[tuple[str, Job]], near: str, seconds: float | None
+    ) -> Mapping[int, Outcome]:
+        self.asked += len(jobs)
+        if self.error is not None:
+            raise self.error
+        return {}
+
+    async def cut_short(self) -> None: ...
+
+
+Hire = Callable[[ImgcacheError | None], Hands]
+
+
+@pytest.fixture
+def hire(monkeypatch: pytest.MonkeyPatch) -> Hire:
+    """Makes `--dask` hire such a crew."""
+
+    def hired(error: ImgcacheError | None) -> Hands:
+        hands = Hands(error)
+
+        @contextmanager
+        def crew(*_: object) -> Iterator[Hands]:
+            yield hands
+
+        monkeypatch.setattr(cluster, "sync_crew", crew)
+        return hands
+
+    return hired
+
+
+def test_what_workers_had_no_time_for_is_held_against_the_disk(synced: Path, run: Command, hire: Hire) -> None:
+    everything(synced)
+    hands = hire(None)
+    report = run("sync", synced, "--json", "--dask", "here").json()
+    assert (hands.asked, codes(report), report["cached"], report["flags_set"]) == (1, [("budget", "error")], 0, 0)
+    assert not is_flagged(synced, "new.md")
+
+
+@pytest.mark.parametrize(("damage", "held"), [(everything, 0), (recipes, 0), (nothing, 1)])
+def test_what_workers_die_of_stays_where_it_is_whole(
+    synced: Path, run: Command, hire: Hire, damage: Damage, held: int
+) -> None:
+    damage(synced)
+    hire(WorkerLost("dead"))
+    report = run("sync", synced, "--json", "--dask", "here", "--refresh").json()
+    assert (report["cached"], report["flags_set"], report["failed"]) == (held, held, 1 - held)
+    assert codes(report) == [("worker-lost", "warning" if held else "error")]
+
+
+def test_a_run_that_ends_in_an_error_clears_no_flag(synced: Path, run: Command, hire: Hire) -> None:
+    everything(synced)
+    (synced / "new.md").write_text(FLAGGED)
+    hire(ImgcacheError("the scheduler is gone"))
+    assert run("sync", synced, "--dask", "here").code == 2
+    assert is_flagged(synced, "a.md")
+    assert is_flagged(synced, "new.md")
+
+
+# -- what a budget counts ----------------------------------------------------------------------------------------------
+
+BODY = draw((900, 700), "jpeg", "noise", "noise")
+BROKEN = {
+    "undecodable": Answer(body=BODY[: len(BODY) * 2 // 3], media_type="image/jpeg"),
+    "truncated": Answer(body=BODY, media_type="image/jpeg", keep=0.7, drip=0.2),
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_byte_budget_counts_what_failed(
+    run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setenv("IMGCACHE_FETCH__CONCURRENCY", "1")
+    urls = [f"https://bad.example/{n}.jpg" for n in range(6)]
+    for url in urls:
+        origin.answers.set(url, BROKEN[code])
+    site = make_site({f"{n}.md": article((url, 900, 700)) for n, url in enumerate(urls)})
+    report = run("sync", site, "--json", "--max-bytes", str(len(BODY) // 2)).json()
+    assert Counter(codes(report)) == {(code, "error"): 1, ("budget", "error"): 5}
+    assert len(BODY) / 2 < report["bytes_fetched"] < len(BODY)
+    assert sum(origin.requests[url] for url in urls) == 1
+
+
+def test_max_time_finishes_what_is_under_way_and_tells_the_rest(
+    run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCACHE_FETCH__CONCURRENCY", "1")
+    origin.answers.set("https://slow.example/*", Answer(size=(30, 20), delay=0.25))
+    urls = [f"https://slow.example/{n}.png" for n in range(10, 40)]
+    site = make_site({f"2026-01-01-{url[-6:-4]}.md": article((url, 30, 20)) for url in urls})
+    ended = run("sync", site, "--json", "--max-time", "1500ms")
+    report = ended.json()
+    asked = {url for url in urls if origin.requests[url]}
+    assert 0 < len(asked) < len(urls)
+    assert (ended.code, report["fetched"], report["cached"], report["flags_set"]) == (1, *(len(asked),) * 3)
+    assert {problem["url"] for problem in report["problems"]} == set(urls) - asked
+    assert set(codes(report)) == {("budget", "error")}
+    assert report["seconds"] < 10
+    flagged = {name for name, text in articles(site).items() if b"isCached: true" in text}
+    assert flagged == {f"2026-01-01-{url[-6:-4]}.md" for url in asked}
+
+
+def test_a_host_that_does_not_answer_is_named_by_its_cause_first(
+    run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "1")
+    origin.answers.set("https://closed.example/*", Answer(down=True))
+    run.use(origin)
+    site = make_site({"a.md": article(*((f"https://closed.example/{n}.jpg", 80, 60) for n in range(7)))})
+    report = run("sync", site, "--json").json()
+    assert Counter(code for code, _ in codes(report)) == {"connect": 5, "host-down": 2}
+    found = run("status", site, "--json").json()["failures"]
+    assert Counter(one["code"] for one in found) == {"connect": 5, "host-down": 2}
+
+
+# -- what is shown meanwhile -------------------------------------------------------------------------------------------
+
+
+class Watched:
+    """A bar that counts."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.running: Counter[str] = Counter()
+        self.done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def scanned(self) -> None: ...
+
+    def planned(self, images: int, waiting: int) -> None:
+        self.waiting = waiting
+
+    def started(self, host: str) -> None:
+        self.running[host] += 1
+
+    def ended(self, host: str, outcome: Outcome) -> None:
+        assert self.running[host]
+        self.running[host] -= 1
+        self.done += 1
+
+
+@pytest.mark.parametrize("how", [(), ("--offline",), ("--dry-run",)])
+def test_the_bar_comes_to_its_end(
+    synced: Path, run: Command, origin: Origin, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
+) -> None:
+    others = [f"https://pictures.example/{n}.png" for n in range(3)]
+    origin.answers.set(others[0], picture(30, 20))
+    (synced / "b.md").write_text(article(*((url, 30, 20) for url in others)))
+    for url in (A, others[1]):
+        run("forget", url, synced)
+    bar = Watched()
+    monkeypatch.setattr("imgcache.cli.sync.progress_for", lambda **_: bar)
+    run("sync", synced, *how)
+    assert (bar.waiting, bar.done, bar.running.total()) == (4, 4, 0)
