@@ -22,6 +22,7 @@ COMMANDS = {
     "sync": "Fetch, check, resize and flag every remote image of a site.",
     "audit": "Say what is broken, where, since when, and what to do.",
     "watch": "Say how an article is whenever it is saved.",
+    "scan": "List every image reference of a site, and what was not understood.",
     "status": "Say what is cached, missing and failing, and how large it is.",
     "show": "Show the record of one image and where it is used.",
     "verify": "Hold blobs, records and flags against each other; --repair mends them.",

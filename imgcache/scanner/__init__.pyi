@@ -1,8 +1,10 @@
 __all__ = [
     "NEVER_ENTERED",
+    "ScanReport",
     "Scanner",
     "Site",
     "Sites",
+    "UnreadAddress",
     "check_local_images",
     "extract_references",
     "path_prefix",
@@ -11,6 +13,7 @@ __all__ = [
 
 from .extract import extract_references
 from .generators import NEVER_ENTERED
+from .listing import ScanReport, UnreadAddress
 from .local_images import check_local_images
 from .site import Site, Sites, path_prefix, site_url_of
 from .walk import Scanner

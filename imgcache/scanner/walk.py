@@ -111,6 +111,12 @@ class Scanner:
                     yield file
             folders.extend(reversed(below))
 
+    def read_all(self) -> Iterator[ReadArticle]:
+        """Reads every article and template of its site, whether it changed or not. Raises ConfigError."""
+        files = self._files()
+        while batch := list(itertools.islice(files, _REREAD)):
+            yield from self._reader.read(batch)
+
     def is_article(self, path: str) -> bool:
         """Whether a walk would find an article at this path, which need not be there."""
         folders = path.split("/")[:-1]
@@ -166,6 +172,19 @@ class Scanner:
             ConfigError: there is no article, and nothing names an image; with where it looked and for what.
         """
         if scan.articles or self._only is not None or catalogue.counts()["references"]:
+            return
+        self.require_articles(0)
+
+    def require_articles(self, count: int) -> None:
+        """Refuses a site of which nothing was read.
+
+        Args:
+            count: the articles, or the references, that were found.
+
+        Raises:
+            ConfigError: none was; the message says where it looked and for what.
+        """
+        if count:
             return
         roots = ", ".join(str(scanner._site.root) for scanner in (self, *self._others))  # noqa: SLF001
         left_out = ", ".join(self._layout.left_out)

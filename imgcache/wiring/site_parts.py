@@ -17,7 +17,7 @@ from imgcache.cache import CacheLock, Index, SiteMember, Store
 from imgcache.config import Config
 from imgcache.core import ConfigError, Copy, FetchPolicy, Limits
 from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
-from imgcache.scanner import Scanner, Site, Sites, path_prefix
+from imgcache.scanner import Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home
 
 if TYPE_CHECKING:  # a folder needs none of it
@@ -215,3 +215,24 @@ def _scope(ground: Workspace) -> str:
     config = ground.config
     parts = (__version__, str(ground.root), config.site_url, config.articles, config.exclude, config.flag)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def scan_site(workspace: Workspace) -> ScanReport:
+    """Lists the image references of one site; reads its articles alone, and neither cache nor index.
+
+    Raises:
+        ConfigError: a folder of the site cannot be read, or it has no article.
+    """
+    config, site = workspace.config, Site(workspace.root, workspace.config.site_url)
+    scanner = Scanner(
+        site,
+        articles=config.articles,
+        exclude=config.exclude,
+        flag=config.flag,
+        cache=workspace.own_cache if workspace.place else workspace.cache,
+    )
+    report = ScanReport()
+    for article in scanner.read_all():
+        report.add(site, article)
+    scanner.require_articles(report.articles or len(report.references))
+    return report
