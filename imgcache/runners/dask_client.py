@@ -6,6 +6,7 @@ its scheduler.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _dask: Any = distributed  # half of it has no types
 
 _CONNECT = 5.0  # seconds to reach a scheduler
 _HERE = "local:"
+_NO_DASK = "what answers there does not speak the protocol of Dask"
 
 _ON_THIS_MACHINE = {
     "distributed.worker.daemon": False,  # a daemon could have no children, and the render pool are children
@@ -56,13 +58,21 @@ def _connected(stack: contextlib.ExitStack, where: str) -> Any:
         return _dask.Client(stack.enter_context(_cluster(stack, int(count))), set_as_default=False)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say, we say in one line
     try:
+        asyncio.run(_shake_hands(where))
         return _dask.Client(where, timeout=_CONNECT, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # what answers may be anything, and Dask raises whatever its bytes lead to
+        reason = str(error) or "it takes too long" if isinstance(error, OSError | ValueError) else _NO_DASK
         raise ConfigError(
-            f"no scheduler answers at {clean_text(where, 200)} ({clean_text(str(error), 200) or 'it takes too long'}): start one"
-            " with `dask scheduler`, or work here with --dask local:N",
+            f"no scheduler answers at {clean_text(where, 200)} ({clean_text(reason, 200)}): start one with"
+            " `dask scheduler`, or work here with --dask local:N",
             where="--dask",
         ) from error
+
+
+async def _shake_hands(where: str) -> None:
+    """Connects once and leaves, because a `Client` that cannot connect takes 10 s and a traceback to go away."""
+    comm = await asyncio.wait_for(_dask.comm.connect(where, timeout=_CONNECT), _CONNECT + 1)
+    await comm.close()
 
 
 def _cluster(stack: contextlib.ExitStack, count: int) -> Any:
