@@ -1,4 +1,4 @@
-"""The part of manifest.json that a `<picture>` needs, compact, as one JSON file of the site's build. Pure."""
+"""Makes the data file for a site's build: the part of manifest.json that a `<picture>` needs. Pure."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ class PictureSource(msgspec.Struct, frozen=True):
 
 
 class HeldImage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One image as a template wants it.
+    """One image as templates use it.
 
-    `at` is its folder below the assets' address, `fallback` what the `<img>` offers, narrowest first, never empty.
-    `color` (`#rrggbb`) and `placeholder` (a data: URI) are there only for a picture that covers them when it is loaded.
+    `at` is its folder below the address of the assets. `fallback` lists what the `<img>` offers, narrowest first; it
+    is never empty. `color` (`#rrggbb`) and `placeholder` (a data: URI) are set only for an opaque picture, which covers
+    them once it is loaded.
     """
 
     at: str
@@ -59,27 +60,27 @@ class HeldImage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def paths(self) -> Iterator[str]:
-        """Every file that a page may ask for, relative to the assets' address."""
+        """Yields every file that a page may request, relative to the address of the assets."""
         for file in (*self.fallback, *(file for source in self.sources for file in source.files)):
             yield f"{self.at}/{file.name}"
 
 
 def held_images(images: Mapping[str, ManifestEntry], automatic: Collection[str]) -> dict[str, HeldImage]:
-    """What a page can show, by URL; an image that no browser shows is left out.
+    """Returns the images that a page can show, by URL. Images that no browser shows are left out.
 
     Args:
-        images: what manifest.json says.
-        automatic: the names of the variants whose format is `auto`: PNG there means transparency.
+        images: the entries of manifest.json, by URL.
+        automatic: the names of the variants whose format is `auto`; PNG for one of them means transparency.
 
     Raises:
-        ConfigError: manifest.json names a file outside `assets/`, or a colour or placeholder that is none.
+        ConfigError: manifest.json names a file outside `assets/`, or an invalid colour or placeholder.
     """
     found = ((url, _held(url, entry, automatic)) for url, entry in images.items())
     return {url: held for url, held in found if held is not None}
 
 
 def document(target: str, assets_url: str, images: Iterable[tuple[str, HeldImage]], rest: bytes = b"") -> bytes:
-    """The data file: JSON that is YAML too, one image a line.
+    """Returns the data file: JSON that is valid YAML too, one image a line.
 
     Args:
         target: the generator.
@@ -93,17 +94,21 @@ def document(target: str, assets_url: str, images: Iterable[tuple[str, HeldImage
 
 
 def encode(value: object) -> bytes:
-    """JSON that a YAML parser reads as the same value."""
+    """Returns JSON that a YAML parser reads as the same value."""
     text = msgspec.json.encode(value).decode()
     return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
 
 
 def check_assets_url(text: str) -> str:
-    """An address for `assets/`, without a slash at its end. Raises ConfigError where it cannot stand in a srcset."""
+    """Returns an address for `assets/` without its last slash.
+
+    Raises:
+        ConfigError: the address cannot be used in a srcset.
+    """
     if not _ASSETS_URL.fullmatch(text):
         raise ConfigError(
-            f"{clean_text(text)!r} is neither a path of the site such as {DEFAULT_ASSETS_URL}"
-            " nor an address such as https://images.example.org/assets",
+            f"{clean_text(text)!r} is neither a path of the site, such as {DEFAULT_ASSETS_URL}"
+            " nor an address, such as https://images.example.org/assets",
             where="--assets-url",
         )
     return text.rstrip("/")
@@ -129,7 +134,7 @@ def _held(url: str, entry: ManifestEntry, automatic: Collection[str]) -> HeldIma
             return None
         fallback = list(offered.pop().files)
     if not _COLOR.fullmatch(entry.color) or not _PLACEHOLDER.fullmatch(entry.placeholder):
-        raise _damaged(url, "has a colour or a placeholder that is none")
+        raise _damaged(url, "has an invalid colour or placeholder")
     covered = _is_opaque(entry, automatic)
     return HeldImage(
         at=at,
@@ -143,14 +148,14 @@ def _held(url: str, entry: ManifestEntry, automatic: Collection[str]) -> HeldIma
 
 
 def _moves(entry: ManifestEntry, variants: Iterable[ManifestVariant]) -> bool:
-    """Whether a page shows the motion: WebP and AVIF of it are stills only where the site says `animation: first`."""
+    """Whether a page shows an animation. Its WebP and AVIF are stills only with `animation: first`."""
     return entry.frames > 1 and not any(one.frames == 1 and one.format in _SOURCES for one in variants)
 
 
 def _file(url: str, path: str) -> tuple[str, str]:
     match = FILE.fullmatch(path)
     if match is None:
-        raise _damaged(url, f"names a file that is none of the cache: {clean_text(path)}")
+        raise _damaged(url, f"names a file that is not in the cache: {clean_text(path)}")
     return match[1], match[2]
 
 
@@ -163,10 +168,10 @@ def _has_shape(variant: ManifestVariant, entry: ManifestEntry) -> bool:
 
 
 def _source(name: str, variants: Collection[ManifestVariant]) -> PictureSource:
-    """One format; and where another has wider files, as `format: best` may lead to, those too.
+    """Returns the files of one format, and wider files of later formats, which `format: best` can lead to.
 
-    Else a browser that takes the first format it knows would show a small file large. It knows the later formats as
-    well, and `type` only says what to skip (HTML, section 4.8.2).
+    Otherwise a browser that takes the first format it knows would enlarge a small file. It knows the later formats as
+    well: `type` only tells browsers what to skip (HTML, section 4.8.2).
     """
     files = _source_files((name,), variants)
     later = (*_SOURCES[_SOURCES.index(name) + 1 :], *_EVERYWHERE)
@@ -176,7 +181,7 @@ def _source(name: str, variants: Collection[ManifestVariant]) -> PictureSource:
 
 
 def _source_files(formats: Collection[str], variants: Iterable[ManifestVariant]) -> tuple[ImageFile, ...]:
-    """Narrowest first; of several of one width the smallest file."""
+    """Returns files narrowest first; of several files of one width the one with the fewest bytes."""
     best: dict[int, ManifestVariant] = {}
     for variant in variants:
         if variant.format in formats and (
@@ -191,9 +196,9 @@ def _rank(variant: ManifestVariant) -> tuple[int, str]:
 
 
 def _is_opaque(entry: ManifestEntry, automatic: Collection[str]) -> bool:
-    """Whether the picture is known to hide what lies behind it. manifest.json does not say, an `auto` variant does.
+    """Whether the picture is known to be opaque. manifest.json does not say so, but an `auto` variant does.
 
-    Not of an animation, whose other frames that variant does not show.
+    It is not known of an animation, because the variant shows one frame alone.
     """
     if entry.frames > 1:
         return False

@@ -1,4 +1,4 @@
-"""Caddy in front: a Caddyfile with one site that serves the files and passes the rest to the endpoint."""
+"""Caddy: a Caddyfile with one site that serves the files and passes all other requests to the endpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_GALLERY = """
 
 
 def configuration(front: WebServer) -> str:
-    """The text of the Caddyfile. With a name Caddy fetches a certificate itself; without one it speaks plain HTTP."""
+    """Returns the text of the Caddyfile. Caddy gets certificates for names by itself; without a name it is plain HTTP."""
     port = f":{front.listen}" if front.listen.isdigit() else front.listen
     headers = {"Cache-Control": LASTING, **HEADERS}
     values = {

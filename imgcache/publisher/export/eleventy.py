@@ -9,7 +9,7 @@ from imgcache.publisher.picture_data import HeldImage, document
 
 
 def files(images: Mapping[str, HeldImage], assets_url: str) -> dict[str, bytes]:
-    """The files for the site's input folder, by path."""
+    """Returns the files for the site's input folder, by path."""
     return {
         "_data/imgcache.json": document("eleventy", assets_url, images.items()),
         "imgcache.shortcode.cjs": template("eleventy.cjs", "eleventy").encode(),

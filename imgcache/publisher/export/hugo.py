@@ -9,7 +9,7 @@ from imgcache.publisher.picture_data import HeldImage, document
 
 
 def files(images: Mapping[str, HeldImage], assets_url: str) -> dict[str, bytes]:
-    """The files for the site's folder, by path."""
+    """Returns the files for the site's folder, by path."""
     return {
         "data/imgcache.json": document("hugo", assets_url, images.items()),
         "layouts/partials/imgcache.html": template("hugo.html", "hugo").encode(),

@@ -8,12 +8,12 @@ from imgcache.publisher.export import template
 from imgcache.publisher.picture_data import HeldImage, document, encode
 
 # Jekyll reads _data/*.json with a YAML parser, in which a key of more than 1,024 characters breaks the whole file
-# (YAML 1.1, section 7.4.2; libyaml). Longer URLs, signed ones mostly, stand in a list instead.
+# (YAML 1.1, section 7.4.2; libyaml). Longer URLs, mostly signed ones, go into a list instead.
 _LONGEST_KEY = 1000
 
 
 def files(images: Mapping[str, HeldImage], assets_url: str) -> dict[str, bytes]:
-    """The files for the site's source folder, by path."""
+    """Returns the files for the site's source folder, by path."""
     keys = {url: held for url, held in images.items() if len(encode(url)) <= _LONGEST_KEY}
     long = [b'{"url":%s,%s' % (encode(url), encode(held)[1:]) for url, held in images.items() if url not in keys]
     rest = b',\n"long":[\n%s\n]' % b",\n".join(long) if long else b""

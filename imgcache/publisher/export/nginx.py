@@ -1,4 +1,4 @@
-"""nginx in front: a file for conf.d, with one server that serves the files and passes the rest to the endpoint."""
+"""nginx: a file for conf.d with one server that serves the files and passes all other requests to the endpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from imgcache.core import MEDIA_TYPES
 from imgcache.publisher.export import template
 from imgcache.publisher.export.web_servers import HEADERS, LASTING, PATH, WebServer
 
-# Debian's mime.types does not know AVIF, and only types that browsers show safely are told as what they are.
+# Debian's mime.types does not know AVIF. Only types that browsers show safely are sent as what they are.
 _TYPES = {"jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp", "avif": "avif"}
 _NO_GALLERY = """
     # The gallery names articles and drafts. To publish it: `serve: {gallery: on}` in imgcache.yml, and export anew.
@@ -20,7 +20,7 @@ _NO_GALLERY = """
 
 
 def configuration(front: WebServer) -> str:
-    """The text of the configuration."""
+    """Returns the text of the configuration."""
     listen = [front.listen, f"[::]:{front.listen}"] if front.listen.isdigit() else [front.listen]
     values = {
         "@UPSTREAM@": front.upstream if ":" in front.upstream.rpartition("]")[2] else _with_port(front),
@@ -41,5 +41,5 @@ def configuration(front: WebServer) -> str:
 
 
 def _with_port(front: WebServer) -> str:
-    """`server` in an upstream block means port 80 unless it is told another, https or not."""
+    """Returns the upstream with a port, since `server` in an upstream block means port 80 even for https."""
     return f"{front.upstream}:{443 if front.scheme == 'https' else 80}"

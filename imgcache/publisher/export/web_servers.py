@@ -1,4 +1,4 @@
-"""What the configurations of the web servers in front have in common: what they may be told, and the headers. Pure."""
+"""What the configurations of all web servers share: the checked options and the response headers. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DEFAULT_UPSTREAM = "http://127.0.0.1:8080"
 # What may be served from the folder: exactly the paths under which the cache keeps files.
 PATH = rf"^/{FILE.pattern}$"
 
-# Never changed once written (RFC 8246); nobody guesses a type; shown by pages elsewhere (Fetch, section 3.8); and
-# opened on its own a file can run nothing (CSP 3, section 6).
+# A file never changes once it is written (RFC 8246). Browsers must not guess its type, pages of other sites may show it
+# (Fetch, section 3.8), and opened on its own it can run nothing (CSP 3, section 6).
 LASTING = "public, max-age=31536000, immutable"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -35,9 +35,10 @@ _UNQUOTABLE = re.compile(r"""["\\${}\x00-\x1f\x7f]""")
 
 
 class WebServer(msgspec.Struct, frozen=True):
-    """One web server in front: whose names, where it listens (`80` or `127.0.0.1:8090`), and what it passes on to.
+    """One web server in front of the endpoint.
 
-    The gallery names articles and drafts: it is passed on only with `shows_gallery`.
+    `names` are its host names, `listen` is a port or an address with a port (`80`, `127.0.0.1:8090`), and `upstream` is
+    the endpoint. The gallery names articles and drafts, so requests for it are passed on only with `shows_gallery`.
     """
 
     root: str
@@ -51,18 +52,24 @@ class WebServer(msgspec.Struct, frozen=True):
 def parse_web_server(
     cache: Path, upstream: str, names: Sequence[str], listen: str, *, shows_gallery: bool = False
 ) -> WebServer:
-    """A front from what was typed. Raises ConfigError for what a configuration cannot hold, or is misled by."""
+    """Checks the options of the command line.
+
+    Raises:
+        ConfigError: a value cannot be written into a configuration, or would change its meaning.
+    """
     root = str(cache)
     if found := _UNQUOTABLE.search(root):
         raise ConfigError(
-            f"{clean_text(root, 4096)} has a {found[0]!r}, which a configuration cannot hold; move the cache"
+            f"{clean_text(root, 4096)} has a {found[0]!r}, which cannot be written into a configuration; move the cache"
         )
     match = _UPSTREAM.fullmatch(upstream)
     if match is None:
-        raise ConfigError(f"{clean_text(upstream)!r} is no address such as {DEFAULT_UPSTREAM}", where="--upstream")
+        raise ConfigError(f"{clean_text(upstream)!r} is not an address such as {DEFAULT_UPSTREAM}", where="--upstream")
     for name in names:
         if not _NAME.fullmatch(name):
-            raise ConfigError(f"{clean_text(name)!r} is no name such as images.example.org", where="--server-name")
+            raise ConfigError(
+                f"{clean_text(name)!r} is not a host name such as images.example.org", where="--server-name"
+            )
     if not _LISTEN.fullmatch(listen):
         raise ConfigError(
             f"{clean_text(listen)!r} is neither a port nor an address such as 127.0.0.1:8090", where="--listen"
