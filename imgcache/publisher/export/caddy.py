@@ -15,7 +15,7 @@ _NO_GALLERY = """
 
 
 def configuration(front: WebServer) -> str:
-    """Returns the text of the Caddyfile. Caddy gets certificates for names by itself; without a name it is plain HTTP."""
+    """Returns the text of the Caddyfile. Caddy gets certificates for names itself; without names it is plain HTTP."""
     port = f":{front.listen}" if front.listen.isdigit() else front.listen
     headers = {"Cache-Control": LASTING, **HEADERS}
     values = {
