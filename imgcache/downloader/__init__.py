@@ -1,8 +1,8 @@
 """Fetches images from other servers, politely and safely.
 
-`client.py` answers one question, from the URL to the response that counts, with retries, redirects and robots.txt.
-`fetch.py` saves a whole image, `probe.py` reads no more than its header. `http/` holds the transport and its guard,
-`headers/` reads the size of an image from its first bytes.
+`client.py` assembles the HTTP client: retries, redirects, robots.txt, politeness, and a guard at the socket. `fetch.py`
+saves whole images, `probe.py` reads only their headers. `http/` holds the layers of the client, `headers/` reads the
+size of an image from its first bytes.
 """
 
 import lazy_loader

@@ -1,93 +1,113 @@
-"""The downloader: one URL -> one whole body in a temporary file, or the reason why not."""
+"""Downloads whole images into temporary files."""
 
 from __future__ import annotations
 
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Unpack
+from typing import Self, Unpack
 
 from imgcache.core import Fetched, NotModified, Validators, request_url
-from imgcache.downloader.client import WHOLE, ClientOptions, HttpClient
+from imgcache.downloader.client import WHOLE, ClientOptions, build_client
 from imgcache.downloader.http import body
 from imgcache.downloader.http import header_fields as fields
-from imgcache.downloader.http.inflight import Answer, InFlight
-from imgcache.downloader.http.response import Response
-from imgcache.downloader.http.statistics import HostStatistics
-from imgcache.downloader.http.trail import RequestTrace
+from imgcache.downloader.http.inflight import FetchResult, InFlight
+from imgcache.downloader.http.request_trace import RequestTrace
+from imgcache.downloader.http.statistics import HostStatistics, Statistics
+from imgcache.downloader.http.transport import Response
 
-_WRITERS = 2  # threads: more of them get in each other's way in the one folder
+_WRITERS = 2  # threads: more of them block each other in the one folder
 
 
-class Downloader(HttpClient):
-    """Fetches images; use as `async with Downloader(...) as downloader`.
+class Downloader:
+    """Downloads images; use as `async with Downloader(...) as downloader`.
 
-    `folder` takes the temporary files and must exist; `sniff` names the format of first bytes; the rest is as for
-    `Asker`.
+    Args:
+        folder: takes the temporary files; must exist.
+        sniff: returns the format of first bytes.
+        **options: those of `build_client`.
     """
 
-    def __init__(self, *, folder: str | pathlib.Path, sniff: body.Sniff, **asking: Unpack[ClientOptions]) -> None:
-        super().__init__(**asking)
+    def __init__(self, *, folder: str | pathlib.Path, sniff: body.Sniff, **options: Unpack[ClientOptions]) -> None:
+        self._client = build_client(**options)
         self._folder = pathlib.Path(folder)
         self._sniff = sniff
         self._in_flight = InFlight()
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
 
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await super().__aexit__(kind, error, trace)
+        await self._client.__aexit__(kind, error, trace)
         self._writers.shutdown()
+
+    @property
+    def statistics(self) -> Statistics:
+        """The requests of this run so far, by host."""
+        return self._client.statistics
 
     async def fetch(
         self, url: str, validators: Validators | None = None, spent: HostStatistics | None = None
-    ) -> Answer:
-        """The image at `url`, as the article has it: `Fetched`, or `NotModified` where `validators` still hold.
+    ) -> FetchResult:
+        """Download the image at `url`.
 
-        The caller owns the file of a `Fetched`. Two calls for one URL at once make one request and two files. `spent`
-        counts the bytes of bodies that came for this call, those of attempts that failed too, and what held it up.
+        Args:
+            url: as the article has it.
+            validators: of an earlier response; they make the request conditional.
+            spent: counts the bytes of bodies that were received for this call, in failed attempts too, and what
+                delayed it.
+
+        Returns:
+            A `Fetched`, whose file belongs to the caller, or `NotModified` where `validators` are still current. Two
+            simultaneous calls for one URL make one request and two files.
 
         Raises:
-            ImageError: whatever went wrong; nothing else but CancelledError leaves here, and no file stays.
+            ImageError: every failure; no file is left. Only CancelledError is raised beside it.
         """
         target = request_url(url)
-        sent, cost = fields.fitting(validators or Validators()), HostStatistics() if spent is None else spent
+        sent, cost = fields.sendable(validators or Validators()), HostStatistics() if spent is None else spent
 
-        async def read(reply: Response, trail: RequestTrace) -> Answer:
-            return await self._read(reply, trail, sent, cost)
+        async def read(response: Response, trace: RequestTrace) -> FetchResult:
+            return await self._read(response, trace, sent, cost)
 
         return await self._in_flight.share(
-            (target, sent), lambda: self.ask(target, fields.conditions(sent), read, cost)
+            (target, sent), lambda: self._client.get(target, fields.conditional_headers(sent), read, cost)
         )
 
-    async def _read(self, reply: Response, trail: RequestTrace, sent: Validators, cost: HostStatistics) -> Answer:
-        """Decide by the status (RFC 9110, section 15); only a whole representation is read."""
-        headers = reply.headers
-        if reply.status in WHOLE:
-            self.check_robots_tag(headers)
-            before = cost.bytes
+    async def _read(
+        self, response: Response, trace: RequestTrace, sent: Validators, cost: HostStatistics
+    ) -> FetchResult:
+        """Decide by the status (RFC 9110, section 15); only a whole representation is saved."""
+        headers = response.headers
+        if response.status in WHOLE:
+            self._client.check_robots_tag(headers)
+            bytes_before = cost.bytes
             try:
                 saved = await body.save(
-                    reply,
+                    response,
                     folder=self._folder,
-                    cap=self._limits.bytes,
+                    cap=self._client.limits.bytes,
                     sniff=self._sniff,
                     statistics=cost,
                     writers=self._writers,
                 )
             finally:
-                trail.line.bytes += cost.bytes - before
+                trace.statistics.bytes += cost.bytes - bytes_before
             return Fetched(
                 path=saved.path,
                 digest=saved.digest,
                 bytes=saved.bytes,
                 format=saved.format,
                 validators=fields.validators(headers),
-                final_url=trail.url if trail.hops else None,
+                final_url=trace.url if trace.hops else None,
                 robots_tag=fields.robots_tag(headers),
             )
-        if reply.status == 304 and sent != Validators():
-            self.check_robots_tag(headers)
+        if response.status == 304 and sent != Validators():
+            self._client.check_robots_tag(headers)
             fresh = fields.validators(headers)
             return NotModified(Validators(fresh.etag or sent.etag, fresh.last_modified or sent.last_modified))
-        raise await self.refusal(reply)
+        raise await self._client.status_error(response)

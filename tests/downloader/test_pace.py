@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imgcache.core import FetchPolicy, FetchTimeout, HttpStatus, ImageError, NotAnImage
 from imgcache.downloader.http.error_mapping import Stalled
-from imgcache.downloader.http.politeness import DOWN_AFTER, LEAST, Host, Politeness
+from imgcache.downloader.http.politeness import DOWN_AFTER, MIN_WINDOW, Host, Politeness
 from tests.downloader.test_politeness import Clock, ask, failing, fine, polite
 from tests.support.faults import IMAGE
 from tests.support.network import Sleeper, downloader, outcome
@@ -23,7 +23,7 @@ PER_HOST = 6
 
 def _answers_until_full(host: Host, now: float) -> int:
     for count in itertools.count():
-        if host.share >= host.most:
+        if host.window >= host.most:
             return count
         host.speed_up(now + 1)
     raise AssertionError
@@ -45,7 +45,7 @@ def test_a_host_that_refuses_all_is_asked_every_four_seconds_and_comes_back() ->
         assert host.slots == max(1, PER_HOST >> (number + 1))
     assert spacings == sorted(spacings)
     assert (spacings[0], spacings[-1]) == (0.0, 4.0)
-    assert _answers_until_full(host, 20.0) <= 1 / LEAST + PER_HOST**2
+    assert _answers_until_full(host, 20.0) <= 1 / MIN_WINDOW + PER_HOST**2
 
 
 def test_an_answer_from_before_a_refusal_gives_nothing_back() -> None:
@@ -63,7 +63,7 @@ def test_whatever_a_host_answers_it_gets_no_more_than_its_share(
     host = Host(per_host, interval)
     for now, is_refusal in enumerate(answers, 1):
         host.slow_down(now, now - 0.5, 0.0) if is_refusal else host.speed_up(now - 0.5)
-        assert LEAST <= host.share <= per_host
+        assert MIN_WINDOW <= host.window <= per_host
         assert 1 <= host.slots <= per_host
         assert interval <= host.spacing <= max(interval, 4.0)
 
@@ -123,9 +123,9 @@ def _slots_after_thirty(error: ImageError) -> int:
         for number in range(30):
             clock.now += 1
             if number % 3 == 0 and isinstance(error, Stalled):
-                politeness._share("a").failures = 0
+                politeness.host("a").failures = 0
             await ask(politeness, "a", failing(error))
-        return politeness._share("a").slots
+        return politeness.host("a").slots
 
     return asyncio.run(scene())
 

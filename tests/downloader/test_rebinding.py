@@ -49,10 +49,11 @@ def test_a_name_that_turns_private_between_two_steps_reaches_nobody(
     async def scene() -> None:
         async with faults() as origin, faults(host=PRIVATE) as victim:
             names = Names(evil_org=[[PUBLIC], [PRIVATE]])
-            fetching = downloader(tmp_path, guard=GUARD, names=names, retries=1, sleep=Sleeper())
-            if step == "robots.txt":
-                fetching._robots = fetching._robots_txt()
-            async with fetching:
+            robots = step == "robots.txt"
+            sleep = Sleeper()
+            async with downloader(
+                tmp_path, guard=GUARD, names=names, retries=1, sleep=sleep, respect_robots=robots
+            ) as fetching:
                 assert await outcome(fetching, origin.url("/start", "evil.org")) == "blocked-address"
             assert (names.asked, origin.connections, victim.connections) == (2, 1, 0)
 

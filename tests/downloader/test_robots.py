@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from protego import Protego
 
 from examples.origin import Answer, Origin
-from imgcache.downloader.http import robots
+from imgcache.downloader.http.robots_rules import product_token, relevant_rules
 from tests.conftest import Command, MakeSite, article, picture
 from tests.support.robots import FORBID_ALL
 
@@ -65,7 +65,7 @@ def test_a_held_copy_stays_where_robots_txt_forbids_it_later(run: Command, origi
 
 
 def may(text: str, path: str, token: str = "imgcache") -> bool:
-    return Protego.parse(robots.rules(text.encode(), token)).can_fetch(f"https://e.org{path}", "imgcache")
+    return Protego.parse(relevant_rules(text.encode(), token)).can_fetch(f"https://e.org{path}", "imgcache")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_rules(text: str, path: str, allowed: bool) -> None:
     [("imgcache/1.2 (+https://e.org)", "imgcache"), ("My_Bot", "my_bot"), ("Bot2/1", "bot2"), ("(x)", "imgcache")],
 )
 def test_the_product_token(agent: str, token: str) -> None:
-    assert robots.product(agent) == token
+    assert product_token(agent) == token
 
 
 @settings(max_examples=300)
@@ -121,7 +121,7 @@ def test_the_product_token(agent: str, token: str) -> None:
     st.text("/ab*$%?.[]", max_size=20),
 )
 def test_no_bytes_make_the_parser_fail(body: bytes, path: str) -> None:
-    text = robots.rules(body, "imgcache")
+    text = relevant_rules(body, "imgcache")
     assert text == "" or all(line.isprintable() for line in text.split("\n"))  # it is logged by the parser
     parsed = Protego.parse(text)
     parsed.can_fetch(f"https://e.org/{path}", "imgcache")

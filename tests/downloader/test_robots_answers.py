@@ -132,8 +132,8 @@ def test_an_address_that_is_not_public_is_not_asked_for_robots_txt_either(tmp_pa
 @pytest.mark.parametrize("filler", [b"#" * 79 + b"\n", b"Allow: /" + b"x" * 71 + b"\n"])
 def test_five_hundred_kibibytes_are_read_and_no_line_is_cut(tmp_path: pathlib.Path, says: Says, filler: bytes) -> None:
     head = b"User-agent: *\nDisallow: /first\n"
-    body = head + filler * ((robots.LARGEST - len(head) - 10) // len(filler))
-    body += b"#" * (robots.LARGEST - len(body) - 13) + b"\nDisallow: /good-not-all\n"  # cut: "Disallow: /g"
+    body = head + filler * ((robots.MAX_BYTES - len(head) - 10) // len(filler))
+    body += b"#" * (robots.MAX_BYTES - len(body) - 13) + b"\nDisallow: /good-not-all\n"  # cut: "Disallow: /g"
 
     async def endless(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
         writer.write(response(body, length=10**9))
@@ -145,7 +145,7 @@ def test_five_hundred_kibibytes_are_read_and_no_line_is_cut(tmp_path: pathlib.Pa
         says(endless)
         assert await outcome(fetching, origin.url("/good")) == "ok"
         assert await outcome(fetching, origin.url("/first")) == "robots"
-        assert fetching.statistics.bytes < robots.LARGEST + 2_000_000
+        assert fetching.statistics.bytes < robots.MAX_BYTES + 2_000_000
 
     play(tmp_path, scene, limits=Limits(total=20.0))
 
@@ -164,7 +164,7 @@ def test_five_hundred_kibibytes_are_read_and_no_line_is_cut(tmp_path: pathlib.Pa
 )
 def test_no_half_megabyte_takes_long(tmp_path: pathlib.Path, says: Says, body: bytes) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
-        says(response(body[: robots.LARGEST]))
+        says(response(body[: robots.MAX_BYTES]))
         began = time.process_time()  # of this process alone, however busy the machine is
         with contextlib.suppress(Robots):
             await fetching.fetch(origin.url("/good?" + "a" * 6000))

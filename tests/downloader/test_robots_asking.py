@@ -82,7 +82,7 @@ def test_a_silent_robots_txt_is_the_images_own_timeout_and_says_where(tmp_path: 
         began = time.monotonic()
         errors = await asyncio.gather(*(told(fetching, origin.url(f"/good?{n}")) for n in range(10)))
         assert {error.code for error in errors} == {"timeout"}
-        assert errors[0].message.endswith("(while asking for robots.txt)")
+        assert errors[0].message.endswith("(while requesting robots.txt)")
         assert time.monotonic() - began < 2 * LIMITS.read
         assert origin.counts == {"/robots.txt": 1}
 

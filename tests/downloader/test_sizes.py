@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from imgcache.core import MEDIA_TYPES, PROBE_BYTES, ImageError, Limits, Size, Undecodable, sniff
-from imgcache.downloader.headers import Measured, Needs, Pieces, measure
+from imgcache.downloader.headers import Measured, MoreBytesNeeded, PartialFile, measure
 from imgcache.processor import probe
 
 SHARED = Path(os.environ.get("IMGCACHE_SHARED") or Path(__file__).parents[3] / "shared")
@@ -44,17 +44,17 @@ def samples() -> list[Path]:
 
 
 def whole(body: bytes) -> Measured:
-    return measure(sniff(body[:4096]), Pieces(body, len(body)))
+    return measure(sniff(body[:4096]), PartialFile(body, len(body)))
 
 
 def by_parts(body: bytes, first: int = PROBE_BYTES, step: int = 1) -> tuple[Measured, int]:
     """As a prober goes about it: the size, and how many bytes that took."""
-    pieces, taken = Pieces(body[:first], len(body)), min(first, len(body))
+    pieces, taken = PartialFile(body[:first], len(body)), min(first, len(body))
     form = sniff(body[:4096])
     while True:
         try:
             return measure(form, pieces), taken
-        except Needs as need:
+        except MoreBytesNeeded as need:
             stop = min(len(body), max(need.stop, need.start + step))
             assert need.start < stop, "it asks for what it has, or for what there is not"
             pieces.add(need.start, body[need.start : stop])
@@ -227,7 +227,9 @@ def test_only_a_png_says_how_many_frames_there_are() -> None:
 )
 def test_a_broken_header_is_undecodable(body: bytes) -> None:
     with pytest.raises(Undecodable):
-        measure(next((form for form in MEDIA_TYPES if body.startswith(MAGIC[form])), "avif"), Pieces(body, len(body)))
+        measure(
+            next((form for form in MEDIA_TYPES if body.startswith(MAGIC[form])), "avif"), PartialFile(body, len(body))
+        )
 
 
 MAGIC = {
@@ -278,10 +280,10 @@ def test_any_bytes_end_in_a_size_a_wish_or_an_error(
     form: str, noise: bytes, total: int | None, data: st.DataObject
 ) -> None:
     body = data.draw(st.sampled_from([noise, MAGIC[form] + noise, *(b[:200] + noise for b in bodies()[:12])]))
-    pieces = Pieces(body, None if total is None else max(total, len(body)))
+    pieces = PartialFile(body, None if total is None else max(total, len(body)))
     try:
         found = measure(form, pieces)
-    except Needs as need:
+    except MoreBytesNeeded as need:
         assert len(body) <= need.start < need.stop
     except ImageError:
         return
@@ -290,14 +292,14 @@ def test_any_bytes_end_in_a_size_a_wish_or_an_error(
 
 
 def test_pieces_grow_together_and_say_what_is_missing() -> None:
-    pieces = Pieces(b"0123", 30)
+    pieces = PartialFile(b"0123", 30)
     pieces.add(10, b"abc")
     pieces.add(13, b"def")
     pieces.add(4, b"45")
-    assert (pieces.take(2, 4), pieces.take(11, 4), pieces.rest(12)) == (b"2345", b"bcde", b"cdef")
+    assert (pieces.read(2, 4), pieces.read(11, 4), pieces.rest(12)) == (b"2345", b"bcde", b"cdef")
     for at, count, missing in ((5, 3, (6, 8)), (7, 1, (7, 8)), (14, 5, (16, 19)), (16, 2, (16, 18))):
-        with pytest.raises(Needs) as caught:
-            pieces.take(at, count)
+        with pytest.raises(MoreBytesNeeded) as caught:
+            pieces.read(at, count)
         assert (caught.value.start, caught.value.stop) == missing
     with pytest.raises(Undecodable, match="cut off"):
-        pieces.take(29, 2)
+        pieces.read(29, 2)

@@ -78,7 +78,7 @@ def test_a_stranger_is_not_trusted_and_plain_http_is_no_tls(tmp_path: pathlib.Pa
             await asyncio.start_server(talk_plainly, "127.0.0.1", 0) as plain,
             downloader(tmp_path) as fetching,
         ):
-            with pytest.raises(TlsFailure, match="certificate is not good"):
+            with pytest.raises(TlsFailure, match="certificate is not valid"):
                 await fetching.fetch(stranger.url("/good", scheme="https"))
             port = plain.sockets[0].getsockname()[1]
             assert await outcome(fetching, f"https://127.0.0.1:{port}/good") == "tls"

@@ -245,8 +245,8 @@ def test_a_bot_wall_is_told_from_a_server_that_refuses(
     assert [problem["status"] for problem in problems] == [403, 403]
     assert "bot wall (Cloudflare)" in problems[0]["message"]
     assert [failing(run, site, url)["state"] for url in (A, B)] == ["blocked", "suspect"]
-    assert walls._PATIENCE == 2
-    monkeypatch.setattr(walls, "_PATIENCE", 0.2)
+    assert walls.BODY_TIMEOUT == 2
+    monkeypatch.setattr(walls, "BODY_TIMEOUT", 0.2)
     make_site({"b.md": article((slow, 1, 2))})
     problems = run("sync", site, "--json").json()["problems"]
     assert [problem["status"] for problem in problems] == [403, 403, 429]

@@ -144,12 +144,12 @@ def die_at_change(number: int, folder: str) -> None:
 
 def keep_log(path: str) -> None:
     """Append what the run does to a file, in writes that a kill cannot take back: which URL is begun, asked, ended."""
-    from imgcache.downloader.http.transport import Transport
+    from imgcache.downloader.http.transport import GuardedTransport
     from imgcache.syncer import Pipeline
 
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     current = contextvars.ContextVar("current", default="")
-    run, ask = Pipeline.run, Transport.ask
+    run, send = Pipeline.run, GuardedTransport.handle_async_request
 
     async def logged_run(self: Any, job: Any) -> Any:
         current.set(job.url)
@@ -158,13 +158,13 @@ def keep_log(path: str) -> None:
         os.write(log, f"ended {job.url}\n".encode())
         return outcome
 
-    async def logged_ask(self: Any, url: Any, headers: Any) -> Any:
-        if not str(url).endswith("/robots.txt"):  # asked on the way to the first image of a host
+    async def logged_send(self: Any, request: Any) -> Any:
+        if not str(request.url).endswith("/robots.txt"):  # asked on the way to the first image of a host
             os.write(log, f"asked {current.get()}\n".encode())
-        return await ask(self, url, headers)
+        return await send(self, request)
 
     setattr(Pipeline, "run", logged_run)  # noqa: B010 (mypy lets nobody assign a method)
-    setattr(Transport, "ask", logged_ask)  # noqa: B010
+    setattr(GuardedTransport, "handle_async_request", logged_send)  # noqa: B010
 
 
 def _spawned(_: Sequence[str], variables: Mapping[str, str], descriptor: int) -> int:

@@ -55,6 +55,7 @@ def downloader(
     transport: httpx.AsyncBaseTransport | None = None,
     sleep: Sleeper | None = None,
     clock: Callable[[], float] = time.time,
+    respect_robots: bool = False,
 ) -> Downloader:
     return Downloader(
         folder=folder,
@@ -69,6 +70,7 @@ def downloader(
         monotonic=sleep.monotonic if sleep else time.monotonic,
         clock=clock,
         rng=random.Random(7),
+        respect_robots=respect_robots,
     )
 
 

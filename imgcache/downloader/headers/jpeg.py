@@ -1,53 +1,53 @@
-"""The size in a JPEG's markers (ITU-T T.81, annex B). Pure."""
+"""Reads the size in the markers of a JPEG (ITU-T T.81, annex B). Pure."""
 
 from __future__ import annotations
 
 from imgcache.core import Undecodable
-from imgcache.downloader.headers.ifd import lies_on_its_side
-from imgcache.downloader.headers.partial_file import Pieces
+from imgcache.downloader.headers.ifd import swaps_sides
+from imgcache.downloader.headers.partial_file import PartialFile
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOFn; the others are DHT, JPG and DAC
-_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # TEM, RSTn, SOI: no length, no content
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # TEM, RSTn, SOI: neither length nor content
 _APP1, _SCAN, _END = 0xE1, 0xDA, 0xD9
 
 
-def size(pieces: Pieces) -> tuple[int, int]:
-    """Width and height as displayed.
+def size(file: PartialFile) -> tuple[int, int]:
+    """Return width and height as displayed.
 
-    Segments are stepped over, so pictures inside EXIF do not count, and a large one need not be in hand. The way goes
-    on to the scan: EXIF may stand behind the frame's header, and the last of several frame headers counts, as for
-    Pillow.
+    Segments are skipped, so thumbnails inside EXIF do not matter, and the content of a large segment is not needed. All
+    segments before the scan are read: EXIF may follow the frame header, and the last of several frame headers counts,
+    as for Pillow.
     """
-    at, found, sideways, is_read = 2, None, False, False
+    at, found, is_rotated, exif_seen = 2, None, False, False
     while True:
-        marker, at = _next(pieces, at)
-        if marker in _ALONE:
+        marker, at = _next(file, at)
+        if marker in _STANDALONE:
             continue
         if marker == _SCAN and found:
-            return found[::-1] if sideways else found
+            return found[::-1] if is_rotated else found
         if marker in {_SCAN, _END}:
             raise Undecodable("the JPEG has no frame header before its data")
-        length = pieces.number(at, 2)
+        length = file.integer(at, 2)
         if length < 2:
             raise Undecodable("a segment of the JPEG has no length")
         if marker in _FRAMES:
-            if pieces.number(at + 2, 1) != 8:
+            if file.integer(at + 2, 1) != 8:
                 raise Undecodable("the JPEG has samples of other than 8 bits")
-            found = pieces.number(at + 5, 2), pieces.number(at + 3, 2)
-        elif marker == _APP1 and not is_read and length >= 8 and pieces.take(at + 2, 6) == b"Exif\0\0":
-            sideways, is_read = lies_on_its_side(pieces, at + 8, at + length), True
+            found = file.integer(at + 5, 2), file.integer(at + 3, 2)
+        elif marker == _APP1 and not exif_seen and length >= 8 and file.read(at + 2, 6) == b"Exif\0\0":
+            is_rotated, exif_seen = swaps_sides(file, at + 8, at + length), True
         at += length
 
 
-def _next(pieces: Pieces, at: int) -> tuple[int, int]:
-    """The next marker, and where its content begins; whatever stands between segments is passed over (B.1.1.2)."""
+def _next(file: PartialFile, at: int) -> tuple[int, int]:
+    """Return the next marker, and where its content begins; bytes between segments are skipped (B.1.1.2)."""
     while True:
-        mark, code = pieces.take(at, 2)
+        mark, code = file.read(at, 2)
         if mark == 0xFF and code not in {0x00, 0xFF}:
             return code, at + 2
         if mark == 0xFF:
             at += 2 if code == 0x00 else 1
             continue
-        rest = pieces.rest(at)
+        rest = file.rest(at)
         begin = rest.find(0xFF)
         at += begin if begin >= 0 else len(rest)

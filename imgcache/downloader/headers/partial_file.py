@@ -1,12 +1,12 @@
-"""The parts of a file that are in hand, and what is asked for where they do not reach. Pure."""
+"""A file of which only some parts are available. Pure."""
 
 from __future__ import annotations
 
 from imgcache.core import Undecodable
 
 
-class Needs(Exception):
-    """The bytes from `start` up to `stop` are not in hand; with them it goes on."""
+class MoreBytesNeeded(Exception):
+    """The bytes from `start` up to `stop` are needed to continue and not available."""
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__(f"bytes {start} to {stop} are needed")
@@ -14,54 +14,59 @@ class Needs(Exception):
         self.stop = stop
 
 
-class Pieces:
-    """Parts of one file, by their place in it. `total` is the file's length in bytes, None where it is not known."""
+class PartialFile:
+    """The available parts of one file.
+
+    Attributes:
+        head: the bytes from the beginning.
+        total: the length of the whole file in bytes, None where it is unknown.
+    """
 
     def __init__(self, head: bytes, total: int | None = None) -> None:
         self.head = head
         self.total = total
-        self._others: list[tuple[int, bytes]] = []
+        self._parts: list[tuple[int, bytes]] = []
 
-    def add(self, start: int, piece: bytes) -> None:
-        """Take in one more part; where it goes on from one that is held, the two become one."""
+    def add(self, start: int, data: bytes) -> None:
+        """Add the bytes from offset `start`; they are joined to a part that ends there."""
         if start == len(self.head):
-            self.head += piece
+            self.head += data
             return
-        for number, (begin, held) in enumerate(self._others):
-            if begin + len(held) == start:
-                self._others[number] = (begin, held + piece)
+        for number, (begin, part) in enumerate(self._parts):
+            if begin + len(part) == start:
+                self._parts[number] = (begin, part + data)
                 return
-        self._others.append((start, piece))
+        self._parts.append((start, data))
 
-    def take(self, at: int, count: int) -> bytes:
-        """`count` bytes from `at` on.
+    def read(self, at: int, count: int) -> bytes:
+        """Return `count` bytes from offset `at`.
 
         Raises:
-            Needs: they are not all in hand.
+            MoreBytesNeeded: some of them are not available.
             Undecodable: the file ends before them.
         """
         stop = at + count
         if stop <= len(self.head):
             return self.head[at:stop]
         if self.total is not None and stop > self.total:
-            raise Undecodable("the file ends inside its header: it is cut off")
+            raise Undecodable("the file ends inside its header: it is truncated")
         missing = max(len(self.head), at)
-        for start, piece in self._others:
-            if start <= at <= start + len(piece):
-                if stop <= start + len(piece):
-                    return piece[at - start : stop - start]
-                missing = start + len(piece)
-        raise Needs(missing, stop)
+        for start, part in self._parts:
+            if start <= at <= start + len(part):
+                if stop <= start + len(part):
+                    return part[at - start : stop - start]
+                missing = start + len(part)
+        raise MoreBytesNeeded(missing, stop)
 
     def rest(self, at: int) -> bytes:
-        """All that is in hand from `at` on without a gap, at least one byte. Raises as `take`."""
+        """Return the available bytes from offset `at` up to the first gap, at least one. Raises as `read`."""
         if at < len(self.head):
             return self.head[at:]
-        for start, piece in self._others:
-            if start <= at < start + len(piece):
-                return piece[at - start :]
-        return self.take(at, 1)
+        for start, part in self._parts:
+            if start <= at < start + len(part):
+                return part[at - start :]
+        return self.read(at, 1)
 
-    def number(self, at: int, count: int, order: str = "big") -> int:
-        """An unsigned number of `count` bytes; `order` is big or little. Raises as `take`."""
-        return int.from_bytes(self.take(at, count), "little" if order == "little" else "big")
+    def integer(self, at: int, count: int, order: str = "big") -> int:
+        """Return an unsigned integer of `count` bytes; `order` is big or little. Raises as `read`."""
+        return int.from_bytes(self.read(at, count), "little" if order == "little" else "big")

@@ -1,1 +1,1 @@
-"""The network, one worry a file: addresses, proxies, certificates, politeness, retries, bodies."""
+"""The layers of the HTTP client, from retries down to sockets; `imgcache/downloader/client.py` assembles them."""

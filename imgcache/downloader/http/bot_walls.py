@@ -1,9 +1,9 @@
-"""Whether a 403 or 429 comes from a bot wall in front of the server, and not from the server itself.
+"""Tells whether a 403 or 429 comes from a bot wall in front of the server, and not from the server itself.
 
-By headers first: `cf-mitigated: challenge` (Cloudflare, "Detect a Challenge Page response"), `x-amzn-waf-action` (AWS
-WAF, "How the Challenge and CAPTCHA actions work"), `x-datadome` and `x-dd-b` (DataDome), `Server: AkamaiGHost` (the
-edge itself answers). Then by what the first bytes of a challenge page hold. Limit: a wall that says nothing of itself
-is taken for the server.
+The headers are checked first: `cf-mitigated: challenge` (Cloudflare, "Detect a Challenge Page response"),
+`x-amzn-waf-action` (AWS WAF, "How the Challenge and CAPTCHA actions work"), `x-datadome` and `x-dd-b` (DataDome),
+`Server: AkamaiGHost` (the edge itself answers). Then the first bytes of the page are searched for the marks of a
+challenge. Limit: a wall without such a mark is taken for the server.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from imgcache.core import ImageError
 from imgcache.downloader.http.error_mapping import NETWORK_ERRORS
-from imgcache.downloader.http.response import Response
+from imgcache.downloader.http.transport import Response
 
 STATUSES = frozenset({403, 429})
-_HEAD = 16_384  # bytes of a page that are looked at
-_PATIENCE = 2.0  # seconds for them: the answer is known, only its reason is not
+_HEAD = 16_384  # bytes of a page that are searched
+BODY_TIMEOUT = 2.0  # seconds to read them: the status is known, only its reason is not
 
 _HEADERS: tuple[tuple[str, str, str], ...] = (
     ("cf-mitigated", "", "Cloudflare"),
@@ -40,27 +41,27 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
 
 
 def find_bot_wall(headers: Mapping[str, str], head: bytes = b"") -> str | None:
-    """The name of the bot wall that these headers, or the first bytes of a page, speak of."""
-    for name, value, maker in _HEADERS:
+    """Return the name of the bot wall that sent these headers, or a page that begins with `head`; None for none."""
+    for name, value, vendor in _HEADERS:
         if name in headers and headers[name].lower().startswith(value):
-            return maker
+            return vendor
     page = head.lower()
-    return next((maker for mark, maker in _MARKS if mark in page), None)
+    return next((vendor for mark, vendor in _MARKS if mark in page), None)
 
 
-async def before(reply: Response) -> str | None:
-    """The name of the bot wall that gave this answer, None where there is none; reads a little of its body."""
-    if reply.status not in STATUSES:
+async def identify(response: Response) -> str | None:
+    """Return the name of the bot wall that sent this response, None for none; reads a little of the body."""
+    if response.status not in STATUSES:
         return None
-    return find_bot_wall(reply.headers) or find_bot_wall(reply.headers, await _head(reply))
+    return find_bot_wall(response.headers) or find_bot_wall(response.headers, await _head(response))
 
 
-async def _head(reply: Response) -> bytes:
+async def _head(response: Response) -> bytes:
     head = b""
     try:
-        async with asyncio.timeout(_PATIENCE):
-            while len(head) < _HEAD and (piece := await reply.piece(_HEAD)):
-                head += piece
-    except NETWORK_ERRORS:  # the page is not the answer: its status is
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while len(head) < _HEAD and (chunk := await response.read(_HEAD)):
+                head += chunk
+    except (ImageError, *NETWORK_ERRORS):  # the status is the result; the page only explains it
         pass
     return head

@@ -1,6 +1,6 @@
-"""The connector: every socket is checked against the guard at the moment it is opened.
+"""Opens connections for aiohttp; the guard checks the address of every socket at the moment it is created.
 
-Nothing lies between the check and connect(2), so a name whose answer changes (DNS rebinding) gains nothing.
+Nothing happens between the check and connect(2), so DNS rebinding (a name whose address changes) is without effect.
 """
 
 from __future__ import annotations
@@ -23,24 +23,26 @@ from imgcache.core import MOST_IDLE, are_left
 from imgcache.downloader.http.guard import Guard
 
 MAX_INTERIM = 16  # 1xx responses before the final one; RFC 9110, section 15.2 sets no limit
-DNS_TTL = 60  # seconds that an answer is used for further connections of this run
+DNS_TTL = 60  # seconds for which a DNS answer is used
 KEEPALIVE = 5.0  # seconds an idle connection is kept: a run meets thousands of hosts, and file descriptors are few
 
 TRUSTED: contextvars.ContextVar[bool] = contextvars.ContextVar("trusted", default=False)
-"""Whether the connection being opened goes where the operator said (`--connect-to`, a proxy). Closed by default; a
-context variable, because it must travel into the tasks that race addresses and into nothing else."""
+"""Whether the operator named the target of the connection being opened (`--connect-to`, a proxy); false by default.
+
+A context variable, because only the tasks that connect for this request, racing its addresses, may see it.
+"""
 
 
 class AddressRefused(OSError):
-    """The guard's no, as an OSError, so that the next address of the same name is tried."""
+    """The guard refused this address. An OSError, so that aiohttp tries the next address of the same name."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(errno.EACCES, "address not allowed")  # the same text for all: aiohappyeyeballs then raises it
+        super().__init__(errno.EACCES, "address not allowed")  # aiohappyeyeballs raises it if all texts are equal
         self.address = address
 
 
 class PublicFirstResolver(AbstractResolver):
-    """Of a name's addresses those that the guard allows; all of them where it allows none, for the socket to refuse."""
+    """Removes addresses that the guard refuses; keeps all where it refuses all, so that the socket reports it."""
 
     def __init__(self, inner: AbstractResolver, guard: Guard) -> None:
         self._inner = inner
@@ -49,19 +51,17 @@ class PublicFirstResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """As the inner resolver, less the addresses that would be refused anyway."""
+        """Resolve `host` with the inner resolver."""
         name = host.rstrip(".")
-        if name == "localhost" or name.endswith(
-            ".localhost"
-        ):  # this machine, whatever DNS says (RFC 6761, section 6.3)
-            host = "localhost"
+        if name == "localhost" or name.endswith(".localhost"):
+            host = "localhost"  # always this machine; DNS is not asked (RFC 6761, section 6.3)
         try:
             found = await self._inner.resolve(host, port, family)
         except OSError as error:
-            if not are_left():  # what getaddrinfo(3) then says differs between systems
+            if not are_left():  # the error of getaddrinfo(3) differs between systems
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
             raise
-        if not found:  # aiohttp stumbles over an empty list
+        if not found:  # aiohttp fails with an IndexError on an empty list
             raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
         return [result for result in found if self._guard.allows(result["host"])] or found
 
@@ -70,24 +70,24 @@ class PublicFirstResolver(AbstractResolver):
         await self._inner.close()
 
 
-class Handler(ResponseHandler):
-    """aiohttp's side of one connection, less patient in two places.
+class GuardedHandler(ResponseHandler):
+    """aiohttp's protocol for one connection, which fails at once in two cases.
 
-    aiohttp reads 1xx responses for as long as they come, and leaves the reader of a body waiting for its timeout when
-    the chunked coding breaks after the head; both end at once here.
+    aiohttp reads any number of 1xx responses, and lets the reader of a body wait until its timeout when the chunked
+    coding breaks after the head.
     """
 
     _interim = 0
 
     @functools.cached_property
     def certificate_ends(self) -> float | None:
-        """Until when the server's certificate is good, in seconds since the epoch; None where there is none."""
+        """When the server's certificate expires, in seconds since the epoch; None where there is none."""
         connection = self.transport and self.transport.get_extra_info("ssl_object")
         ends = connection and (connection.getpeercert() or {}).get("notAfter")
         return float(ssl.cert_time_to_seconds(ends)) if ends else None
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        """Fail this connection, and the body that is being read from it."""
+        """Fail this connection and the body that is being read from it."""
         super().set_exception(exc, exc_cause or exc)
         if isinstance(exc, HttpProcessingError) and self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(aiohttp.ClientPayloadError(exc.message), exc)
@@ -106,10 +106,15 @@ class Handler(ResponseHandler):
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """A TCPConnector that opens sockets only to addresses the guard allows, or to trusted ones.
+    """A TCPConnector that opens sockets only to addresses that the guard allows, or that the operator named.
 
-    It has no limit of its own on those in use, which politeness decides; of those that wait for a next request it keeps
-    `idle`, over all hosts together.
+    It does not limit the connections in use; politeness does.
+
+    Args:
+        guard: decides which addresses are allowed.
+        resolver: None for the system's.
+        context: for TLS.
+        idle: the connections, to all hosts together, that are kept for a next request at most.
     """
 
     def __init__(
@@ -125,8 +130,8 @@ class GuardedConnector(aiohttp.TCPConnector):
             ttl_dns_cache=DNS_TTL,
             keepalive_timeout=KEEPALIVE,
         )
-        # The only way to give aiohttp a protocol of one's own; the test with a flood of 1xx fails if it moves.
-        self._factory = functools.partial(Handler, loop=self._loop)  # type: ignore[assignment]  # partial is invariant
+        # The only way to replace aiohttp's protocol; the test with a flood of 1xx fails if the attribute moves.
+        self._factory = functools.partial(GuardedHandler, loop=self._loop)  # type: ignore[assignment]  # partial is invariant
 
     def _open(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
@@ -135,7 +140,10 @@ class GuardedConnector(aiohttp.TCPConnector):
         return socket.socket(family, kind, protocol)
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        """Take a connection back. aiohttp has no limit on those that wait; a test with many hosts fails if it moves."""
+        """Keep a connection, and close the oldest beyond `idle`, which aiohttp does not limit.
+
+        A test with many hosts fails if this hook moves.
+        """
         super()._release(key, protocol, should_close=should_close)
         while sum(map(len, self._conns.values())) > self._idle:
             oldest = min(self._conns, key=lambda each: self._conns[each][0][1])

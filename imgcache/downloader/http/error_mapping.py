@@ -1,7 +1,6 @@
-"""What went wrong on the way, as one of our errors. Pure.
+"""Turns the exceptions and the status codes of HTTP requests into our errors. Pure.
 
-The transport maps every connect error to a timeout, so the answer comes from the chain of causes, innermost knowledge
-first.
+aiohttp wraps most causes in exceptions that say little, so `classify` reads the whole chain of causes.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import aiohttp
-import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 
 from imgcache.core import (
@@ -20,6 +19,7 @@ from imgcache.core import (
     ConnectFailure,
     DnsFailure,
     FetchTimeout,
+    HttpStatus,
     ImageError,
     NoOpenFiles,
     TlsFailure,
@@ -29,45 +29,62 @@ from imgcache.core import (
 )
 from imgcache.downloader.http.connector import AddressRefused
 from imgcache.downloader.http.guard import blocked
+from imgcache.downloader.http.retry import retry_after
 
 NETWORK_ERRORS = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
     aiohttp.ClientError,
     HttpProcessingError,
     OSError,  # TimeoutError among them
     UnicodeError,  # a name that the resolver cannot encode
 )
-"""What `classify` takes: all that transports raise on purpose."""
+"""The exceptions that our transport raises on purpose, for `classify`."""
 
 
 class NoConnection(ConnectFailure):
-    """Nothing answered at all: this counts against the host."""
+    """The host did not answer at all: this counts against it."""
 
 
 class ConnectTimeout(FetchTimeout):
-    """Nothing answered in time: this counts against the host."""
+    """The host did not answer in time: this counts against it."""
 
 
 class Stalled(FetchTimeout):
     """The host sent nothing in time, or next to nothing: this counts against it."""
 
 
-_BROKEN: tuple[tuple[tuple[type[BaseException], ...], type[ImageError], str], ...] = (
+_FAILURES: tuple[tuple[tuple[type[BaseException], ...], type[ImageError], str], ...] = (
     ((aiohttp.ClientPayloadError,), Truncated, "the body broke off"),
-    ((aiohttp.ClientConnectorError, httpx.ConnectError), NoConnection, "no connection"),
-    ((aiohttp.InvalidURL, httpx.InvalidURL, httpx.UnsupportedProtocol), BadUrl, "the URL cannot be asked for"),
-    ((aiohttp.ClientResponseError, HttpProcessingError, httpx.RemoteProtocolError), ConnectFailure, "no HTTP answer"),
+    ((aiohttp.ClientConnectorError,), NoConnection, "no connection"),
+    ((aiohttp.InvalidURL,), BadUrl, "the URL cannot be requested"),
+    ((aiohttp.ClientResponseError, HttpProcessingError), ConnectFailure, "the answer is not valid HTTP"),
 )
 
 
 def counts_against_host(error: ImageError) -> bool:
-    """Whether the host, not only this URL, could not be reached, or sent nothing in time."""
+    """Return whether the host itself, and not only this URL, could not be reached or sent nothing in time."""
     return isinstance(error, NoConnection | ConnectTimeout | DnsFailure | Stalled)
 
 
+def status_error(status: int, wait: str | None, now: float, bot_wall: str | None = None) -> HttpStatus:
+    """Return the error for a status that is not the image's.
+
+    Args:
+        status: the status code.
+        wait: the Retry-After field of the response.
+        now: in seconds since the epoch.
+        bot_wall: the name of the bot wall that answered.
+    """
+    try:
+        phrase = f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = ""
+    by = f", from a bot wall ({bot_wall})" if bot_wall else ""
+    message = f"the server answered {status}{phrase}{by}"
+    return HttpStatus(message, status, wall=bot_wall, retry_after=retry_after(wait, now))
+
+
 def classify(error: BaseException, host: str) -> ImageError:
-    """The ImageError that says what `error`, raised while asking `host`, comes down to."""
+    """Return the ImageError for `error`, which was raised by a request to `host`."""
     chain = list(_chain(error))
     where = clean_text(host, 80)
     for link in chain:
@@ -75,22 +92,17 @@ def classify(error: BaseException, host: str) -> ImageError:
             return link
         if isinstance(link, AddressRefused):
             return blocked(host, link.address)
-    return _lack(error, where) or _unresolved(chain, where) or _timeout(chain, where) or _broken(chain, where)
+    if is_lack(error):
+        return NoOpenFiles(f"{where}: no more connections can be opened on this machine (ulimit -n)")
+    return _tls_or_dns_failure(chain, where) or _timeout(chain, where) or _broken(chain, where)
 
 
-def _lack(error: BaseException, where: str) -> ImageError | None:
-    if not is_lack(error):
-        return None
-    return NoOpenFiles(f"{where}: no more connections can be opened on this machine (ulimit -n)")
-
-
-def _unresolved(chain: list[BaseException], where: str) -> ImageError | None:
-    """What went wrong with TLS or the host's name."""
+def _tls_or_dns_failure(chain: list[BaseException], where: str) -> ImageError | None:
     for link in chain:
         if isinstance(link, ssl.SSLError) and isinstance(link, aiohttp.ClientError):
             continue  # aiohttp's wrapper is an SSLError by inheritance only; the real one is its cause
         if isinstance(link, ssl.SSLCertVerificationError):
-            return TlsFailure(f"{where}: the certificate is not good: {clean_text(link.verify_message)}")
+            return TlsFailure(f"{where}: the certificate is not valid: {clean_text(link.verify_message)}")
         if isinstance(link, ssl.SSLError):
             return TlsFailure(f"{where}: the TLS handshake failed: {clean_text(link.reason or str(link))}")
         if isinstance(link, socket.gaierror | UnicodeError | aiohttp.ClientConnectorDNSError):
@@ -100,9 +112,9 @@ def _unresolved(chain: list[BaseException], where: str) -> ImageError | None:
 
 def _timeout(chain: list[BaseException], where: str) -> ImageError | None:
     for link in chain:
-        if isinstance(link, aiohttp.ConnectionTimeoutError | httpx.ConnectTimeout):
+        if isinstance(link, aiohttp.ConnectionTimeoutError):
             return ConnectTimeout(f"{where}: no connection within the limit (limits.connect)")
-        if isinstance(link, aiohttp.ServerTimeoutError | httpx.TimeoutException):
+        if isinstance(link, aiohttp.ServerTimeoutError):
             return Stalled(f"{where}: no byte came within the limit (limits.read)")
         if isinstance(link, TimeoutError):
             return Stalled(f"{where}: the connection stopped answering")
@@ -113,7 +125,7 @@ def _broken(chain: list[BaseException], where: str) -> ImageError:
     for link in chain:
         if isinstance(link, aiohttp.ClientHttpProxyError):
             return ConnectFailure(f"{where}: the proxy answered {link.status}")
-        for kinds, failure, text in _BROKEN:
+        for kinds, failure, text in _FAILURES:
             if isinstance(link, kinds):
                 if isinstance(link, HttpProcessingError | aiohttp.ClientResponseError) and "chunk" in _text(link):
                     # llhttp's reasons, such as "Invalid character in chunk size", when they came with the head at once
@@ -132,12 +144,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _text(error: BaseException) -> str:
-    """One line for people; an errno without its text is spelt out."""
+    """Return one line for users; an errno without a text gets the system's."""
     inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(inner, aiohttp.ClientPayloadError) and isinstance(inner.__cause__, HttpProcessingError):
         inner = inner.__cause__
     if isinstance(inner, aiohttp.ClientResponseError | HttpProcessingError):
-        # str() would bring URL and headers along; the first line is the reason, below it the parser quotes the bytes
+        # str() would add URL and headers; the first line is the reason, and below it the parser quotes the bytes
         return inner.message.partition("\n")[0].rstrip(":")
     if isinstance(inner, OSError) and inner.errno is not None:
         return inner.strerror or os.strerror(inner.errno)

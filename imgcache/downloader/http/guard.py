@@ -1,9 +1,9 @@
-"""Which addresses may be connected to. Pure.
+"""Decides which addresses may be connected to. Pure.
 
 The lists are the IANA special-purpose registries (RFC 6890; iana-ipv4-special-registry, iana-ipv6-special-registry,
-read 2026), written out instead of `ipaddress.is_global`, whose answer changes with the patch level of Python. What the
-lists do not know is not public. A limit: an operator's own NAT64 prefix (RFC 6052, section 3.1) looks like any other
-IPv6 address and cannot be unwrapped.
+read 2026), written out instead of `ipaddress.is_global`, which changes with the patch level of Python. Addresses that
+the lists do not name as global are not public. Limit: an operator's own NAT64 prefix (RFC 6052, section 3.1) looks like
+any other IPv6 address and cannot be unwrapped.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NOT_PUBLIC_V6 = tuple(
     for block in (
         "2001::/23",  # IETF protocol assignments: benchmarking, ORCHID, ORCHIDv2, drone IDs (RFC 2928)
         "2001:db8::/32",  # documentation (RFC 3849)
-        "2002::/16",  # 6to4 (RFC 3056): judged by what it carries
+        "2002::/16",  # 6to4 (RFC 3056): decided by the embedded IPv4 address
         "2620:4f:8000::/48",  # AS112 (RFC 7534)
         "3fff::/20",  # documentation (RFC 9637)
     )
@@ -59,12 +59,12 @@ _ISATAP = frozenset({0x00005EFE, 0x02005EFE})  # RFC 5214, section 6.1
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether `address`, and every IPv4 address that it carries inside, may be reached by anybody on the internet."""
+    """Return whether `address`, and every IPv4 address that is embedded in it, is global."""
     return all(_is_global(part) for part in stands_for(address))
 
 
 def stands_for(address: IPAddress) -> tuple[IPAddress, ...]:
-    """The addresses that a packet to `address` ends at or passes: itself, or those that are embedded in it.
+    """Return the addresses that a packet to `address` reaches or passes: itself, or those that are embedded in it.
 
     IPv4-mapped (RFC 4291, section 2.5.5.2), NAT64 (RFC 6052), 6to4 (RFC 3056), Teredo with server and client (RFC 4380,
     section 4), ISATAP (RFC 5214, section 6.1).
@@ -91,13 +91,13 @@ def _is_global(address: IPAddress) -> bool:
 
 
 class Guard:
-    """Says yes to public addresses, and to those in `allow_networks` (CIDR blocks such as `10.1.0.0/16`)."""
+    """Allows public addresses, and those in `allow_networks` (CIDR blocks such as `10.1.0.0/16`)."""
 
     def __init__(self, allow_networks: Iterable[str | IPNetwork] = ()) -> None:
         self.allow_networks = tuple(_network(block) for block in allow_networks)
 
     def allows(self, address: str | IPAddress) -> bool:
-        """Whether this address may be connected to. A text that is no address may not."""
+        """Return whether this address may be connected to; False for a text that is no address."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
@@ -105,7 +105,7 @@ class Guard:
         return self._is_allowed(ip) or all(_is_global(part) or self._is_allowed(part) for part in stands_for(ip))
 
     def check(self, address: str | IPAddress, host: str) -> None:
-        """Raise BlockedAddress where `address`, found for `host`, may not be connected to."""
+        """Raise BlockedAddress if `address`, which belongs to `host`, may not be connected to."""
         if not self.allows(address):
             raise blocked(host, str(address))
 
@@ -114,7 +114,7 @@ class Guard:
 
 
 def blocked(host: str, address: str) -> BlockedAddress:
-    """The error that says what was refused and how an operator may open it."""
+    """Return the error that names what was refused and how the operator can allow it."""
     found = "" if host == address else f" has the address {clean_text(address, 60)}, which"
     return BlockedAddress(
         f"{clean_text(host, 80)}{found} is not public; if it is yours, name its network in allow_networks",
@@ -128,6 +128,6 @@ def _network(block: str | IPNetwork) -> IPNetwork:
         return ipaddress.ip_network(block)
     except ValueError as error:
         raise ConfigError(
-            f"{clean_text(block, 60)} is no CIDR block ({clean_text(str(error))}); write 10.1.0.0/16 or fd12::/32",
+            f"{clean_text(block, 60)} is not a CIDR block ({clean_text(str(error))}); write 10.1.0.0/16 or fd12::/32",
             where="allow_networks",
         ) from None

@@ -1,4 +1,4 @@
-"""One request at a time for one URL: who comes second gets a copy of what the first one fetched."""
+"""Shares requests: simultaneous calls for one URL make one request, and each gets a copy of its result."""
 
 from __future__ import annotations
 
@@ -12,62 +12,65 @@ import msgspec
 from imgcache.core import DiskFull, Fetched, ImageError, NotModified
 from imgcache.downloader.http.body import new_part
 
-Answer = Fetched | NotModified
+FetchResult = Fetched | NotModified
 
 
 class InFlight:
-    """The requests under way. The first caller of a key leads; if it is cancelled, the next in line leads instead."""
+    """The running requests. The first caller for a key makes the request; if it is cancelled, the next one does."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, list[asyncio.Future[Answer]]] = {}
+        self._waiting: dict[Hashable, list[asyncio.Future[FetchResult]]] = {}
 
-    async def share(self, key: Hashable, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer of `ask`, called once for all who want `key` now. Each gets a temporary file of its own."""
+    async def share(self, key: Hashable, request: Callable[[], Awaitable[FetchResult]]) -> FetchResult:
+        """Return the result of `request`, called once for all simultaneous callers with `key`.
+
+        Each caller gets a temporary file of its own.
+        """
         while key in self._waiting:
-            turn: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-            self._waiting[key].append(turn)
+            waiter: asyncio.Future[FetchResult] = asyncio.get_running_loop().create_future()
+            self._waiting[key].append(waiter)
             try:
-                return await turn
-            except _LeaderLeft:
+                return await waiter
+            except _LeaderCancelled:
                 continue
             except asyncio.CancelledError:
-                _discard(turn)
+                _discard(waiter)
                 raise
         self._waiting[key] = []
         try:
-            answer = await ask()
+            result = await request()
         except ImageError as error:
             self._release(key, error)
             raise
         except BaseException:
-            self._release(key, _LeaderLeft())
+            self._release(key, _LeaderCancelled())
             raise
-        for turn in self._waiting.pop(key):
-            if not turn.done():
-                _hand_over(turn, answer)
-        return answer
+        for waiter in self._waiting.pop(key):
+            if not waiter.done():
+                _deliver(waiter, result)
+        return result
 
     def _release(self, key: Hashable, error: Exception) -> None:
-        for turn in self._waiting.pop(key):
-            if not turn.done():
-                turn.set_exception(error)
+        for waiter in self._waiting.pop(key):
+            if not waiter.done():
+                waiter.set_exception(error)
 
 
-class _LeaderLeft(Exception):
-    """Whoever asked was cancelled, which says nothing about the URL."""
+class _LeaderCancelled(Exception):
+    """The caller that made the request was cancelled; the others must try again."""
 
 
-def _hand_over(turn: asyncio.Future[Answer], answer: Answer) -> None:
+def _deliver(waiter: asyncio.Future[FetchResult], result: FetchResult) -> None:
     try:
-        turn.set_result(_copy(answer) if isinstance(answer, Fetched) else answer)
+        waiter.set_result(_copy(result) if isinstance(result, Fetched) else result)
     except OSError as error:
-        failure = DiskFull(f"the cache cannot be written: {error.strerror}; make room or change its rights")
+        failure = DiskFull(f"the cache cannot be written: {error.strerror}; free some space or change its permissions")
         failure.__cause__ = error
-        turn.set_exception(failure)
+        waiter.set_exception(failure)
 
 
-def _copy(answer: Fetched) -> Fetched:
-    source = pathlib.Path(answer.path)
+def _copy(fetched: Fetched) -> Fetched:
+    source = pathlib.Path(fetched.path)
     with new_part(source.parent) as target:
         try:
             with source.open("rb") as original:
@@ -75,12 +78,12 @@ def _copy(answer: Fetched) -> Fetched:
         except OSError:
             pathlib.Path(target.name).unlink(missing_ok=True)
             raise
-    return msgspec.structs.replace(answer, path=target.name)
+    return msgspec.structs.replace(fetched, path=target.name)
 
 
-def _discard(turn: asyncio.Future[Answer]) -> None:
-    """The copy that was made for a caller who was cancelled at that very moment."""
-    if turn.done() and not turn.cancelled() and turn.exception() is None:
-        answer = turn.result()
-        if isinstance(answer, Fetched):
-            pathlib.Path(answer.path).unlink(missing_ok=True)
+def _discard(waiter: asyncio.Future[FetchResult]) -> None:
+    """Delete the copy that was made for a caller at the moment of its cancellation."""
+    if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+        result = waiter.result()
+        if isinstance(result, Fetched):
+            pathlib.Path(result.path).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Whether to ask again, and when. Pure.
+"""Decides whether to repeat a request, and when. Pure.
 
-tenacity and stamina bring their own clock, sleep and random numbers and decide on the exception's type; here the error
-itself knows whether it may pass, and the server may say when. What remains is this page.
+tenacity and stamina bring their own clock, sleep and random numbers, and decide by the type of the exception. Here the
+error itself knows whether it may pass, and the server may name the time.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from imgcache.core import DiskFull, HostDown, HttpStatus, ImageError, NoOpenFile
 
 BASE = 0.5  # seconds before the second attempt, doubled for each further one
 LONGEST_BACKOFF = 30.0
-LONGEST_RETRY_AFTER = 60.0  # who asks for more is left alone until the next run
+LONGEST_RETRY_AFTER = 60.0  # a server that asks for more is not asked again in this run
 
-MOST = 999_999_999_999.0  # seconds that a Retry-After is read as at most: 30,000 years
+MOST = 999_999_999_999.0  # seconds; a longer Retry-After is read as this: 30,000 years
 _DIGITS = 12
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -31,34 +31,40 @@ _FORMS = tuple(
         rf"[a-z]{{3}} {_MONTH} (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})",  # asctime
     )
 )
-_NOT_IN_THIS_RUN = (HostDown, OverBudget, DiskFull, Robots, NoOpenFiles)
+_NOT_RETRIED = (HostDown, OverBudget, DiskFull, Robots, NoOpenFiles)
 
 
 def delay(attempt: int, error: ImageError, *, retries: int, rng: random.Random) -> float | None:
-    """Seconds to wait before attempt `attempt` + 1, None to give up; attempts count from 1.
+    """Return the seconds to wait after a failed attempt, None to give up.
 
-    Exponential with jitter over its upper half, so that URLs that failed together do not come back together; never
-    sooner than the server asked.
+    The backoff is exponential, with jitter over its upper half, so that URLs that failed together are not repeated
+    together. It is never shorter than the server asked.
+
+    Args:
+        attempt: the number of the failed attempt, from 1.
+        error: its failure.
+        retries: the attempts after the first at most.
+        rng: for the jitter.
     """
-    if not error.retryable or attempt > retries or isinstance(error, _NOT_IN_THIS_RUN):
+    if not error.retryable or attempt > retries or isinstance(error, _NOT_RETRIED):
         return None
     ceiling = min(LONGEST_BACKOFF, BASE * 2.0 ** min(attempt - 1, 16))
     backoff = ceiling * (0.5 + rng.random() / 2)
-    asked = error.retry_after if isinstance(error, HttpStatus) else None
-    if asked is None:
+    requested = error.retry_after if isinstance(error, HttpStatus) else None
+    if requested is None:
         return backoff
-    return None if asked > LONGEST_RETRY_AFTER else asked + rng.random() * BASE
+    return None if requested > LONGEST_RETRY_AFTER else requested + rng.random() * BASE
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After asks to wait (RFC 9110, section 10.2.3): delta-seconds, or an HTTP-date.
+    """Return the seconds that a Retry-After asks to wait (RFC 9110, section 10.2.3): delta-seconds, or an HTTP-date.
 
     Args:
-        value: the field's value as it came, None where there is no such field.
-        now: in seconds since the epoch; what the date is seen from.
+        value: the value of the field, None where there is none.
+        now: in seconds since the epoch.
 
     Returns:
-        At most `MOST` seconds, 0 for a date that has passed, None where nothing can be read.
+        At most `MOST` seconds, 0 for a date that has passed, None for an invalid value.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
@@ -69,10 +75,10 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def http_date(text: str, now: float) -> float | None:
-    """Read an HTTP-date (RFC 9110, section 5.6.7): any of its three forms, and a zone only where it means UTC.
+    """Parse an HTTP-date (RFC 9110, section 5.6.7) in any of its three forms; its zone must be UTC.
 
-    The day of the week is not held against the date. email.utils, which reads anything that is like a date, raises
-    OverflowError for some of it, and reads zones that the RFC does not allow.
+    A wrong day of the week is ignored. email.utils is not used: it raises OverflowError for some texts, and accepts
+    zones that the RFC does not allow.
 
     Returns:
         Seconds since the epoch, None for anything else.
@@ -86,7 +92,7 @@ def http_date(text: str, now: float) -> float | None:
         latest = datetime.datetime.fromtimestamp(now, datetime.UTC).year + 50
         year = latest - (latest - year) % 100
     day, hour, minute = int(found["day"]), int(found["hour"]), int(found["minute"])
-    second = min(int(found["second"]), 59)  # 60 in a leap second, which time_t does not know
+    second = min(int(found["second"]), 59)  # 60 is a leap second, which time_t cannot express
     try:
         return datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.UTC).timestamp()
     except ValueError:  # the 31st of February, hour 25, year 0

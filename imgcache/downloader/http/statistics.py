@@ -1,4 +1,4 @@
-"""What a run has cost so far, for progress bars and reports."""
+"""Counts the requests of a run, for progress bars and reports."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import msgspec
 
 
 class HostStatistics(msgspec.Struct):
-    """One host: requests sent (each redirect and retry is one), body bytes received, seconds spent, failures.
+    """The requests to one host, or those for one image.
 
-    Of one image `busy` counts the answers 429 and 503, `timeouts` what did not come in time, `waited` the seconds
-    before it was asked for again.
+    Attributes:
+        requests: the requests sent; each redirect and each retry is one.
+        bytes: the bytes of bodies received.
+        seconds: the time spent in requests.
+        failures: the requests that failed.
+        busy: the answers 429 and 503, of one image only.
+        timeouts: the time-outs, of one image only.
+        waited: the seconds of waiting before retries, of one image only.
     """
 
     requests: int = 0
@@ -22,13 +28,13 @@ class HostStatistics(msgspec.Struct):
 
 
 class Statistics:
-    """All hosts of a run; `hosts` is keyed by name, in the order they were first asked."""
+    """All hosts of a run, by name, in the order of their first requests."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, HostStatistics] = {}
 
     def host(self, name: str) -> HostStatistics:
-        """The line of one host, made at first sight."""
+        """Return the statistics of one host; they are created when missing."""
         found = self.hosts.get(name)
         if found is None:
             found = self.hosts[name] = HostStatistics()
@@ -37,9 +43,9 @@ class Statistics:
     @property
     def bytes(self) -> int:
         """Body bytes received from all hosts."""
-        return sum(line.bytes for line in self.hosts.values())
+        return sum(host.bytes for host in self.hosts.values())
 
     @property
     def requests(self) -> int:
         """Requests sent to all hosts."""
-        return sum(line.requests for line in self.hosts.values())
+        return sum(host.requests for host in self.hosts.values())
