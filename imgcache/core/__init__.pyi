@@ -201,7 +201,13 @@ from .no_follow import Root, open_new, touch
 from .probe_result import PROBE_BYTES, Hop, ProbedImage
 from .recipes import Recipe
 from .signals import ctrl_c_blocked
-from .unexpected_article import contain_article_errors, log, trace, unexpected_article_error
-from .unexpected_image import contain_image_errors, unexpected_image_error
+from .unexpected import (
+    contain_article_errors,
+    contain_image_errors,
+    log,
+    trace,
+    unexpected_article_error,
+    unexpected_image_error,
+)
 from .units import format_bytes, format_seconds, parse_bytes, parse_pixels, parse_seconds, plural, times
 from .urls import clean_text, host_if_any, join_url, redact, request_url, split_url, without_credentials

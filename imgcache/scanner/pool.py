@@ -36,7 +36,7 @@ _IN_HAND = 8  # chunks a helper: enough to go on with while this process is at a
 # Bytes that a helper may have before it when it is given a chunk. With the longest of paths that makes 160 KB, and a
 # socket of Linux takes 208; were it full, this process and a helper with a long answer would wait for each other.
 _WAITING = 32_768
-_COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from imgcache.scanner.pool import help_reading; help_reading()"
+_COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from imgcache.scanner.pool import run_reader; run_reader()"
 
 
 class ReaderTask(msgspec.Struct, frozen=True):

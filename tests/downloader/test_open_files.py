@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcache.core import NoOpenFiles, StoreError, contain_image_errors, descriptors
-from imgcache.core.unexpected_image import WAITS
+from imgcache.core.unexpected import WAITS
 from tests.conftest import ROOT, MakeSite, article
 from tests.support.network import Sleeper, downloader, outcome
 

@@ -34,11 +34,11 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
     """As `imgcache.scanner.markup.references`."""
     text = _without_liquid_blocks(text)
     found = _in_html(text) if html or is_one_html_block(text) else _in_markdown(text)
-    unique = {(line, column, url, "body") for url, line, column in found if url and "{{" not in url and "{%" not in url}
-    unique |= {(line, column, url, CALL) for url, line, column in _in_calls(text)}
-    return tuple(
-        [Reference(url, article, first_line + at, column + 1, kind) for at, column, url, kind in sorted(unique)]
-    )
+    kept = [(line, column, url, "body") for url, line, column in found if url and "{{" not in url and "{%" not in url]
+    kept += [(line, column, url, CALL) for url, line, column in _in_calls(text)]
+    # Both are in the order of the text already: sorting them takes linear time, sorting a set of them does not.
+    unique = sorted(dict.fromkeys(kept))
+    return tuple([Reference(url, article, first_line + at, column + 1, field) for at, column, url, field in unique])
 
 
 def called(text: str, article: str) -> tuple[Reference, ...]:
