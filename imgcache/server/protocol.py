@@ -230,7 +230,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
-        found = self.app.at_hand(self.url, RequestFields.of("GET", self.headers))
+        found = self.app.cached_response(self.url, RequestFields.of("GET", self.headers))
         if found is None:
             return False
         head, body = found
