@@ -1,159 +1,132 @@
-"""The files under assets/: opened once without following any link, known by their bytes, small ones kept in memory."""
+"""The files under assets/ of one cache: small ones in memory, large ones known by their open file."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
-import re
-import stat
+import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
 
-from imgcache.cache import FILE_NAME
-from imgcache.core import MEDIA_TYPES, SNIFF_BYTES, ImageError, sniff
-from imgcache.server.bodies import SAFE, SHARED, Body, Headers
-from imgcache.server.manifest_lines import Descriptor, Stamp
-from imgcache.server.negotiation import SHOWN
+from imgcache.core import ConfigError
+from imgcache.server.manifest_watcher import ManifestWatcher
+from imgcache.server.negotiation import Candidate
+from imgcache.server.storage import Blob, Storage
+from imgcache.server.upstream import Unavailable
 
-_PATH = re.compile(rf"assets/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})/({FILE_NAME.pattern})")
-_TRUSTED_FOR = 1.0  # seconds until a file is looked at again
-LARGEST_IN_MEMORY = 1_000_000  # bytes
-_OPEN_FILES = 128
-_SMALL_FILES = 8192
-_NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class Blob(Body):
-    """One file of the cache, known by the SHA-256 of its bytes. `checked_at` is when it was last looked at."""
-
-    __slots__ = ("checked_at", "stamp")
-
-    def __init__(
-        self, *, stamp: Stamp, etag: str, headers: Headers, data: bytes | None, file: Descriptor, now: float
-    ) -> None:
-        super().__init__(
-            size=stamp.size, etag=etag, headers=headers, data=data, file=None if data is not None else file
-        )
-        self.stamp = stamp
-        self.checked_at = now
+_MAX_SMALL = 8192  # files in memory
+_logger = logging.getLogger("imgcache.server")
 
 
 class Blobs:
-    """The files of one cache. It belongs to one event loop; the disk is waited for in threads."""
+    """The files of one cache, for one event loop.
 
-    def __init__(self, cache: Path, memory: int, clock: Callable[[], float]) -> None:
-        """`memory` is what the files kept may take together, in bytes; `clock` gives seconds that only go forward."""
-        self._cache = cache
+    Attributes:
+        bytes_held: bytes of files in memory.
+    """
+
+    def __init__(self, storage: Storage, manifest: ManifestWatcher, memory: int, clock: Callable[[], float]) -> None:
+        """`memory`: bytes for all files in memory; `clock`: monotonic, in seconds."""
+        self._storage = storage
+        self._manifest = manifest
+        self._only_named = storage.only_named
         self._memory = memory
-        self._each = min(LARGEST_IN_MEMORY, memory // 4)
         self._clock = clock
         self._small: OrderedDict[str, Blob] = OrderedDict()
         self._large: OrderedDict[str, Blob] = OrderedDict()
-        self._opening: dict[str, asyncio.Task[Blob | None]] = {}
+        self._loading: dict[str, asyncio.Task[Blob]] = {}
         self.bytes_held = 0
 
-    def at_hand(self, path: str) -> Blob | None:
-        """The file, if it was looked at within the last second."""
-        shelf = self._small
-        blob = shelf.get(path)
+    def cached(self, path: str) -> Blob | None:
+        """Returns the file if it is known to be right without any waiting."""
+        blobs = self._small
+        blob = blobs.get(path)
         if blob is None:
-            shelf = self._large
-            blob = shelf.get(path)
-        if blob is None or self._clock() - blob.checked_at > _TRUSTED_FOR:
+            blobs = self._large
+            blob = blobs.get(path)
+        if blob is None or blob.expires_at < self._clock() or not blob.is_present:
             return None
-        shelf.move_to_end(path)
+        if self._only_named and (self._manifest.fresh() is None or blob.edition != self._manifest.edition):
+            return None
+        blobs.move_to_end(path)
         return blob
 
     async def get(self, path: str) -> Blob | None:
-        """The file at `assets/ab/<digest>/<name>`; None where there is none, or it is no image, or no plain file."""
-        blob = self.at_hand(path)
-        if blob is not None or not _PATH.fullmatch(path):
+        """Returns the file at `assets/ab/<digest>/<name>`.
+
+        Returns:
+            None where there is none, it is damaged or not an image, or the manifest has to name it and does not.
+
+        Raises:
+            Unavailable: the storage does not answer, and the file is not in memory.
+        """
+        blob = self.cached(path)
+        if blob is not None:
             return blob
-        task = self._opening.get(path)
+        named, edition = None, -1
+        if self._only_named:
+            view = await self._manifest.view()
+            edition = self._manifest.edition
+            if view.lines is None and self._manifest.unreachable:
+                raise Unavailable("manifest.json was never read")
+            try:
+                named = await view.file(path)
+            except ConfigError as error:
+                _logger.warning("%s: %s", path, error)
+            if named is None:
+                return None
+        blob = self._known(path)
+        if blob is None or blob.expires_at < self._clock():
+            blob = await self._reload(path, named, blob)
+        blob.edition = edition
+        return blob if blob.is_present else None
+
+    def _known(self, path: str) -> Blob | None:
+        return self._small.get(path) or self._large.get(path)
+
+    async def _reload(self, path: str, named: Candidate | None, old: Blob | None) -> Blob:
+        try:
+            return await self._load_once(path, named)
+        except Unavailable:
+            if old is None or old.data is None:
+                raise
+            old.expires_at = self._clock() + self._storage.retry
+            return old
+
+    async def _load_once(self, path: str, named: Candidate | None) -> Blob:
+        """Loads the file; concurrent requests for it wait for the same task."""
+        task = self._loading.get(path)
         if task is None:
-            task = self._opening[path] = asyncio.ensure_future(self._open(path))
-            task.add_done_callback(lambda _: self._opening.pop(path, None))
+            task = self._loading[path] = asyncio.ensure_future(self._load(path, named))
+            task.add_done_callback(lambda task: self._forget_task(path, task))
         return await asyncio.shield(task)
 
-    async def _open(self, path: str) -> Blob | None:
-        old = self._small.get(path) or self._large.get(path)
-        try:
-            blob = await asyncio.to_thread(self._read, path, old)
-        except OSError:
-            blob = None
+    def _forget_task(self, path: str, task: asyncio.Task[Blob]) -> None:
+        self._loading.pop(path, None)
+        if not task.cancelled():
+            task.exception()  # retrieved, also where every waiting client has gone
+
+    async def _load(self, path: str, named: Candidate | None) -> Blob:
+        old = self._known(path)
+        blob = await self._storage.load(path, named, old)
         if blob is not old:
             self._drop(path)
-            if blob is not None:
+            if math.isfinite(blob.expires_at):
                 self._keep(path, blob)
         return blob
 
-    def _read(self, path: str, old: Blob | None) -> Blob | None:
-        file = _open_plain(self._cache, path)
-        stamp = Stamp.of(os.fstat(file.number))
-        if old is not None and old.stamp == stamp:
-            old.checked_at = self._clock()
-            return old
-        data = os.pread(file.number, stamp.size, 0) if stamp.size <= self._each else None
-        try:
-            kind = sniff(data[:SNIFF_BYTES] if data is not None else os.pread(file.number, SNIFF_BYTES, 0))
-        except ImageError:
-            return None
-        etag = f'"{_digest(path, file.number, data)}"'
-        return Blob(stamp=stamp, etag=etag, headers=headers_of(kind, path), data=data, file=file, now=self._clock())
-
-    def _drop(self, path: str) -> None:
-        self._large.pop(path, None)
-        gone = self._small.pop(path, None)
-        self.bytes_held -= gone.size if gone else 0
-
     def _keep(self, path: str, blob: Blob) -> None:
-        if blob.file is not None:
+        if blob.data is None:
             self._large[path] = blob
-            if len(self._large) > _OPEN_FILES:
+            if len(self._large) > self._storage.max_large:
                 self._large.popitem(last=False)
             return
         self._small[path] = blob
         self.bytes_held += blob.size
-        while self.bytes_held > self._memory or len(self._small) > _SMALL_FILES:
+        while self.bytes_held > self._memory or len(self._small) > _MAX_SMALL:
             self.bytes_held -= self._small.popitem(last=False)[1].size
 
-
-def _open_plain(cache: Path, path: str) -> Descriptor:
-    """The file, reached from assets/ without following a link (that folder itself may be one). Raises OSError."""
-    assets, *folders, name = path.split("/")
-    with ExitStack() as stack:
-        number = os.open(cache / assets, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        stack.callback(os.close, number)
-        for folder in folders:
-            number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK, dir_fd=number)
-            stack.callback(os.close, number)
-        file = Descriptor(os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NO_LINK, dir_fd=number))
-    if not stat.S_ISREG(os.fstat(file.number).st_mode):
-        raise OSError(f"{path} is no plain file")
-    return file
-
-
-def _digest(path: str, number: int, data: bytes | None) -> str:
-    """Of the bytes: an original's is in its path (`verify` sees to that), so that large files are rarely read twice."""
-    _, _, digest, name = path.split("/")
-    if data is not None:
-        return hashlib.sha256(data).hexdigest()
-    if name.startswith("original."):
-        return digest
-    with open(number, "rb", closefd=False) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def headers_of(kind: str, path: str) -> Headers:
-    """Of a file of this format. What browsers do not show safely they are told to save."""
-    headers: Headers = (
-        (b"content-type", MEDIA_TYPES[kind].encode()),
-        *SHARED,
-        *SAFE,
-    )
-    if kind in SHOWN:
-        return headers
-    return (*headers, (b"content-disposition", b'attachment; filename="%s"' % path.rpartition("/")[2].encode()))
+    def _drop(self, path: str) -> None:
+        self._large.pop(path, None)
+        old = self._small.pop(path, None)
+        self.bytes_held -= old.size if old else 0

@@ -1,7 +1,7 @@
-"""What the index tells a reader that may not touch it: failures, declared sizes, the time of the last run.
+"""Reads the index without changing it: failures, declared sizes, the time of the last run.
 
-Limit: the files are private to `imgcache.cache.index.index` and `imgcache.cache.catalogue`, and a cache that was copied here without them
-has none; then nothing is told.
+Limit: it knows the tables of `imgcache.cache.index` and `imgcache.cache.catalogue`. A cache that was copied without its
+index has neither; the results are then empty.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _failures = msgspec.json.Decoder(_Failure)
 
 
 class IndexReader:
-    """The index of one cache, read-only. Every method waits for the disk, and tells nothing where it cannot read."""
+    """The index of one cache, read-only. Every method waits for the disk; its result is empty where it cannot read."""
 
     def __init__(self, cache: Path) -> None:
         self._folder = cache / "index"
         self._manifest = cache / "manifest.json"
 
     def failures(self) -> Mapping[str, int]:
-        """How many images fail, by the code of their problem."""
+        """Returns the number of failing images by error code."""
         try:
             with closing(_reader(self._folder / "cache.db")) as database:
                 rows = database.execute(_FAILURES, (b"f", b"g"))
@@ -47,7 +47,7 @@ class IndexReader:
             return {}
 
     def declared(self, url: str) -> Size | None:
-        """The largest size that an article declares of an image."""
+        """Returns the largest size that an article declares for an image."""
         try:
             with closing(_reader(self._folder / "catalogue.db")) as database:
                 row = database.execute(_DECLARED, (url,)).fetchone()
@@ -56,7 +56,7 @@ class IndexReader:
         return Size(*row) if row and min(row) > 0 else None
 
     def last_run(self) -> float | None:
-        """When a command last held the cache, in seconds since the epoch: it leaves its note in the index's folder."""
+        """Returns when a command last used the cache, in seconds since the epoch: each one writes into index/."""
         times = []
         for path in (self._folder, self._manifest):
             try:
@@ -67,7 +67,7 @@ class IndexReader:
 
 
 def _reader(file: Path) -> sqlite3.Connection:
-    """Without a log of writes beside it the file is whole, and is read without making one (sqlite.org/uri.html)."""
-    is_quiet = not file.with_name(f"{file.name}-wal").exists()
-    uri = f"{file.resolve(strict=True).as_uri()}?mode=ro{'&immutable=1' if is_quiet else ''}"
+    """Opens a database read-only; as immutable, which creates no log, where it has none (sqlite.org/uri.html)."""
+    has_no_log = not file.with_name(f"{file.name}-wal").exists()
+    uri = f"{file.resolve(strict=True).as_uri()}?mode=ro{'&immutable=1' if has_no_log else ''}"
     return sqlite3.connect(uri, uri=True, timeout=1)

@@ -1,4 +1,4 @@
-"""manifest.json as a place to look things up in: in memory is where each image's line begins, and nothing else."""
+"""Looks up entries of manifest.json without decoding it: only the offset of each image's line is in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINE = 4096  # most lines are shorter
 
 
 class Stamp(NamedTuple):
-    """Tells one file from the one that took its place: a manifest is replaced, never written into."""
+    """Identifies one version of a file. A manifest is always replaced, never changed in place."""
 
     inode: int
     size: int
@@ -31,21 +31,24 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, found: os.stat_result) -> Stamp:
-        """The stamp of a file."""
+        """Returns the stamp of a file."""
         return cls(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Descriptor:
-    """An open file that is closed when nobody holds it any more: readers of an old version may still be at it."""
+    """An open file. It is closed with its last reference: an old version may still be read by some response."""
 
-    piece = 262_144  # bytes read at once for whoever sends it
+    piece = 262_144  # bytes to read at once
 
     def __init__(self, number: int) -> None:
         self.number = number
 
     def read(self, start: int, length: int) -> Awaitable[bytes]:
-        """At most so many bytes, in a thread. Raises OSError."""
+        """Returns at most `length` bytes, read in a thread. Raises OSError."""
         return asyncio.to_thread(os.pread, self.number, length, start)
+
+    async def location(self) -> None:
+        """Clients are never redirected."""
 
     def __del__(self) -> None:
         os.close(self.number)
@@ -61,15 +64,12 @@ class _Document(msgspec.Struct):
 
 
 class ManifestLines:
-    """One version of manifest.json: the bytes of an image's entry, by its URL.
+    """One version of manifest.json: the JSON of an image's entry, by its URL.
 
     Attributes:
-        file: the open file, for whoever sends it whole.
+        file: the open file.
         stamp: of that file.
-        etag: of its bytes, in quotes.
-        offsets: where the line of each URL begins, by the hash of the URL, which is secret: nobody can make two alike.
-        loose: instead of `offsets` where the file is valid and not one image a line; then it is held in memory.
-        digests: where the line of an image begins, by the hash of its digest, once `index_digests` was called.
+        etag: in quotes.
     """
 
     def __init__(
@@ -80,6 +80,16 @@ class ManifestLines:
         loose: dict[str, msgspec.Raw] | None,
         etag: str | None = None,
     ) -> None:
+        """`read` makes it.
+
+        Args:
+            file: the open file.
+            stamp: of the file.
+            offsets: where the line of each URL begins, by the hash of the URL. Python's hash has a secret key, so that
+                nobody can make two URLs collide.
+            loose: all entries, instead of `offsets`, where the file is valid but not one image a line.
+            etag: in quotes; None: it is made of the stamp.
+        """
         self.file = file
         self.stamp = stamp
         self.etag = etag or f'"{stamp.mtime_ns:x}-{stamp.size:x}-{stamp.inode:x}"'
@@ -90,7 +100,7 @@ class ManifestLines:
 
     @classmethod
     def read(cls, path: Path, etag: str | None = None) -> ManifestLines:
-        """Reads the file once through. Without an `etag` it is of the file's stamp.
+        """Reads the file once from start to end. Without an `etag` it is made of the file's stamp.
 
         Raises:
             ConfigError: there is none, or it is damaged, or of another version.
@@ -101,18 +111,20 @@ class ManifestLines:
             offsets = _offsets(file.number, stamp.size)
             return cls(file, stamp, offsets or {}, _loose(file.number, path) if offsets is None else None, etag)
         except OSError as error:
-            advice = "run sync to write it" if isinstance(error, FileNotFoundError) else "look at the disk and rights"
+            advice = (
+                "run sync to write it" if isinstance(error, FileNotFoundError) else "check the disk and permissions"
+            )
             raise ConfigError(f"cannot be read ({error.strerror}): {advice}", where=display_path(path)) from error
 
     def __len__(self) -> int:
         return len(self._offsets if self._loose is None else self._loose)
 
     def __contains__(self, url: str) -> bool:
-        """Without a look at the file; in one of 10**12 cases of 100,000 images true of a URL that is not there."""
+        """Whether it has a URL, without reading the file. Wrongly true in one of 10**12 cases, with 100,000 images."""
         return url in self._loose if self._loose is not None else hash(url.encode()) in self._offsets
 
     def get(self, url: str) -> bytes | None:
-        """The JSON of one image; None where it is not held. Raises OSError."""
+        """Returns the JSON of one image; None where it is not cached. Raises OSError."""
         if self._loose is not None:
             found = self._loose.get(url)
             return None if found is None else bytes(found)
@@ -120,26 +132,26 @@ class ManifestLines:
         at = self._offsets.get(hash(key))
         if at is None:
             return None
-        line = _line(self.file.number, at)
+        line = _read_line(self.file.number, at)
         end = _key_end(line)
         return line[end:].rstrip(b",") if end and _key(line[1 : end - 2]) == key else None
 
     def index_digests(self) -> None:
-        """Makes `named` answer. Reads the file once through. Raises OSError."""
+        """Prepares `named`. Reads the file once from start to end. Raises OSError."""
         if self._loose is not None:
             self._loose_digests = {_digest_of(bytes(raw)): raw for raw in self._loose.values()}
             return
         at = len(_HEAD)
-        for line in _whole_lines(self.file.number, at, self.stamp.size - len(_TAIL) + 1):
+        for line in _iter_lines(self.file.number, at, self.stamp.size - len(_TAIL) + 1):
             found = _DIGEST.search(line)  # a key cannot hold this: its quotes are escaped
             digest = found[1].decode() if found else _digest_of(line[_key_end(line) :].rstrip(b","))
             self._digests[hash(digest)] = at
             at += len(line) + 1
 
     def named(self, digest: str) -> bytes | None:
-        """The JSON of an image with this SHA-256, in hex; None where none has it. Raises OSError.
+        """Returns the JSON of an image with this SHA-256, in hex; None where none has it. Raises OSError.
 
-        Digests are known by their hash: whoever asks looks whether it is the one.
+        Digests are found by a hash: the caller has to check that the entry is the right one.
         """
         if self._loose is not None:
             found = self._loose_digests.get(digest)
@@ -147,7 +159,7 @@ class ManifestLines:
         at = self._digests.get(hash(digest))
         if at is None:
             return None
-        line = _line(self.file.number, at)
+        line = _read_line(self.file.number, at)
         return line[_key_end(line) :].rstrip(b",")
 
 
@@ -159,13 +171,13 @@ def _digest_of(entry: bytes) -> str:
 
 
 def _offsets(number: int, size: int) -> dict[int, int] | None:
-    """Where each line begins; None where the file is not as `imgcache.manifest.document` writes it, one image a line."""
+    """Returns the offset of each line; None where the file does not have one image a line, as imgcache writes it."""
     head = os.pread(number, len(_HEAD), 0)
     if head != _HEAD or os.pread(number, len(_TAIL), size - len(_TAIL)) != _TAIL:
         return None
     offsets: dict[int, int] = {}
     at, count, end = len(_HEAD), 0, size - len(_TAIL) + 1
-    for line in _whole_lines(number, at, end):
+    for line in _iter_lines(number, at, end):
         stop = line.find(b'":{')
         if stop < 1 or line[:1] != b'"' or line[-1:] != (b"," if at + len(line) + 1 < end else b"}"):
             return None
@@ -179,7 +191,7 @@ def _offsets(number: int, size: int) -> dict[int, int] | None:
     return offsets if len(offsets) == count else None
 
 
-def _whole_lines(number: int, at: int, end: int) -> Iterator[bytes]:
+def _iter_lines(number: int, at: int, end: int) -> Iterator[bytes]:
     rest = b""
     while at < end:
         chunk = os.pread(number, min(_CHUNK, end - at), at)
@@ -197,16 +209,18 @@ def _loose(number: int, path: Path) -> dict[str, msgspec.Raw]:
         document = msgspec.json.decode(data, type=_Document)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"no manifest ({error}): remove it, and run sync to write it anew", where=display_path(path)
+            f"it is not a valid manifest ({error}): remove it, and run sync to write a new one",
+            where=display_path(path),
         ) from error
     if document.version != VERSION:
         raise ConfigError(
-            f"version {document.version}, and this imgcache reads {VERSION}: use its version", where=display_path(path)
+            f"it has version {document.version}, and this imgcache reads {VERSION}: use the imgcache that wrote it",
+            where=display_path(path),
         )
     return document.images
 
 
-def _line(number: int, at: int) -> bytes:
+def _read_line(number: int, at: int) -> bytes:
     line = b""
     while b"\n" not in line:
         chunk = os.pread(number, _LINE, at + len(line))
@@ -222,7 +236,7 @@ def _key_end(line: bytes) -> int:
 
 
 def _key(text: bytes) -> bytes:
-    """A key between its quotes, with JSON's escapes undone."""
+    """Decodes the JSON escapes of a key, given without its quotes."""
     if b"\\" not in text:
         return text
     try:

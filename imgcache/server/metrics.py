@@ -1,7 +1,7 @@
-"""What Prometheus is told: https://prometheus.io/docs/instrumenting/exposition_formats/.
+"""Metrics for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/.
 
-With several workers prometheus_client adds them up in files of the folder PROMETHEUS_MULTIPROC_DIR, which
-`imgcache serve` makes.
+With several workers, prometheus_client adds their counters up in files of the folder PROMETHEUS_MULTIPROC_DIR, which
+`imgcache serve` creates.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-_MOMENT = 0.1  # seconds
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, that no query here needs
+_FLUSH_AFTER = 0.1  # seconds
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 
 
 class State(NamedTuple):
-    """How things stand when Prometheus asks. `last_run` is in seconds since the epoch."""
+    """The values of the gauges. `memory` is in bytes, `last_run` in seconds since the epoch."""
 
     images: int
     memory: int
@@ -61,36 +61,37 @@ class Metrics:
         )
         self._known: dict[tuple[str, int], _Route] = {}
         self._latencies: dict[str, Histogram] = {}
-        self._at_hand: dict[str, list[int]] = {}  # requests and bytes that are not entered yet, by route
+        self._pending: dict[str, list[int]] = {}  # requests and bytes that are not counted yet, by route
 
     def count(self, route: str, status: int, sent: int, seconds: float) -> None:
-        """One answer."""
+        """Counts one response. `sent`: bytes of its body; `seconds`: until it began."""
         known = self._route(route, status)
         known.requests.inc()
         known.bytes.inc(sent)
         self._latencies[route].observe(seconds)
 
-    def count_at_hand(self, route: str, sent: int) -> None:
-        """One answer of 200 that took no time to speak of: entered a moment later, with the others of that moment.
+    def count_cached(self, route: str, sent: int) -> None:
+        """Counts one 200 response of the fast path, whose latency counts as 0. Call it in the event loop.
 
-        Prometheus' counters take a fifth of the time of such an answer. Belongs into an event loop.
+        The counters are updated a moment later for all of these at once: prometheus_client would take a fifth of the
+        time of such a response.
         """
-        tally = self._at_hand.get(route)
+        tally = self._pending.get(route)
         if tally is None:
-            if not self._at_hand:
-                asyncio.get_running_loop().call_later(_MOMENT, self.enter)
-            tally = self._at_hand[route] = [0, 0]
+            if not self._pending:
+                asyncio.get_running_loop().call_later(_FLUSH_AFTER, self.flush)
+            tally = self._pending[route] = [0, 0]
         tally[0] += 1
         tally[1] += sent
 
-    def enter(self) -> None:
-        """Enter what `count_at_hand` has gathered; `render` wants it done."""
-        for route, (requests, sent) in self._at_hand.items():
+    def flush(self) -> None:
+        """Updates the counters with the responses of `count_cached`. Call it before `render`."""
+        for route, (requests, sent) in self._pending.items():
             known = self._route(route, 200)
             known.requests.inc(requests)
             known.bytes.inc(sent)
-            self._latencies[route]._buckets[0].inc(requests)  # noqa: SLF001  # as many calls of observe(0.0)
-        self._at_hand.clear()
+            self._latencies[route]._buckets[0].inc(requests)  # noqa: SLF001  # the same as that many calls of observe(0.0)
+        self._pending.clear()
 
     def _route(self, route: str, status: int) -> _Route:
         known = self._known.get((route, status))
@@ -101,24 +102,24 @@ class Metrics:
         return known
 
     def render(self, state: State) -> bytes:
-        """The exposition, in the text format."""
+        """Returns all metrics in the text format."""
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        now = CollectorRegistry()
-        now.register(_Now(state))
-        return bytes(generate_latest(registry) + generate_latest(now))
+        gauges = CollectorRegistry()
+        gauges.register(_Gauges(state))
+        return bytes(generate_latest(registry) + generate_latest(gauges))
 
 
-class _Now(Collector):
-    """The gauges, which need no memory."""
+class _Gauges(Collector):
+    """The gauges, which are made for each scrape."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        """One family a gauge."""
+        """Yields one family for each gauge."""
         state = self._state
         yield GaugeMetricFamily("imgcache_images_held", "Images in manifest.json.", state.images)
         yield GaugeMetricFamily("imgcache_memory_bytes", "Bytes of images held in memory.", state.memory)

@@ -1,4 +1,4 @@
-"""What a request says in its fields, as far as an answer depends on it. Pure."""
+"""The header fields of a request on which a response depends. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 _WIDTH = re.compile(r"\s*([1-9][0-9]{0,4})\s*")
 _RATIO = re.compile(r"\s*([0-9]{1,2}(?:\.[0-9]{1,3})?)\s*")  # RFC 9651, section 3.3.2
 _RATIOS = (0.1, 8.0)
-# Characters of a field that is read. A browser's Accept has some 100. What is longer counts as absent, which RFC 9110
-# allows for both (sections 12.1 and 14.2), and the client still gets its image; 431 would give it nothing.
-LONGEST = 1024
+# Characters of a field that is parsed. A browser's Accept has some 100. A longer field counts as absent, which RFC 9110
+# allows for both Accept and Range (sections 12.1 and 14.2): the client gets its image, where 431 would give it nothing.
+MAX_FIELD = 1024
 _BOUNDED = frozenset({"accept", "range", "sec_ch_width", "sec_ch_dpr"})
-# Fields with which a request is more than a question for the whole of something.
+# A request with one of these needs more than the whole file in a 200 response.
 _NOT_PLAIN = frozenset(
     b"content-length transfer-encoding expect upgrade range if-range if-match if-none-match if-modified-since"
     b" if-unmodified-since".split()
@@ -23,11 +23,11 @@ _NOT_PLAIN = frozenset(
 
 
 class RequestFields(msgspec.Struct, gc=False):
-    """The fields, in text; None where absent. Several lines of one field are one, with commas (RFC 9110, 5.2).
+    """The values as text, None where absent. Repeated fields are joined with commas (RFC 9110, section 5.2).
 
     Attributes:
         method: in capitals.
-        is_plain: it is a GET without a condition, a range, a body or an upgrade.
+        is_plain: a GET without conditions, range, body or upgrade.
     """
 
     method: str
@@ -43,49 +43,52 @@ class RequestFields(msgspec.Struct, gc=False):
 
     @classmethod
     def of(cls, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Self:
-        """From the method and the headers as ASGI gives them, with names in lower case."""
-        is_plain = method == "GET"
-        lines: dict[str, list[bytes]] = {}
-        for name, value in headers:
-            key = _FIELDS.get(name)
-            if key is not None:
-                lines.setdefault(key, []).append(value)
-            if name in _NOT_PLAIN:
-                is_plain = False
-        asked = cls(method, is_plain)
-        for key, values in lines.items():
-            text = b", ".join(values).decode("latin-1")
-            if len(text) <= LONGEST or key not in _BOUNDED:
-                setattr(asked, key, text)
-        return asked
+        """Builds it from the method and the headers of an ASGI scope, whose names are in lower case."""
+        pairs = headers if isinstance(headers, list) else list(headers)
+        lines = dict(pairs)
+        if len(lines) < len(pairs):
+            lines = _joined(pairs)
+        fields = cls(method, method == "GET" and _NOT_PLAIN.isdisjoint(lines))
+        for name in _FIELDS.keys() & lines.keys():
+            key, value = _FIELDS[name], lines[name]
+            if len(value) <= MAX_FIELD or key not in _BOUNDED:
+                setattr(fields, key, value.decode("latin-1"))
+        return fields
 
     @property
     def is_get(self) -> bool:
-        """Whether the body is wanted, or a part of it: HEAD has no ranges (RFC 9110, section 14.2)."""
+        """Whether a body or a part of it is requested: HEAD has no ranges (RFC 9110, section 14.2)."""
         return self.method == "GET"
 
     @property
     def has_one_host(self) -> bool:
-        """Whether there is a Host field, and only one, as a request of HTTP/1.1 has to have (RFC 9112, section 3.2)."""
+        """Whether there is exactly one Host field, as HTTP/1.1 requires (RFC 9112, section 3.2)."""
         return self.host is not None and "," not in self.host
 
     @property
     def is_conditional(self) -> bool:
-        """Whether anything but the whole could be the answer."""
+        """Whether the response could be anything but the whole file."""
         return not (self.if_none_match is None and self.range is None and self.if_match is None)
 
-    def width(self, named: int | None) -> int | None:
-        """The pixels that are wanted, by the client hints.
+    def width(self, requested: int | None) -> int | None:
+        """Returns the width in device pixels, from the query and the client hints.
 
-        Without a width in the query Sec-CH-Width says it, in pixels of the device; a width in the query is one of the
-        page, and Sec-CH-DPR times as many pixels are wanted.
+        Args:
+            requested: `w` of the query in CSS pixels, which Sec-CH-DPR multiplies; None: Sec-CH-Width counts.
         """
-        if named is None:
+        if requested is None:
             found = _WIDTH.fullmatch(self.sec_ch_width or "")
             return int(found[1]) if found else None
         found = _RATIO.fullmatch(self.sec_ch_dpr or "")
         low, high = _RATIOS
-        return round(named * min(high, max(low, float(found[1])))) if found else named
+        return round(requested * min(high, max(low, float(found[1])))) if found else requested
 
 
 _FIELDS = {name.replace("_", "-").encode(): name for name in RequestFields.__struct_fields__[2:]}
+
+
+def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in pairs:
+        lines.setdefault(name, []).append(value)
+    return {name: b", ".join(values) for name, values in lines.items()}

@@ -1,4 +1,4 @@
-"""What is sent for one request: pages, problems, and bodies with the request's conditions and range looked at."""
+"""Builds the answer to one request: pages, errors, and files under the request's conditions and range."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgcache.server.request_fields import RequestFields
 
 
 class Page(NamedTuple):
-    """A whole page for a person: its status, its headers without Content-Length, its body."""
+    """An HTML page, style sheet or script: status, headers without Content-Length, body."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -23,10 +23,15 @@ class Page(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What is sent for one request: a body in memory, or a span of a file, whose beginning may be there already.
+    """The answer to one request: a body in memory, or a part of a file.
 
-    `start` and `length` are that span, in bytes. `headers` have Content-Length already, where the status allows it
-    (RFC 9110, section 8.6).
+    Attributes:
+        status: of HTTP.
+        headers: with Content-Length, where the status allows it (RFC 9110, section 8.6).
+        body: all of it, or the first piece of the part of `file`.
+        file: the source of a body that is not in memory.
+        start: of that part, in bytes.
+        length: of that part, in bytes.
     """
 
     status: int
@@ -37,13 +42,13 @@ class Answer(NamedTuple):
     length: int = 0
 
 
-def whole(status: int, headers: Headers, body: bytes) -> Answer:
-    """A body that is in memory, all of it."""
+def full(status: int, headers: Headers, body: bytes) -> Answer:
+    """Returns an answer with a body in memory."""
     return Answer(status, (*headers, (b"content-length", b"%d" % len(body))), body, length=len(body))
 
 
 def problem(status: int, code: str, message: str, *, as_html: bool, headers: Headers = ()) -> Answer:
-    """An error in JSON, or as a small page for a person."""
+    """Returns an error as JSON, or as a small HTML page."""
     if as_html:
         kind = b"text/html; charset=utf-8"
         title = f"{status} {HTTPStatus(status).phrase}"
@@ -54,41 +59,41 @@ def problem(status: int, code: str, message: str, *, as_html: bool, headers: Hea
     else:
         kind = b"application/json"
         body = msgspec.json.encode({"error": code, "status": status, "message": clean_text(message, 500)}) + b"\n"
-    return whole(status, ((b"content-type", kind), (b"vary", b"Accept"), *SAFE, *headers), body)
+    return full(status, ((b"content-type", kind), (b"vary", b"Accept"), *SAFE, *headers), body)
 
 
-def unavailable(asked: RequestFields) -> Answer:
-    """What is held cannot be had now, since the object store gives no answer."""
+def unavailable(fields: RequestFields) -> Answer:
+    """Returns 503: the object store does not answer."""
     headers: Headers = ((b"retry-after", b"5"), (b"cache-control", b"no-store"), *SHARED)
-    as_html = accept.prefers_html(accept.parse_accept(asked.accept or ""))
-    message = "the object store gives no answer now: try again in a few seconds"
+    as_html = accept.prefers_html(accept.parse_accept(fields.accept or ""))
+    message = "the object store does not answer now: try again in a few seconds"
     return problem(503, "unavailable", message, as_html=as_html, headers=headers)
 
 
 def redirect(location: str) -> Answer:
-    """To a URL that is good for a short time (RFC 9110, section 15.4.8), so that nobody may keep it."""
-    return whole(307, ((b"location", location.encode()), (b"cache-control", b"no-store"), *SHARED, *SAFE), b"")
+    """Returns a redirect (RFC 9110, section 15.4.8) to a URL that expires soon, so that caches must not store it."""
+    return full(307, ((b"location", location.encode()), (b"cache-control", b"no-store"), *SHARED, *SAFE), b"")
 
 
-def answer_with(body: Body, asked: RequestFields, more: Headers) -> Answer:
-    """What a GET or HEAD of it gets, with its conditions and its range looked at.
+def answer_with(body: Body, fields: RequestFields, more: Headers) -> Answer:
+    """Returns the answer to a GET or HEAD of a body, under the request's conditions and range.
 
-    `more` is one of a few constants: what the way that led to it adds.
+    `more` has the headers of the route, one of a few constants.
     """
-    if asked.is_conditional:
+    if fields.is_conditional:
         verdict = conditions.evaluate_preconditions(
-            body.etag, if_match=asked.if_match, if_none_match=asked.if_none_match
+            body.etag, if_match=fields.if_match, if_none_match=fields.if_none_match
         )
         if verdict is conditions.Precondition.NOT_MODIFIED:
             return Answer(304, (*_kept_in_304(body.headers), *more))
         if verdict is conditions.Precondition.FAILED:
-            return problem(412, "precondition-failed", "If-Match names other bytes", as_html=False)
-        if asked.is_get:
+            return problem(412, "precondition-failed", "the file is not the one that If-Match names", as_html=False)
+        if fields.is_get:
             try:
-                span = conditions.parse_range(asked.range, asked.if_range, etag=body.etag, size=body.size)
+                span = conditions.parse_range(fields.range, fields.if_range, etag=body.etag, size=body.size)
             except ValueError as error:
                 outside = ((b"content-range", str(error).encode()), *SHARED)
-                return problem(416, "range", "the range lies outside of the file", as_html=False, headers=outside)
+                return problem(416, "range", "the range is outside the file", as_html=False, headers=outside)
             if span is not None:
                 return _part(body, *span, more)
     return Answer(200, body.headers_with(more), body.data or b"", body.file, 0, body.size)
@@ -106,5 +111,5 @@ def _part(body: Body, start: int, end: int, more: Headers) -> Answer:
 
 
 def _kept_in_304(headers: Headers) -> Headers:
-    """What a cache needs to bring its copy up to date (RFC 9110, section 15.4.5); the rest it has."""
+    """Returns the headers with which a cache updates its copy (RFC 9110, section 15.4.5)."""
     return tuple(pair for pair in headers if pair[0] not in {b"content-type", b"content-disposition"})

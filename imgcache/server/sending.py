@@ -1,4 +1,4 @@
-"""How an answer goes out: at once from memory, or piece by piece, as fast as the client takes it."""
+"""Sends the body of a response from a file: piece by piece, as fast as the client reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from imgcache.server.bodies import BodySource
-from imgcache.server.remote_file import RemoteFile
 from imgcache.server.request_fields import RequestFields
 from imgcache.server.responses import Answer, redirect, unavailable
 from imgcache.server.upstream import Unavailable
@@ -20,13 +19,13 @@ Receive = Callable[[], Any]
 Send = Callable[[Message], Any]
 
 
-async def begun(answer: Answer, file: BodySource, asked: RequestFields) -> Answer:
-    """The answer with the first piece of its file read, so that its status is right.
+async def read_first_piece(answer: Answer, file: BodySource, fields: RequestFields) -> Answer:
+    """Returns the answer with the first piece of its file read, before a status is sent.
 
-    It becomes a redirect where the file is better fetched elsewhere, and 503 where it cannot be had now.
+    It becomes a redirect where the client should download the file elsewhere, and 503 where it cannot be read now.
     """
     try:
-        location = await file.location() if isinstance(file, RemoteFile) else None
+        location = await file.location()
         if location is not None:
             return redirect(location)
         return answer._replace(body=await file.read(answer.start, min(file.piece, answer.length)))
@@ -34,29 +33,29 @@ async def begun(answer: Answer, file: BodySource, asked: RequestFields) -> Answe
         _logger.warning("a file of the cache cannot be read: %s", error.strerror)
         return answer
     except Unavailable:
-        return unavailable(asked)
+        return unavailable(fields)
 
 
 async def send_file(answer: Answer, file: BodySource, receive: Receive, send: Send) -> int:
-    """The bytes that were handed over: a piece at a time, each when the one before it has gone and somebody is there.
+    """Sends the file and returns the number of bytes sent. Stops when the client has disconnected.
 
-    uvicorn takes what is sent to a client that has gone without a word, and the rest of the file would be read for it.
+    uvicorn silently accepts data for a client that has gone; without the check the rest of the file would be read.
     """
     at, end = answer.start, answer.start + answer.length
     piece = answer.body
-    gone = asyncio.ensure_future(_gone(receive))
+    gone = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
-        while piece:  # else it was cut off meanwhile: the server breaks the connection, so that the client knows
+        while piece:  # an early end of the file: the server closes the connection, so that the client notices
             at += len(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": at < end})
-            piece = b"" if gone.done() else await _next(file, at, end)
+            piece = b"" if gone.done() else await _read_next(file, at, end)
     finally:
         gone.cancel()
     return at - answer.start
 
 
-async def _next(file: BodySource, at: int, end: int) -> bytes:
-    """The next piece; none at the end, and where it cannot be had."""
+async def _read_next(file: BodySource, at: int, end: int) -> bytes:
+    """Returns the next piece, empty at the end and where it cannot be read."""
     if at >= end:
         return b""
     try:
@@ -64,11 +63,11 @@ async def _next(file: BodySource, at: int, end: int) -> bytes:
     except OSError as error:
         _logger.warning("a file of the cache cannot be read: %s", error.strerror)
     except Unavailable:
-        _logger.debug("an answer was broken off, since the object store gives none")
+        _logger.debug("a response was cut off, because the object store does not answer")
     return b""
 
 
-async def _gone(receive: Receive) -> None:
-    """Until the client has left, which `receive` says after the end of the request's body."""
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Returns when `receive` reports it, after the end of the request's body."""
     while (await receive())["type"] != "http.disconnect":
         pass

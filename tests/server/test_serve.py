@@ -21,9 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from examples.origin import Origin
 from imgcache.config import ServePolicy
 from imgcache.core import Asset
-from imgcache.server import blobs
-from imgcache.server.manifest_view import ManifestWatcher
 from imgcache.server.protocol import BoundedProtocol
+from imgcache.server.tuning import Tuning
 from tests.conftest import Command, MakeSite, article, picture
 from tests.support.served import ask, held, raw, serving, write_manifest
 
@@ -312,14 +311,11 @@ def test_a_sync_beside_shows_within_a_second(run: Command, origin: Origin, make_
     assert first - written < 1.0
 
 
-def test_a_pictures_file_that_is_taken_away_is_gone_within_a_second_or_two(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert blobs._TRUSTED_FOR == 1
-    monkeypatch.setattr(blobs, "_TRUSTED_FOR", 0.1)
+def test_a_removed_file_is_noticed_within_a_second_or_two(tmp_path: Path) -> None:
+    assert Tuning().local_file_for == 1
     asset = held(tmp_path)
     write_manifest(tmp_path, {A: asset})
-    with serving(tmp_path) as port:
+    with serving(tmp_path, tuning=Tuning(local_file_for=0.1)) as port:
         assert ask(port, image(A, w=320, format="webp")).status == 200
         (tmp_path / asset.variants[1].path).unlink()
         time.sleep(0.2)
@@ -346,11 +342,9 @@ def test_a_manifest_in_another_form(tmp_path: Path, rewrite: Any) -> None:
         assert json.loads(ask(port, "/healthz").body) == {"status": "ok", "images": 2}
 
 
-def test_a_damaged_manifest_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        vars(ManifestWatcher)["__init__"].__kwdefaults__, "look_every", 0.0
-    )  # each request sees what is there
-    with serving(tmp_path) as port:
+def test_a_damaged_manifest_leaves_the_previous_one_in_use(tmp_path: Path) -> None:
+    every_request = Tuning(local_manifest_interval=0.0, local_manifest_max_age=-1.0)
+    with serving(tmp_path, tuning=every_request) as port:
         assert ask(port, "/healthz").status == 503
         assert ask(port, image(A)).status == 404
         write_manifest(tmp_path, {A: held(tmp_path)})

@@ -85,8 +85,8 @@ def test_a_body_is_no_second_request(place: Place) -> None:
 def test_heads_that_do_not_end_are_waited_for_a_while_and_nobody_waits_with_them(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert protocol.HEAD_WITHIN == 30
-    monkeypatch.setattr(protocol, "HEAD_WITHIN", 1.0)
+    assert protocol.HEAD_TIMEOUT == 30
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 1.0)
     kinds = [(b"", b""), (b"GET / HT", b""), (b"GET / HTTP/1.1\r\nHost: x\r\nx-slow: ", b"a")]
     with ExitStack() as stack:
         slow = []

@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 from imgcache.cache import connect_bucket
 from imgcache.config import ServePolicy
 from imgcache.core import StoreError
-from imgcache.server import remote_file, upstream
-from imgcache.server import remote_manifest as remote_library
+from imgcache.server import upstream
+from imgcache.server.tuning import Tuning
 from tests.conftest import Command
 from tests.support.object_store import S3, SECRET
 from tests.support.served import Response, ask, drawn, serving
@@ -98,10 +98,9 @@ def test_every_part_of_a_large_file_is_its_own_bytes(large: tuple[int, str, byte
 
 
 @pytest.fixture
-def large(tmp_path: Path, cache: Cache, far: Far, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, str, bytes]]:
+def large(tmp_path: Path, cache: Cache, far: Far) -> Iterator[tuple[int, str, bytes]]:
     """A port, and a path there with its bytes, which are read in pieces of 700."""
-    monkeypatch.setattr(remote_file.RemoteFile, "piece", 700)
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=Tuning(remote_piece_bytes=700)) as port:
         path = cache.assets[B].original
         yield port, path, cache.bytes_of(path)
 
@@ -151,20 +150,17 @@ def test_the_memory_has_its_bound(tmp_path: Path, cache: Cache, far: Far) -> Non
         assert 0 < float(taken[1]) <= memory
 
 
-def test_a_manifest_is_looked_for_every_two_seconds_at_most_and_read_when_it_changed(
-    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def asked() -> Counter[str]:
-        with in_front(tmp_path, far) as port:
+def test_a_manifest_is_looked_for_every_two_seconds_at_most_and_read_when_it_changed(tmp_path: Path, far: Far) -> None:
+    def asked(tuning: Tuning) -> Counter[str]:
+        with in_front(tmp_path, far, tuning=tuning) as port:
             far.asked.clear()
             for _ in range(10):
                 ask(port, f"/image?url={A}&w=300")
                 time.sleep(0.01)
         return Counter(what for what, path in far.asked if path == "manifest.json")
 
-    assert asked().total() == 0
-    monkeypatch.setattr(remote_library, "_LOOK_EVERY", 0.01)
-    seen = asked()
+    assert asked(Tuning()).total() == 0
+    seen = asked(Tuning(remote_manifest_interval=0.01))
     assert (seen["read"], seen["look"] > 5) == (0, True)
 
 

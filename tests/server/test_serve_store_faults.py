@@ -12,8 +12,7 @@ from typing import Any
 import obstore
 import pytest
 
-from imgcache.server import remote_blobs, remote_file, upstream
-from imgcache.server import remote_manifest as remote_library
+from imgcache.server.tuning import Tuning
 from tests.support.served import ask, write_manifest
 from tests.support.served_far import GIF, TIFF, A, B, Cache, Far, four_images, in_front, problem
 
@@ -28,22 +27,18 @@ def far(cache: Cache) -> Far:
     return Far(cache.folder)
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The manifest is looked for at each request, and nothing that is older is good."""
-    monkeypatch.setattr(remote_library, "_LOOK_EVERY", 0.0)
-    monkeypatch.setattr(remote_library, "_STALE_AFTER", -1.0)
+# Every request checks the manifest, and waits for it.
+IMPATIENT = Tuning(remote_manifest_interval=0.0, remote_manifest_max_age=-1.0)
 
 
 # -- the manifest changes --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_what_comes_and_goes_in_the_manifest_comes_and_goes_here(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
     copy = tmp_path / "copy"
     copy.mkdir()
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=IMPATIENT) as port:
         assert [ask(port, f"/{path}").status for _ in range(2)] == [200, 200]
         write_manifest(copy, {B: cache.assets[B]})
         far.take(copy)
@@ -59,12 +54,9 @@ def test_what_comes_and_goes_in_the_manifest_comes_and_goes_here(tmp_path: Path,
         assert ask(port, f"/{path}").status == 200
 
 
-def test_an_image_that_went_is_not_served_from_memory(
-    tmp_path: Path, cache: Cache, far: Far, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_library, "_LOOK_EVERY", 0.05)
+def test_an_image_that_went_is_not_served_from_memory(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=Tuning(remote_manifest_interval=0.05)) as port:
         assert [ask(port, target).status for target in (f"/{path}", f"/{path}", f"/image?url={A}")] == [200] * 3
         write_manifest(tmp_path, {B: cache.assets[B]})
         far.take(tmp_path)
@@ -76,9 +68,8 @@ def test_an_image_that_went_is_not_served_from_memory(
 
 @pytest.mark.parametrize("shrinks", [True, False])
 def test_a_manifest_that_is_replaced_while_it_is_read_is_read_again(
-    tmp_path: Path, cache: Cache, far: Far, monkeypatch: pytest.MonkeyPatch, shrinks: bool
+    tmp_path: Path, cache: Cache, far: Far, shrinks: bool
 ) -> None:
-    monkeypatch.setattr(remote_library, "_PIECE", 1000)
     write_manifest(tmp_path, {B: cache.assets[B]})
     one, all_of_them = (tmp_path / "manifest.json").read_bytes(), cache.bytes_of("manifest.json")
     before, after = (all_of_them, one) if shrinks else (one, all_of_them)
@@ -89,7 +80,7 @@ def test_a_manifest_that_is_replaced_while_it_is_read_is_read_again(
             obstore.put(far.client, "manifest.json", after)
 
     far.on_read = replace
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=Tuning(remote_manifest_piece_bytes=1000)) as port:
         assert ask(port, "/manifest.json").body == after
         assert (ask(port, f"/image?url={A}").status == 200, ask(port, f"/image?url={B}").status) == (not shrinks, 200)
 
@@ -105,12 +96,11 @@ def _turned_round(document: dict[str, Any]) -> bytes:
     return ('{"version":1,"images":{\n' + ",\n".join(lines) + "\n}}\n").encode()
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_manifest_in_another_layout_is_read_and_a_damaged_line_harms_no_other(
     tmp_path: Path, cache: Cache, far: Far
 ) -> None:
     path, document = cache.variant(A, "w320"), cache.bytes_of("manifest.json")
-    with in_front(tmp_path, far, memory=0) as port:
+    with in_front(tmp_path, far, memory=0, tuning=IMPATIENT) as port:
         for write in (_indented, _turned_round):
             obstore.put(far.client, "manifest.json", write(json.loads(document)))
             assert ask(port, f"/{path}").body == cache.bytes_of(path)
@@ -125,10 +115,9 @@ def test_a_manifest_in_another_layout_is_read_and_a_damaged_line_harms_no_other(
 # -- what goes wrong -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_without_an_answer_it_says_so_and_serves_what_it_has(tmp_path: Path, cache: Cache, far: Far) -> None:
     hot, cold = cache.variant(A, "w320"), cache.variant(B, "w320")
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=IMPATIENT) as port:
         ask(port, f"/{hot}")
         far.is_down = True
         assert ask(port, f"/{hot}").body == cache.bytes_of(hot)
@@ -143,27 +132,22 @@ def test_without_an_answer_it_says_so_and_serves_what_it_has(tmp_path: Path, cac
         assert (ask(port, f"/{cold}").status, ask(port, "/healthz").status) == (200, 200)
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_server_that_starts_before_its_store_waits_for_it(tmp_path: Path, cache: Cache, far: Far) -> None:
     far.is_down = True
     targets = (f"/image?url={A}", f"/{cache.assets[A].original}", "/manifest.json", "/healthz")
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=IMPATIENT) as port:
         assert [ask(port, target).status for target in targets] == [503] * 4
         far.is_down = False
         assert [ask(port, target).status for target in targets] == [200] * 4
 
 
-def test_a_store_that_hangs_is_not_waited_for(
-    tmp_path: Path, cache: Cache, far: Far, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_hangs_is_not_waited_for(tmp_path: Path, cache: Cache, far: Far) -> None:
     targets = [f"/{variant.path}" for asset in cache.assets.values() for variant in asset.variants] * 3
-    monkeypatch.setattr(remote_library, "_LOOK_EVERY", 0.0)
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=Tuning(remote_manifest_interval=0.0, remote_wait=0.5)) as port:
         far.is_open.clear()
         try:
             began = time.monotonic()
             assert ask(port, "/healthz").status == 200  # the manifest was right a moment ago
-            monkeypatch.setattr(upstream, "_WAIT", 0.2)
             with ThreadPoolExecutor(40) as hands:  # more than may ask at once
                 answers = list(hands.map(lambda target: ask(port, target), targets))
         finally:
@@ -173,9 +157,7 @@ def test_a_store_that_hangs_is_not_waited_for(
         assert ask(port, targets[0]).status == 200
 
 
-def test_a_large_file_is_whole_or_it_is_told(
-    tmp_path: Path, cache: Cache, far: Far, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_file_is_whole_or_it_is_told(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.assets[B].original
 
     def fail(_: str) -> None:
@@ -187,17 +169,17 @@ def test_a_large_file_is_whole_or_it_is_told(
         assert problem(ask(port, f"/{path}")) == (503, "unavailable")
         obstore.delete(far.client, path)
         assert problem(ask(port, f"/{path}")) == (503, "unavailable")
-        far.take(cache.folder)
-        monkeypatch.setattr(remote_file.RemoteFile, "piece", 10_000)
+    far.take(cache.folder)
+    with in_front(tmp_path, far, tuning=Tuning(remote_piece_bytes=10_000)) as port:
+        assert ask(port, f"/{path}", method="HEAD").status == 200
         far.on_read = fail
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             ask(port, f"/{path}")
 
 
 def test_a_file_that_is_missing_or_damaged_is_as_in_a_folder_until_it_is_mended(
-    tmp_path: Path, cache: Cache, far: Far, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cache: Cache, far: Far
 ) -> None:
-    monkeypatch.setattr(remote_blobs, "_ABSENT_FOR", 0.4)
     small = {url: cache.variant(url, "w320") for url in cache.assets}
     large = {url: asset.original for url, asset in cache.assets.items()}
     for path in (small[A], large[A]):
@@ -206,7 +188,7 @@ def test_a_file_that_is_missing_or_damaged_is_as_in_a_folder_until_it_is_mended(
         for path in (small[url], large[url]):
             obstore.put(far.client, path, cache.bytes_of(path)[left])
     obstore.put(far.client, small[TIFF], b"?" * len(cache.bytes_of(small[TIFF])))
-    with in_front(tmp_path, far) as port:
+    with in_front(tmp_path, far, tuning=Tuning(remote_absent_for=0.4)) as port:
         for url in cache.assets:
             for _ in range(3):
                 assert problem(ask(port, f"/{small[url]}")) == (404, "not-found")
@@ -219,15 +201,13 @@ def test_a_file_that_is_missing_or_damaged_is_as_in_a_folder_until_it_is_mended(
             assert ask(port, f"/{path}").body == cache.bytes_of(path)
 
 
-@pytest.mark.usefixtures("quick")
-def test_what_is_in_memory_is_asked_for_again_some_time(
-    tmp_path: Path, cache: Cache, far: Far, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_blobs, "_IN_MEMORY_FOR", 0.0)
+def test_what_is_in_memory_is_asked_for_again_some_time(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
     damaged = cache.bytes_of(path)[:-4] + b"????"
     obstore.put(far.client, path, damaged)
-    with in_front(tmp_path, far) as port:
+    with in_front(
+        tmp_path, far, tuning=Tuning(remote_manifest_interval=0.0, remote_manifest_max_age=-1.0, remote_data_for=0.0)
+    ) as port:
         assert ask(port, f"/{path}").body == damaged
         far.take(cache.folder)
         assert ask(port, f"/{path}").body == cache.bytes_of(path)

@@ -23,6 +23,7 @@ from imgcache.config import ServePolicy
 from imgcache.core import Asset, Variant
 from imgcache.server import Endpoint
 from imgcache.server.protocol import BoundedProtocol
+from imgcache.server.tuning import Tuning
 
 Http = type[asyncio.Protocol] | str  # what speaks HTTP, as uvicorn's setting has it
 
@@ -79,11 +80,15 @@ def write_manifest(cache: Path, images: Mapping[str, Asset]) -> None:
 
 @contextmanager
 def serving(
-    cache: Path, policy: ServePolicy | None = None, store: ReadableStore | None = None, http: Http = BoundedProtocol
+    cache: Path,
+    policy: ServePolicy | None = None,
+    store: ReadableStore | None = None,
+    http: Http = BoundedProtocol,
+    tuning: Tuning | None = None,
 ) -> Iterator[int]:
-    """The endpoint in a thread; gives its port."""
+    """Runs the endpoint in a thread; yields its port."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=256)) as listener:
-        app = Endpoint(cache, None, policy or ServePolicy(), store=store)
+        app = Endpoint(cache, None, policy or ServePolicy(), store=store, tuning=tuning)
         server = Server(
             Config(
                 app,

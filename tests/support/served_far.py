@@ -17,6 +17,7 @@ from imgcache.cache import FileInfo, ReadableStore
 from imgcache.cache.store.bucket import Bucket
 from imgcache.config import ServePolicy
 from imgcache.core import Asset, StoreError
+from imgcache.server.tuning import Tuning
 from tests.support.served import Response, held, serving, write_manifest
 
 A, B, GIF, TIFF = (f"https://pictures.example/{name}" for name in ("a.jpg", "b.png", "c.gif", "d.tif"))
@@ -91,9 +92,11 @@ def four_images(folder: Path) -> Cache:
 
 
 @contextmanager
-def in_front(tmp_path: Path, store: ReadableStore, memory: int = SMALL, large: str = "stream") -> Iterator[int]:
+def in_front(
+    tmp_path: Path, store: ReadableStore, memory: int = SMALL, large: str = "stream", tuning: Tuning | None = None
+) -> Iterator[int]:
     """The endpoint over a store; the folder has nothing."""
-    with serving(tmp_path / "nothing", ServePolicy(memory=memory, large=large), store=store) as port:
+    with serving(tmp_path / "nothing", ServePolicy(memory=memory, large=large), store=store, tuning=tuning) as port:
         yield port
 
 
