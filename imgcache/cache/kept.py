@@ -13,7 +13,7 @@ import msgspec
 
 from imgcache.cache.catalogue import Catalogue
 from imgcache.cache.index.index import Index
-from imgcache.cache.store import Store
+from imgcache.cache.store.protocol import Store
 from imgcache.core import Asset, Copy, disk_errors, display_path, new_file, remove_tree
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import msgspec
 
 from imgcache.cache.catalogue import Catalogue
 from imgcache.cache.index.index import Index
-from imgcache.cache.store import Store
+from imgcache.cache.store.protocol import Store
 from imgcache.core import Copy, ImgcacheError, Place, Problem, Severity, clean_text, redact
 from imgcache.policy import QuarantineRecord
 from imgcache.policy import replacement as likeness
