@@ -50,8 +50,8 @@ __all__ = [
     "unused_assets",
 ]
 
-from .catalogue import Catalogue
 from .catalogue.audit_tables import CopyRow, ProbeRow
+from .catalogue.catalogue import Catalogue
 from .catalogue.rows import (
     ArticleStat,
     AuditedImage,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.cache.catalogue import Catalogue
+from imgcache.cache.catalogue.catalogue import Catalogue
 from imgcache.cache.index.index import Index
 from imgcache.cache.store.protocol import Store
 from imgcache.core import Asset, Copy, disk_errors, display_path, new_file, remove_tree
@@ -93,7 +93,7 @@ class Kept:
         for _, records in reversed(self._batches()):
             for url, copy in (records.copies if records else {}).items():
                 is_wanted = url not in found and index.copy(url) is None and not index.forgotten(url)
-                if not is_wanted or not catalogue.is_used(url) or records is None:
+                if not is_wanted or not catalogue.references.is_used(url) or records is None:
                     continue
                 asset = index.asset(copy.digest) or assets.get(copy.digest) or records.assets.get(copy.digest)
                 if asset is None:

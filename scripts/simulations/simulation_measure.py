@@ -53,8 +53,8 @@ def _of_records(folder: Path, images: int) -> dict[str, float | str]:
     store = LocalStore(cache)
     store.prepare()
     catalogue = Catalogue(cache / "index/catalogue.db", "simulation")
-    with catalogue.transaction(), catalogue.filling():
-        catalogue.put_articles(list(_articles(images)))
+    with catalogue.transaction(), catalogue.articles.bulk_insert():
+        catalogue.articles.put(list(_articles(images)))
     index = Index(cache / "index")
     recipes = tuple(recipe.fingerprint for recipe in Config().variants)
     recorder = Recorder(
