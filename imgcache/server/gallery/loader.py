@@ -27,17 +27,17 @@ _SHOWN = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")  #
 _PUT_IMAGE = "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)"
 _PUT_WAITING = """
 INSERT OR IGNORE INTO image (url, host, words, state)
-SELECT url, host, '', 'waiting' FROM catalogue.shared_bytes.image_id WHERE kind = 'remote'
+SELECT url, host, '', 'waiting' FROM catalogue.image WHERE kind = 'remote'
 """
 _PUT_USES = """
 INSERT INTO use SELECT s.id, r.article, r.line, r.column, r.field, r.width, r.height, r.is_cached, r.flaggable
-FROM catalogue.reference r JOIN catalogue.shared_bytes.image_id i ON i.id = r.image JOIN image s ON s.url = i.url
+FROM catalogue.reference r JOIN catalogue.image i ON i.id = r.image JOIN image s ON s.url = i.url
 WHERE i.kind = 'remote'
 """
 _PUT_REMARKS = """
 INSERT INTO remark SELECT path || ':' || line || ':' || column, code, message FROM catalogue.article
 WHERE code IS NOT NULL
-UNION ALL SELECT url, code, message FROM catalogue.shared_bytes.image_id WHERE kind = 'own' AND code IS NOT NULL
+UNION ALL SELECT url, code, message FROM catalogue.image WHERE kind = 'own' AND code IS NOT NULL
 """
 _FALSE_CLAIMS = """
 SELECT i.id, i.state = 'held', i.width, i.height, u.width, u.height, u.is_cached, u.flaggable
