@@ -114,7 +114,7 @@ class Kept:
         """End what a gc began that was killed: files whose records it dropped already. Raises DiskFull."""
         for batch, records in self._batches():
             for digest in records.assets if records else ():
-                if index.asset(digest) is None and store.stamp(digest) is not None:
+                if index.asset(digest) is None and store.files(digest):
                     store.remove(digest, batch)
 
     def forget(self, url: str) -> None:

@@ -35,7 +35,7 @@ def foreign_names(folder: Path) -> list[str]:
 
 
 def move_out(folder: Path, target: Path) -> None:
-    """Moves every file of imgcache from an asset's folder into a folder that does not exist yet.
+    """Moves every file of imgcache from an asset's folder into another folder.
 
     This is one step if the folder holds nothing foreign. Otherwise the original goes first, so that after an
     interruption the asset counts as not held, and the foreign files stay.
@@ -43,10 +43,10 @@ def move_out(folder: Path, target: Path) -> None:
     Raises:
         FileNotFoundError: there is no such asset.
     """
-    if not foreign_names(folder):
+    if not foreign_names(folder) and not target.exists():
         folder.rename(target)
         return
-    target.mkdir()
+    target.mkdir(exist_ok=True)  # it exists if an earlier call was interrupted
     for name in sorted(own_files(folder), key=lambda name: (not is_original(name), name)):
         (folder / name).rename(target / name)
 
