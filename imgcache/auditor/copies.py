@@ -36,18 +36,18 @@ def reconcile_copies(catalogue: Catalogue, index: Index, store: Store, wish: Syn
 
     def rows() -> Iterator[CopyRow]:
         for url, asset, _ in index.entries():
-            image = catalogue.image(url)
+            image = catalogue.images.number(url)
             missing = store.missing(asset) if image is not None else ()
             if image is None or asset.original in missing:
                 continue
-            recipes = wish.aimed(catalogue.focus(image)).recipes
+            recipes = wish.aimed(catalogue.focal_points.of_image(image)).recipes
             if missing or (asset.recipes and not set(recipes) <= set(asset.recipes)):
                 lacks.append(MissingFiles(image, missing))
             yield _row(image, asset)
 
     waiting = rows()
     while batch := list(islice(waiting, _BATCH)):
-        catalogue.put_copies(batch)
+        catalogue.audit.put_copies(batch)
     return lacks
 
 

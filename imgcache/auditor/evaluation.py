@@ -46,13 +46,13 @@ class Evaluation:
 
     def findings(self) -> Iterator[Finding]:
         """Everything that is wrong."""
-        for problem in self._catalogue.unreadable():
+        for problem in self._catalogue.articles.unreadable():
             yield judge.unreadable(problem)
-        wrong = {image: (code, message) for image, code, message in self._catalogue.broken_files()}
-        for named in self._catalogue.all_named(wrong):
+        wrong = {image: (code, message) for image, code, message in self._catalogue.audit.broken_local()}
+        for named in self._catalogue.audit.images(wrong):
             yield judge.broken_file(named, *wrong[named.image])
         absent = {lack.image: lack.absent for lack in self._lacks}
-        for named in self._catalogue.all_named(absent):
+        for named in self._catalogue.audit.images(absent):
             yield judge.variants(named, absent[named.image])
         yield from self._doubtful()
         refused, found = self._cards()
@@ -69,22 +69,22 @@ class Evaluation:
 
     def _doubtful(self) -> Iterator[Finding]:
         for problem in quarantine.problems(self._index, self._catalogue):
-            image = self._catalogue.image(problem.url or "")
+            image = self._catalogue.images.number(problem.url or "")
             if image is not None:
-                yield judge.quarantined(self._catalogue.named(image), problem.code, problem.message)
+                yield judge.quarantined(self._catalogue.audit.image(image), problem.code, problem.message)
 
     def _cards(self) -> tuple[set[int], list[Finding]]:
         """Pictures that stand for others, by what was seen now, else by the copies held."""
-        seen = self._catalogue.sharing if self._looking is None else self._catalogue.shared_looks
+        seen = self._catalogue.shared_bytes.references if self._looking is None else self._catalogue.audit.shared_probes
         suspects = cards.find_shared_placeholders(seen(cards.SHARED_BY, self._index.cards()))
         found = [
             judge.shared_placeholder(named, cards.placeholder_problem(named.url).message)
-            for named in self._catalogue.all_named(suspects.refused)
+            for named in self._catalogue.audit.images(suspects.refused)
         ]
         for problem, urls in suspects.warnings:
-            images = [image for url in urls if (image := self._catalogue.image(url)) is not None]
-            named = self._catalogue.named(images[0])
-            uses = [use for image in images for use in self._catalogue.named(image).uses]
+            images = [image for url in urls if (image := self._catalogue.images.number(url)) is not None]
+            named = self._catalogue.audit.image(images[0])
+            uses = [use for image in images for use in self._catalogue.audit.image(image).uses]
             found.append(judge.shared_placeholder(named._replace(uses=tuple(uses)), problem.message, Severity.WARNING))
         return set(suspects.refused), found
 
@@ -93,7 +93,7 @@ class Evaluation:
         unjudged = set(refused) | set(looking.trackers if looking else ())
         unsure = set(looking.failures) | set(looking.redirected) if looking else set()
         bare: list[tuple[ImageUse, ...]] = []
-        for named in self._catalogue.questionable():
+        for named in self._catalogue.audit.mismatches():
             if self._has_cache:
                 yield from judge.flags(named, self._dimensions)
             elif uses := judge.without_copy(named):
@@ -106,17 +106,17 @@ class Evaluation:
 
     def _unaskable(self) -> Iterator[Finding]:
         """Remote images that no host could be asked for: this needs no network to be known."""
-        for image, url in self._catalogue.unaskable():
+        for image, url in self._catalogue.audit.without_host():
             try:
                 request_url(url)
             except ImageError as error:
                 failure = Failure(error.code, error.message, self._now, self._now, 1)
-                yield judge.failing(self._catalogue.named(image), failure, None, self._now, None)
+                yield judge.failing(self._catalogue.audit.image(image), failure, None, self._now, None)
 
     def _failures(self, looking: RemoteChecks, refused: Collection[int]) -> Iterator[Finding]:
         siblings = self._siblings(looking)
         trackers = frozenset(looking.trackers)
-        for named in self._catalogue.all_named(looking.failures):
+        for named in self._catalogue.audit.images(looking.failures):
             image, failure = named.image, looking.failures[named.image]
             if image in refused or (image in trackers and failure.code == Placeholder.code):
                 continue  # that is said already
@@ -125,29 +125,31 @@ class Evaluation:
 
     def _siblings(self, looking: RemoteChecks) -> dict[str, str]:
         """By what it shares with one that fails: an address of the site that answers, and differs in its size."""
-        failing = {forms.stem(self._catalogue.url(image)) for image in looking.failures.keys() - looking.nearer.keys()}
+        failing = {
+            forms.stem(self._catalogue.images.url(image)) for image in looking.failures.keys() - looking.nearer.keys()
+        }
         if not failing:
             return {}
         found: dict[str, str] = {}
-        for url in self._catalogue.looked_urls():
+        for url in self._catalogue.audit.probed_urls():
             if (stem := forms.stem(url)) in failing:
                 found.setdefault(stem, url)
         return found
 
     def _remarks(self, looking: RemoteChecks) -> Iterator[Finding]:
         """What is wrong with images that are there."""
-        for named in self._catalogue.all_named(looking.insecure):
+        for named in self._catalogue.audit.images(looking.insecure):
             yield judge.insecure(named, looking.insecure[named.image], self._state(named))
         targets: dict[str, set[str]] = defaultdict(set)
         for image, hops in looking.redirected.items():
-            targets[hops[-1].url].add(forms.stem(self._catalogue.url(image)))
-        for named in self._catalogue.all_named(looking.redirected):
+            targets[hops[-1].url].add(forms.stem(self._catalogue.images.url(image)))
+        for named in self._catalogue.audit.images(looking.redirected):
             hops = looking.redirected[named.image]
             yield judge.redirected(named, hops, len(targets[hops[-1].url]), self._state(named))
-        for named in self._catalogue.all_named(looking.trackers):
+        for named in self._catalogue.audit.images(looking.trackers):
             yield judge.tracker(named, self._state(named))
         for host, ending in looking.endings.items():
-            uses = [use for named in self._catalogue.all_named(ending.images) for use in named.uses]
+            uses = [use for named in self._catalogue.audit.images(ending.images) for use in named.uses]
             uses.sort(key=lambda use: use.place)
             yield judge.certificate(host, ending.ends, self._now, uses)
 

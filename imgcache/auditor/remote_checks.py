@@ -63,10 +63,10 @@ class RemoteChecks:
     async def run(self) -> None:
         """Look at all. Cancelled, what was seen is entered, and written down."""
         waiting = self._waiting()
-        self._progress.planned(self._catalogue.counts()["images"], len(waiting))
+        self._progress.planned(self._catalogue.articles.counts()["images"], len(waiting))
         try:
             async with self._prober:
-                await self._run(self._catalogue.pending(waiting))
+                await self._run(self._catalogue.images.pending(waiting))
             if not self.is_network_down:
                 self._memory.confirm()
         finally:
@@ -86,7 +86,7 @@ class RemoteChecks:
     def _waiting(self) -> array[int]:
         """The images to look at. Dead ones that rest are not asked for: what is remembered of them is said again."""
         waiting, now = array("q"), self._clock()
-        for image, url in self._catalogue.remote_images():
+        for image, url in self._catalogue.audit.remote_images():
             failure = self._memory.failure(url) if self._memory.knows_failures else None
             if failure is not None and health.is_backed_off(failure, now):
                 self.failures[image] = failure
@@ -109,11 +109,11 @@ class RemoteChecks:
     def begin(self, pending: PendingImage) -> str:
         """The URL to ask for."""
         self._progress.started(pending.host)
-        return self._catalogue.url(pending.image)
+        return self._catalogue.images.url(pending.image)
 
     def end(self, pending: PendingImage, told: ProbeResult) -> int:
         """Write down what was told of one image; returns how many bytes came."""
-        url, received = self._catalogue.url(pending.image), 0
+        url, received = self._catalogue.images.url(pending.image), 0
         if told.refusal is not None:
             self._failed(pending, url, told.refusal)
             if told.nearer is not None:
@@ -174,5 +174,5 @@ class RemoteChecks:
         self.failures[pending.image] = self._memory.failed(url, error, self._clock())
 
     def _enter(self) -> None:
-        self._catalogue.put_looks(self._seen)
+        self._catalogue.audit.put_probes(self._seen)
         self._seen.clear()

@@ -89,7 +89,7 @@ class Auditor:
         return self.audit
 
     def _prepare(self) -> None:
-        self._catalogue.begin_looks()
+        self._catalogue.audit.clear()
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
         self._scanner.require(scan, self._catalogue)
         check_local_images(self._site, self._catalogue, self._terms.limits)
@@ -122,7 +122,7 @@ class Auditor:
         return AuditReport(summary, tuple(findings), exposed, hosts, self._memory.days())
 
     def _summary(self, findings: Sequence[Finding]) -> Summary:
-        articles, references, images = self._catalogue.audited()
+        articles, references, images = self._catalogue.audit.totals()
         return Summary(
             references=references,
             images=images,
@@ -135,4 +135,4 @@ class Auditor:
     def _expose(self, tally: HostCounts) -> Exposure:
         redirected = self._looking.redirected if self._looking else {}
         ways = {image: frozenset(split_url(hop.url)[1] for hop in hops) for image, hops in redirected.items()}
-        return exposure.measure_exposure(self._catalogue.linked(), ways, tally)
+        return exposure.measure_exposure(self._catalogue.audit.hotlinked(), ways, tally)

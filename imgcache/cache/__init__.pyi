@@ -50,8 +50,8 @@ __all__ = [
     "unused_assets",
 ]
 
-from .catalogue import Catalogue
 from .catalogue.audit_tables import CopyRow, ProbeRow
+from .catalogue.catalogue import Catalogue
 from .catalogue.rows import (
     ArticleStat,
     AuditedImage,
@@ -82,7 +82,6 @@ from .index.records import Records
 from .kept import Kept, RemovedRecords, size_of
 from .lock import CacheLock
 from .quarantine import Quarantine, QuarantinedUrl, remove_unused_assets, unused_assets
-from .store import FileInfo, ReadableStore, Store
 from .store.bucket import check_bucket_url, connect_bucket
 from .store.documents import Document, LocalDocument
 from .store.local import LocalStore
@@ -92,3 +91,5 @@ from .store.mirror import mirror_files
 from .store.object_document import ObjectDocument
 from .store.objects import ObjectStore
 from .store.paths import parse_asset_path
+from .store.protocol import ReadableStore, Store
+from .store.values import FileInfo

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.cache.catalogue import Catalogue
+from imgcache.cache.catalogue.catalogue import Catalogue
 from imgcache.cache.index.index import Index
-from imgcache.cache.store import Store
+from imgcache.cache.store.protocol import Store
 from imgcache.core import Asset, Copy, disk_errors, display_path, new_file, remove_tree
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Kept:
         for _, records in reversed(self._batches()):
             for url, copy in (records.copies if records else {}).items():
                 is_wanted = url not in found and index.copy(url) is None and not index.forgotten(url)
-                if not is_wanted or not catalogue.is_used(url) or records is None:
+                if not is_wanted or not catalogue.references.is_used(url) or records is None:
                     continue
                 asset = index.asset(copy.digest) or assets.get(copy.digest) or records.assets.get(copy.digest)
                 if asset is None:
@@ -114,7 +114,7 @@ class Kept:
         """End what a gc began that was killed: files whose records it dropped already. Raises DiskFull."""
         for batch, records in self._batches():
             for digest in records.assets if records else ():
-                if index.asset(digest) is None and store.stamp(digest) is not None:
+                if index.asset(digest) is None and store.files(digest):
                     store.remove(digest, batch)
 
     def forget(self, url: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from imgcache.cache.catalogue import Catalogue
+from imgcache.cache.catalogue.catalogue import Catalogue
 from imgcache.cache.index.index import Index
-from imgcache.cache.store import Store
+from imgcache.cache.store.protocol import Store
 from imgcache.core import Copy, ImgcacheError, Place, Problem, Severity, clean_text, redact
 from imgcache.policy import QuarantineRecord
 from imgcache.policy import replacement as likeness
@@ -53,7 +53,7 @@ class Quarantine:
                     asset.original if asset else None,
                     doubt.reason,
                     doubt.since,
-                    self._catalogue.places(url),
+                    self._catalogue.references.places(url),
                 )
 
     def accept(self, url: str, refresh_after: float) -> None:
@@ -67,9 +67,9 @@ class Quarantine:
         with self._index.batch():
             self._index.put_copy(url, candidate)
             self._index.put_doubt(url, QuarantineRecord(rejected=doubt.rejected))
-        image = self._catalogue.image(url)
+        image = self._catalogue.images.number(url)
         if image is not None:
-            self._catalogue.settle(
+            self._catalogue.images.mark_held(
                 image,
                 asset,
                 stamp=self._store.stamp(asset.digest),
@@ -93,7 +93,7 @@ class Quarantine:
 def problems(index: Index, catalogue: Catalogue) -> Iterator[Problem]:
     """A warning for each URL that waits for a decision and that an article names; places are not filled in."""
     for url, doubt in index.doubts():
-        if doubt.candidate is not None and catalogue.is_used(url):
+        if doubt.candidate is not None and catalogue.references.is_used(url):
             message = (
                 f"what the server sends now is {clean_text(doubt.reason)}; the copy stays until you decide:"
                 " `imgcache quarantine accept URL` or `reject URL`"

@@ -72,7 +72,7 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
         if options["diff"]:
             from imgcache.auditor import fixes
 
-            patch, fixed = fixes.patch(found.findings, root=house.site.root, digest=house.catalogue.article_digest)
+            patch, fixed = fixes.patch(found.findings, root=house.site.root, digest=house.catalogue.articles.digest)
             _check_patch(patch, options["output"])
             _tell(fixed, "would be")
         elif request.fix and not was_cut_short:
@@ -80,7 +80,7 @@ def audit(site: Path, connect_to: tuple[str, ...], *, as_json: bool, **options: 
             _tell(fixed, "were")
             found = remaining_findings(found, {place for problem in fixed.problems for place in problem.references})
         if form == "junit":  # which has a case for each image, and is the only one that does
-            found = msgspec.structs.replace(found, images=tuple(house.catalogue.audited_urls()))
+            found = msgspec.structs.replace(found, images=tuple(house.catalogue.images.audited_urls()))
     is_compared = options["since"] is not None or options["baseline"] is not None
     words = {"is_compared": is_compared, "is_quiet": options["quiet"]}
     report = _render(found, form, ground, options["output"], **words) if patch is None else patch
@@ -116,7 +116,7 @@ def _check_patch(patch: bytes, output: Path | None) -> None:
 def _fix(found: AuditReport, house: parts.OpenCache) -> FixResult:
     from imgcache.auditor import fixes
 
-    digest = house.catalogue.article_digest
+    digest = house.catalogue.articles.digest
     return fixes.apply(found.findings, root=house.site.root, manifest=house.manifest, digest=digest)
 
 

@@ -166,7 +166,7 @@ def _check_uses(
 
 
 def _unread(house: parts.OpenCache, sites: Sequence[Path]) -> Iterator[str]:
-    for problem in house.catalogue.unreadable():
+    for problem in house.catalogue.articles.unreadable():
         for place in problem.references:
             yield f"{clean_text(path_as_given(place.article, sites), 300)}:{place.line}:{place.column}: {problem.message}"
 

@@ -61,10 +61,10 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
             last_good=_last_good(copy, failure, past),
             doubt=house.index.doubt(url),
             is_forgotten=house.index.forgotten(url),
-            references=house.catalogue.places(url),
+            references=house.catalogue.references.places(url),
             missing=house.store.missing(asset) if asset else (),
         )
-        barred = list(house.catalogue.unflaggable(ground.config.flag, url)) if copy else []
+        barred = list(house.catalogue.references.unflaggable(ground.config.flag, url)) if copy else []
     if as_json:
         print_json(shown)
     else:

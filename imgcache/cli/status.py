@@ -141,8 +141,8 @@ def _status(house: parts.OpenCache, config: Config, clock: float) -> Status:
     listed: list[Failing] = []
     states = dict.fromkeys(UrlState, 0)
     cached = failing = forgotten = 0
-    for settled in house.catalogue.remote():
-        url = house.catalogue.url(settled.image)
+    for settled in house.catalogue.images.remote():
+        url = house.catalogue.images.url(settled.image)
         is_held = _is_held(house, url, settled, wish)
         cached += is_held
         if failure := failures.get(url):
@@ -153,7 +153,7 @@ def _status(house: parts.OpenCache, config: Config, clock: float) -> Status:
             states[UrlState.FLAKY if url in flaky else UrlState.OK] += 1
         elif house.index.forgotten(url):
             forgotten += 1
-    counts, usage = house.catalogue.counts(), house.store.usage()
+    counts, usage = house.catalogue.articles.counts(), house.store.usage()
     return Status(
         articles=counts["articles"],
         references=counts["references"],
@@ -167,7 +167,7 @@ def _status(house: parts.OpenCache, config: Config, clock: float) -> Status:
         quarantined=sum(1 for _ in quarantine.problems(house.index, house.catalogue)),
         states=states,
         failures=tuple(sorted(listed, key=lambda one: one.url)),
-        unreadable=tuple(house.catalogue.unreadable()),
+        unreadable=tuple(house.catalogue.articles.unreadable()),
     )
 
 
@@ -198,7 +198,7 @@ def _failing(house: parts.OpenCache, url: str, failure: Failure, clock: float, *
         failures=failure.count,
         last_good=failure.last_good,
         next_ask=health.next_attempt(failure),
-        references=house.catalogue.places(url),
+        references=house.catalogue.references.places(url),
         status=msgspec.UNSET if failure.status is None else failure.status,
     )
 

@@ -85,7 +85,7 @@ class FlagWriter:
         target = self._leads_to(change.path)
         if target is None:
             return False
-        if target in links.written or self._catalogue.article_digest(target) is not None:
+        if target in links.written or self._catalogue.articles.digest(target) is not None:
             links.passed_over.append(change.path)
             return True
         links.written.add(target)
@@ -119,7 +119,7 @@ class FlagWriter:
     def _pages(self, url: str | None) -> Iterator[list[tuple[str, str, list[ReferenceMismatch]]]]:
         """Path, digest and disagreements of the articles that have any, some hundred articles at a time."""
         after = self._prefix
-        while page := self._catalogue.disagreements(after, url):
+        while page := self._catalogue.references.mismatches(after, url):
             own = [row for row in page if row.path.startswith(self._prefix)]  # they lie together, in order
             articles = groupby(own, key=lambda row: (row.path, row.digest))
             yield [(path, digest, list(rows)) for (path, digest), rows in articles]

@@ -10,13 +10,13 @@ from imgcache.scanner.site import Site
 def check_local_images(site: Site, catalogue: Catalogue, limits: Limits) -> None:
     """Look at every own image that an article names; a file that did not change since the last look is not read."""
     with catalogue.transaction():
-        for own in catalogue.own():
+        for own in catalogue.images.local():
             try:
                 _check(own, site, catalogue, limits)
             except Exception as error:  # noqa: BLE001 - one image never ends the run
                 log(own.url, trace(error))
                 found = unexpected_article_error(error, "this image")
-                catalogue.put_own(own.image, None, None, (found.code, found.message))
+                catalogue.images.put_local(own.image, None, None, (found.code, found.message))
 
 
 def _check(own: OwnImage, site: Site, catalogue: Catalogue, limits: Limits) -> None:
@@ -28,7 +28,7 @@ def _check(own: OwnImage, site: Site, catalogue: Catalogue, limits: Limits) -> N
             if near
             else "no such file in the site; add it, or correct the address"
         )
-        catalogue.put_own(own.image, None, None, (MissingFile.code, message))
+        catalogue.images.put_local(own.image, None, None, (MissingFile.code, message))
         return
     stat = file.stat()
     stamp = stat.st_mtime_ns ^ stat.st_size
@@ -39,6 +39,6 @@ def _check(own: OwnImage, site: Site, catalogue: Catalogue, limits: Limits) -> N
 
         header = processor.probe(file, limits)
     except ImageError as error:
-        catalogue.put_own(own.image, stamp, None, (error.code, error.message))
+        catalogue.images.put_local(own.image, stamp, None, (error.code, error.message))
     else:
-        catalogue.put_own(own.image, stamp, header.size, None)
+        catalogue.images.put_local(own.image, stamp, header.size, None)

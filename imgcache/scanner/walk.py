@@ -150,19 +150,19 @@ class Scanner:
     def scan(self, catalogue: Catalogue, on_article: Callable[[], None] = lambda: None) -> ScanResult:
         """Bring the catalogue up to date with the site: read what changed, drop what is gone."""
         scan = ScanResult()
-        was_bare = catalogue.is_bare
+        was_bare = catalogue.articles.is_empty()
         scanners = (self, *self._others)
-        with catalogue.transaction(), catalogue.filling():
+        with catalogue.transaction(), catalogue.articles.bulk_insert():
             for scanner in scanners:
                 scanner.read_changed(catalogue, scan, on_article)
-            if scan.articles + scan.templates < catalogue.files():
+            if scan.articles + scan.templates < catalogue.articles.count_files():
                 present = {scanner.prefix + file.path for scanner in scanners for file in scanner._files()}  # noqa: SLF001
-                gone = [path for path in catalogue.article_paths() if path not in present]
-                catalogue.drop_articles(gone)
+                gone = [path for path in catalogue.articles.paths() if path not in present]
+                catalogue.articles.drop(gone)
                 scan.dropped = len(gone)
             if (scan.read and not was_bare) or scan.dropped:
                 catalogue.drop_unused_images()
-            catalogue.mark_scanned()
+            catalogue.sites.mark_scanned()
         return scan
 
     def require(self, scan: ScanResult, catalogue: Catalogue) -> None:
@@ -171,7 +171,7 @@ class Scanner:
         Raises:
             ConfigError: there is no article, and nothing names an image; with where it looked and for what.
         """
-        if scan.articles or self._only is not None or catalogue.counts()["references"]:
+        if scan.articles or self._only is not None or catalogue.articles.counts()["references"]:
             return
         self.require_articles(0)
 
@@ -204,10 +204,10 @@ class Scanner:
         for article in batch:
             if article.trace:
                 log(article.file.path, article.trace)
-        catalogue.put_articles(self._prefixed(batch))
+        catalogue.articles.put(self._prefixed(batch))
 
     def _changed(self, catalogue: Catalogue, scan: ScanResult, on_article: Callable[[], None]) -> Iterator[ArticleStat]:
-        is_first = catalogue.is_bare
+        is_first = catalogue.articles.is_empty()
         walk = self._files()
         while files := list(itertools.islice(walk, _LOOKED_UP)):
             for file in files:
@@ -221,7 +221,7 @@ class Scanner:
     def _new(self, files: list[ArticleStat], catalogue: Catalogue) -> Iterator[ArticleStat]:
         prefix = self.prefix
         named = [file._replace(path=prefix + file.path) for file in files] if prefix else files
-        for file in catalogue.changed(named):
+        for file in catalogue.articles.changed(named):
             yield file._replace(path=file.path.removeprefix(prefix)) if prefix else file
 
     def _prefixed(self, articles: list[ReadArticle]) -> list[ReadArticle]:

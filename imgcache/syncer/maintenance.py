@@ -104,7 +104,7 @@ class Maintenance:
             yield Damage("manifest", url, "in manifest.json, but not held")
 
     def _wrong_flags(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
-        for reference in self._catalogue.flaggable():
+        for reference in self._catalogue.references.flaggable():
             true = held.get(reference.url)
             wanted = _wanted(reference, true, config.dimensions)
             where, url = _where(reference), reference.url
@@ -117,7 +117,7 @@ class Maintenance:
                 yield Damage("dimensions", where, f"isCached is true, but {url} does not fit: {told}")
 
     def _flags_without_room(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
-        for reference in self._catalogue.unflaggable(config.flag):
+        for reference in self._catalogue.references.unflaggable(config.flag):
             wanted = _wanted(reference, held.get(reference.url), config.dimensions)
             if wanted is not None:
                 state = "is held, but isCached is not" if wanted else "is not held as declared, but isCached is"
@@ -132,8 +132,8 @@ class Maintenance:
 
         A run that could not make what is missing leaves a record of what is there, which nothing else finds fault with.
         """
-        for image in self._catalogue.remote():
-            url = self._catalogue.url(image.image)
+        for image in self._catalogue.images.remote():
+            url = self._catalogue.images.url(image.image)
             copy = self._index.copy(url)
             asset = self._index.asset(copy.digest) if copy else None
             if asset is not None and plan.is_complete(asset, self._store.missing(asset), wish.aimed(image.focus)):
@@ -165,7 +165,7 @@ class Maintenance:
             for url, doubt in list(self._index.doubts()):
                 if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
                     self._index.put_doubt(url, QuarantineRecord(rejected=doubt.rejected))
-        self._catalogue.unsettle_all()
+        self._catalogue.images.recheck_all()
         return removed
 
 

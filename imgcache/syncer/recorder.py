@@ -70,16 +70,16 @@ class Recorder:
 
     def job(self, image: int, *, wake: bool = False) -> Job:
         """The job for one image of the catalogue, with what is recorded of it; `wake`: ask dead servers as well."""
-        url = self._catalogue.url(image)
+        url = self._catalogue.images.url(image)
         copy = self._index.copy(url)
         return Job(
             url,
             copy,
             self._index.asset(copy.digest) if copy else None,
             rest=None if wake or self._wish.refresh else self._rest(url),
-            declared=self._catalogue.declared(url) if copy else (),
+            declared=self._catalogue.references.declared_sizes(url) if copy else (),
             rejected=self._index.doubt(url).rejected,
-            focus=self._catalogue.focus(image),
+            focus=self._catalogue.focal_points.of_image(image),
         )
 
     def _rest(self, url: str) -> Problem | None:
@@ -165,7 +165,7 @@ class Recorder:
 
     def _take_stock(self, image: int, *, has_files: bool = False) -> None:
         """Of an image that nothing came of: if it is not whole it is not held, and its record says what is there."""
-        url = self._catalogue.url(image)
+        url = self._catalogue.images.url(image)
         copy = self._index.copy(url)
         asset = self._index.asset(copy.digest) if copy else None
         if asset and not has_files and self._store.stamp(asset.digest) is None:  # sooner seen than file by file
@@ -177,15 +177,15 @@ class Recorder:
             if missing:
                 asset = _without(asset, missing)
                 self._index.put_asset(asset)
-            focus = self._catalogue.focus(image)
+            focus = self._catalogue.focal_points.of_image(image)
             if copy and asset.recipes == self._wish.aimed(focus).recipes:
                 self._settle(image, copy, asset, self._wished(focus))
                 return
-        self._catalogue.unsettle(image)
+        self._catalogue.images.mark_missing(image)
 
     def _settle(self, image: int, copy: Copy, asset: Asset, recipes: str) -> None:
         stamp, due = self._store.stamp(asset.digest), copy.checked_at + self._wish.refresh_after
-        self._catalogue.settle(image, asset, stamp=stamp, recipes=recipes, due=due)
+        self._catalogue.images.mark_held(image, asset, stamp=stamp, recipes=recipes, due=due)
 
     @contextlib.contextmanager
     def batch(self, *, durable: bool = True) -> Iterator[None]:
@@ -218,7 +218,7 @@ class Recorder:
         )
         self._index.put_failure(url, failure)
         self._index.drop_copy(url)
-        self._catalogue.unsettle(image)
+        self._catalogue.images.mark_missing(image)
         if copy is None:
             return Action.REUSED
         self._released.add(copy.digest)
@@ -229,7 +229,7 @@ class Recorder:
     def confirm(self) -> None:
         """Record that what was refused before and is still held passes now. Comes after every `take_back`."""
         for image in self._pending:
-            url = self._catalogue.url(image)
+            url = self._catalogue.images.url(image)
             if self._index.copy(url) is not None:
                 self._recover(url)
         self._pending = array("q")
@@ -245,7 +245,7 @@ class Recorder:
         if outcome.action is not Action.REUSED:
             self._index.put_asset(outcome.asset)
             self._index.put_copy(outcome.url, outcome.copy)
-        focus = self._catalogue.focus(image)
+        focus = self._catalogue.focal_points.of_image(image)
         # Equal bytes at another address may just have been cropped around the point given there: the next run decides.
         is_as_wished = outcome.problem is not None or outcome.asset.recipes == self._wish.aimed(focus).recipes
         self._settle(image, outcome.copy, outcome.asset, self._wished(focus) if is_as_wished else "")

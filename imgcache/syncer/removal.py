@@ -116,7 +116,7 @@ class Removal:
         return RemovedRecords(now, copies, assets)
 
     def _is_used(self, url: str) -> bool:
-        return self._catalogue.is_used(url) or self._used_elsewhere(url)
+        return self._catalogue.references.is_used(url) or self._used_elsewhere(url)
 
     def _quarantined(self) -> Iterator[bytes]:
         """The digests of candidates for URLs that an article names."""
@@ -142,7 +142,7 @@ class Removal:
 
     def known(self) -> Iterator[str]:
         """Every URL that an article names or of which a copy is held or kept; some of them twice."""
-        yield from (self._catalogue.url(image.image) for image in self._catalogue.remote())
+        yield from (self._catalogue.images.url(image.image) for image in self._catalogue.images.remote())
         yield from (url for url, _ in self._index.copies())
         yield from self._kept.assets()
 
@@ -151,7 +151,7 @@ class Removal:
         removed = Removed(subjects=[url])
         copy, candidate = self._index.copy(url), self._index.doubt(url).candidate
         self._index.forget(url, now)
-        self._catalogue.unsettle_url(url)
+        self._catalogue.images.mark_url_missing(url)
         self._kept.forget(url)
         if copy is not None:
             removed.copies = 1

@@ -102,7 +102,7 @@ class Sync:
     async def run(self) -> SyncReport:
         """Do it all. Cancelled, it keeps what is finished, sets the flags of that, and raises CancelledError."""
         began, started, self._is_cut_short = self._clock(), self._monotonic(), True
-        self._is_anew = self._catalogue.is_bare and next(self._index.copies(), None) is not None
+        self._is_anew = self._catalogue.articles.is_empty() and next(self._index.copies(), None) is not None
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
         self._scanner.require(scan, self._catalogue)
         check_local_images(self._site, self._catalogue, self._settings.limits)
@@ -124,7 +124,7 @@ class Sync:
     async def _bring_up_to_date(self) -> None:
         waiting = array("q")
         are_new = False
-        for settled in self._catalogue.remote():
+        for settled in self._catalogue.images.remote():
             is_whole = self._recorder.is_whole(settled)
             if is_whole and not self._recorder.is_due(settled):
                 self.report.reused += 1
@@ -135,9 +135,9 @@ class Sync:
                 self._recorder.doubt(settled)
         if self._settings.only_failed:
             waiting = array("q", filter(self._has_failed, waiting))
-        self._progress.planned(self._catalogue.counts()["images"], len(waiting))
+        self._progress.planned(self._catalogue.articles.counts()["images"], len(waiting))
         if waiting:
-            pending, crew = self._catalogue.pending(waiting), self._crew
+            pending, crew = self._catalogue.images.pending(waiting), self._crew
             async with self._recorder:
                 rest = await (self._run_here(pending, are_new) if crew is None else self._run_there(pending, crew))
                 for image in rest:
@@ -169,13 +169,13 @@ class Sync:
             return runner.rest()
 
     def _has_failed(self, image: int) -> bool:
-        return self._index.failure(self._catalogue.url(image)) is not None
+        return self._index.failure(self._catalogue.images.url(image)) is not None
 
     def begin(self, pending: PendingImage) -> Job | None:
         """The job for one image; None where somebody asked never to fetch it."""
         self._progress.started(pending.host)
-        if self._index.forgotten(self._catalogue.url(pending.image)):
-            self._catalogue.unsettle(pending.image)
+        if self._index.forgotten(self._catalogue.images.url(pending.image)):
+            self._catalogue.images.mark_missing(pending.image)
             self._pass_over(pending)
             return None
         return self._recorder.job(pending.image, wake=self._settings.only_failed)
@@ -198,15 +198,15 @@ class Sync:
         """Take an image for what it would be if the run were not a dry one."""
         self._recorder.decided(image)
         if outcome.problem is None:
-            self._catalogue.suppose(image, outcome.asset.size if outcome.asset else None)
+            self._catalogue.images.simulate_held(image, outcome.asset.size if outcome.asset else None)
             return
         self._problems.append(outcome.problem)
         if outcome.asset is None:
-            self._catalogue.unsettle(image)
+            self._catalogue.images.mark_missing(image)
 
     def _pass_over(self, pending: PendingImage) -> None:
         """Nothing is done for an image that was begun."""
-        self._progress.ended(pending.host, Outcome(self._catalogue.url(pending.image), Action.RESTED))
+        self._progress.ended(pending.host, Outcome(self._catalogue.images.url(pending.image), Action.RESTED))
 
     def give_up(self, pending: PendingImage, error: WorkerLost) -> None:
         """Write down that workers died of one image: what is held of it stays."""
@@ -229,17 +229,19 @@ class Sync:
             self._problems.append(outcome.problem)
 
     def _leave_out(self, image: int) -> None:
-        url = self._catalogue.url(image)
+        url = self._catalogue.images.url(image)
         error = OverBudget("the run's budget was spent before its turn; run again to go on")
         self._problems.append(Problem(error.code, url, error.message, retryable=True))
 
     def _refuse_cards(self, began: float) -> None:
         """Before any flag is written: only now it is known which pictures are one and the same."""
-        found = cards.find_shared_placeholders(self._catalogue.sharing(cards.SHARED_BY, self._index.cards()))
+        found = cards.find_shared_placeholders(
+            self._catalogue.shared_bytes.references(cards.SHARED_BY, self._index.cards())
+        )
         self._warnings = found.warnings
         for host, digest in found.cards:
             self._index.put_card(host, digest, self._clock())
-        refused = [(image, self._catalogue.url(image)) for image in found.refused]
+        refused = [(image, self._catalogue.images.url(image)) for image in found.refused]
         with self._recorder.batch():
             for image, url in refused:
                 problem = cards.placeholder_problem(url)
@@ -266,13 +268,13 @@ class Sync:
         if not self._settings.dry_run:
             self._manifest.export(self._index)
         if self._settings.wish.crops:
-            for url, place in self._catalogue.misread_focal_points():
+            for url, place in self._catalogue.focal_points.misread():
                 self._problems.append(plan.misread_focus(without_credentials(url), place))
-        self._problems += self._catalogue.unreadable()
-        for url, base, code, message in self._catalogue.broken_own():
-            severity, places = plan.own_severity(code), self._catalogue.places(url, base)
+        self._problems += self._catalogue.articles.unreadable()
+        for url, base, code, message in self._catalogue.images.broken_local():
+            severity, places = plan.own_severity(code), self._catalogue.references.places(url, base)
             self._problems.append(Problem(code, url, message, severity=severity, references=places))
-        counts = self._catalogue.counts()
+        counts = self._catalogue.articles.counts()
         for key, value in counts.items():
             setattr(self.report, key, value)
         self.report.problems = sorted(self._problems, key=_order)
@@ -283,7 +285,7 @@ class Sync:
         A password in a URL leaves it here: reports end in the logs of others.
         """
         about = urls or (problem.url or "",)
-        places = tuple(place for url in about for place in self._catalogue.places(url))
+        places = tuple(place for url in about for place in self._catalogue.references.places(url))
         url = problem.url and without_credentials(problem.url)
         return msgspec.structs.replace(problem, url=url, references=places)
 

@@ -203,7 +203,7 @@ def open_for_writing(
         if is_behind or not is_latest_catalogue(folder, file):
             _doubt_what_changed(house)
         scanned = scan_time(folder, clock())
-        house.catalogue.sign(sites.members(grounds), scanned, is_only=catalogue_files(folder) == [file])
+        house.catalogue.sites.record(sites.members(grounds), scanned, is_only=catalogue_files(folder) == [file])
         yield house
         if stores and index.exported != mark:  # somebody may have forgotten the sites since they were announced
             sites.leave_markers(grounds, store, clock(), again=True)
@@ -211,8 +211,8 @@ def open_for_writing(
 
 def _doubt_what_changed(house: OpenCache) -> None:
     """A command elsewhere may have let go of an image since, or have put another in its place."""
-    held = ((image, house.index.copy(url), digest) for image, url, digest in house.catalogue.held())
-    house.catalogue.unsettle_these([image for image, copy, digest in held if copy is None or copy.digest != digest])
+    held = ((image, house.index.copy(url), digest) for image, url, digest in house.catalogue.images.held())
+    house.catalogue.images.recheck([image for image, copy, digest in held if copy is None or copy.digest != digest])
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def main() -> None:
     with contextlib.closing(Catalogue(cache / "catalogue.db", "bench")) as catalogue:
         begin = time.perf_counter()
         scan = scanner.scan(catalogue)
-        references = catalogue.counts()["references"]
+        references = catalogue.articles.counts()["references"]
         seconds = time.perf_counter() - begin
     print(json.dumps({"articles": scan.read, "references": references, "seconds": seconds}))
 

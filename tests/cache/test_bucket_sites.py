@@ -338,7 +338,7 @@ def test_a_marker_that_cannot_be_read_is_told(world: World) -> None:
     for data in (b"no marker", b"{}", b'{"site": "\xff"}'):
         world.bucket.write("index/sites/x.json", data)
         ended = world("gc", world.a, code=2)
-        assert f"imgcache: {world.bucket.url}/index/sites/x.json: does not say which site it stands for" in ended.err
+        assert f"imgcache: {world.bucket.url}/index/sites/x.json: this object does not name a site" in ended.err
     assert world.images == {BOTH, ONLY_A}
 
 

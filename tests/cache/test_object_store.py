@@ -232,7 +232,7 @@ def test_a_bucket_that_is_not_there_ends_the_command_before_anything_is_fetched(
     for command in ("sync", "status"):
         ended = far.run(command, site, "--cache", "s3://no-such-bucket/prefix")
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
-        assert "s3://no-such-bucket/prefix/assets cannot be listed: there is no such bucket: make it" in ended.err
+        assert "s3://no-such-bucket/prefix/assets cannot be listed: the bucket does not exist: create it" in ended.err
     assert origin.requests[A] == 0
     assert "isCached" not in (site / "a.md").read_text()
 

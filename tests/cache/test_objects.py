@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 
 from imgcache.cache import ObjectStore, ReadableStore, connect_bucket
-from imgcache.cache.store import StoreUsage
 from imgcache.cache.store.bucket import Bucket
+from imgcache.cache.store.values import StoreUsage
 from imgcache.core import StoreError
 from tests.conftest import Command
 from tests.support.cache_samples import put, rendered, sha256
@@ -117,7 +117,7 @@ def test_a_variant_that_cannot_be_stored_leaves_no_original(store: ObjectStore, 
         (folder / "fetched").write_bytes(b"original")
         (folder / "w64.webp").write_bytes(b"small")
         far.s3.ask("DELETE", f"/{far.name}")
-        with pytest.raises(StoreError, match="there is no such bucket"):
+        with pytest.raises(StoreError, match="the bucket does not exist"):
             store.commit(folder, sha256(b"original"), rendered({"w64.webp": b"small"}), folder / "fetched")
     far.s3.make_bucket(far.name)
     assert far.files() == {}

@@ -173,7 +173,7 @@ def test_forget_drops_it_and_an_article_less_drops_it_at_gc(run: Command, origin
     origin.answers.set(A + "?2", OTHER)
     refresh(run, site)
     (site / "b.md").unlink()
-    assert run("gc", site, "--json").json()["assets"] == 2
+    assert run("gc", site, "--json", "--yes").json()["assets"] == 2
     assert (digests(site), waiting(run, site)) == (set(), [])
 
 

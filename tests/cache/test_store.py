@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgcache.cache import LocalStore
-from imgcache.cache.store import StoreUsage
+from imgcache.cache.store.values import StoreUsage
 from imgcache.core import DiskFull
 from imgcache.downloader.http.body import new_part
 from tests.support.cache_samples import opened, put, rendered, sha256, unreal_asset
@@ -116,7 +116,7 @@ def test_links_inside_assets_are_not_followed(store: LocalStore, tmp_path: Path,
     link = tmp_path / "cache" / "assets" / sha256(BIG)[:2] / (sha256(BIG) if depth == 2 else "")
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(elsewhere)
-    with pytest.raises(DiskFull, match="no plain folder"):
+    with pytest.raises(DiskFull, match="not a plain folder"):
         put(store, BIG, SMALL)
     if depth == 2:
         store.remove(sha256(BIG))

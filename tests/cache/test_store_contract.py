@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcache.cache.store import StoreUsage
+from imgcache.cache.store.values import StoreUsage
 from imgcache.core import Asset, DiskFull
 from tests.support.cache_samples import RECIPE, put, rendered, sha256, unreal_asset
 from tests.support.object_store import S3
@@ -204,9 +204,9 @@ def test_a_record_cannot_name_a_file_elsewhere(place: Place, path: str) -> None:
     assert store.missing(asset) == store.damage(asset) == (path,)
     assert store.salvage(asset) is None
     for call in (lambda: store.discard([path]), lambda: store.original(asset)):
-        with pytest.raises(ValueError, match="no path of an asset"):
+        with pytest.raises(ValueError, match="not the path of an asset"):
             call()
-    with pytest.raises(ValueError, match="no SHA-256"):
+    with pytest.raises(ValueError, match="not a SHA-256"):
         store.remove(path)
 
 

@@ -411,12 +411,12 @@ def test_a_point_goes_with_its_article_and_its_change(tmp_path: Path) -> None:
         return ReadArticle(ArticleStat(path, 1, 1), "", "2025-01-01", [mention])
 
     with closing(Catalogue(tmp_path / "catalogue.db", "")) as catalogue:
-        catalogue.put_articles([read("a.md", (0.1, 0.2))])
-        image = catalogue.image(A)
+        catalogue.articles.put([read("a.md", (0.1, 0.2))])
+        image = catalogue.images.number(A)
         assert image is not None
-        assert catalogue.focus(image) == (0.1, 0.2)
-        catalogue.put_articles([read("a.md", (0.3, 0.4))])
-        assert catalogue.focus(image) == (0.3, 0.4)
-        catalogue.drop_articles(["a.md"])
-        catalogue.put_articles([read("b.md", None)])  # gets the number that the other one had
-        assert catalogue.focus(image) is None
+        assert catalogue.focal_points.of_image(image) == (0.1, 0.2)
+        catalogue.articles.put([read("a.md", (0.3, 0.4))])
+        assert catalogue.focal_points.of_image(image) == (0.3, 0.4)
+        catalogue.articles.drop(["a.md"])
+        catalogue.articles.put([read("b.md", None)])  # gets the number that the other one had
+        assert catalogue.focal_points.of_image(image) is None

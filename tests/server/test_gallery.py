@@ -58,7 +58,7 @@ class Stock:
         Manifest(site=self.root, cache=self.cache, scratch=self.folder).write(self.index.entries())
         catalogue = Catalogue(self.folder / "catalogue.db", "scope")
         with catalogue.transaction():
-            catalogue.put_articles(
+            catalogue.articles.put(
                 [
                     ReadArticle(ArticleStat(path, 1, 1), "digest", "2026", mentions)
                     for path, mentions in self.uses.items()

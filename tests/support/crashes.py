@@ -43,7 +43,7 @@ def _to(part: str) -> Callable[..., bool]:
 STEPS = {
     "lock taken": Step("imgcache.cache.lock", "CacheLock.__enter__"),
     "index opened": Step("imgcache.cache.index.index", "Index.__init__"),
-    "articles scanned": Step("imgcache.cache.catalogue", "Catalogue.transaction"),
+    "articles scanned": Step("imgcache.cache.catalogue.catalogue", "Catalogue.transaction"),
     "body file made": Step("imgcache.downloader.http.body", "_Sink._open"),
     "body written": Step("imgcache.downloader.http.body", "_Sink.finish"),
     "staging left": Step("imgcache.cache.store.local", "LocalStore.staging"),

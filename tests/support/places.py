@@ -68,4 +68,4 @@ def open_place(kind: str, folder: Path, s3: Callable[[], S3]) -> Place:
 
         return _in_bucket(MemoryStore(), "memory://", folder)
     where = f"file://{folder}/objects" if kind == "file" else f"{s3().make_bucket(f'b{uuid4().hex}')}/some/prefix"
-    return _in_bucket(connect_bucket(where)._client, where, folder)
+    return _in_bucket(connect_bucket(where).client, where, folder)

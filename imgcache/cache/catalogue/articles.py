@@ -1,68 +1,63 @@
-"""Articles in the catalogue, and the references that each of them makes."""
+"""The tables of articles and of the references in each of them."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.focal_points import FocalPoints
 from imgcache.cache.catalogue.rows import ArticleStat, ReadArticle, ReferenceRow
 from imgcache.cache.catalogue.schema import REFERENCE_IMAGE
 from imgcache.core import Place, Problem
 
-_MAX_KNOWN_IMAGES = 2048  # ids kept at hand: half a megabyte
-_AT_ONCE = 32  # references
-# Python's sqlite3 takes 2 µs to bind None or a bool, for which it looks for an adapter, and 0.1 µs for an int.
+_MAX_KNOWN_IMAGES = 2048  # ids kept in memory: half a megabyte
+_AT_ONCE = 32  # references in one statement
+# Python's sqlite3 needs 2 µs to bind None or a bool, because it looks for an adapter, and 0.1 µs for an int.
 _PUT_ONE = "INSERT OR IGNORE INTO reference VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, -1), ?)"
 _PUT_MANY = _PUT_ONE + f", {_PUT_ONE[_PUT_ONE.index('(') :]}" * (_AT_ONCE - 1)
 
 
-class Articles(FocalPoints):
-    """What is recorded of articles. `put_articles` belongs into a transaction."""
+class Articles:
+    """The articles. Call `put` and `drop` inside a transaction."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        super().__init__(db)
+    def __init__(self, database: Database, focal_points: FocalPoints) -> None:
+        self._db = database.connection
+        self._focal_points = focal_points
         self._known_images: dict[tuple[str, str], int] = {}
-        self._is_filling = False
+        self._is_bulk = False
+        database.on_rollback(self.forget_images)
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        try:
-            with super().transaction():
-                yield
-        except BaseException:
-            self._known_images.clear()  # some were entered by what is undone
-            raise
+    def forget_images(self) -> None:
+        """Clears the image numbers in memory: some may no longer exist in the file."""
+        self._known_images.clear()
 
-    @property
-    def is_bare(self) -> bool:
-        """Whether there is no article yet."""
+    def is_empty(self) -> bool:
+        """Returns whether there is no article yet."""
         return self._db.execute("SELECT 1 FROM article LIMIT 1").fetchone() is None
 
     @contextlib.contextmanager
-    def filling(self) -> Iterator[None]:
-        """Inside a transaction, for articles that come once each: a bare catalogue is filled faster.
+    def bulk_insert(self) -> Iterator[None]:
+        """Makes `put` faster while the catalogue is empty. Use it inside a transaction, and put each article once.
 
-        The index over references is made at the end, in one go, and no article is looked up.
+        The index over references is built at the end, and no article is looked up.
         """
-        if not self.is_bare:
+        if not self.is_empty():
             yield
             return
         self._db.execute("DROP INDEX reference_image")
-        self._is_filling = True
+        self._is_bulk = True
         try:
             yield
         finally:
-            self._is_filling = False
+            self._is_bulk = False
         self._db.execute(REFERENCE_IMAGE)
 
     def changed(self, files: Sequence[ArticleStat]) -> list[ArticleStat]:
-        """Those of `files` that were not read as they are now. Some hundred at once cost what one costs alone."""
+        """Returns the files that were not read in their present state. Hundreds in one call cost as much as one."""
         paths = msgspec.json.encode([file.path for file in files]).decode()
         rows = self._db.execute(
             "SELECT path, mtime_ns, size, is_template FROM article WHERE path IN (SELECT value FROM json_each(?))",
@@ -71,10 +66,10 @@ class Articles(FocalPoints):
         read = {row[0]: row for row in rows}
         return [file for file in files if not file.mtime_ns or read.get(file.path) != file]
 
-    def put_articles(self, articles: Sequence[ReadArticle]) -> None:
-        """Record articles that were read, each in place of what was known of it.
+    def put(self, articles: Sequence[ReadArticle]) -> None:
+        """Writes articles that were read, each in place of its earlier rows.
 
-        Of one that cannot be read, the references that it had when it could be are kept.
+        An article that cannot be read keeps the references of the last time that it could.
         """
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM article").fetchone()
         ids = self._article_ids([article.file.path for article in articles], last)
@@ -101,18 +96,18 @@ class Articles(FocalPoints):
             for m in article.mentions
             if m.focus
         ]
-        self._put_focal_points(known, given)
+        self._focal_points.put(known, given)
 
     def _put_references(self, rows: Sequence[tuple[int | str | None, ...]]) -> None:
-        """Many in one statement: SQLite goes on where the last row went, and looks for the place only once."""
-        whole = len(rows) - len(rows) % _AT_ONCE
-        for at in range(0, whole, _AT_ONCE):
+        """Writes many rows in one statement: SQLite continues behind the last row and searches the place only once."""
+        full = len(rows) - len(rows) % _AT_ONCE
+        for at in range(0, full, _AT_ONCE):
             self._db.execute(_PUT_MANY, tuple(itertools.chain.from_iterable(rows[at : at + _AT_ONCE])))
-        self._db.executemany(_PUT_ONE, rows[whole:])
+        self._db.executemany(_PUT_ONE, rows[full:])
 
     def _article_ids(self, paths: Sequence[str], last: int) -> dict[str, int]:
-        """The number of each article: those that have none are numbered on from the `last` one."""
-        if self._is_filling:
+        """Returns the number of each article; new ones are numbered from `last` on."""
+        if self._is_bulk:
             return {path: number for number, path in enumerate(paths, last + 1)}
         ids: dict[str, int] = {}
         for path in paths:
@@ -122,7 +117,7 @@ class Articles(FocalPoints):
         return ids
 
     def _image_id(self, mention: ReferenceRow) -> int:
-        """The number of an image, which is entered where it is new."""
+        """Returns the number of an image, which is inserted if it is new."""
         key = (mention.url, mention.base)
         known = self._known_images.get(key)
         if known is not None:
@@ -136,29 +131,38 @@ class Articles(FocalPoints):
         self._known_images[key] = row[0]
         return int(row[0])
 
-    def article_digest(self, path: str) -> str | None:
-        """SHA-256, in hex, of the bytes of an article that were scanned; None for one that is not known."""
+    def digest(self, path: str) -> str | None:
+        """Returns the SHA-256, in hex, of the scanned bytes of an article; None for an unknown article."""
         row = self._db.execute("SELECT digest FROM article WHERE path = ?", (path,)).fetchone()
         return None if row is None else str(row[0])
 
-    def article_paths(self) -> Iterator[str]:
-        """Every article known, sorted."""
+    def paths(self) -> Iterator[str]:
+        """Yields the path of every known article, sorted."""
         yield from (path for (path,) in self._db.execute("SELECT path FROM article ORDER BY path"))
 
-    def drop_articles(self, paths: Iterable[str]) -> None:
-        """Forget articles that are no longer there."""
+    def drop(self, paths: Iterable[str]) -> None:
+        """Deletes articles that no longer exist."""
         for path in paths:
-            self._drop_focal_points(path)
+            self._focal_points.drop(path)
             self._db.execute("DELETE FROM reference WHERE article = (SELECT id FROM article WHERE path = ?)", (path,))
             self._db.execute("DELETE FROM article WHERE path = ?", (path,))
 
-    def drop_unused_images(self) -> None:
-        """Forget images that no article names any more."""
-        self._known_images.clear()
-        self._db.execute("DELETE FROM image WHERE id NOT IN (SELECT image FROM reference)")
+    def count_files(self) -> int:
+        """Returns how many articles and templates there are."""
+        (number,) = self._db.execute("SELECT count(*) FROM article").fetchone()
+        return int(number)
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many articles, references, remote images, and cached remote images there are."""
+        row = self._db.execute(
+            "SELECT (SELECT count(*) FROM article WHERE NOT is_template), (SELECT count(*) FROM reference),"
+            " (SELECT count(*) FROM image WHERE kind = 'remote'),"
+            " (SELECT count(*) FROM image WHERE kind = 'remote' AND digest IS NOT NULL)"
+        ).fetchone()
+        return dict(zip(("articles", "references", "images", "cached"), row, strict=True))
 
     def unreadable(self) -> Iterator[Problem]:
-        """Each article that cannot be read, as a problem with its one place; sorted by path."""
+        """Yields each article that cannot be read, as a problem with one place; sorted by path."""
         rows = self._db.execute(
             "SELECT path, code, message, line, column FROM article WHERE code IS NOT NULL ORDER BY path"
         )
@@ -167,6 +171,6 @@ class Articles(FocalPoints):
 
 
 def _columns(article: int, image: int, m: ReferenceRow) -> tuple[int | str, ...]:
-    """A reference for `_PUT_ONE`."""
+    """Returns the parameters of `_PUT_ONE` for a reference."""
     flag = -1 if m.is_cached is None else int(m.is_cached)
     return article, m.line, m.column, image, m.field, m.width or 0, m.height or 0, flag, int(m.flaggable)

@@ -1,19 +1,17 @@
-"""The focal points that articles give of images.
+"""The table of focal points that articles set for images.
 
-An image is cached once, so one point counts: that of its newest article which gives one. Equal bytes at several
-addresses are one image too. Most sites give none, and pay nothing: their table is empty, and that is known.
+An image is cached once, so only one point counts: that of its newest article that sets one. Equal bytes at several URLs
+are one image too. Most sites set none: their table is empty, which is remembered, so that they cost nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 
-from imgcache.cache.catalogue.schema import Tables
+from imgcache.cache.catalogue.database import Database
 from imgcache.core import Focus, Place
 
-# The key stands for an image: its bytes where they are known, else its address.
+# The key identifies an image: by its digest if that is known, otherwise by its number.
 _CHOOSE = """
 INSERT INTO temp.chosen
 SELECT key, x, y FROM (
@@ -28,26 +26,17 @@ FROM image i LEFT JOIN temp.chosen c ON c.key = coalesce(nullif(i.digest, ''), i
 """
 
 
-class FocalPoints(Tables):
-    """What is recorded of focal points; `Articles` writes them."""
+class FocalPoints:
+    """The focal points. `Articles` writes them."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        super().__init__(db)
-        self._is_chosen: bool | None = None  # whether `chosen` is as the tables say; None: not looked at
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._exist: bool | None = None  # whether there are any, and then `chosen` is up to date; None: unknown
+        database.on_rollback(self._invalidate)
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        try:
-            with super().transaction():
-                yield
-        except BaseException:
-            self._is_chosen = None
-            raise
-
-    def focus(self, image: int) -> tuple[float, float] | None:
-        """The focal point of one image, of its bytes or else of its address, as articles were last read."""
-        if not self._has_focal_points():
+    def of_image(self, image: int) -> tuple[float, float] | None:
+        """Returns the focal point of an image, found by its digest or else by its number; None if there is none."""
+        if not self.exist():
             return None
         row = self._db.execute(
             "SELECT c.x, c.y FROM image i JOIN temp.chosen c ON c.key IN (i.digest, i.id) WHERE i.id = ?"
@@ -56,34 +45,34 @@ class FocalPoints(Tables):
         ).fetchone()
         return row and (row[0], row[1])
 
-    def misread_focal_points(self) -> Iterator[tuple[str, Place]]:
-        """The URL and the place of each focal point that is none, in the order of the articles."""
+    def misread(self) -> Iterator[tuple[str, Place]]:
+        """Yields URL and place of each focal point that cannot be parsed, in the order of the articles."""
         rows = self._db.execute(
             "SELECT i.url, a.path, f.line, f.column, f.field FROM focus f JOIN article a ON a.id = f.article"
             " JOIN image i ON i.id = f.image WHERE f.x IS NULL ORDER BY a.path, f.line, f.column"
         )
         yield from ((url, Place(*place)) for url, *place in rows)
 
-    def _has_focal_points(self) -> bool:
-        """Whether any article gives one; then `chosen` says which counts for which image."""
-        if self._is_chosen is None:
-            self._is_chosen = self._is_any_given()
-            if self._is_chosen:
+    def exist(self) -> bool:
+        """Returns whether any article sets one; then the temporary table `chosen` has the one that counts."""
+        if self._exist is None:
+            self._exist = self._has_rows()
+            if self._exist:
                 self._db.execute(
                     "CREATE TEMP TABLE IF NOT EXISTS chosen (key PRIMARY KEY, x REAL, y REAL) WITHOUT ROWID"
                 )
                 self._db.execute("DELETE FROM temp.chosen")
                 self._db.execute(_CHOOSE)
-        return self._is_chosen
+        return self._exist
 
-    def _is_any_given(self) -> bool:
+    def _has_rows(self) -> bool:
         return self._db.execute("SELECT 1 FROM focus LIMIT 1").fetchone() is not None
 
-    def _put_focal_points(self, known: Sequence[tuple[int]], given: Sequence[tuple[int, int, str, Focus]]) -> None:
-        """Record points as (article, image, field, point), in place of all that the `known` articles gave."""
-        if self._is_chosen is False and not given:
+    def put(self, known: Sequence[tuple[int]], given: Sequence[tuple[int, int, str, Focus]]) -> None:
+        """Writes points as (article, image, field, point), in place of all those of the `known` articles."""
+        if self._exist is False and not given:
             return
-        if known and self._is_any_given():
+        if known and self._has_rows():
             self._db.executemany("DELETE FROM focus WHERE article = ?", known)
         self._db.executemany(
             "INSERT OR IGNORE INTO focus VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -92,9 +81,13 @@ class FocalPoints(Tables):
                 for article, image, field, focus in given
             ],
         )
-        self._is_chosen = None
+        self._exist = None
 
-    def _drop_focal_points(self, path: str) -> None:
-        if self._is_chosen is not False:
+    def drop(self, path: str) -> None:
+        """Deletes the focal points of an article."""
+        if self._exist is not False:
             self._db.execute("DELETE FROM focus WHERE article = (SELECT id FROM article WHERE path = ?)", (path,))
-            self._is_chosen = None
+            self._exist = None
+
+    def _invalidate(self) -> None:
+        self._exist = None

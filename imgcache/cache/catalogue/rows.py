@@ -1,4 +1,4 @@
-"""The rows that go into the catalogue and come out of it."""
+"""The rows that are written to the catalogue and read from it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from imgcache.core import Declared, Focus, Kind, Place, Reference, Size
 
 
 class ArticleStat(NamedTuple):
-    """One article as the file system shows it, path relative to the site. `mtime_ns` 0 is never taken for unchanged.
+    """One article as the file system reports it.
 
-    `is_template`: a layout or an include, no article, of which only the calls of our own are read.
+    Attributes:
+        path: relative to the site.
+        mtime_ns: 0 never counts as unchanged.
+        size: in bytes.
+        is_template: a layout or an include, not an article: only calls of our own template tags are read from it.
     """
 
     path: str
@@ -22,9 +26,9 @@ class ArticleStat(NamedTuple):
 
 
 class ReferenceRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One reference in the columns of the table, with whose image it is and the host that would be asked.
+    """One reference as columns of the table, with the kind of its image and the host that serves it.
 
-    `base` is the folder that a relative URL of the site hangs on; "" where the URL alone says which file is meant.
+    `base` is the folder that a relative URL is resolved against; "" if the URL alone identifies the file.
     """
 
     url: str
@@ -51,9 +55,15 @@ class ReadError(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
-    """An article that was read: `newest` is a date that sorts as text. With `wrong`, nothing could be read of it.
+    """An article that was read.
 
-    `trace` is the traceback of a bug in reading it.
+    Attributes:
+        file: its path and state.
+        digest: SHA-256 of its bytes, in hex.
+        newest: a date as text that sorts.
+        mentions: its references.
+        wrong: why it could not be read; then it has no references.
+        trace: the traceback, if a bug of imgcache is the reason.
     """
 
     file: ArticleStat
@@ -65,25 +75,25 @@ class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RecordedImage(NamedTuple):
-    """What the catalogue believes of one remote image; to be held against the disk."""
+    """The last known state of one remote image, to be compared with the store."""
 
     image: int
     digest: str | None
     stamp: int | None
     recipes: str | None
     due: float | None
-    focus: tuple[float, float] | None = None  # what its newest article gives; no belief, but what is wished
+    focus: tuple[float, float] | None = None  # what its newest article sets; not a state, but a setting
 
 
 class PendingImage(NamedTuple):
-    """One image that needs work, newest article first."""
+    """One image that needs work."""
 
     image: int
     host: str
 
 
 class OwnImage(NamedTuple):
-    """One image of the site itself, with what was found at the last look. `base` is the folder it is relative to."""
+    """One image that is a file of the site, with its stamp at the last check. `base`: the folder it is relative to."""
 
     image: int
     url: str
@@ -92,7 +102,7 @@ class OwnImage(NamedTuple):
 
 
 class ReferenceMismatch(NamedTuple):
-    """One reference whose flag or declared size differs from what is known of the image."""
+    """One reference whose flag or declared size is wrong. `true` is the displayed size of the image."""
 
     path: str
     digest: str
@@ -103,7 +113,7 @@ class ReferenceMismatch(NamedTuple):
 
 
 class ImageUse(NamedTuple):
-    """One reference as an audit judges it. `newest` is the date of its article, as a text that sorts."""
+    """One reference as an audit sees it. `newest` is the date of its article, as text that sorts."""
 
     place: Place
     newest: str
@@ -113,9 +123,9 @@ class ImageUse(NamedTuple):
 
 
 class AuditedImage(NamedTuple):
-    """One image that articles name, with the digest and the size of the copy held, and every use that is asked for.
+    """One image that articles use, with the digest and size of its cached copy, and the requested uses.
 
-    `true` is the displayed size: as the last look saw it, else that of the copy, or of the site's own file.
+    `true` is the displayed size: from the last probe, else of the cached copy, or of the site's own file.
     """
 
     image: int
@@ -130,9 +140,10 @@ class AuditedImage(NamedTuple):
 
 
 class HotlinkedUse(NamedTuple):
-    """One article's use of one remote image: the bytes of the whole picture, of the copy held, and of its best variant.
+    """One article's use of one remote image, with bytes of the image, of its cached copy, and of the best variant.
 
-    What is not known is None. `is_hotlinked`: a reader's browser is sent there, for the entry says nothing of a copy.
+    Unknown numbers are None. `is_hotlinked`: a reader's browser requests the remote image, because the entry is not
+    flagged as cached.
     """
 
     article: str

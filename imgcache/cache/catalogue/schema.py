@@ -1,15 +1,11 @@
-"""The tables of the catalogue."""
+"""The schema of the catalogue."""
 
 from __future__ import annotations
-
-import contextlib
-import sqlite3
-from collections.abc import Iterable, Iterator
 
 from imgcache.cache.index.tables import TableLayout
 
 VERSION = 4
-# A reference lies beside the others of its article, in the order of the text: that is how they are written and read.
+# References are stored beside the others of their article, in the order of the text: so they are written and read.
 REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -31,31 +27,4 @@ CREATE TABLE focus (
   x REAL, y REAL,
   PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
 """
-
-
 LAYOUT = TableLayout(_SCHEMA, VERSION)
-
-
-class Tables:
-    """What all parts of the catalogue share."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    def put_cards(self, cards: Iterable[tuple[str, str]]) -> None:
-        """Lays the hosts and digests of cards into a temporary table, for the queries that ask for them."""
-        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS card (host TEXT, digest TEXT)")
-        with self.transaction():
-            self._db.execute("DELETE FROM card")
-            self._db.executemany("INSERT INTO card VALUES (?, ?)", cards)

@@ -1,7 +1,7 @@
-"""Whose articles the catalogues of a cache speak of: one cache may hold the images of several sites.
+"""Records which sites a catalogue describes: one cache may hold the images of several sites.
 
-The sites that a command names together have one catalogue, where an article's path begins with the root of its site. A
-site may stand in several, if it is named now alone and now with others: the one that was scanned last speaks for it.
+Sites that a command names together share one catalogue, where an article's path begins with the root of its site. A
+site may be in several catalogues, if it is used alone and with others: the one that was scanned last counts.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import NamedTuple, Self
 
 import msgspec
 
-from imgcache.cache.catalogue.schema import VERSION, Tables
+from imgcache.cache.catalogue.database import Database
+from imgcache.cache.catalogue.schema import VERSION
 
 FIRST_CATALOGUE = "catalogue.db"
-FURTHER = "sites"  # the folder of all catalogues but one
+FURTHER = "sites"  # the folder of all catalogues but the first
 _SITES, _SCANNED = "sites", "scanned"  # keys of the table `meta`
 
 
 class SiteMember(msgspec.Struct, frozen=True):
-    """One site of a catalogue: its root relative to the cache's folder, and what paths of its articles begin with."""
+    """One site of a catalogue: its root relative to the cache's folder, and the prefix of its articles' paths."""
 
     name: str
     prefix: str = ""
@@ -33,34 +34,36 @@ class SiteMember(msgspec.Struct, frozen=True):
 _members = msgspec.json.Decoder(tuple[SiteMember, ...])
 
 
-class SiteTables(Tables):
-    """What a catalogue says of whose it is."""
+class SiteTables:
+    """The sites of one open catalogue, and the time of its last scan."""
 
-    _scan_time: float | None = None
-    _is_only = False
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._scan_time: float | None = None
+        self._is_only = False
 
-    def sign(self, members: Sequence[SiteMember], now: float, *, is_only: bool) -> None:
-        """Record whose articles it is for.
+    def record(self, members: Sequence[SiteMember], now: float, *, is_only: bool) -> None:
+        """Records the sites of the catalogue.
 
         Args:
             members: the sites.
-            now: when the scan that follows is made, in seconds.
-            is_only: the cache has no other catalogue: then the time of its first scan will do, and a run with nothing
+            now: the time of the scan that follows, in seconds.
+            is_only: the cache has no other catalogue: then the time of its first scan is kept, and a run with nothing
                 to do writes nothing.
         """
         self._scan_time, self._is_only = now, is_only
-        if _read(self._db, _SITES) != (said := _encode(members)):
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SITES, said))
+        if _read(self._db, _SITES) != (encoded := _encode(members)):
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SITES, encoded))
 
     def mark_scanned(self) -> None:
-        """Record that it has the articles as they are; belongs into the transaction of the scan."""
+        """Records that all articles were scanned. Call it in the transaction of the scan."""
         if self._scan_time is not None:
             verb = "IGNORE" if self._is_only else "REPLACE"
             self._db.execute(f"INSERT OR {verb} INTO meta VALUES (?, ?)", (_SCANNED, str(self._scan_time)))  # noqa: S608
 
 
 class Unreadable(NamedTuple):
-    """An article of another site that could not be read at its last scan; the path is relative to that site."""
+    """An article of another site that could not be read at its last scan. The path is relative to that site."""
 
     name: str
     path: str
@@ -70,7 +73,7 @@ class Unreadable(NamedTuple):
 
 
 class _Other(msgspec.Struct):
-    """An open catalogue of other sites. `scanned` is in seconds, 0 where it does not have all their articles."""
+    """An open catalogue of other sites. `scanned` is in seconds; 0 if it does not have all their articles."""
 
     db: sqlite3.Connection
     scanned: float
@@ -85,19 +88,19 @@ class _Other(msgspec.Struct):
 
 
 class OtherSites:
-    """What the other sites of a cache use, as of the last scan of each. Use it in a `with`.
+    """The images that other sites of a cache use, as of the last scan of each. A context manager.
 
     Attributes:
-        damaged: catalogues of which nothing can be read, not even whose they are.
+        damaged: catalogues that cannot be read, not even the names of their sites.
     """
 
     def __init__(self, folder: Path, names: frozenset[str], *, without: Iterable[str] = ()) -> None:
-        """The sites of a cache.
+        """Prepares the list; the catalogues are opened on entry.
 
         Args:
             folder: the cache's `index/`, or a copy of it.
-            names: the sites that are no others.
-            without: others that need no image any more, and are passed over.
+            names: the sites of the command, which are not other sites.
+            without: other sites that are ignored.
         """
         self._folder = folder
         self._own = names
@@ -115,8 +118,8 @@ class OtherSites:
             for member in other.members:
                 latest[member.name] = max(other.scanned, latest.get(member.name, 0))
         for other in self._others:
-            speaks = {name for name, scanned in latest.items() if scanned == other.scanned} - self._own
-            other.members = tuple(member for member in other.members if member.name in speaks)
+            current = {name for name, scanned in latest.items() if scanned == other.scanned} - self._own
+            other.members = tuple(member for member in other.members if member.name in current)
         return self
 
     def __exit__(
@@ -140,20 +143,20 @@ class OtherSites:
 
     @property
     def names(self) -> list[str]:
-        """The other sites, sorted."""
+        """The names of the other sites, sorted."""
         return sorted({member.name for other in self._others for member in other.members})
 
     @property
     def unknown(self) -> list[str]:
-        """Those whose use is not known: never scanned to the end, or by another version of imgcache."""
+        """The names of sites whose images are not known: not scanned completely, or by another version of imgcache."""
         return sorted({member.name for other in self._others if not other.scanned for member in other.members})
 
     def is_used(self, url: str) -> bool:
-        """Whether an article of another site names the URL."""
+        """Returns whether an article of another site uses the URL."""
         return any(other.uses(url) for other in self._others)
 
     def unreadable(self) -> Iterator[Unreadable]:
-        """Each article of another site that could not be read."""
+        """Yields each article of another site that could not be read."""
         for other in self._others:
             rows = other.db.execute("SELECT path, message, line, column FROM article WHERE code IS NOT NULL").fetchall()
             for member in other.members:
@@ -163,50 +166,50 @@ class OtherSites:
 
 
 def catalogue_file(folder: Path, names: frozenset[str]) -> Path:
-    """Where the catalogue of these sites is, or is to be.
+    """Returns the path of the catalogue of these sites, which may not exist yet.
 
-    The first one of a cache has the name that other readers know. It goes over to sites that include its own.
+    Other readers know the name of the first catalogue of a cache. A set of sites that includes its own takes it over.
 
     Args:
         folder: the cache's `index/`, or a copy of it.
-        names: of the sites, as `Member` has them.
+        names: of the sites, as in `SiteMember`.
     """
     further = further_file(folder, names)
     if further.is_file():
         return further
-    held = _names(folder / FIRST_CATALOGUE)
-    return folder / FIRST_CATALOGUE if held is None or held <= names else further
+    first = _names(folder / FIRST_CATALOGUE)
+    return folder / FIRST_CATALOGUE if first is None or first <= names else further
 
 
 def further_file(folder: Path, names: frozenset[str]) -> Path:
-    """Where the catalogue of these sites is if it is not the first one of the cache."""
+    """Returns the path of the catalogue of these sites if it is not the first one of the cache."""
     digest = hashlib.sha256(msgspec.json.encode(sorted(names))).hexdigest()
     return folder / FURTHER / f"{digest[:32]}.db"
 
 
 def catalogue_files(folder: Path) -> list[Path]:
-    """Every catalogue of a cache that is there."""
-    home = folder / FIRST_CATALOGUE
-    return [*([home] if home.is_file() else []), *sorted((folder / FURTHER).glob("*.db"))]
+    """Returns every existing catalogue of a cache."""
+    first = folder / FIRST_CATALOGUE
+    return [*([first] if first.is_file() else []), *sorted((folder / FURTHER).glob("*.db"))]
 
 
 def is_latest_catalogue(folder: Path, file: Path) -> bool:
-    """Whether no other catalogue of a cache was scanned after this one: then no other command was at work since."""
+    """Returns whether no other catalogue was scanned after this one: then no other command has run since."""
     own = _scanned(file)
     return all(_scanned(other) <= own for other in catalogue_files(folder) if other != file)
 
 
 def scan_time(folder: Path, now: float) -> float:
-    """The time that a scan which begins now is recorded with: later than every other, also if the clock was set back.
+    """Returns the time to record for a scan that begins now: later than all others, even if the clock was set back.
 
-    Else an older catalogue would speak for a site, and gc would take what its articles name now for unused.
+    Otherwise an older catalogue would count for a site, and gc would remove images that its articles use now.
     """
     latest = max((_scanned(file) for file in catalogue_files(folder)), default=0.0)
     return max(now, math.nextafter(latest, math.inf)) if latest else now
 
 
 def forget_site(folder: Path, name: str) -> bool:
-    """Let every catalogue of a cache forget one site; whether any knew it."""
+    """Removes one site from every catalogue of a cache. Returns whether any had it."""
     was_known = False
     for file in catalogue_files(folder):
         db = sqlite3.connect(file, isolation_level=None)
@@ -216,7 +219,7 @@ def forget_site(folder: Path, name: str) -> bool:
             if len(left) < len(members):
                 was_known = True
                 db.execute("UPDATE meta SET value = ? WHERE key = ?", (_encode(left), _SITES))
-        except (sqlite3.DatabaseError, msgspec.DecodeError):  # whose it is cannot be known
+        except (sqlite3.DatabaseError, msgspec.DecodeError):  # its sites cannot be read
             continue
         finally:
             db.close()
@@ -227,7 +230,7 @@ def forget_site(folder: Path, name: str) -> bool:
 
 
 def _names(file: Path) -> frozenset[str] | None:
-    """Whose a catalogue is; None where it is not there, or does not say."""
+    """Returns the sites of a catalogue; None if there is no such file, or it does not name them."""
     if not file.is_file():
         return None
     db = sqlite3.connect(file, isolation_level=None)
@@ -240,7 +243,7 @@ def _names(file: Path) -> frozenset[str] | None:
 
 
 def _scanned(file: Path) -> float:
-    """When a catalogue was last scanned; 0 where that is not known."""
+    """Returns when a catalogue was last scanned, in seconds; 0 if that is unknown."""
     if not file.is_file():
         return 0
     db = sqlite3.connect(file, isolation_level=None)

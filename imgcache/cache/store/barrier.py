@@ -1,4 +1,4 @@
-"""The point after which a power cut takes nothing back."""
+"""Makes written files durable: after `Barrier.wait` a power cut loses none of them."""
 
 from __future__ import annotations
 
@@ -12,54 +12,55 @@ from pathlib import Path
 
 
 class Barrier:
-    """What was written before `wait` was called is on the disk when it returns.
+    """Waits until files are on the disk. Threads that wait at the same time share one syncfs.
 
-    One syncfs covers all files of a batch and costs 0.2 ms of CPU where an fsync for each of six files costs 1.2 ms;
-    threads that wait at the same time share one. Its limit: it also waits for what other programs wrote to the same
-    file system. Where there is no syncfs that reports errors (Linux before 5.8, other systems; syncfs(2)), every path
-    gets an fsync of its own.
+    Everything that was written before `wait` was called is on the disk when it returns. One syncfs covers all files of
+    a batch and costs 0.2 ms of CPU, while an fsync for each of six files costs 1.2 ms. Its limit: it also waits for
+    what other programs wrote to the same file system. Without a syncfs that reports errors (Linux before 5.8, other
+    systems; syncfs(2)), each path gets its own fsync.
 
-    An error breaks the barrier for good: the kernel tells it once, to one caller, and not which file it was.
+    After an error every later `wait` fails: the kernel reports an error once, to one caller, without the file's name.
     """
 
     def __init__(self, folder: Path) -> None:
         self._syncfs = _find_syncfs()
-        # Open from the start, for syncfs reports the errors since its descriptor was opened.
+        # Opened early: syncfs reports the errors since its descriptor was opened.
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        self._turn = threading.Condition()
+        self._condition = threading.Condition()
         self._begun = 0
         self._ended = 0
         self._error: OSError | None = None
 
     def wait(self, paths: Iterable[Path]) -> None:
-        """Returns when these files and folders, and all else on their file system, are durable.
+        """Returns when these files and folders, and everything else on their file system, are durable.
 
         Raises:
-            OSError: the disk could not take all that was written.
+            OSError: not everything could be written to the disk.
         """
         if self._syncfs is None:
             for path in paths:
                 _fsync(path)
             return
-        with self._turn:
-            mine = self._begun + 1  # one that begins from now on: the one under way may have passed our files
-            while self._ended < mine and self._error is None:
+        with self._condition:
+            needed = self._begun + 1  # a running syncfs may have passed our files already: wait for the next one
+            while self._ended < needed and self._error is None:
                 if self._begun > self._ended:
-                    self._turn.wait()
+                    self._condition.wait()
                 else:
-                    self._lead(self._syncfs)
+                    self._sync(self._syncfs)
             if self._error is not None:
                 raise OSError(self._error.errno, self._error.strerror)
 
     def close(self) -> None:
-        """Gives the descriptor back."""
+        """Closes the descriptor."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _lead(self, syncfs: Callable[[int], None]) -> None:
+    def _sync(self, syncfs: Callable[[int], None]) -> None:
+        """Runs one syncfs for all waiting threads. The caller holds the lock, which is released meanwhile."""
         self._begun += 1
-        self._turn.release()
+        self._condition.release()
         done = False
         error: OSError | None = None
         try:
@@ -68,12 +69,12 @@ class Barrier:
         except OSError as raised:
             error = raised
         finally:
-            self._turn.acquire()
+            self._condition.acquire()
             if done or error is not None:
                 self._ended, self._error = self._begun, error
-            else:  # interrupted: nobody may count on this one
+            else:  # interrupted: no thread may rely on this syncfs
                 self._begun = self._ended
-            self._turn.notify_all()
+            self._condition.notify_all()
 
 
 def _find_syncfs() -> Callable[[int], None] | None:

@@ -1,4 +1,4 @@
-"""A single file beside `assets/`, such as manifest.json, replaced in one step."""
+"""A single file beside `assets/`, for example manifest.json, that is replaced in one step."""
 
 from __future__ import annotations
 
@@ -10,36 +10,43 @@ from imgcache.core import disk_errors, display_path, fsync_folder
 
 
 class Document(Protocol):
-    """One file of a store that is read and replaced as a whole. `where` names it in messages."""
+    """One file of a store that is read and replaced as a whole.
+
+    Attributes:
+        where: names the file in messages.
+    """
 
     where: str
 
     def mark(self) -> str:
-        """Another one, in ASCII, whenever the document was replaced; "" where there is none."""
+        """Returns a mark, in ASCII, that changes when the document is replaced; "" if there is none."""
         ...
 
     def read(self) -> bytes | None:
-        """Its bytes; None where there is none."""
+        """Returns the bytes of the document; None if there is none."""
         ...
 
     def replace(self, part: Path) -> bool:
-        """Puts a local file in its place and takes that file away; False if it had these very bytes already.
+        """Replaces the document by a local file, which is removed.
+
+        Returns:
+            False if the document already had exactly these bytes.
 
         Raises:
-            DiskFull: it cannot be replaced; the one that is there stays.
+            DiskFull: it cannot be replaced; the present one stays.
         """
         ...
 
 
 class LocalDocument:
-    """A `Document` in the cache folder. Its mark is of size, time and inode."""
+    """A `Document` in the cache folder. Its mark consists of size, time and inode."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self.where = display_path(file)
 
     def mark(self) -> str:
-        """Another one whenever the file was written; "" where there is none."""
+        """Returns a mark that changes when the file is written; "" if there is no file."""
         try:
             found = self._file.lstat()
         except FileNotFoundError:
@@ -47,14 +54,14 @@ class LocalDocument:
         return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
 
     def read(self) -> bytes | None:
-        """The file's bytes."""
+        """Returns the file's bytes; None if there is no file."""
         try:
             return self._file.read_bytes()
         except FileNotFoundError:
             return None
 
     def replace(self, part: Path) -> bool:
-        """By rename, so `part` is on the file system of the cache. Raises DiskFull."""
+        """Replaces the file by rename, so `part` must be on the file system of the cache. Raises DiskFull."""
         with disk_errors(self._file):
             if self._file.is_file() and not self._file.is_symlink() and sha256(part) == sha256(self._file):
                 part.unlink()

@@ -1,4 +1,4 @@
-"""What one machine knows of the objects in a store, so that a run with nothing to do asks the store nothing."""
+"""Caches the list of a bucket's objects locally, so that a run with nothing to do sends no request."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from imgcache.cache.index.tables import TableLayout, open_tables
-from imgcache.cache.store import StoreUsage
 from imgcache.cache.store.paths import ORIGINAL
+from imgcache.cache.store.values import StoreUsage
 from imgcache.core import disk_errors
 
 _LAYOUT = TableLayout(
@@ -27,112 +27,113 @@ CREATE TABLE asset (digest TEXT PRIMARY KEY, names BLOB NOT NULL, files INTEGER 
 """,
 )
 _PUT = "INSERT OR REPLACE INTO asset VALUES (?, ?, ?, ?)"
-_WHOLE = "whole"
+_COMPLETE = "whole"  # key in `meta`
 _NOTED = "noted "
 _ORIGINAL = f'"{ORIGINAL}'.encode()
-_AT_ONCE = 1000
+_BATCH = 1000  # rows read at once
 
 _names = msgspec.json.Decoder(dict[str, int])
 
 
 class Inventory:
-    """The names and bytes of the files of each asset, in one SQLite file. Methods may be called from many threads.
+    """Names and bytes of the files of each asset, in one SQLite file. Methods may be called from many threads.
 
-    It can be had again by listing the store: a file that is damaged, or tells of another place, is thrown away.
+    The list can be rebuilt from the store: a file that is damaged, or belongs to another bucket, is deleted.
     """
 
     def __init__(self, file: Path, where: str) -> None:
-        """`where` is the place that it tells of. The file is opened when it is first needed."""
+        """`where` identifies the bucket. The file is opened when it is first needed."""
         self._file = file
         self._where = where
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._opened: sqlite3.Connection | None = None
 
     def close(self) -> None:
-        """Gives the file back."""
-        with self._turn:
+        """Closes the file."""
+        with self._lock:
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
 
     @property
     def is_whole(self) -> bool:
-        """Whether the store was ever listed: before that, what is not known may be there all the same."""
-        return self._ask("SELECT 1 FROM meta WHERE key = ?", _WHOLE) is not None
+        """Whether the store was ever listed completely. Before that, unknown objects may exist."""
+        return self._ask("SELECT 1 FROM meta WHERE key = ?", _COMPLETE) is not None
 
     def files(self, digest: str) -> dict[str, int] | None:
-        """Names and bytes of an asset's files; None where nothing is known of it."""
+        """Returns names and bytes of an asset's files; None if the asset is unknown."""
         row = self._row(digest)
         return None if row is None else _names.decode(row)
 
     def stamp(self, digest: str) -> int | None:
-        """Another number for other files; None where no original is known."""
+        """Returns a number that changes with the files; None if no original is known."""
         row = self._row(digest)
-        if row is None or _ORIGINAL not in row:  # without decoding: a run with nothing to do asks this of every image
+        if row is None or _ORIGINAL not in row:  # not decoded: a run with nothing to do calls this for every image
             return None
         return int.from_bytes(hashlib.blake2b(row, digest_size=7).digest())
 
     def add(self, digest: str, files: Mapping[str, int]) -> None:
-        """These are there, beside what else is known."""
-        with self._turn:
+        """Adds files to those that are known."""
+        with self._lock:
             self._put(digest, (self.files(digest) or {}) | dict(files))
 
     def lose(self, digest: str, names: Iterable[str]) -> None:
-        """These are there no more."""
-        with self._turn:
+        """Removes files from those that are known."""
+        with self._lock:
             gone = set(names)
             self._put(digest, {name: size for name, size in (self.files(digest) or {}).items() if name not in gone})
 
     def drop(self, digest: str) -> None:
-        """Nothing of it is there any more."""
+        """Removes all files of an asset."""
         self._put(digest, {})
 
     def digests(self) -> Iterator[str]:
-        """Every digest of which a file is known, sorted, in flat memory."""
+        """Yields every digest with a known file, sorted, in constant memory."""
         last = ""
         while True:
-            with self._turn:
-                asked = "SELECT digest FROM asset WHERE digest > ? ORDER BY digest LIMIT ?"
-                found = [row[0] for row in self._db.execute(asked, (last, _AT_ONCE))]
+            with self._lock:
+                query = "SELECT digest FROM asset WHERE digest > ? ORDER BY digest LIMIT ?"
+                found = [row[0] for row in self._db.execute(query, (last, _BATCH))]
             if not found:
                 return
             yield from found
             last = found[-1]
 
     def usage(self) -> StoreUsage:
-        """Sizes in total."""
-        row = self._ask("SELECT count(*), coalesce(sum(files), 0), coalesce(sum(bytes), 0) FROM asset")
+        """Returns sizes in total."""
+        # Unlike sum(), total() cannot overflow, whatever sizes a store reports (sqlite.org/lang_aggfunc.html).
+        row = self._ask("SELECT count(*), cast(total(files) AS INTEGER), cast(total(bytes) AS INTEGER) FROM asset")
         return StoreUsage(*row)
 
     def replace(self, assets: Iterable[tuple[str, Mapping[str, int]]]) -> None:
-        """All that there is, each digest once: what was known before is forgotten. All or nothing."""
-        with self._turn:
+        """Replaces everything that is known, in one transaction. `assets` yields each digest once."""
+        with self._lock:
             self._db.execute("BEGIN")
             try:
                 self._db.execute("DELETE FROM asset")
                 self._db.executemany(_PUT, (_row(digest, files) for digest, files in assets))
-                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (_WHOLE,))
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (_COMPLETE,))
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
 
     def notes(self, key: str) -> bool:
-        """Whether `note` was told of it."""
+        """Returns whether `note` was called for this key."""
         return self._ask("SELECT 1 FROM meta WHERE key = ?", _NOTED + key) is not None
 
     def note(self, key: str) -> None:
-        """Remembers an object that is no asset's."""
-        with self._turn, disk_errors(self._file):
+        """Notes an object that belongs to no asset."""
+        with self._lock, disk_errors(self._file):
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (_NOTED + key,))
 
     def unnote(self, key: str) -> None:
-        """Takes `note` back."""
-        with self._turn, disk_errors(self._file):
+        """Reverts `note`."""
+        with self._lock, disk_errors(self._file):
             self._db.execute("DELETE FROM meta WHERE key = ?", (_NOTED + key,))
 
     def _put(self, digest: str, files: Mapping[str, int]) -> None:
-        with self._turn, disk_errors(self._file):
+        with self._lock, disk_errors(self._file):
             if files:
                 self._db.execute(_PUT, _row(digest, files))
             else:
@@ -143,7 +144,7 @@ class Inventory:
         return row[0] if row else None
 
     def _ask(self, sql: str, *values: str) -> Any:
-        with self._turn:
+        with self._lock:
             return self._db.execute(sql, values).fetchone()
 
     @property

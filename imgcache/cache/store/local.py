@@ -1,4 +1,4 @@
-"""The cache as plain files in a folder, so that any web server, CDN or rsync can serve it with no imgcache at all."""
+"""Stores the cache as plain files in a folder, which any web server, CDN or rsync can serve without imgcache."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.cache.store import StoreUsage, contents
+from imgcache.cache.store import contents
 from imgcache.cache.store.barrier import Barrier
 from imgcache.cache.store.documents import LocalDocument
 from imgcache.cache.store.merging import merge, recorded, refuse_link, sha256, sizes_of, staged
 from imgcache.cache.store.paths import checked, files_of, folder_of, is_digest, original_name, parse_asset_path
+from imgcache.cache.store.values import StoreUsage
 from imgcache.core import Asset, Rendered, Variant, disk_errors, remove_tree
 
 
 class LocalStore:
-    """A `Store` in the folder CACHE: `assets/` for the world, `index/staging/` for what is not yet whole.
+    """A `Store` in the folder CACHE: `assets/` holds committed files, `index/staging/` unfinished ones.
 
-    Whoever writes holds `CacheLock` and has called `prepare`. Several threads may then commit at once. Everything has
-    to be on one file system: a rename is what makes an image appear in one step.
+    A writer must hold `CacheLock` and call `prepare` first. Several threads may then commit at the same time.
+    Everything must be on one file system, because a rename makes an image visible in one step.
     """
 
     markers = None
@@ -34,7 +35,7 @@ class LocalStore:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._assets = cache / "assets"
-        self._shelves = str(self._assets)
+        self._assets_path = str(self._assets)
         self._merging = threading.Lock()
         self._barrier: Barrier | None = None
         self._unsettled: set[Path] = set()
@@ -42,7 +43,7 @@ class LocalStore:
         self.scratch = cache / "index" / "staging"
 
     def prepare(self) -> None:
-        """Makes the folders and removes what a killed run left half done.
+        """Creates the folders and removes what a killed run left behind.
 
         Raises:
             DiskFull: the folder cannot be written.
@@ -54,27 +55,27 @@ class LocalStore:
             self._barrier = self._barrier or Barrier(self._assets)
 
     def refresh(self) -> None:
-        """Nothing is kept: the disk is asked each time."""
+        """Does nothing: every method reads the disk."""
 
     def learn(self, asset: Asset) -> None:
-        """Nothing is kept: the disk is asked each time."""
+        """Does nothing: every method reads the disk."""
 
     def document(self, name: str) -> LocalDocument:
-        """A file beside `assets/`."""
+        """Returns a file beside `assets/`."""
         return LocalDocument(self._cache / name)
 
     def close(self) -> None:
-        """Ends writing; reading goes on to work."""
+        """Ends writing; reading still works."""
         if self._barrier is not None:
             self._barrier.close()
             self._barrier = None
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A private place on the cache's own file system, for a folder that the block makes; what is left of it goes.
+        """Yields a path on the cache's file system where the block creates a folder; leftovers are removed.
 
         Raises:
-            DiskFull: the folder cannot be removed. What the block itself writes is for the block to guard.
+            DiskFull: the folder cannot be removed. The block must handle errors of its own writes.
         """
         folder = self.scratch / f"image-{next(self._numbers)}"
         try:
@@ -84,20 +85,20 @@ class LocalStore:
                 remove_tree(folder)
 
     def commit(self, folder: Path, digest: str, rendered: Rendered, original: Path | None = None) -> Asset:
-        """Makes one image visible. `settle` makes it durable, before any record speaks of it.
+        """Makes one image visible. Call `settle` to make it durable before a record refers to it.
 
-        A new digest appears in one rename. Under one that is held only what is missing is added: no file that is there
-        is changed, and a name that another recipe's bytes have is avoided.
+        A new digest becomes visible by one rename. If the digest is held, missing files are added: no existing file is
+        changed, and a name that already holds the bytes of another recipe is avoided.
 
         Args:
-            folder: from `staging`; the variants' files lie in it under `Variant.path`, their plain names.
+            folder: from `staging`; holds the variants under `Variant.path`, which is a plain file name here.
             digest: SHA-256 of the original, in hex.
             rendered: what the worker made.
-            original: the fetched file, anywhere in the cache's file system: it is moved. None, or the store's own
-                file, where the store has it already.
+            original: the fetched file, anywhere on the cache's file system: it is moved. None, or the store's own
+                file, if the store has it already.
 
         Raises:
-            DiskFull: nothing was committed, or (when files were added to a digest that is held) only some of them.
+            DiskFull: nothing was committed, or only some files if they were added to a digest that is held.
         """
         home, name = self._home(digest), original_name(rendered.header.format)
         with disk_errors(home):
@@ -112,10 +113,10 @@ class LocalStore:
         return recorded(rendered, digest, size, name, places)
 
     def settle(self) -> None:
-        """Makes durable all that was committed: asked for before a record speaks of it, for many images at once.
+        """Makes all commits durable, those of many images at once.
 
         Raises:
-            DiskFull: the disk could not take all that was written.
+            DiskFull: not everything could be written to the disk.
         """
         homes = set(self._unsettled)
         if homes and self._barrier is not None:
@@ -124,14 +125,14 @@ class LocalStore:
             self._unsettled -= homes
 
     def stamp(self, digest: str) -> int | None:
-        """The time in ns when a file of the asset last came or went. It does not see a file changed in place."""
-        try:  # without pathlib: a run with nothing to do asks this of every image
-            return os.lstat(f"{self._shelves}/{digest[:2]}/{digest}").st_mtime_ns
+        """Returns the time in ns when files of the asset last came or went. A change inside a file is not seen."""
+        try:  # without pathlib: a run with nothing to do calls this for every image
+            return os.lstat(f"{self._assets_path}/{digest[:2]}/{digest}").st_mtime_ns
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def original(self, asset: Asset) -> Path:
-        """Where the original is.
+        """Returns the path of the original.
 
         Raises:
             ValueError: the record names a path that no asset can have.
@@ -139,11 +140,11 @@ class LocalStore:
         return self._locate(asset.original)
 
     def missing(self, asset: Asset) -> tuple[str, ...]:
-        """The paths of an asset that are absent, of another length, or no plain files."""
+        """Returns the paths of an asset that are absent, have another length, or are not regular files."""
         return tuple(path for path, size, _ in files_of(asset) if not self._holds(path, size))
 
     def damage(self, asset: Asset) -> tuple[str, ...]:
-        """The paths of an asset that are absent or whose SHA-256 is not the recorded one. Reads everything."""
+        """Returns the paths of an asset that are absent or whose SHA-256 differs. Reads every file."""
         return tuple(
             path
             for path, size, digest in files_of(asset)
@@ -151,11 +152,11 @@ class LocalStore:
         )
 
     def salvage(self, asset: Asset) -> tuple[Asset, float] | None:
-        """What is left of an asset known from manifest.json alone.
+        """Returns what is left of an asset known from manifest.json alone.
 
         Returns:
-            The asset with those of its variants that are there in full length, their digests read anew, and the time
-            in seconds when the original was written; None where the original is not intact.
+            The asset with the variants that exist in full length, with digests computed from the files, and the time
+            in seconds when the original was written; None if the original is not intact.
         """
         if not self._holds(asset.original, asset.bytes) or asset.digest not in asset.original:
             return None
@@ -170,25 +171,25 @@ class LocalStore:
         return msgspec.structs.replace(asset, variants=variants), original.stat().st_mtime
 
     def files(self, digest: str) -> dict[str, int]:
-        """Path and bytes of every file of ours in an asset's folder."""
+        """Returns path and bytes of every file of imgcache in an asset's folder."""
         home = folder_of(digest)
-        return {f"{home}/{name}": size for name, size in contents.own(self._home(digest)).items()}
+        return {f"{home}/{name}": size for name, size in contents.own_files(self._home(digest)).items()}
 
     def foreign(self) -> tuple[str, ...]:
-        """The paths below `assets/` that are none of ours: left alone, whatever they are."""
-        return tuple(contents.strangers(self._assets))
+        """Returns the paths below `assets/` that imgcache did not write: it leaves them alone."""
+        return tuple(contents.foreign_paths(self._assets))
 
     def strays(self, asset: Asset) -> tuple[str, ...]:
-        """The paths in an asset's folder that its record does not name: made by recipes of the past."""
+        """Returns the paths in an asset's folder that its record does not name: made by earlier recipes."""
         named = {path for path, _, _ in files_of(asset)}
         return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
 
     def discard(self, paths: Iterable[str], keep: Path | None = None) -> None:
-        """Removes single files of assets, or moves them to the same path below `keep`; a folder there stays.
+        """Removes single files of assets, or moves them to the same path below `keep`. A folder is not removed.
 
         Raises:
             ValueError: a path that no asset can have.
-            DiskFull: no right to remove it.
+            DiskFull: no permission to remove it.
         """
         for path in paths:
             target = self._locate(path)
@@ -201,10 +202,10 @@ class LocalStore:
                     target.rename(place)
 
     def remove(self, digest: str, keep: Path | None = None) -> None:
-        """Takes an asset away, or moves it to the same path below `keep`; what is not held is no error.
+        """Removes an asset, or moves it to the same path below `keep`. A missing asset is not an error.
 
         Raises:
-            DiskFull: no right to remove it.
+            DiskFull: no permission to remove it.
         """
         home = self._home(digest)
         with disk_errors(home), suppress(FileNotFoundError, NotADirectoryError):
@@ -215,11 +216,11 @@ class LocalStore:
                 place = keep / folder_of(digest)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 contents.move_out(home, place)
-        with suppress(OSError):  # not empty: the usual case
+        with suppress(OSError):  # usually it is not empty
             home.parent.rmdir()
 
     def bring_back(self, digest: str, keep: Path) -> None:
-        """Moves an asset back from below `keep`; `settle` makes that durable. Raises DiskFull."""
+        """Moves an asset back from below `keep`; `settle` makes it durable. Raises DiskFull."""
         home = self._home(digest)
         with disk_errors(home), suppress(FileNotFoundError):
             self._assets.mkdir(exist_ok=True)
@@ -227,18 +228,18 @@ class LocalStore:
             self._unsettled.add(home)
 
     def digests(self) -> Iterator[str]:
-        """Every digest that has a folder with files of ours, or an empty one, sorted."""
-        for shelf in _folders(self._assets):
-            for home in _folders(shelf):
-                is_ours = is_digest(home.name) and home.name.startswith(shelf.name)
-                if is_ours and (contents.own(home) or not contents.foreign(home)):
+        """Yields every digest whose folder is empty or holds files of imgcache, sorted."""
+        for prefix in _folders(self._assets):
+            for home in _folders(prefix):
+                is_own = is_digest(home.name) and home.name.startswith(prefix.name)
+                if is_own and (contents.own_files(home) or not contents.foreign_names(home)):
                     yield home.name
 
     def usage(self) -> StoreUsage:
-        """Sizes in total, as the file system says."""
+        """Returns sizes in total, as the file system reports them."""
         assets = files = size = 0
         for digest in self.digests():
-            found = contents.own(self._home(digest))
+            found = contents.own_files(self._home(digest))
             assets += bool(found)
             files += len(found)
             size += sum(found.values())
@@ -260,13 +261,13 @@ class LocalStore:
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
     def _publish(self, folder: Path, home: Path, digest: str, name: str, files: dict[str, Variant]) -> dict[str, str]:
-        """In place by rename. Returns the final name of each staged file."""
+        """Moves staged files into place by rename. Returns the final name of each."""
         if self._barrier is None:
-            raise RuntimeError("prepare() comes before commit()")
+            raise RuntimeError("call prepare() before commit()")
         try:
             refuse_link(home.parent)
         except FileNotFoundError:
-            home.parent.mkdir(mode=0o755, exist_ok=True)  # another thread may be quicker
+            home.parent.mkdir(mode=0o755, exist_ok=True)  # another thread may create it first
         places = {staged: staged for staged in files}
         try:
             folder.rename(home)
@@ -281,9 +282,9 @@ class LocalStore:
 
 
 def _below(homes: Iterable[Path], assets: Path) -> Iterator[Path]:
-    """The files of assets, and every folder that names one; not looked at before somebody asks."""
+    """Yields the files of assets and every folder above them. Lazy: with syncfs nobody reads them."""
     for home in homes:
-        yield from (home / name for name in contents.own(home))  # to open a foreign pipe would wait for ever
+        yield from (home / name for name in contents.own_files(home))  # opening a foreign pipe would block
         yield home
         yield home.parent
     yield assets

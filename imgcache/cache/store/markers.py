@@ -1,4 +1,4 @@
-"""Which sites use a bucket: an index that writes to it leaves a marker of each of its sites there."""
+"""Records in a bucket which sites use it: an index that writes to it stores a marker object for each of its sites."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from imgcache.cache.store.bucket import Bucket
 from imgcache.cache.store.inventory import Inventory
 from imgcache.core import ConfigError, disk_errors, new_file
 
-_HOME = "index/sites"
+_FOLDER = "index/sites"
 _ENDING = ".json"
+_MAX_BYTES = 1 << 20  # of one marker: three paths and a URL
 _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """One site, and the index that knows what it uses: their real paths on the machine that they are on.
+    """One site, and the index that knows which images it uses, as real paths on their machine.
 
-    Two machines where all three lie alike have one marker: the other may be the same site, checked out anew. `since` is
-    when it was left, in seconds since the epoch.
+    Two machines with equal paths and URL share one marker: the second may be a new checkout of the same site. `since`
+    is when the marker was stored, in seconds since the epoch.
     """
 
     site: str
@@ -31,25 +32,25 @@ class Marker(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Where it lies, relative to the cache."""
-        said = msgspec.json.encode((self.site, self.index, self.site_url))
-        return f"{_HOME}/{hashlib.sha256(said).hexdigest()[:32]}{_ENDING}"
+        """The key of the object, relative to the cache."""
+        identity = msgspec.json.encode((self.site, self.index, self.site_url))
+        return f"{_FOLDER}/{hashlib.sha256(identity).hexdigest()[:32]}{_ENDING}"
 
 
 _markers = msgspec.json.Decoder(Marker)
 
 
 class Markers:
-    """Those of one bucket. Every method raises `StoreError` where the bucket gives no answer."""
+    """The markers of one bucket. Every method raises `StoreError` if the bucket does not answer."""
 
     def __init__(self, bucket: Bucket, inventory: Inventory, scratch: Path) -> None:
-        """`inventory` notes which ones this machine has left, so that a run with nothing to do leaves none again."""
+        """`inventory` notes the markers that this machine stored, so that a run with nothing to do sends no request."""
         self._bucket = bucket
         self._inventory = inventory
         self._scratch = scratch
 
     def leave(self, marker: Marker, *, again: bool) -> None:
-        """Sees to it that it is there. `again`: even if it was left before, for somebody may have taken it away."""
+        """Stores a marker. `again`: even if this machine stored it before, because another may have removed it."""
         if self._inventory.notes(marker.key) and not again:
             return
         file = self._scratch / Path(marker.key).name
@@ -61,23 +62,24 @@ class Markers:
         self._inventory.note(marker.key)
 
     def all(self) -> list[Marker]:
-        """Every one that is there, by site. Raises ConfigError for one that cannot be read."""
-        keys = [key for key, _ in self._bucket.listing(_HOME) if key.endswith(_ENDING)]
-        found = [self._read(key, data) for key in keys if (data := self._bucket.read(key)) is not None]
+        """Returns every marker, sorted by site. Raises ConfigError for one that cannot be read."""
+        keys = [key for key, _ in self._bucket.listing(_FOLDER) if key.endswith(_ENDING)]
+        contents = ((key, self._bucket.read(key, limit=_MAX_BYTES)) for key in keys)
+        found = [self._decode(key, data) for key, data in contents if data is not None]
         return sorted(found, key=lambda marker: (marker.site, marker.index))
 
     def remove(self, markers: Iterable[Marker]) -> None:
-        """Takes them away."""
+        """Removes markers."""
         keys = [marker.key for marker in markers]
         for key in keys:
             self._inventory.unnote(key)
         self._bucket.delete(keys)
 
-    def _read(self, key: str, data: bytes) -> Marker:
+    def _decode(self, key: str, data: bytes) -> Marker:
         try:
             return _markers.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ConfigError(
-                "does not say which site it stands for: remove it if no other version of imgcache left it",
+                "this object does not name a site: remove it unless another version of imgcache stored it",
                 where=f"{self._bucket.where}/{key}",
             ) from None

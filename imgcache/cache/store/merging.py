@@ -1,4 +1,4 @@
-"""How the files of one image come into a folder that may hold some already, and the record of where they lie."""
+"""Moves the files of one image into a folder that may hold some already, and builds the record of their places."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 def staged(
     folder: Path, sizes: Mapping[str, int], digest: str, variants: tuple[Variant, ...], original: str
 ) -> dict[str, Variant]:
-    """The variants that have a file of their own, by its name; those with the original's bytes share its file.
+    """Returns the variants that have a file of their own, by file name.
 
-    `sizes` are the bytes of the plain files in `folder`.
+    A variant with the same bytes as the original shares the original's file and is left out.
+
+    Args:
+        folder: holds the files.
+        sizes: bytes of the regular files in `folder`, by name.
+        digest: SHA-256 of the original, in hex.
+        variants: what the worker made.
+        original: file name of the original.
 
     Raises:
-        DiskFull: a file is shorter than the worker said.
-        ValueError: a name that is no plain file name, or stands twice.
+        DiskFull: a file is shorter than the worker reported.
+        ValueError: a variant's name is not a plain file name, or occurs twice.
     """
     files: dict[str, Variant] = {}
     for variant in variants:
@@ -43,37 +50,40 @@ def staged(
 
 
 def merge(folder: Path, home: Path, digest: str, original: str, files: dict[str, Variant]) -> dict[str, str]:
-    """Moves what is missing into a folder that is there. Returns the final name of each staged file.
+    """Moves missing files into an existing folder. Returns the final name of each staged file.
 
-    A file is replaced only where its name says which bytes it has to have, and it has others: then it is damaged.
+    A file is replaced only if its name promises certain bytes and it has others: then it is damaged.
     """
-    if (folder / original).exists() and not _same(home / original, digest):
+    if (folder / original).exists() and not _has_digest(home / original, digest):
         (folder / original).rename(home / original)
     places: dict[str, str] = {}
     for staged, variant in files.items():
-        wanted = names(staged, variant)
-        name = next((name for name in wanted if _free(home / name) or _same(home / name, variant.digest)), wanted[-1])
-        if not _same(home / name, variant.digest):
+        candidates = names(staged, variant)
+        name = next(
+            (name for name in candidates if _is_free(home / name) or _has_digest(home / name, variant.digest)),
+            candidates[-1],
+        )
+        if not _has_digest(home / name, variant.digest):
             (folder / staged).rename(home / name)
         places[staged] = name
     return places
 
 
 def sizes_of(folder: Path) -> dict[str, int]:
-    """The bytes of each plain file in a folder; -1 for what is none."""
+    """Returns the bytes of each regular file in a folder, by name; -1 for anything else."""
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
     return {name: one.st_size if stat.S_ISREG(one.st_mode) else -1 for name, one in found}
 
 
 def recorded(rendered: Rendered, digest: str, size: int, original: str, places: Mapping[str, str]) -> Asset:
-    """The record of an image whose files have their places.
+    """Builds the record of an image whose files are in place.
 
     Args:
         rendered: what the worker made; a variant that is not in `places` shares the original's file.
         digest: SHA-256 of the original, in hex.
         size: of the original, in bytes.
-        original: its file's name.
+        original: file name of the original.
         places: the final name of each staged file.
     """
     path, header = f"assets/{digest[:2]}/{digest}", rendered.header
@@ -97,31 +107,34 @@ def recorded(rendered: Rendered, digest: str, size: int, original: str, places: 
 
 
 def names(staged: str, variant: Variant) -> tuple[str, str, str]:
-    """Where a variant may lie: under its name, that of its recipe too, or that of its bytes too (another encoder)."""
+    """Returns the names that a variant's file may have, the preferred one first.
+
+    The second contains the recipe. The third contains the bytes' digest too, for another version of an encoder.
+    """
     stem, _, extension = staged.rpartition(".")
     by_recipe = f"{stem}.{variant.recipe[:8]}"
     return staged, f"{by_recipe}.{extension}", f"{by_recipe}.{variant.digest[:8]}.{extension}"
 
 
-def _free(path: Path) -> bool:
+def _is_free(path: Path) -> bool:
     return not os.path.lexists(path)
 
 
-def _same(path: Path, digest: str) -> bool:
+def _has_digest(path: Path, digest: str) -> bool:
     return not path.is_symlink() and path.is_file() and sha256(path) == digest
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hex."""
+    """Returns the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def refuse_link(folder: Path) -> None:
-    """A link in place of a folder of ours would lead our writing somewhere else.
+    """Refuses a link in place of one of our folders: it would redirect our writes.
 
     Raises:
-        DiskFull: it is one.
+        DiskFull: `folder` is not a plain folder.
     """
     if not stat.S_ISDIR(folder.lstat().st_mode):
-        raise DiskFull(f"{display_path(folder)} is no plain folder: remove it and run again")
+        raise DiskFull(f"{display_path(folder)} is not a plain folder: remove it and run again")

@@ -1,4 +1,4 @@
-"""Some files of a bucket as plain files in a folder, for what reads folders."""
+"""Copies files of a bucket into a folder, for programs that read folders."""
 
 from __future__ import annotations
 
@@ -11,45 +11,46 @@ from imgcache.cache.store.bucket import Bucket
 from imgcache.cache.store.paths import checked
 from imgcache.core import disk_errors, new_file
 
-_AT_ONCE = 16
+_CONCURRENCY = 16  # requests
 
 
 def mirror_files(bucket: Bucket, sizes: Mapping[str, int], folder: Path, earlier: Path) -> None:
-    """Brings files into a folder. What an earlier run brought is linked: files of assets are never changed.
+    """Copies files into a folder. Files from an earlier run are linked: files of assets never change.
 
     Args:
-        bucket: has them.
-        sizes: paths relative to the cache, and bytes. What the bucket has not is left out.
-        folder: becomes as a cache folder.
-        earlier: an `assets/` of which a file of the right length is taken; on the same file system.
+        bucket: where the files are.
+        sizes: bytes by path relative to the cache. Paths that the bucket does not have are left out.
+        folder: becomes like a cache folder.
+        earlier: an `assets/` whose files of the right length are reused; on the same file system.
 
     Raises:
         ValueError: a path that no asset can have.
-        StoreError: the bucket gives no answer.
+        StoreError: the bucket does not answer, or sends more bytes than `sizes` allows.
         DiskFull: the folder cannot be written.
     """
-    lacking = [path for path, size in sizes.items() if not _link(checked(path), size, folder, earlier)]
+    wanted = [path for path, size in sizes.items() if not _link(checked(path), size, folder, earlier)]
 
-    def bring(path: str) -> None:
-        pieces = bucket.chunks(path)
+    def download(path: str) -> None:
+        pieces = bucket.chunks(path, limit=sizes[path])
         if pieces is not None:
-            with disk_errors(folder / path), new_file(_made(folder / path)) as file:
+            with disk_errors(folder / path), new_file(_with_parents(folder / path)) as file:
                 file.writelines(pieces)
 
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mirror") as hands:
-        for _ in hands.map(bring, lacking):
+    with ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="mirror") as executor:
+        for _ in executor.map(download, wanted):
             pass
 
 
 def _link(path: str, size: int, folder: Path, earlier: Path) -> bool:
-    there = earlier / path.removeprefix("assets/")
-    if there.is_symlink() or not there.is_file() or there.stat().st_size != size:
+    """Links a file of an earlier run; returns False if there is none of this size."""
+    known = earlier / path.removeprefix("assets/")
+    if known.is_symlink() or not known.is_file() or known.stat().st_size != size:
         return False
     with disk_errors(folder / path):
-        os.link(there, _made(folder / path))
+        os.link(known, _with_parents(folder / path))
     return True
 
 
-def _made(path: Path) -> Path:
+def _with_parents(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -1,4 +1,4 @@
-"""A file beside `assets/` in a bucket, such as manifest.json, which several machines may want to replace."""
+"""A file beside `assets/` in a bucket, for example manifest.json, that several machines may try to replace."""
 
 from __future__ import annotations
 
@@ -12,55 +12,54 @@ _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
 
 
 class ObjectDocument:
-    """A `Document` in a `Bucket`. Its mark is its etag.
+    """A `Document` in a `Bucket`. Its mark is its ETag.
 
-    It is replaced only where it still is the one that was there when this object first looked, or what this object put
-    there itself.
+    It is replaced only if it is still the version that this object saw first, or the version that this object wrote.
     """
 
     def __init__(self, bucket: Bucket, name: str) -> None:
         self._bucket = bucket
         self._name = name
-        self._seen: str | None = None
+        self._known_etag: str | None = None
         self.where = f"{bucket.where}/{name}"
 
     def mark(self) -> str:
-        """The etag; "" where there is none. Asks."""
+        """Returns the ETag; "" if there is no object. Sends a request."""
         found = self._bucket.look(self._name)
         etag = found.etag if found else ""
-        if self._seen is None:
-            self._seen = etag
+        if self._known_etag is None:
+            self._known_etag = etag
         return etag.encode("ascii", "replace").decode()
 
     def read(self) -> bytes | None:
-        """The whole object. Raises StoreError."""
-        if self._seen is None:
+        """Returns the whole object; None if there is none. Raises StoreError."""
+        if self._known_etag is None:
             self.mark()
         return self._bucket.read(self._name)
 
     def replace(self, part: Path) -> bool:
-        """False if it had these very bytes already.
+        """Replaces the object by a local file, which is removed. Returns False if it already had these bytes.
 
         Raises:
-            StoreError: another machine was quicker, or the store cannot be written; what is there stays.
+            StoreError: another machine replaced it first, or the store cannot be written; the present object stays.
         """
-        if self._seen is None:
+        if self._known_etag is None:
             self.mark()
         if self._has(part):
             part.unlink()
             return False
-        etag = self._bucket.exchange(self._name, part, _HEADERS, self._seen or "")
-        if etag is None and not self._has(part):  # else a request that was sent again met its own work
+        etag = self._bucket.exchange(self._name, part, _HEADERS, self._known_etag or "")
+        if etag is None and not self._has(part):  # a request that was sent twice may meet its own first effect
             raise StoreError(
-                f"{self.where} was replaced by another machine while this command ran: the images are kept; let one"
-                " machine at a time work on it, and run again"
+                f"{self.where} was replaced by another machine while this command ran. The images are kept. Run again,"
+                " and let only one machine at a time work on this cache"
             )
-        self._seen = etag
+        self._known_etag = etag
         part.unlink()
         return True
 
     def _has(self, part: Path) -> bool:
-        """Whether the object has the bytes of a file; they are read only where there are as many."""
+        """Returns whether the object equals a file; its bytes are read only if the length is equal."""
         found = self._bucket.look(self._name)
         return (
             found is not None and found.bytes == part.stat().st_size and self._bucket.digest(self._name) == sha256(part)

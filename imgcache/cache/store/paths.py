@@ -1,4 +1,4 @@
-"""Where the files of an asset lie, relative to the cache: `assets/ab/abcd…/w320.webp`."""
+"""Builds and parses the paths of an asset's files, relative to the cache: `assets/ab/abcd…/w320.webp`."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ ORIGINAL = "original."
 
 
 def is_digest(text: str) -> bool:
-    """Whether it is a SHA-256 in lower-case hex."""
+    """Returns whether a text is a SHA-256 in lower-case hex."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def folder_of(digest: str) -> str:
-    """An asset's folder.
+    """Returns the folder of an asset.
 
     Raises:
-        ValueError: that is no SHA-256 in hex.
+        ValueError: `digest` is not a SHA-256 in hex.
     """
     if not is_digest(digest):
-        raise ValueError(f"{clean_text(digest)!r} is no SHA-256 in hex")
+        raise ValueError(f"{clean_text(digest)!r} is not a SHA-256 in hex")
     return f"assets/{digest[:2]}/{digest}"
 
 
 def parse_asset_path(path: str) -> tuple[str, str] | None:
-    """Digest and name of a path; None for one that no asset can have."""
+    """Returns the digest and the file name of a path; None if no asset can have this path."""
     found = _PATH.fullmatch(path)
     return (found[2], found[3]) if found else None
 
 
 def checked(path: str) -> str:
-    """The path itself.
+    """Returns the path itself.
 
     Raises:
-        ValueError: no asset can have it.
+        ValueError: no asset can have this path.
     """
     if parse_asset_path(path) is None:
-        raise ValueError(f"{clean_text(path)!r} is no path of an asset")
+        raise ValueError(f"{clean_text(path)!r} is not the path of an asset")
     return path
 
 
 def original_name(format: str) -> str:  # noqa: A002 (the field's name in `Header`)
-    """The name of an original's file."""
+    """Returns the file name of an original of this format."""
     return f"{ORIGINAL}{_EXTENSIONS.get(format, format)}"
 
 
 def is_original(name: str) -> bool:
-    """Whether a file of this name is an original."""
+    """Returns whether a file name is that of an original."""
     return name.startswith(ORIGINAL)
 
 
 def files_of(asset: Asset) -> Iterator[tuple[str, int, str]]:
-    """Path, bytes and SHA-256 of each file of an asset, the original first."""
+    """Yields path, bytes and SHA-256 of each file of an asset, the original first."""
     yield asset.original, asset.bytes, asset.digest
     for variant in asset.variants:
         if variant.path != asset.original:
