@@ -206,7 +206,7 @@ def test_all_is_old_against_itself_and_new_against_an_empty_tree_and_marking_is_
         work.write(after)
         audit = work.since("HEAD")
         assert Baseline(Site(work.root, None), since="HEAD").mark(audit) == audit
-        assert sorted(map(told, audit.findings)) == sorted(map(told, work.audit().findings))
+        assert sorted(map(marks, audit.findings)) == sorted(map(marks, work.audit().findings))
         newly = {one.url for one in audit.findings if not one.is_old}
         assert newly >= {url for url in (A, B, C) if any(url in text for text in after.values())} - {
             url for url in (A, B, C) if any(url in text for text in before.values())
