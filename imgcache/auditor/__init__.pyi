@@ -16,11 +16,10 @@ __all__ = [
 ]
 
 from .baseline import Baseline
-from .fixes import FixResult
+from .fixes import FixResult, remaining_findings
 from .git import git_prefix
 from .history import AuditHistory
 from .probing import ProbeResult, probe_image
-from .remaining import remaining_findings
 from .remote_checks import RemoteChecks
 from .run import Auditor, AuditPolicy
 from .watch import ArticleAudit, ArticleWatcher, Event, WatchFilter

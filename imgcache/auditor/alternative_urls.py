@@ -1,10 +1,10 @@
-"""Other addresses under which a picture may be had: over https, or without the size that its address asks for. Pure."""
+"""Builds alternative URLs for an image: over https, or without the size that the URL asks for. Pure."""
 
 from __future__ import annotations
 
 import re
 
-MOST = 2  # addresses that are tried in place of one that fails
+MAX_ALTERNATIVES = 2  # URLs that are tried in place of one that fails
 
 # `-300x200`, `_640`, `-640w`, `@2x` before the extension: what WordPress, Pixabay, Flickr and others write.
 _SIZE_IN_NAME = re.compile(r"(?:[-_]\d{2,4}x\d{2,4}|[-_](\d{3,4})w?|@[2-4]x)(?=\.[A-Za-z]{3,4}$)")
@@ -13,20 +13,23 @@ _HTTP = re.compile(r"(\s*)http:(?=//[^/?#:@]+(?:[/?#]|$))", re.IGNORECASE)
 
 
 def secure(url: str) -> str | None:
-    """The same address over https; None where it is no http address, or names a port, which speaks http only."""
+    """Returns the same URL over https, or None if the URL is not http or names a port, which serves http only."""
     return _HTTP.sub(r"\1https:", url, count=1) if _HTTP.match(url) else None
 
 
 def without_size(url: str) -> tuple[str, ...]:
-    """The address without a size in its query, in its name, or in either: at most `MOST`, itself left out."""
+    """Returns the URL without a size in its query, in its file name, or in both.
+
+    At most `MAX_ALTERNATIVES` URLs are returned; the given URL is never one of them.
+    """
     path, query, tail = _parts(url)
     bare_path, bare_query = _without_size(path, query)
     found = (_join(path, bare_query, tail), _join(bare_path, query, tail), _join(bare_path, bare_query, tail))
-    return tuple(form for form in dict.fromkeys(found) if form != url)[:MOST]
+    return tuple(form for form in dict.fromkeys(found) if form != url)[:MAX_ALTERNATIVES]
 
 
 def stem(url: str) -> str:
-    """What addresses share that differ in scheme, fragment and size alone."""
+    """Returns a key that is equal for URLs which differ only in scheme, fragment and image size."""
     path, query, _ = _parts(url.strip())
     form = _join(*_without_size(path, query), "")
     return form.partition("//")[2] or form
@@ -38,7 +41,10 @@ def _without_size(path: str, query: str) -> tuple[str, str]:
 
 
 def _is_size(number: str | None) -> bool:
-    """Whether a lone number is a width: round, as people choose them, and no year; photographs are numbered too."""
+    """Whether a single number in a file name is a width: a round number, as people choose them, and not a year.
+
+    Other numbers are taken for photo numbers, such as `IMG_1234`.
+    """
     if number is None:
         return True
     value = int(number)

@@ -1,7 +1,7 @@
-"""Old and new: which findings a change brought, and which were there before it.
+"""Marks findings as old or new, compared with a git revision (`--since`) or an earlier report (`--baseline`).
 
-A place of a finding is old where the revision (`--since`) or the report (`--baseline`) had it; a finding is old where
-all its places are. One that is about no place at all, such as a network that is down, is never old.
+A place of a finding is old if the revision or the report had it. A finding is old if all its places are old. A finding
+without a place, such as a network that is down, is never old.
 """
 
 from __future__ import annotations
@@ -16,36 +16,47 @@ from imgcache.auditor.revision import open_revision
 from imgcache.core import AuditReport, ConfigError, Finding, Place
 from imgcache.scanner import Site
 
-Had = Callable[[Finding, Place], bool]
+WasPresent = Callable[[Finding, Place], bool]
 
 
 class Baseline:
-    """What was there before, made ready before the audit begins: a wrong name is told at once, not after an hour."""
+    """The state that an audit is compared with.
+
+    It is opened before the audit begins, so that a wrong name is reported at once and not after an hour.
+    """
 
     def __init__(self, site: Site, *, since: str | None = None, baseline: Path | None = None) -> None:
-        """Take a revision of git, an earlier report, both, or neither: then all is new. Raises ConfigError."""
+        """Open a git revision, an earlier report, both, or neither; with neither, every finding is new.
+
+        Raises:
+            ConfigError: the revision does not exist, or the report cannot be read.
+        """
         self._site = site
         self._repository = Repository(site.root) if since is not None else None
         self._tree = self._repository.tree_of(since) if self._repository and since is not None else ""
         self._report = EarlierReport.read(baseline) if baseline is not None else None
 
     def mark(self, audit: AuditReport) -> AuditReport:
-        """The same audit, with each finding marked as old or new, and the old ones counted. Raises ConfigError."""
-        asked: list[Had] = [self._report.had] if self._report else []
+        """Returns the same audit with each finding marked as old or new and the old ones counted.
+
+        Raises:
+            ConfigError: git cannot read the revision.
+        """
+        sources: list[WasPresent] = [self._report.had] if self._report else []
         if self._repository:
             articles = {place.article for found in audit.findings for place in found.references}
-            asked.append(open_revision(self._site, self._repository, self._tree, articles).had)
-        return mark(audit, lambda found, place: any(had(found, place) for had in asked))
+            sources.append(open_revision(self._site, self._repository, self._tree, articles).had)
+        return mark(audit, lambda found, place: any(had(found, place) for had in sources))
 
 
-def mark(audit: AuditReport, had: Had) -> AuditReport:
-    """Marks each finding. Of a new one the new places come first, so that it points to one of them."""
+def mark(audit: AuditReport, had: WasPresent) -> AuditReport:
+    """Returns the audit with each finding marked; a new finding lists its new places first and points to one."""
     findings = tuple(_marked(found, had) for found in audit.findings)
     summary = msgspec.structs.replace(audit.summary, old=sum(found.is_old for found in findings))
     return msgspec.structs.replace(audit, findings=findings, summary=summary)
 
 
-def _marked(found: Finding, had: Had) -> Finding:
+def _marked(found: Finding, had: WasPresent) -> Finding:
     new = tuple(place for place in found.references if not had(found, place))
     if not new:
         return msgspec.structs.replace(found, is_old=bool(found.references))
@@ -63,41 +74,48 @@ def _marked(found: Finding, had: Had) -> Finding:
     )
 
 
-class _Known(msgspec.Struct):
-    """As much of a finding in a report as is needed to know it again."""
+class _EarlierFinding(msgspec.Struct):
+    """The fields of a finding in a report that identify it."""
 
     rule: str
     url: str | None
     references: tuple[Place, ...] = ()
 
 
-class _File(msgspec.Struct):
-    """As much of a report as is needed: `summary` tells one of an audit from one of a sync."""
+class _ReportFile(msgspec.Struct):
+    """The fields of a report that are needed. `summary` distinguishes the report of an audit from that of a sync."""
 
     summary: msgspec.Raw
-    findings: tuple[_Known, ...]
+    findings: tuple[_EarlierFinding, ...]
 
 
 class EarlierReport(msgspec.Struct, frozen=True):
-    """An earlier audit: for each rule and URL the articles that it was found in, on whatever lines."""
+    """An earlier audit: for each rule and URL, the articles that it was found in. Lines are not compared."""
 
     articles: dict[tuple[str, str | None], set[str]]
 
     @classmethod
     def read(cls, file: Path) -> EarlierReport:
-        """Read what `imgcache audit --format json` wrote. Raises ConfigError."""
+        """Read a file that `imgcache audit --format json` wrote.
+
+        Raises:
+            ConfigError: the file cannot be read, or is not such a report.
+        """
         try:
-            report = msgspec.json.decode(file.read_bytes(), type=_File)
+            report = msgspec.json.decode(file.read_bytes(), type=_ReportFile)
         except OSError as error:
             raise ConfigError(f"{file} cannot be read: {error.strerror}", where="--baseline") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             advice = "make one with imgcache audit --format json --output FILE"
-            raise ConfigError(f"{file} is no JSON report of an audit ({error}); {advice}", where="--baseline") from None
+            message = f"{file} is not the JSON report of an audit ({error}); {advice}"
+            raise ConfigError(message, where="--baseline") from None
         articles: dict[tuple[str, str | None], set[str]] = {}
-        for known in report.findings:
-            articles.setdefault((known.rule, known.url), set()).update(place.article for place in known.references)
+        for earlier in report.findings:
+            articles.setdefault((earlier.rule, earlier.url), set()).update(
+                place.article for place in earlier.references
+            )
         return cls(articles)
 
     def had(self, found: Finding, place: Place) -> bool:
-        """Whether the rule was broken by the same image in the same article."""
+        """Whether the same image broke the same rule in the same article."""
         return place.article in self.articles.get((found.rule, found.url), ())

@@ -1,4 +1,4 @@
-"""What is wrong with one image, by what is known of it: each function makes one finding, or none. Pure."""
+"""Judges one image by what is known about it: each function makes one finding, or none. Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from imgcache.core import (
     Hop,
     Place,
     Problem,
+    Reference,
     Severity,
     Size,
     UrlState,
@@ -28,185 +29,200 @@ from imgcache.policy import Health, SizeMatch, health, plan
 
 PERMANENT = frozenset({301, 308})  # RFC 9110, sections 15.4.2 and 15.4.9
 WITHOUT_COPY = "flag-without-copy"
-_TOLD = 5  # declared sizes that one message tells apart
+_MAX_SIZES = 5  # declared sizes that one message lists
 
 _UNSIZED = frozenset({"body", "shortcode"})  # fields that declare no size
-_MILD = frozenset({UrlState.FLAKY, UrlState.BLOCKED})
+_NOT_CERTAIN = frozenset({UrlState.FLAKY, UrlState.BLOCKED})  # the image may be there for readers
 
 
-def failing(named: AuditedImage, failure: Failure, past: Health | None, now: float, nearer: str | None) -> Finding:
-    """An image that cannot be had."""
+def failing(image: AuditedImage, failure: Failure, past: Health | None, now: float, alternative: str | None) -> Finding:
+    """Judges an image that its server did not deliver; `alternative` is another URL of it that answers."""
     state = health.url_state(failure, past, now)
     severity = Severity.ERROR
     if failure.code == "robots":
         severity = Severity.NOTE
-    elif failure.code not in health.OURS and state in _MILD:
+    elif failure.code not in health.OURS and state in _NOT_CERTAIN:
         severity = Severity.WARNING
     message = failure.message
     if failure.rests:
         message = f"{message}; {state}: failing since {health.format_day(failure.first_at)}"
-    remedy = remedies.failing(failure, nearer=nearer, is_held=named.digest is not None)
-    return image_finding(
-        named, failure.code, severity, message, remedy, state=None if failure.code in health.OURS else state
-    )
+    remedy = remedies.failing(failure, alternative=alternative, is_held=image.digest is not None)
+    shown_state = None if failure.code in health.OURS else state
+    return image_finding(image, failure.code, severity, message, remedy, state=shown_state)
 
 
-def broken_file(named: AuditedImage, code: str, message: str) -> Finding:
-    """A file of the site that is not there, or is no picture. One that only browsers can read is no error."""
-    severity = plan.own_severity(code)
+def broken_file(image: AuditedImage, code: str, message: str) -> Finding:
+    """Judges a file of the site that is missing or is not a valid image."""
     what, _, advice = message.partition("; ")
-    return image_finding(named, code, severity, what, advice or remedies.file(code))
+    return image_finding(image, code, plan.own_severity(code), what, advice or remedies.file(code))
 
 
-def sizes(named: AuditedImage, *, is_sure: bool, state: UrlState | None) -> Iterator[Finding]:
-    """Declared sizes that are not the true one: of another shape, and of another size alone.
+def sizes(image: AuditedImage, *, is_sure: bool, state: UrlState | None) -> Iterator[Finding]:
+    """Judges the declared sizes that differ from the true size, by shape or by size alone.
 
-    `is_sure`: the picture at the address is the one that is meant, so that its size may be written.
+    `is_sure`: the image at the URL is the intended one, so that its size may be written into articles.
     """
-    true = named.true
+    true = image.true
     if true is None:
         return
-    for rule, shape, severity in (
+    for rule, match, severity in (
         ("dimensions", SizeMatch.OTHER, Severity.ERROR),
         ("scaled", SizeMatch.SCALED, Severity.WARNING),
     ):
-        uses = tuple(use for use in named.uses if plan.compare_size(use.declared, true) is shape)
+        uses = tuple(use for use in image.uses if plan.compare_size(use.declared, true) is match)
         if not uses:
             continue
         changes = [Correction(use.place, size=true) for use in uses if is_sure and use.place.field not in _UNSIZED]
-        remedy = remedies.size(true, is_fixable=bool(changes), is_body=all(use.place.field in _UNSIZED for use in uses))
-        at = named._replace(uses=uses)
-        yield image_finding(at, rule, severity, _tell(uses, true, shape), remedy, state=state, changes=changes)
+        is_body = all(use.place.field in _UNSIZED for use in uses)
+        remedy = remedies.size(true, is_fixable=bool(changes), is_body=is_body)
+        message = _describe_sizes(uses, true, match)
+        yield image_finding(image._replace(uses=uses), rule, severity, message, remedy, state=state, changes=changes)
 
 
-def _tell(uses: Sequence[ImageUse], true: Size, shape: SizeMatch) -> str:
-    said: dict[Declared, Place] = {}
+def _describe_sizes(uses: Sequence[ImageUse], true: Size, match: SizeMatch) -> str:
+    first_places: dict[Declared, Place] = {}
     for use in uses:
-        said.setdefault(use.declared, use.place)
-    how = "the same shape, another size" if shape is SizeMatch.SCALED else "another shape"
-    if len(said) == 1:
-        [declared] = said
+        first_places.setdefault(use.declared, use.place)
+    difference = "the same shape, another size" if match is SizeMatch.SCALED else "another shape"
+    if len(first_places) == 1:
+        [declared] = first_places
         if (declared.width, declared.height) == (true.height, true.width):
-            how = "width and height are swapped"
-        return f"declared {_size(declared)}, the image is {true}: {how}"
-    told = [
-        f"{_size(one)} at {clean_text(place.article, 300)}:{place.line}" for one, place in list(said.items())[:_TOLD]
+            difference = "width and height are swapped"
+        return f"declared {_size(declared)}, the image is {true}: {difference}"
+    listed = [
+        f"{_size(declared)} at {clean_text(place.article, 300)}:{place.line}"
+        for declared, place in list(first_places.items())[:_MAX_SIZES]
     ]
-    more = [f"{plural(len(said) - _TOLD, 'size')} more"] if len(said) > _TOLD else []
-    return f"the image is {true}: {how}; declared " + ", ".join(told + more)
+    hidden = len(first_places) - _MAX_SIZES
+    more = [f"{plural(hidden, 'more size')}"] if hidden > 0 else []
+    return f"the image is {true}: {difference}; declared " + ", ".join(listed + more)
 
 
 def _size(declared: Declared) -> str:
     return f"{declared.width or '?'}×{declared.height or '?'}"
 
 
-def flags(named: AuditedImage, dimensions: str) -> Iterator[Finding]:
-    """Flags that are not what the cache holds. An entry that `sync` would not flag for its size lacks none."""
-    held = named.digest is not None
-    if bare := without_copy(named):
-        message = "isCached is true, and no copy is held"
-        yield image_finding(named._replace(uses=bare), WITHOUT_COPY, Severity.ERROR, message, remedies.SYNC)
-    true = named.held
-    fits = (
-        use
-        for use in named.uses
-        if dimensions != "check" or not true or plan.compare_size(use.declared, true) != SizeMatch.OTHER
-    )
-    lacking = tuple(use for use in fits if use.flaggable and held and not use.is_cached)
-    if lacking:
-        message = "a copy is held, and isCached is not set"
-        yield image_finding(named._replace(uses=lacking), "copy-without-flag", Severity.WARNING, message, remedies.FLAG)
+def flags(image: AuditedImage, dimensions: str) -> Iterator[Finding]:
+    """Judges the flags that `sync` would change: set without a copy, or not set although there is one."""
+    if uses := without_copy(image):
+        message = "isCached is true, but the cache has no copy"
+        yield image_finding(image._replace(uses=uses), WITHOUT_COPY, Severity.ERROR, message, remedies.SYNC)
+    if uses := _uses_to_flag(image, flag=True, dimensions=dimensions):
+        message = "the cache has a copy, but isCached is not set"
+        yield image_finding(image._replace(uses=uses), "copy-without-flag", Severity.WARNING, message, remedies.FLAG)
 
 
-def without_copy(named: AuditedImage) -> tuple[ImageUse, ...]:
-    """The uses that say isCached although no copy is held."""
-    return tuple(use for use in named.uses if use.flaggable and use.is_cached and named.digest is None)
+def without_copy(image: AuditedImage) -> tuple[ImageUse, ...]:
+    """Returns the uses whose flag is set although the cache has no copy."""
+    return () if image.digest is not None else _uses_to_flag(image, flag=False)
+
+
+def _uses_to_flag(image: AuditedImage, *, flag: bool, dimensions: str = "ignore") -> tuple[ImageUse, ...]:
+    """The uses whose flag `sync` would change to `flag`."""
+
+    def decided(use: ImageUse) -> bool | None:
+        place = use.place
+        reference = Reference(
+            image.url,
+            place.article,
+            place.line,
+            place.column,
+            place.field,
+            use.declared,
+            is_cached=use.is_cached,
+            flaggable=use.flaggable,
+        )
+        held = image.digest is not None
+        edit = plan.decide_flag(reference, held=held, true=image.held, dimensions=dimensions, may_clear=True).edit
+        return edit.flag if edit else None
+
+    return tuple(use for use in image.uses if decided(use) is flag)
 
 
 def no_cache(images: int, uses: Sequence[ImageUse]) -> Finding:
-    """All flags of a site that has no cache: it is a clone, and the flags are right where the cache is."""
-    found = uses_finding(uses, WITHOUT_COPY, Severity.NOTE, "", remedies.NO_CACHE)
+    """Reports all flags of a site that has no cache, such as a clone; they may be right where the cache is."""
+    finding = uses_finding(uses, WITHOUT_COPY, Severity.NOTE, "", remedies.NO_CACHE)
     verb = "is" if images == 1 else "are"
-    flagged = f"{plural(images, 'image')} {verb} flagged in {plural(found.articles, 'article')}"
-    message = f"{flagged}, and there is no cache here, as in a fresh clone"
-    return msgspec.structs.replace(found, message=message)
+    flagged = f"{plural(images, 'image')} {verb} flagged in {plural(finding.articles, 'article')}"
+    return msgspec.structs.replace(finding, message=f"{flagged}, and there is no cache here, as in a fresh clone")
 
 
-def variants(named: AuditedImage, absent: Sequence[str]) -> Finding:
-    """An image whose copy lacks variants: the files named, or, where none is, such as were asked for since."""
+def variants(image: AuditedImage, absent: Sequence[str]) -> Finding:
+    """Reports a copy without all its variants; `absent` names lost files, and is empty if none was lost."""
     if absent:
         names = ", ".join(clean_text(path.rpartition("/")[2], 60) for path in absent)
-        message, remedy = f"of the copy held, these files are missing: {names}", remedies.MEND
+        message, remedy = f"files of the cached copy are missing: {names}", remedies.REPAIR
     else:
-        message, remedy = "variants that imgcache.yml asks for are not made yet", remedies.VARIANTS
-    return image_finding(named, "variant-missing", Severity.WARNING, message, remedy)
+        message, remedy = "variants that imgcache.yml asks for have not been made yet", remedies.VARIANTS
+    return image_finding(image, "variant-missing", Severity.WARNING, message, remedy)
 
 
-def insecure(named: AuditedImage, secure: str | None, state: UrlState | None) -> Finding:
-    """An image over http; `secure` is an https address with the same picture."""
+def insecure(image: AuditedImage, secure: str | None, state: UrlState | None) -> Finding:
+    """Reports an image over http; `secure` is an https URL with the same image."""
     if secure is None:
-        message = "http: browsers warn of it, or do not show it, and https gives no such picture"
-        return image_finding(named, "not-secure", Severity.NOTE, message, remedies.INSECURE, state=state)
-    changes = [Correction(use.place, url=secure) for use in named.uses]
+        message = "linked over http, which browsers block or warn about; https does not serve the same image"
+        return image_finding(image, "not-secure", Severity.NOTE, message, remedies.INSECURE, state=state)
+    changes = [Correction(use.place, url=secure) for use in image.uses]
     remedy = remedies.address(secure, is_fixable=True)
-    message = "http, and the host gives the same picture over https"
-    return image_finding(named, "not-secure", Severity.WARNING, message, remedy, state=state, changes=changes)
+    message = "linked over http, although the host serves the same image over https"
+    return image_finding(image, "not-secure", Severity.WARNING, message, remedy, state=state, changes=changes)
 
 
-def redirected(named: AuditedImage, hops: Sequence[Hop], shared_by: int, state: UrlState | None) -> Finding:
-    """An image at another address. Where every hop is permanent, the new one is written.
+def redirected(image: AuditedImage, hops: Sequence[Hop], shared_by: int, state: UrlState | None) -> Finding:
+    """Reports an image that was reached through redirects; if every hop is permanent, `--fix` writes the new URL.
 
-    Not where several addresses lead to it, or where an article declares a picture of another shape: then it may be the
-    picture for pictures that are gone.
+    It is not written if several URLs lead there (`shared_by`), or if an article declares another shape: then the
+    target may be one image that the host shows in place of many.
     """
     target = hops[-1].url
     to = redact(target, 300)
     if any(hop.status not in PERMANENT for hop in hops):
-        message = f"redirected to {to}, not for good"
-        remedy = "nothing, if the host means it so: a reader's browser asks at both addresses"
-        return image_finding(named, "redirected", Severity.NOTE, message, remedy, state=state)
-    message = f"moved for good to {to}"
-    is_other = any(named.true and plan.compare_size(use.declared, named.true) is SizeMatch.OTHER for use in named.uses)
+        message = f"temporarily redirected to {to}"
+        remedy = "nothing, if the redirect is intended; each reader's browser makes one more request"
+        return image_finding(image, "redirected", Severity.NOTE, message, remedy, state=state)
+    message = f"moved permanently to {to}"
+    is_other = any(image.true and plan.compare_size(use.declared, image.true) is SizeMatch.OTHER for use in image.uses)
     if shared_by > 1 or is_other:
-        message += ", as are other addresses" if shared_by > 1 else ", where the picture is of another shape"
-        remedy = f"look at it: if it is the picture that is meant, write {to}"
-        return image_finding(named, "redirected", Severity.WARNING, message, remedy, state=state)
-    changes = [Correction(use.place, url=target) for use in named.uses]
+        message += ", as did other URLs" if shared_by > 1 else ", where the image has another shape"
+        remedy = f"open it: if it is the right image, write {to}"
+        return image_finding(image, "redirected", Severity.WARNING, message, remedy, state=state)
+    changes = [Correction(use.place, url=target) for use in image.uses]
     remedy = remedies.address(target, is_fixable=True)
-    return image_finding(named, "redirected", Severity.WARNING, message, remedy, state=state, changes=changes)
+    return image_finding(image, "redirected", Severity.WARNING, message, remedy, state=state, changes=changes)
 
 
-def tracker(named: AuditedImage, state: UrlState | None) -> Finding:
-    """A picture of one pixel on another host."""
-    message = "the picture is a single pixel: it is there to count readers"
-    return image_finding(named, "tracker", Severity.WARNING, message, remedies.TRACKER, state=state)
+def tracker(image: AuditedImage, state: UrlState | None) -> Finding:
+    """Reports an image of one pixel on another host."""
+    message = "the image is a single pixel, as hosts use to count readers"
+    return image_finding(image, "tracker", Severity.WARNING, message, remedies.TRACKER, state=state)
 
 
-def shared_placeholder(named: AuditedImage, message: str, severity: Severity = Severity.ERROR) -> Finding:
-    """A picture that stands for others."""
-    return image_finding(named, "placeholder", severity, message, remedies.CARD, state=UrlState.SUSPECT)
+def shared_placeholder(image: AuditedImage, message: str, severity: Severity = Severity.ERROR) -> Finding:
+    """Reports an image that the host shows in place of many."""
+    return image_finding(image, "placeholder", severity, message, remedies.PLACEHOLDER, state=UrlState.SUSPECT)
 
 
 def certificate(host: str, ends: float, now: float, uses: Sequence[ImageUse]) -> Finding:
-    """A host whose certificate ends soon."""
-    verb = "ends" if ends > now else "ended"
+    """Reports a host whose certificate expires soon; `ends` and `now` are seconds since the epoch."""
+    verb = "expires" if ends > now else "expired"
     message = f"{clean_text(host, 100)}: its certificate {verb} on {health.format_day(ends)}"
     return uses_finding(uses, "certificate-expiring", Severity.WARNING, message, remedies.CERTIFICATE)
 
 
 def unreadable(problem: Problem) -> Finding:
-    """An article that cannot be read."""
+    """Reports an article that cannot be read."""
     return places_finding(list(problem.references), problem.code, problem.severity, problem.message, remedies.ARTICLE)
 
 
 def no_network(tried: int) -> Finding:
-    """A run in which nothing answered."""
+    """Reports a run in which no host answered."""
     message = (
-        f"none of the hosts of {plural(tried, 'image')} answered: nothing is said of them, and nothing was recorded"
+        f"no host answered for any of {plural(tried, 'image')}, so the network seems to be down; remote images were"
+        " not judged and nothing was recorded"
     )
     return places_finding([], "no-network", Severity.ERROR, message, remedies.NETWORK)
 
 
-def quarantined(named: AuditedImage, code: str, message: str) -> Finding:
-    """An image whose newer picture waits for a decision."""
-    return image_finding(named, code, Severity.WARNING, message, remedies.QUARANTINE)
+def quarantined(image: AuditedImage, code: str, message: str) -> Finding:
+    """Reports an image whose new version waits for a decision."""
+    return image_finding(image, code, Severity.WARNING, message, remedies.QUARANTINE)

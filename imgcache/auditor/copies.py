@@ -1,4 +1,4 @@
-"""What the cache holds of the images that articles name, held against the disk."""
+"""Compares the cached copies of images with the files on disk."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ _BATCH = 512
 
 
 class MissingFiles(msgspec.Struct, frozen=True):
-    """A copy without all its variants: the files that are gone, or none, where some were never made."""
+    """An image whose cached copy lacks variants.
+
+    `absent` names the files that are gone; it is empty if variants were never made.
+    """
 
     image: int
     absent: tuple[str, ...]
 
 
 def reconcile_copies(catalogue: Catalogue, index: Index, store: Store, wish: SyncPolicy) -> list[MissingFiles]:
-    """Enter every copy whose original is on disk, and give those that lack variants.
+    """Enter every copy whose original is on disk into the catalogue, and return those that lack variants.
 
     Args:
-        catalogue: takes the copies.
-        index: says what is recorded.
-        store: says what is on disk.
-        wish: the variants that are asked for. A record restored from manifest.json has no fingerprints: of such a one
-            it is not known what it lacks.
+        catalogue: receives the copies.
+        index: the records of cached images.
+        store: the files on disk.
+        wish: the variants that imgcache.yml asks for. A record restored from manifest.json has no fingerprints, so it
+            is not known which of these it lacks.
     """
-    lacks: list[MissingFiles] = []
+    incomplete: list[MissingFiles] = []
 
     def rows() -> Iterator[CopyRow]:
         for url, asset, _ in index.entries():
@@ -42,13 +45,13 @@ def reconcile_copies(catalogue: Catalogue, index: Index, store: Store, wish: Syn
                 continue
             recipes = wish.aimed(catalogue.focal_points.of_image(image)).recipes
             if missing or (asset.recipes and not set(recipes) <= set(asset.recipes)):
-                lacks.append(MissingFiles(image, missing))
+                incomplete.append(MissingFiles(image, missing))
             yield _row(image, asset)
 
-    waiting = rows()
-    while batch := list(islice(waiting, _BATCH)):
+    pending = rows()
+    while batch := list(islice(pending, _BATCH)):
         catalogue.audit.put_copies(batch)
-    return lacks
+    return incomplete
 
 
 def _row(image: int, asset: Asset) -> CopyRow:

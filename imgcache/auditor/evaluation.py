@@ -1,4 +1,4 @@
-"""Goes over what is known of every image, and has each judged where something may be wrong."""
+"""Evaluates what an audit learned about every image, and yields the findings."""
 
 from __future__ import annotations
 
@@ -6,155 +6,170 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from imgcache.auditor import alternative_urls as forms
-from imgcache.auditor import checks as judge
+from imgcache.auditor import checks
+from imgcache.auditor.alternative_urls import stem
 from imgcache.auditor.copies import MissingFiles
 from imgcache.auditor.history import AuditHistory
 from imgcache.auditor.remote_checks import RemoteChecks
 from imgcache.cache import AuditedImage, Catalogue, ImageUse, Index, quarantine
 from imgcache.core import Failure, Finding, ImageError, Kind, Placeholder, Severity, UrlState, request_url
-from imgcache.policy import health
-from imgcache.policy import shared_placeholders as cards
+from imgcache.policy import health, shared_placeholders
 
 logger = logging.getLogger(__name__)
 
 
 class Evaluation:
-    """The findings of one audit, without their dates and their order."""
+    """The findings of one audit, without dates and unsorted."""
 
     def __init__(
         self,
         *,
         catalogue: Catalogue,
         index: Index,
-        memory: AuditHistory,
-        looking: RemoteChecks | None,
-        lacks: list[MissingFiles],
+        history: AuditHistory,
+        remote: RemoteChecks | None,
+        incomplete: list[MissingFiles],
         dimensions: str,
         has_cache: bool,
         now: float,
     ) -> None:
-        """`looking` is done, or None where no host was asked; `dimensions`: check | fix | ignore."""
+        """Take what is known.
+
+        Args:
+            catalogue: images, references and probe results.
+            index: records by URL.
+            history: what earlier audits recorded.
+            remote: the finished remote checks; None if no host was contacted.
+            incomplete: the cached copies that lack files.
+            dimensions: check | fix | ignore.
+            has_cache: whether the site has a cache at all.
+            now: seconds since the epoch.
+        """
         self._has_cache = has_cache
         self._catalogue = catalogue
         self._index = index
-        self._memory = memory
-        self._looking = looking
-        self._lacks = lacks
+        self._history = history
+        self._remote = remote
+        self._incomplete = incomplete
         self._dimensions = dimensions
         self._now = now
 
     def findings(self) -> Iterator[Finding]:
-        """Everything that is wrong."""
+        """Yields every finding."""
         for problem in self._catalogue.articles.unreadable():
-            yield judge.unreadable(problem)
-        wrong = {image: (code, message) for image, code, message in self._catalogue.audit.broken_local()}
-        for named in self._catalogue.audit.images(wrong):
-            yield judge.broken_file(named, *wrong[named.image])
-        absent = {lack.image: lack.absent for lack in self._lacks}
-        for named in self._catalogue.audit.images(absent):
-            yield judge.variants(named, absent[named.image])
-        yield from self._doubtful()
-        refused, found = self._cards()
+            yield checks.unreadable(problem)
+        broken = {image: (code, message) for image, code, message in self._catalogue.audit.broken_local()}
+        for image in self._catalogue.audit.images(broken):
+            yield checks.broken_file(image, *broken[image.image])
+        absent = {copy.image: copy.absent for copy in self._incomplete}
+        for image in self._catalogue.audit.images(absent):
+            yield checks.variants(image, absent[image.image])
+        yield from self._quarantined()
+        placeholders, found = self._placeholders()
         yield from found
-        yield from self._disagreements(refused)
-        if self._looking is None:
-            yield from self._unaskable()
-        elif self._looking.is_network_down:
-            logger.error("no host answers: the network is taken to be down, and nothing is said of remote images")
-            yield judge.no_network(self._looking.tried)
+        yield from self._flags_and_sizes(placeholders)
+        if self._remote is None:
+            yield from self._invalid_urls()
+        elif self._remote.is_network_down:
+            logger.error("no host answers: the network seems to be down, so remote images are not judged")
+            yield checks.no_network(self._remote.tried)
         else:
-            yield from self._failures(self._looking, refused)
-            yield from self._remarks(self._looking)
+            yield from self._failures(self._remote, placeholders)
+            yield from self._answered(self._remote)
 
-    def _doubtful(self) -> Iterator[Finding]:
+    def _quarantined(self) -> Iterator[Finding]:
         for problem in quarantine.problems(self._index, self._catalogue):
             image = self._catalogue.images.number(problem.url or "")
             if image is not None:
-                yield judge.quarantined(self._catalogue.audit.image(image), problem.code, problem.message)
+                yield checks.quarantined(self._catalogue.audit.image(image), problem.code, problem.message)
 
-    def _cards(self) -> tuple[set[int], list[Finding]]:
-        """Pictures that stand for others, by what was seen now, else by the copies held."""
-        seen = self._catalogue.shared_bytes.references if self._looking is None else self._catalogue.audit.shared_probes
-        suspects = cards.find_shared_placeholders(seen(cards.SHARED_BY, self._index.cards()))
+    def _placeholders(self) -> tuple[set[int], list[Finding]]:
+        """The images that a host shows in place of others: by the probes of this run, else by the cached copies."""
+        shared = (
+            self._catalogue.shared_bytes.references if self._remote is None else self._catalogue.audit.shared_probes
+        )
+        suspects = shared_placeholders.find_shared_placeholders(
+            shared(shared_placeholders.SHARED_BY, self._index.cards())
+        )
         found = [
-            judge.shared_placeholder(named, cards.placeholder_problem(named.url).message)
-            for named in self._catalogue.audit.images(suspects.refused)
+            checks.shared_placeholder(image, shared_placeholders.placeholder_problem(image.url).message)
+            for image in self._catalogue.audit.images(suspects.refused)
         ]
         for problem, urls in suspects.warnings:
-            images = [image for url in urls if (image := self._catalogue.images.number(url)) is not None]
-            named = self._catalogue.audit.image(images[0])
-            uses = [use for image in images for use in self._catalogue.audit.image(image).uses]
-            found.append(judge.shared_placeholder(named._replace(uses=tuple(uses)), problem.message, Severity.WARNING))
+            images = [
+                self._catalogue.audit.image(number)
+                for url in urls
+                if (number := self._catalogue.images.number(url)) is not None
+            ]
+            uses = tuple(use for image in images for use in image.uses)
+            found.append(checks.shared_placeholder(images[0]._replace(uses=uses), problem.message, Severity.WARNING))
         return set(suspects.refused), found
 
-    def _disagreements(self, refused: Collection[int]) -> Iterator[Finding]:
-        looking = self._looking
-        unjudged = set(refused) | set(looking.trackers if looking else ())
-        unsure = set(looking.failures) | set(looking.redirected) if looking else set()
-        bare: list[tuple[ImageUse, ...]] = []
-        for named in self._catalogue.audit.mismatches():
+    def _flags_and_sizes(self, placeholders: Collection[int]) -> Iterator[Finding]:
+        remote = self._remote
+        unsized = set(placeholders) | set(remote.trackers if remote else ())
+        unsure = set(remote.failures) | set(remote.redirected) if remote else set()
+        uncached: list[tuple[ImageUse, ...]] = []
+        for image in self._catalogue.audit.mismatches():
             if self._has_cache:
-                yield from judge.flags(named, self._dimensions)
-            elif uses := judge.without_copy(named):
-                bare.append(uses)
-            if self._dimensions != "ignore" and named.image not in unjudged:
-                yield from judge.sizes(named, is_sure=named.image not in unsure, state=self._state(named))
+                yield from checks.flags(image, self._dimensions)
+            elif uses := checks.without_copy(image):
+                uncached.append(uses)
+            if self._dimensions != "ignore" and image.image not in unsized:
+                yield from checks.sizes(image, is_sure=image.image not in unsure, state=self._state(image))
+        if uncached:
+            uses_by_place = sorted((use for uses in uncached for use in uses), key=lambda use: use.place)
+            yield checks.no_cache(len(uncached), uses_by_place)
 
-        if bare:
-            yield judge.no_cache(len(bare), sorted((use for uses in bare for use in uses), key=lambda use: use.place))
-
-    def _unaskable(self) -> Iterator[Finding]:
-        """Remote images that no host could be asked for: this needs no network to be known."""
+    def _invalid_urls(self) -> Iterator[Finding]:
+        """Remote images whose URL no host can be asked for; this needs no network."""
         for image, url in self._catalogue.audit.without_host():
             try:
                 request_url(url)
             except ImageError as error:
                 failure = Failure(error.code, error.message, self._now, self._now, 1)
-                yield judge.failing(self._catalogue.audit.image(image), failure, None, self._now, None)
+                yield checks.failing(self._catalogue.audit.image(image), failure, None, self._now, None)
 
-    def _failures(self, looking: RemoteChecks, refused: Collection[int]) -> Iterator[Finding]:
-        siblings = self._siblings(looking)
-        trackers = frozenset(looking.trackers)
-        for named in self._catalogue.audit.images(looking.failures):
-            image, failure = named.image, looking.failures[named.image]
-            if image in refused or (image in trackers and failure.code == Placeholder.code):
-                continue  # that is said already
-            nearer = looking.nearer.get(image) or siblings.get(forms.stem(named.url))
-            yield judge.failing(named, failure, self._memory.past(named.url), self._now, nearer)
+    def _failures(self, remote: RemoteChecks, placeholders: Collection[int]) -> Iterator[Finding]:
+        other_sizes = self._other_sizes(remote)
+        trackers = frozenset(remote.trackers)
+        for image in self._catalogue.audit.images(remote.failures):
+            number, failure = image.image, remote.failures[image.image]
+            if number in placeholders or (number in trackers and failure.code == Placeholder.code):
+                continue  # reported already
+            alternative = remote.alternatives.get(number) or other_sizes.get(stem(image.url))
+            yield checks.failing(image, failure, self._history.past(image.url), self._now, alternative)
 
-    def _siblings(self, looking: RemoteChecks) -> dict[str, str]:
-        """By what it shares with one that fails: an address of the site that answers, and differs in its size."""
-        failing = {
-            forms.stem(self._catalogue.images.url(image)) for image in looking.failures.keys() - looking.nearer.keys()
-        }
-        if not failing:
-            return {}
+    def _other_sizes(self, remote: RemoteChecks) -> dict[str, str]:
+        """By the stem of a failing URL: a URL of the site that answers and differs only in its size."""
+        without_alternative = remote.failures.keys() - remote.alternatives.keys()
+        failing = {stem(self._catalogue.images.url(image)) for image in without_alternative}
         found: dict[str, str] = {}
-        for url in self._catalogue.audit.probed_urls():
-            if (stem := forms.stem(url)) in failing:
-                found.setdefault(stem, url)
+        if failing:
+            for url in self._catalogue.audit.probed_urls():
+                if (key := stem(url)) in failing:
+                    found.setdefault(key, url)
         return found
 
-    def _remarks(self, looking: RemoteChecks) -> Iterator[Finding]:
-        """What is wrong with images that are there."""
-        for named in self._catalogue.audit.images(looking.insecure):
-            yield judge.insecure(named, looking.insecure[named.image], self._state(named))
+    def _answered(self, remote: RemoteChecks) -> Iterator[Finding]:
+        """What is wrong with images that their servers delivered."""
+        for image in self._catalogue.audit.images(remote.insecure):
+            yield checks.insecure(image, remote.insecure[image.image], self._state(image))
         targets: dict[str, set[str]] = defaultdict(set)
-        for image, hops in looking.redirected.items():
-            targets[hops[-1].url].add(forms.stem(self._catalogue.images.url(image)))
-        for named in self._catalogue.audit.images(looking.redirected):
-            hops = looking.redirected[named.image]
-            yield judge.redirected(named, hops, len(targets[hops[-1].url]), self._state(named))
-        for named in self._catalogue.audit.images(looking.trackers):
-            yield judge.tracker(named, self._state(named))
-        for host, ending in looking.endings.items():
-            uses = [use for named in self._catalogue.audit.images(ending.images) for use in named.uses]
+        for number, hops in remote.redirected.items():
+            targets[hops[-1].url].add(stem(self._catalogue.images.url(number)))
+        for image in self._catalogue.audit.images(remote.redirected):
+            hops = remote.redirected[image.image]
+            yield checks.redirected(image, hops, len(targets[hops[-1].url]), self._state(image))
+        for image in self._catalogue.audit.images(remote.trackers):
+            yield checks.tracker(image, self._state(image))
+        for host, certificate in remote.expiring.items():
+            uses = [use for image in self._catalogue.audit.images(certificate.images) for use in image.uses]
             uses.sort(key=lambda use: use.place)
-            yield judge.certificate(host, ending.ends, self._now, uses)
+            yield checks.certificate(host, certificate.ends, self._now, uses)
 
-    def _state(self, named: AuditedImage) -> UrlState | None:
-        """How an image does that did not fail now; None for one of the site, and where no host was asked."""
-        if self._looking is None or named.kind is not Kind.REMOTE or named.image in self._looking.failures:
+    def _state(self, image: AuditedImage) -> UrlState | None:
+        """The state of an image that did not fail in this run; None for own images and if no host was contacted."""
+        if self._remote is None or image.kind is not Kind.REMOTE or image.image in self._remote.failures:
             return None
-        return health.url_state(None, self._memory.past(named.url), self._now)
+        return health.url_state(None, self._history.past(image.url), self._now)

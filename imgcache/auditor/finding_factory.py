@@ -1,4 +1,4 @@
-"""How a finding is made of an image and its uses. Pure."""
+"""Makes findings from images and their uses, counts and sorts them. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def image_finding(
-    named: AuditedImage,
+    image: AuditedImage,
     rule: str,
     severity: Severity,
     message: str,
@@ -22,24 +22,24 @@ def image_finding(
     state: UrlState | None = None,
     changes: Sequence[Correction] = (),
 ) -> Finding:
-    """A finding about one image at the uses that `named` has. A password in its URL stays here."""
+    """Returns a finding about one image, at the uses that `image` has; credentials are removed from its URL."""
     return msgspec.structs.replace(
-        uses_finding(named.uses, rule, severity, message, remedy),
-        url=without_credentials(named.url),
+        uses_finding(image.uses, rule, severity, message, remedy),
+        url=without_credentials(image.url),
         state=state,
-        digest=named.digest,
+        digest=image.digest,
         changes=tuple(changes),
     )
 
 
 def uses_finding(uses: Sequence[ImageUse], rule: str, severity: Severity, message: str, remedy: str) -> Finding:
-    """A finding about no single image, such as a host: at all of these uses."""
-    found = places_finding([use.place for use in uses], rule, severity, message, remedy)
-    return msgspec.structs.replace(found, newest=max((use.newest for use in uses), default=""))
+    """Returns a finding about several images, such as those of one host, at all of these uses."""
+    finding = places_finding([use.place for use in uses], rule, severity, message, remedy)
+    return msgspec.structs.replace(finding, newest=max((use.newest for use in uses), default=""))
 
 
 def places_finding(places: Sequence[Place], rule: str, severity: Severity, message: str, remedy: str) -> Finding:
-    """A finding about articles: at these places, in their order."""
+    """Returns a finding about articles, at these places in their order."""
     first = places[0] if places else None
     return Finding(
         rule=rule,
@@ -57,7 +57,7 @@ def places_finding(places: Sequence[Place], rule: str, severity: Severity, messa
 
 
 def count_failing(findings: Iterable[Finding]) -> int:
-    """How many images have an error. A relative URL names another file of the site in each folder."""
+    """Returns how many images have an error. A relative URL is another image in each folder."""
     return len(
         {
             (found.url, (found.article or "").rpartition("/")[0] if _is_relative(found.url) else "")
@@ -72,11 +72,11 @@ def _is_relative(url: str) -> bool:
 
 
 def sorted_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """The images that most articles name first, then those of the newest articles, then by severity, rule and URL."""
-    by_name = sorted(findings, key=_name)
+    """Sorts by the number of articles, then by the newest article (both descending), then by severity, rule and URL."""
+    by_name = sorted(findings, key=_name_key)
     by_age = sorted(by_name, key=lambda found: found.newest, reverse=True)
     return sorted(by_age, key=lambda found: found.articles, reverse=True)
 
 
-def _name(found: Finding) -> tuple[int, str, str, tuple[Place, ...], str]:
+def _name_key(found: Finding) -> tuple[int, str, str, tuple[Place, ...], str]:
     return _RANKS[found.severity], found.rule, found.url or "", found.references, found.message

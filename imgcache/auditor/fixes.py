@@ -1,24 +1,27 @@
-"""The audit's certain corrections, written into the articles (`--fix`) or told as a patch (`--diff`).
+"""Writes the certain corrections of an audit into articles (`--fix`), or returns them as a patch (`--diff`).
 
-Both come from the same drafts, so that the patch makes the very bytes that the writing makes. A correction that would
-change anything beside its own place is left out and reported. A flag is not touched: of an image that has got another
-address the next sync says whether it is held.
+Both use the same drafts, so the patch produces exactly the bytes that `--fix` writes. A correction that would change
+anything beside its own place is left out and reported. Flags are not touched: after a new URL, the next sync decides
+whether the image is cached.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from imgcache.auditor.finding_factory import count_failing
 from imgcache.auditor.patch import unified
 from imgcache.core import (
     ArticleChanged,
     ArticleError,
     ArticleUnreadable,
+    AuditReport,
     Declared,
     Edit,
     Finding,
@@ -33,12 +36,12 @@ from imgcache.scanner import extract_references
 
 Digest = Callable[[str], str | None]  # SHA-256, in hex, of the bytes of an article that were scanned
 
-# Where two rules name an address for one place, a permanent redirect is the host's own word for where the picture is.
-_FIRST = "redirected"
+# If two rules name a URL for one place, the target of a permanent redirect wins: it is what the host states itself.
+_PREFERRED_RULE = "redirected"
 
 
 class FixResult(msgspec.Struct, frozen=True):
-    """How many articles, URLs and sizes were corrected, and what could not be, with place and reason."""
+    """How many articles, URLs and sizes were corrected, and the corrections that failed, with place and reason."""
 
     articles: int = 0
     urls: int = 0
@@ -47,7 +50,7 @@ class FixResult(msgspec.Struct, frozen=True):
 
 
 class _Draft(NamedTuple):
-    """One article with the edits that are certain, by place: `target` is its file, links followed."""
+    """One article with its certain edits by place; `target` is its file, symbolic links resolved."""
 
     article: str
     digest: str
@@ -58,13 +61,16 @@ class _Draft(NamedTuple):
 
 
 def apply(findings: Iterable[Finding], *, root: Path, manifest: Manifest, digest: Digest) -> FixResult:
-    """Write the `changes` of the findings. The caller holds the cache's lock.
+    """Write the `changes` of the findings into the articles. The caller holds the lock of the cache.
 
     Args:
-        findings: their changes; of several for one place the first of a kind counts.
-        root: the site's folder.
-        manifest: the writer of its articles.
-        digest: of the articles as they were scanned; one that is no longer so is left as it is.
+        findings: if several change one place, the first URL and the first size count.
+        root: the folder of the site.
+        manifest: the writer of articles.
+        digest: returns the SHA-256 of an article as it was scanned; an article that has changed since is left alone.
+
+    Returns:
+        What was corrected, and a problem for each correction that was not made.
     """
     fixed, problems = FixResult(), list[Problem]()
     for draft in _drafts(findings, root, digest, problems):
@@ -79,10 +85,10 @@ def apply(findings: Iterable[Finding], *, root: Path, manifest: Manifest, digest
 
 
 def patch(findings: Iterable[Finding], *, root: Path, digest: Digest) -> tuple[bytes, FixResult]:
-    """The same as a patch, nothing written: for `git apply -p1` in the site's folder.
+    """Return the same corrections as a patch for `git apply -p1` in the folder of the site, and write nothing.
 
-    Without `-p1`, git mistakes a folder of the site for the site's own where the two have one name.
-    Arguments as `apply`. An article that is a link shows under the name of its file.
+    Without `-p1`, git confuses a subfolder with the folder of the site if both have the same name. The arguments are
+    those of `apply`. An article that is a symbolic link appears under the name of its file.
     """
     fixed, problems, pieces = FixResult(), list[Problem](), list[bytes]()
     base = root.resolve()
@@ -93,68 +99,68 @@ def patch(findings: Iterable[Finding], *, root: Path, digest: Digest) -> tuple[b
 
 
 def _drafts(findings: Iterable[Finding], root: Path, digest: Digest, problems: list[Problem]) -> Iterator[_Draft]:
-    """Each file that would change, once, in the order of the articles; what stays out goes to `problems`."""
+    """Yields each file that would change once, sorted by article; rejected corrections are added to `problems`."""
     drafted: set[str] = set()
-    for article, wishes in sorted(_wishes(findings).items()):
+    for article, requested in sorted(_edits_by_article(findings).items()):
         file = os.path.realpath(root / article)
         if file in drafted:
-            continue  # another link to it, which names the same images
+            continue  # another link to the same file
         drafted.add(file)
         scanned = digest(article) or ""
         try:
             target, old, _ = read_if_unchanged(root / article, site=root, scanned=scanned)
         except ArticleError as error:
-            problems.append(_problem(error, wishes))
+            problems.append(_problem(error, requested))
             continue
-        edits, refused = _certain(old, article, wishes)
-        problems += refused
+        edits, rejected = _possible_edits(old, article, requested)
+        problems += rejected
         new = apply_edits(old, article, list(edits.values()))
         if new != old:
             yield _Draft(article, scanned, target, old, new, edits)
 
 
-def _wishes(findings: Iterable[Finding]) -> dict[str, dict[Place, Edit]]:
+def _edits_by_article(findings: Iterable[Finding]) -> dict[str, dict[Place, Edit]]:
     """One edit for each place of each article, in the order of the file."""
-    wishes: dict[str, dict[Place, Edit]] = {}
-    ordered = sorted(findings, key=lambda finding: finding.rule != _FIRST)
+    by_article: dict[str, dict[Place, Edit]] = {}
+    ordered = sorted(findings, key=lambda finding: finding.rule != _PREFERRED_RULE)
     for was, change in ((finding.url, change) for finding in ordered for change in finding.changes):
         place = change.place
-        edits = wishes.setdefault(place.article, {})
+        edits = by_article.setdefault(place.article, {})
         earlier = edits.get(place) or Edit(place.line, place.column, was=was)
         url, size = earlier.url or change.url, earlier.size or change.size
         edits[place] = msgspec.structs.replace(earlier, url=url, size=size)
-    return {article: dict(sorted(edits.items())) for article, edits in wishes.items()}
+    return {article: dict(sorted(edits.items())) for article, edits in by_article.items()}
 
 
-def _certain(data: bytes, article: str, wishes: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
-    """The edits that can be made together, and the others with the reason."""
-    kept, problems = _sifted(data, article, wishes)
-    if problems and (error := _refusal(data, article, kept)):
+def _possible_edits(data: bytes, article: str, edits: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
+    """The edits that can be made together, and a problem for each of the others."""
+    kept, problems = _bisect(data, article, edits)
+    if problems and (error := _rejection(data, article, kept)):
         return {}, [*problems, _problem(error, kept)]
     return kept, problems
 
 
-def _sifted(data: bytes, article: str, wishes: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
-    """By halves, so that one bad edit among thousands costs a dozen tries."""
-    error = _refusal(data, article, wishes)
+def _bisect(data: bytes, article: str, edits: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
+    """Splits the edits by halves, so that one bad edit among thousands takes a dozen attempts to find."""
+    error = _rejection(data, article, edits)
     if not error:
-        return wishes, []
-    if len(wishes) == 1:
-        return {}, [_problem(error, wishes)]
-    items, middle = list(wishes.items()), len(wishes) // 2
-    first, problems = _sifted(data, article, dict(items[:middle]))
-    second, more = _sifted(data, article, dict(items[middle:]))
+        return edits, []
+    if len(edits) == 1:
+        return {}, [_problem(error, edits)]
+    items, middle = list(edits.items()), len(edits) // 2
+    first, problems = _bisect(data, article, dict(items[:middle]))
+    second, more = _bisect(data, article, dict(items[middle:]))
     return first | second, problems + more
 
 
-def _refusal(data: bytes, article: str, wishes: dict[Place, Edit]) -> ArticleError | None:
-    """Why these edits cannot be made, or would leave something else there than was wished."""
+def _rejection(data: bytes, article: str, edits: dict[Place, Edit]) -> ArticleError | None:
+    """Why these edits cannot be made, or would not leave the intended values; None if they can."""
     try:
         number = {(r.line, r.column): number for number, r in enumerate(extract_references(data, article))}
-        after = extract_references(apply_edits(data, article, list(wishes.values())), article)
+        after = extract_references(apply_edits(data, article, list(edits.values())), article)
     except ArticleError as error:
         return error
-    for edit in wishes.values():
+    for edit in edits.values():
         declared = after[number[edit.line, edit.column]].declared
         if edit.size and declared != _expected(declared, edit.size):
             message = "the size is not written in this entry: change it where it is, or write width and height here"
@@ -163,7 +169,7 @@ def _refusal(data: bytes, article: str, wishes: dict[Place, Edit]) -> ArticleErr
 
 
 def _expected(declared: Declared, size: Size) -> Declared:
-    """What an entry says of its size afterwards: as much as it said before, and something."""
+    """The size that an entry declares after the edit: the dimensions that it has, or both if it has none."""
     if declared == Declared():
         return Declared(size.width, size.height)
     return Declared(declared.width and size.width, declared.height and size.height)
@@ -179,7 +185,7 @@ def _counted(fixed: FixResult, draft: _Draft) -> FixResult:
 
 
 def _problem(error: ArticleError, edits: dict[Place, Edit]) -> Problem:
-    """Not fixed: these places of one article."""
+    """Reports that these places of one article were not fixed."""
     urls = {edit.was for edit in edits.values()}
     url = next(iter(urls)) if len(urls) == 1 else None
     return Problem(
@@ -188,4 +194,35 @@ def _problem(error: ArticleError, edits: dict[Place, Edit]) -> Problem:
         f"not fixed: {error.message}",
         retryable=isinstance(error, ArticleChanged),
         references=tuple(edits),
+    )
+
+
+def remaining_findings(audit: AuditReport, unfixed: Collection[Place]) -> AuditReport:
+    """Returns the audit without the corrected places: those of its `changes`, except the `unfixed` ones."""
+    remaining = tuple(found for one in audit.findings if (found := _without_fixed(one, unfixed)) is not None)
+    summary = msgspec.structs.replace(
+        audit.summary,
+        ok=audit.summary.images - count_failing(remaining),
+        findings=len(remaining),
+        by_rule=dict(sorted(Counter(found.rule for found in remaining).items())),
+        old=sum(found.is_old for found in remaining),
+    )
+    return msgspec.structs.replace(audit, findings=remaining, summary=summary)
+
+
+def _without_fixed(found: Finding, unfixed: Collection[Place]) -> Finding | None:
+    fixed = {change.place for change in found.changes if change.place not in unfixed}
+    places = tuple(place for place in found.references if place not in fixed)
+    if not fixed or not places:
+        return None if fixed else found
+    first = places[0]
+    return msgspec.structs.replace(
+        found,
+        references=places,
+        article=first.article,
+        line=first.line,
+        column=first.column,
+        field=first.field,
+        articles=len({place.article for place in places}),
+        changes=tuple(change for change in found.changes if change.place not in fixed),
     )

@@ -1,4 +1,4 @@
-"""What audits remember: failures in the records that `sync` keeps too, first sightings, and a line for each day."""
+"""Reads and writes what audits record: failures (shared with `sync`), first sightings, and a line for each day."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from imgcache.core import DayLine, Failure, Finding, Problem
 from imgcache.policy import Health, health
 
 BATCH = 64  # records in one transaction
-DAYS = 400
+MAX_DAYS = 400
 
-# What only the whole picture shows: the first bytes of it refute none of these.
-WHOLE = frozenset(
+# Failures that only the whole image shows: a valid header does not refute them.
+NEEDS_WHOLE_IMAGE = frozenset(
     {
         "truncated",
         "undecodable",
@@ -31,9 +31,9 @@ WHOLE = frozenset(
 
 
 class AuditHistory:
-    """The index as an audit uses it: failures are few and kept at hand, of images that do well it reads nothing.
+    """The index as an audit uses it. Failures are few and kept in memory; records of other images are not read.
 
-    Nothing is written before `confirm`: where no host answers, the network is down, and says nothing of any image.
+    Nothing is written before `confirm` is called: if no host answers, the network is down and no image can be judged.
     """
 
     def __init__(self, index: Index) -> None:
@@ -44,24 +44,24 @@ class AuditHistory:
         self._is_confirmed = False
 
     def is_forgotten(self, url: str) -> bool:
-        """Whether somebody asked never to ask for this URL."""
+        """Whether `imgcache forget` excluded this URL from requests."""
         return url in self._forgotten
 
     def failure(self, url: str) -> Failure | None:
-        """What is remembered of a URL that fails."""
+        """Returns the recorded failure of a URL, if any."""
         return self._failures.get(url)
 
     def past(self, url: str) -> Health | None:
-        """What is remembered of a URL that failed and has answered since."""
+        """Returns the record of a URL that failed before and has answered since, if any."""
         return self._index.health(url)
 
     @property
     def knows_failures(self) -> bool:
-        """Whether any URL is known to fail, or not to be asked for."""
+        """Whether any URL is recorded as failing or excluded."""
         return bool(self._failures or self._forgotten)
 
     def failed(self, url: str, error: ProbeFailure, now: float) -> Failure:
-        """A URL failed once more."""
+        """Record a failure of a URL, and return it with its history."""
         past, copy = self.past(url), self._index.copy(url)
         status = msgspec.UNSET if error.status is None else error.status
         problem = Problem(error.code, url, error.message, retryable=error.retryable, status=status)
@@ -71,19 +71,23 @@ class AuditHistory:
         return failure
 
     def answered(self, url: str, now: float) -> Failure | None:
-        """A URL gave the beginning of a picture. What is still wrong with it is what only the whole one shows."""
+        """Record that a URL delivered the start of an image.
+
+        Returns:
+            The recorded failure, if it is one that only the whole image can refute.
+        """
         failure = self._failures.get(url)
-        if failure is None or failure.code in WHOLE:
+        if failure is None or failure.code in NEEDS_WHOLE_IMAGE:
             return failure
         self._change(url, None, now)
         return None
 
     def confirm(self) -> None:
-        """The network is there: what was learned may be written."""
+        """Allow writing: a host has answered, so the network is up."""
         self._is_confirmed = True
 
     def flush(self) -> None:
-        """Write what was learned, if it is confirmed."""
+        """Write the recorded changes, if writing is allowed."""
         if not self._is_confirmed or not self._changes:
             return
         with self._index.batch():
@@ -103,7 +107,7 @@ class AuditHistory:
     # -- sightings and days ------------------------------------------------------------------------------------------
 
     def dated(self, findings: Iterable[Finding], now: float | None) -> list[Finding]:
-        """The findings with the time of the first audit that had them; `now` is that of new ones, None: not known."""
+        """Returns the findings with the time of the first audit that had them; new findings get `now`, if given."""
         known = dict(self._index.sightings())
         dated = []
         for found in findings:
@@ -112,9 +116,9 @@ class AuditHistory:
         return dated
 
     def remember(self, findings: Iterable[Finding], line: DayLine | None, now: float) -> None:
-        """Write when each finding was first there, and the line of the day; None for an audit that was cut short.
+        """Write when each finding was first seen, and the line of the day.
 
-        One that was not has seen all there is: what it does not find is forgotten.
+        `line` is None for an interrupted audit. A complete audit also deletes sightings that it did not confirm.
         """
         known = {key for key, _ in self._index.sightings()}
         found = {_key(finding) for finding in findings}
@@ -127,21 +131,21 @@ class AuditHistory:
             self._index.put_sightings(changes | dict.fromkeys(sorted(known - found)))
             if line not in days:
                 self._index.put_day(line)
-            for old in sorted({day.day for day in days} | {line.day})[:-DAYS]:
+            for old in sorted({day.day for day in days} | {line.day})[:-MAX_DAYS]:
                 self._index.drop_day(old)
 
     def days(self) -> tuple[DayLine, ...]:
-        """The last audit of each day, oldest first."""
+        """Returns the last audit of each day, oldest first."""
         return tuple(self._index.days())
 
 
 def day_of(now: float) -> str:
-    """The day in UTC, as an ISO date."""
+    """Returns the day in UTC as an ISO 8601 date; `now` is in seconds since the epoch."""
     return _iso(now)[:10]
 
 
 def _key(found: Finding) -> Sighting:
-    """What a sighting goes by: lines move, messages change."""
+    """Identifies a sighting. It has no line or full message, because these change."""
     return found.rule, found.url or found.article or found.message.partition(":")[0]
 
 

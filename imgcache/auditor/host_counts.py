@@ -1,8 +1,9 @@
-"""What the hosts answered, counted. Pure."""
+"""Counts what each host answered. Pure."""
 
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable
 from statistics import median
 
@@ -10,7 +11,7 @@ import msgspec
 
 from imgcache.core import HostLine, ProbedImage
 
-# Seconds: a median is rounded up to one of these, or two runs would never say the same.
+# Seconds. A median is rounded up to one of these, so that two runs give equal reports.
 _STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
@@ -24,38 +25,38 @@ class _Host(msgspec.Struct):
 
 
 class HostCounts:
-    """Counts by host."""
+    """Images, times, bytes, cookies and trackers by host."""
 
     def __init__(self) -> None:
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
 
-    def answered(self, host: str, look: ProbedImage) -> None:
-        """A picture came."""
-        line = self._host(host)
+    def add_answer(self, host: str, probed: ProbedImage) -> None:
+        """Count an image that the host delivered."""
+        line = self._hosts[host]
         line.images += 1
-        line.seconds.append(look.seconds)
-        line.bytes += look.total or 0
-        if look.cookies:
-            line.cookies.update(look.cookies)
-        line.trackers += look.size.width * look.size.height == 1
+        line.seconds.append(probed.seconds)
+        line.bytes += probed.total or 0
+        if probed.cookies:
+            line.cookies.update(probed.cookies)
+        line.trackers += probed.size.width * probed.size.height == 1
 
-    def failed(self, host: str) -> None:
-        """None came."""
-        self._host(host).images += 1
+    def add_failure(self, host: str) -> None:
+        """Count an image that the host did not deliver."""
+        self._hosts[host].images += 1
 
-    def enter(self, hosts: Iterable[str]) -> None:
-        """One article names images of these hosts."""
+    def add_article(self, hosts: Iterable[str]) -> None:
+        """Count an article that names images of these hosts."""
         for host in hosts:
-            self._host(host).articles += 1
+            self._hosts[host].articles += 1
 
     def lines(self) -> tuple[HostLine, ...]:
-        """Each host, by name."""
+        """Returns one line for each host, sorted by name."""
         return tuple(
             HostLine(
                 host=host,
                 images=line.images,
                 answered=len(line.seconds),
-                median=_step(median(line.seconds)) if line.seconds else None,
+                median=_round_up(median(line.seconds)) if line.seconds else None,
                 bytes=line.bytes,
                 articles=line.articles,
                 cookies=tuple(sorted(line.cookies)),
@@ -66,20 +67,14 @@ class HostCounts:
 
     @property
     def cookies(self) -> int:
-        """How many cookies answers set: the same name of two hosts counts twice."""
+        """How many cookies the answers set; the same name from two hosts counts twice."""
         return sum(len(line.cookies) for line in self._hosts.values())
 
     @property
     def trackers(self) -> int:
-        """How many pictures of one pixel came."""
+        """How many images of one pixel were delivered."""
         return sum(line.trackers for line in self._hosts.values())
 
-    def _host(self, host: str) -> _Host:
-        found = self._hosts.get(host)
-        if found is None:
-            found = self._hosts[host] = _Host()
-        return found
 
-
-def _step(seconds: float) -> float:
+def _round_up(seconds: float) -> float:
     return next((step for step in _STEPS if seconds <= step), _STEPS[-1])

@@ -1,7 +1,7 @@
-"""A change of one file as a unified diff that `git apply` and `patch` take. Pure.
+"""Formats a change of one file as a unified diff that `git apply` and `patch` accept. Pure.
 
-The header is the traditional one, without `diff --git`: so git reads names relative to the folder in which it runs,
-wherever in a repository that is (tests/auditor/test_fixes.py), and leaves the file's mode alone.
+The header is the traditional one, without `diff --git`: git then reads names relative to the folder in which it runs,
+wherever that is in a repository (tests/auditor/test_fixes.py), and leaves the mode of the file alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-CONTEXT = 3  # lines kept around a change, as git does
+CONTEXT = 3  # unchanged lines around a change, as in git
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _TO_QUOTE = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
@@ -27,15 +27,15 @@ _ESCAPES = {
 
 
 def unified(path: bytes, old: bytes, new: bytes) -> bytes:
-    """The change from `old` to `new`, line by line; empty where there is none.
+    """Returns the change from `old` to `new` line by line; empty if they are equal.
 
     Args:
-        path: of the file, relative to the folder in which the patch is to be applied, with `/`.
-        old: the bytes that are there.
-        new: as many lines.
+        path: the file, relative to the folder in which the patch is applied, separated by `/`.
+        old: the current bytes.
+        new: the new bytes, with the same number of lines.
 
     Raises:
-        ValueError: lines were added or taken away.
+        ValueError: the numbers of lines differ.
     """
     before, after = _LINE.findall(old), _LINE.findall(new)
     pairs = list(zip(before, after, strict=True))
@@ -47,7 +47,7 @@ def unified(path: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def _hunks(changed: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """First line and the one after the last of each hunk, or beyond the file; those whose context meets are one."""
+    """Yields start and end line of each hunk; the end may exceed the file. Hunks whose contexts touch are merged."""
     start = end = -1
     for number in changed:
         if start >= 0 and number - CONTEXT > end:
@@ -78,7 +78,7 @@ def _line(mark: bytes, line: bytes) -> bytes:
 
 
 def _name(path: bytes) -> bytes:
-    """Quoted as git does where a byte is not plain; a tab ends a name with spaces."""
+    """Quotes special bytes as git does; a tab terminates a name with spaces."""
     tab = b"\t" if b" " in path else b""
     if _TO_QUOTE.search(path):
         path = b'"%b"' % _TO_QUOTE.sub(lambda found: _ESCAPES.get(found[0], b"\\%03o" % found[0][0]), path)

@@ -1,4 +1,4 @@
-"""All that is asked of servers for one image: a look at it, and at other addresses that it may be had from."""
+"""Probes one image: its own URL, and alternative URLs that it may be available from."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Protocol, Self, runtime_checkable
 
 import msgspec
 
-from imgcache.auditor import alternative_urls as forms
+from imgcache.auditor import alternative_urls
 from imgcache.auditor.checks import PERMANENT
 from imgcache.core import Delay, Hop, ImageError, ProbedImage, contain_image_errors, is_lack, request_url
 from imgcache.downloader import HostStatistics
 
-# The failures of an address on a host that answers: another address there may have the picture.
-_WRONG_ADDRESS = frozenset({"http-status", "not-an-image", "redirects"})
+# Failures of a URL on a host that answers: another URL there may have the image.
+_WRONG_URL = frozenset({"http-status", "not-an-image", "redirects"})
 
 
 @runtime_checkable
 class ImageProber(Protocol):
-    """Looks at one URL. Raises ImageError."""
+    """Probes one URL."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -27,12 +27,16 @@ class ImageProber(Protocol):
     ) -> None: ...
 
     async def look(self, url: str, spent: HostStatistics | None = None) -> ProbedImage:
-        """What the first bytes there say; `spent` counts what held it up."""
+        """Return what the first bytes of the image show; waiting and retries are added to `spent`.
+
+        Raises:
+            ImageError: the URL does not deliver an image.
+        """
         ...
 
 
 class ProbeFailure(msgspec.Struct, frozen=True):
-    """Why an image was not seen: an `ImageError` as a value."""
+    """Why an image could not be probed: an `ImageError` as a value."""
 
     code: str
     message: str
@@ -42,16 +46,21 @@ class ProbeFailure(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, error: ImageError) -> ProbeFailure:
-        """What an error says."""
+        """Returns the failure for an error."""
         return cls(error.code, error.message, error.retryable, error.status, error.wall)
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
-    """What asking for one image told: a look or a refusal.
+    """The result of probing one image: `look` if it was delivered, else `refusal`.
 
-    `hops` are the redirects that a reader of the article should hear of. `nearer` is an address that answers in place
-    of one that fails. `is_insecure`: it is linked over http; then `secure` is the https address with the same picture.
-    `delay` is what held it up, None where nothing did.
+    Attributes:
+        look: what the first bytes show.
+        refusal: why there is no image.
+        hops: the redirects that are worth reporting.
+        nearer: an alternative URL that answers in place of one that fails.
+        is_insecure: the image is linked over http.
+        secure: the https URL with the same image.
+        delay: waiting and retries; None if there were none.
     """
 
     look: ProbedImage | None = None
@@ -64,62 +73,63 @@ class ProbeResult(msgspec.Struct, frozen=True):
 
 
 async def probe_image(prober: ImageProber, url: str) -> ProbeResult:
-    """Ask for one image, as an article names it. Several requests at most, one after the other."""
+    """Probe one image by the URL in the article, with a few requests one after the other."""
     spent = HostStatistics()
     try:
-        told = await contain_image_errors(lambda: _inquire(prober, url, spent), url)
+        result = await contain_image_errors(lambda: _probe(prober, url, spent), url)
     except ImageError as error:
-        told = ProbeResult(refusal=ProbeFailure.of(error))
+        result = ProbeResult(refusal=ProbeFailure.of(error))
     delay = Delay.of(spent)
-    return told if delay is None else msgspec.structs.replace(told, delay=delay)
+    return result if delay is None else msgspec.structs.replace(result, delay=delay)
 
 
-async def _inquire(prober: ImageProber, url: str, spent: HostStatistics) -> ProbeResult:
+async def _probe(prober: ImageProber, url: str, spent: HostStatistics) -> ProbeResult:
     try:
-        look = await prober.look(url, spent)
+        probed = await prober.look(url, spent)
     except ImageError as error:
         if is_lack(error):
             raise
-        may_be_near = error.code in _WRONG_ADDRESS and error.wall is None and (error.status or 404) < 429
-        return ProbeResult(
-            refusal=ProbeFailure.of(error), nearer=await _find_form(prober, url) if may_be_near else None
-        )
+        may_have_alternative = error.code in _WRONG_URL and error.wall is None and (error.status or 404) < 429
+        alternative = await _find_alternative(prober, url) if may_have_alternative else None
+        return ProbeResult(refusal=ProbeFailure.of(error), nearer=alternative)
     if url.lstrip()[:5].lower() == "http:":
-        return await _look_for_https(prober, url, look)
-    return ProbeResult(look, hops=look.hops)
+        return await _probe_https(prober, url, probed)
+    return ProbeResult(probed, hops=probed.hops)
 
 
-async def _look_for_https(prober: ImageProber, url: str, look: ProbedImage) -> ProbeResult:
-    """Whether the same picture is there over https.
+async def _probe_https(prober: ImageProber, url: str, probed: ProbedImage) -> ProbeResult:
+    """Checks whether the same image is available over https.
 
-    A redirect for good to an https address has said it: where that is this one's own https form, it is no other
-    address, and else the new address is all there is to write.
+    A permanent redirect to https needs no further request. If it leads to the https form of the same URL, that is not
+    reported as a redirect; otherwise the target is all that has to be written.
     """
-    secure = forms.secure(url)
-    if look.hops and all(hop.status in PERMANENT for hop in look.hops) and look.hops[-1].url.startswith("https:"):
-        if secure is not None and request_url(secure) == look.hops[-1].url:
-            return ProbeResult(look, is_insecure=True, secure=secure)
-        return ProbeResult(look, hops=look.hops)
-    same = secure if secure and await _has_same(prober, secure, look) else None
-    return ProbeResult(look, hops=look.hops, is_insecure=True, secure=same)
+    secure = alternative_urls.secure(url)
+    hops = probed.hops
+    if hops and all(hop.status in PERMANENT for hop in hops) and hops[-1].url.startswith("https:"):
+        if secure is not None and request_url(secure) == hops[-1].url:
+            return ProbeResult(probed, is_insecure=True, secure=secure)
+        return ProbeResult(probed, hops=hops)
+    same = secure if secure and await _has_same_image(prober, secure, probed) else None
+    return ProbeResult(probed, hops=hops, is_insecure=True, secure=same)
 
 
-async def _has_same(prober: ImageProber, url: str, look: ProbedImage) -> bool:
+async def _has_same_image(prober: ImageProber, url: str, probed: ProbedImage) -> bool:
     try:
         other = await prober.look(url)
     except ImageError:
         return False
-    is_safe = all(hop.url.startswith("https:") for hop in other.hops)
-    return is_safe and (other.head, other.total) == (look.head, look.total)
+    is_secure = all(hop.url.startswith("https:") for hop in other.hops)
+    return is_secure and (other.head, other.total) == (probed.head, probed.total)
 
 
-async def _find_form(prober: ImageProber, url: str) -> str | None:
-    """Another address of the same host that has a picture: without the size, else over https."""
-    secure = forms.secure(url)
-    for form in (*forms.without_size(url), *([secure] if secure else []))[: forms.MOST]:
+async def _find_alternative(prober: ImageProber, url: str) -> str | None:
+    """Another URL on the same host that has an image: without the size, else over https."""
+    secure = alternative_urls.secure(url)
+    candidates = (*alternative_urls.without_size(url), *([secure] if secure else []))
+    for candidate in candidates[: alternative_urls.MAX_ALTERNATIVES]:
         try:
-            await prober.look(form)
+            await prober.look(candidate)
         except ImageError:
             continue
-        return form
+        return candidate
     return None

@@ -1,83 +1,83 @@
-"""What an editor does about a finding, in words. Pure."""
+"""Says what an editor can do about a finding. Pure."""
 
 from __future__ import annotations
 
 from imgcache.core import Failure, Size, redact
 
-_ELSEWHERE = "link the picture where it is now, or take the entry out"
-_AGAIN = "audit again later; if it stays so, " + _ELSEWHERE
-_ANOTHER = "link another picture"
+_REPLACE = "link the image at its current address, or remove it"
+_RETRY = "audit again later; if it still fails, " + _REPLACE
+_OTHER_IMAGE = "link another image"
 
 _BY_CODE = {
     "bad-url": "correct the address in the article",
     "bad-scheme": "write an http or https address",
-    "blocked-address": "link a public address, or name its network in imgcache.yml under allow_networks",
-    "dns": "correct the host's name, or " + _ELSEWHERE,
-    "connect": _AGAIN,
-    "timeout": _AGAIN,
-    "host-down": _AGAIN,
-    "tls": "tell the host's owner, or " + _ELSEWHERE,
-    "redirects": _ELSEWHERE,
-    "too-large": "link a smaller one, or raise limits.bytes in imgcache.yml",
-    "too-many-pixels": "link a smaller one, or raise limits.pixels in imgcache.yml",
-    "too-many-frames": "link a shorter one, or raise limits.frames in imgcache.yml",
-    "not-an-image": "the address leads to something else: write the one of the picture itself",
+    "blocked-address": "link a public address, or add its network to allow_networks in imgcache.yml",
+    "dns": "correct the host name, or " + _REPLACE,
+    "connect": _RETRY,
+    "timeout": _RETRY,
+    "host-down": _RETRY,
+    "tls": "tell the owner of the host, or " + _REPLACE,
+    "redirects": _REPLACE,
+    "too-large": "link a smaller image, or raise limits.bytes in imgcache.yml",
+    "too-many-pixels": "link a smaller image, or raise limits.pixels in imgcache.yml",
+    "too-many-frames": "link a shorter animation, or raise limits.frames in imgcache.yml",
+    "not-an-image": "the address leads to something else: write the address of the image itself",
     "unsupported-format": "link it as JPEG, PNG, GIF, WebP or AVIF",
-    "placeholder": _ELSEWHERE,
-    "robots": "ask the host's owner; if they agree, set respect_robots: false in imgcache.yml",
-    "disk-full": "make room, and run `imgcache sync`",
+    "placeholder": _REPLACE,
+    "robots": "ask the owner of the host; if they agree, set respect_robots: false in imgcache.yml",
+    "disk-full": "free disk space, and run `imgcache sync`",
     "budget": "run `imgcache sync` again",
-    "worker-lost": "run again; if it comes back, look into the workers' logs",
+    "worker-lost": "run again; if it happens again, read the logs of the workers",
     "open-files": "close other programs or raise the limit (ulimit -n), and run again",
-    "internal": "report it, with what -v logs",
+    "internal": "report it, with the log that -v writes",
 }
 
-MEND = "mend it with `imgcache verify --repair`"
-SYNC = "run `imgcache sync`: it fetches the picture, or takes the flag away"
-NO_CACHE = "run `imgcache sync`, or restore the cache; where neither is wanted, there is nothing to do"
-FLAG = "run `imgcache sync`: it writes the flag"
+REPAIR = "repair it with `imgcache verify --repair`"
+SYNC = "run `imgcache sync`: it fetches the image, or removes the flag"
+NO_CACHE = "run `imgcache sync`, or restore the cache; if this folder needs no cache, there is nothing to do"
+FLAG = "run `imgcache sync`: it sets the flag"
 VARIANTS = "run `imgcache sync`: it makes them"
-TRACKER = "take it out: it shows nothing, and tells another host who reads"
-INSECURE = "link a copy that is served over https, or let `imgcache sync` hold one"
-CARD = "the host sends this picture in place of many: " + _ELSEWHERE
+TRACKER = "remove it: it shows nothing, and lets another host see who reads the article"
+INSECURE = "link a copy that is served over https, or let `imgcache sync` cache it"
+PLACEHOLDER = "the host sends this image in place of many others: " + _REPLACE
 NETWORK = "check the network, the proxy and the DNS of this machine, and audit again"
-CERTIFICATE = "tell the host's owner; when it has ended, browsers no longer show its pictures"
-QUARANTINE = "decide: `imgcache quarantine accept URL` or `imgcache quarantine reject URL`"
-HOSTS = "let `imgcache sync` hold copies of its images, or raise budget.hosts in imgcache.yml"
-BYTES = "let `imgcache sync` hold copies and serve their variants, or raise budget.bytes_per_article in imgcache.yml"
-ARTICLE = "correct the file there"
+CERTIFICATE = "tell the owner of the host; once the certificate has expired, browsers do not show the images"
+QUARANTINE = "decide with `imgcache quarantine accept URL` or `imgcache quarantine reject URL`"
+HOSTS = "let `imgcache sync` cache the images, or raise budget.hosts in imgcache.yml"
+BYTES = "let `imgcache sync` cache the images, serve their variants, or raise budget.bytes_per_article in imgcache.yml"
+ARTICLE = "correct the article at that line"
 
 
-def failing(failure: Failure, *, nearer: str | None, is_held: bool) -> str:
-    """For an image that fails.
+def failing(failure: Failure, *, alternative: str | None, is_held: bool) -> str:
+    """Returns the remedy for an image that fails.
 
     Args:
-        failure: with its code and status.
-        nearer: another address of the picture that answers.
-        is_held: whether a copy is in the cache.
+        failure: its code and status.
+        alternative: another URL of the image that answers.
+        is_held: whether the cache has a copy.
     """
-    first = f"if it is the picture, write {redact(nearer, 500)}, which answers" if nearer else _cause(failure)
-    return f"{first}; a copy is held, so readers can be served from the cache" if is_held else first
+    first = _by_cause(failure)
+    if alternative:
+        first = f"if it is the right image, write {redact(alternative, 500)}, which answers"
+    return f"{first}; the cache has a copy that readers can be served" if is_held else first
 
 
-def _cause(failure: Failure) -> str:
+def _by_cause(failure: Failure) -> str:
     if failure.code != "http-status":
-        return _BY_CODE.get(failure.code, _ANOTHER)
+        return _BY_CODE.get(failure.code, _OTHER_IMAGE)
     if failure.wall is not None:
-        return "open it in a browser: if it is there, link a copy on a host that lets readers' browsers in"
+        return "open it in a browser: if it is there, link a copy on a host that does not block readers"
     match failure.status:
-        case 404 | 410:
-            return _ELSEWHERE
         case 401 | 403:
-            return "the host does not give it to strangers: " + _ANOTHER
+            return "the host does not serve it to the public: " + _OTHER_IMAGE
         case 408 | 425 | 429 | 500 | 502 | 503 | 504:
-            return _AGAIN
+            return _RETRY
         case _:
-            return _ELSEWHERE
+            return _REPLACE
 
 
 def size(true: Size, *, is_fixable: bool, is_body: bool) -> str:
-    """For a declared size that is not the true one."""
+    """Returns the remedy for a declared size that is not the true one; `is_body`: it is declared in HTML."""
     what = (
         f'width="{true.width}" height="{true.height}"' if is_body else f"width: {true.width} and height: {true.height}"
     )
@@ -85,12 +85,12 @@ def size(true: Size, *, is_fixable: bool, is_body: bool) -> str:
 
 
 def address(url: str, *, is_fixable: bool) -> str:
-    """For an image that has another address."""
+    """Returns the remedy for an image that has another URL."""
     return f"write {redact(url, 500)}" + ("; `imgcache audit --fix` does it" if is_fixable else "")
 
 
 def file(code: str) -> str:
-    """For a file of the site that is there."""
+    """Returns the remedy for a file of the site that exists and is not a valid image."""
     if code == "unsupported-format":
-        return "nothing, if browsers show it: its size cannot be checked"
-    return "put a whole picture in its place"
+        return "nothing, if browsers show it: imgcache cannot check its size"
+    return "replace it with a complete image"

@@ -1,4 +1,4 @@
-"""The part of an audit that asks servers: one look at every image, and at the other addresses it may be had from."""
+"""Runs the part of an audit that contacts servers: probes every remote image, and alternative URLs of failing ones."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from imgcache.core import Action, Failure, Hop, Outcome, ProbedImage, WorkerLost
 from imgcache.policy import health
 from imgcache.runners import Budget, ClusterRunner, LocalRunner, Progress, Schedule, Shards, WorkerGroup
 
-_BATCH = 512  # looks entered at once
-SOON = 14 * health.DAY
+_BATCH = 512  # probe results in one transaction
+EXPIRES_SOON = 14 * health.DAY
 
 
 class ExpiringCertificate(msgspec.Struct):
-    """A host whose certificate ends within `SOON`: when, in seconds, and the images that showed it."""
+    """A certificate that ends within `EXPIRES_SOON`: when (seconds since the epoch), and the images of its host."""
 
     ends: float
     images: list[int]
 
 
 class RemoteChecks:
-    """Looks at the remote images of a site, and keeps only what is not as it should be."""
+    """Probes the remote images of a site, and keeps only what is wrong with them."""
 
     def __init__(
         self,
@@ -40,139 +40,140 @@ class RemoteChecks:
         at_once: int,
         clock: Callable[[], float],
     ) -> None:
-        """`clock` is in seconds since the epoch. In place of a prober, the workers of a crew may do the asking."""
+        """Take the parts.
+
+        Args:
+            prober: probes in this process, or a group of workers that do it.
+            catalogue: receives the probe results.
+            memory: receives failures and recoveries.
+            progress: is notified of every image.
+            per_host: how many requests one host gets at once.
+            at_once: how many requests are made at once.
+            clock: seconds since the epoch.
+        """
         self._prober = prober
         self._catalogue = catalogue
-        self._memory = memory
+        self._history = memory
         self._progress = progress
         self._per_host = per_host
         self._at_once = at_once
         self._clock = clock
-        self._seen: list[ProbeRow] = []
-        self._is_answered = False
-        self._hosts: set[str] = set()
-        self._asked = 0
-        self.tally = HostCounts()
+        self._rows: list[ProbeRow] = []
+        self._has_answer = False
+        self._silent_hosts: set[str] = set()
+        self.tried = 0  # images that a host was asked for
+        self.counts = HostCounts()
         self.failures: dict[int, Failure] = {}
-        self.nearer: dict[int, str] = {}  # an address that answers in place of one that fails
-        self.insecure: dict[int, str | None] = {}  # the https address with the same picture
+        self.alternatives: dict[int, str] = {}  # a URL that answers in place of one that fails
+        self.insecure: dict[int, str | None] = {}  # the https URL with the same image
         self.redirected: dict[int, tuple[Hop, ...]] = {}
         self.trackers: list[int] = []
-        self.endings: dict[str, ExpiringCertificate] = {}
+        self.expiring: dict[str, ExpiringCertificate] = {}
 
     async def run(self) -> None:
-        """Look at all. Cancelled, what was seen is entered, and written down."""
-        waiting = self._waiting()
-        self._progress.planned(self._catalogue.articles.counts()["images"], len(waiting))
+        """Probe all images. If cancelled, the results so far are written."""
+        to_probe = self._select()
+        self._progress.planned(self._catalogue.articles.counts()["images"], len(to_probe))
         try:
             async with self._prober:
-                await self._run(self._catalogue.images.pending(waiting))
+                await self._run(self._catalogue.images.pending(to_probe))
             if not self.is_network_down:
-                self._memory.confirm()
+                self._history.confirm()
         finally:
-            self._enter()
-            self._memory.flush()
-
-    @property
-    def tried(self) -> int:
-        """How many images a host was asked for."""
-        return self._asked
+            self._write_rows()
+            self._history.flush()
 
     @property
     def is_network_down(self) -> bool:
-        """Whether nothing answered, and enough was asked to tell: several hosts, or more than five images."""
-        return not self._is_answered and (len(self._hosts) > 1 or self._asked > 5)
+        """Whether no host answered although several hosts, or more than five images, were tried."""
+        return not self._has_answer and (len(self._silent_hosts) > 1 or self.tried > 5)
 
-    def _waiting(self) -> array[int]:
-        """The images to look at. Dead ones that rest are not asked for: what is remembered of them is said again."""
-        waiting, now = array("q"), self._clock()
+    def _select(self) -> array[int]:
+        """The images to probe. The recorded failures of images that are backed off are repeated without a request."""
+        selected, now = array("q"), self._clock()
         for image, url in self._catalogue.audit.remote_images():
-            failure = self._memory.failure(url) if self._memory.knows_failures else None
+            failure = self._history.failure(url) if self._history.knows_failures else None
             if failure is not None and health.is_backed_off(failure, now):
                 self.failures[image] = failure
-            elif not self._memory.is_forgotten(url):
-                waiting.append(image)
-        return waiting
+            elif not self._history.is_forgotten(url):
+                selected.append(image)
+        return selected
 
     async def _run(self, pending: Iterable[PendingImage]) -> None:
-        hands, clock = self._prober, self._clock
-        if not isinstance(hands, ImageProber):
-            shards = Shards(pending, len(hands.room()))
-            await ClusterRunner(shards, Budget(), hands, self, per_host=self._per_host, clock=clock).run()
+        prober, clock = self._prober, self._clock
+        if not isinstance(prober, ImageProber):
+            shards = Shards(pending, len(prober.room()))
+            await ClusterRunner(shards, Budget(), prober, self, per_host=self._per_host, clock=clock).run()
             return
 
         async def work(pending: PendingImage) -> int:
-            return self.end(pending, await probe_image(hands, self.begin(pending)))
+            return self.end(pending, await probe_image(prober, self.begin(pending)))
 
         await LocalRunner(Schedule(pending, self._per_host), Budget(), at_once=self._at_once, clock=clock).run(work)
 
     def begin(self, pending: PendingImage) -> str:
-        """The URL to ask for."""
+        """Return the URL to probe."""
         self._progress.started(pending.host)
         return self._catalogue.images.url(pending.image)
 
-    def end(self, pending: PendingImage, told: ProbeResult) -> int:
-        """Write down what was told of one image; returns how many bytes came."""
+    def end(self, pending: PendingImage, result: ProbeResult) -> int:
+        """Record the result of one image; returns how many bytes were received."""
         url, received = self._catalogue.images.url(pending.image), 0
-        if told.refusal is not None:
-            self._failed(pending, url, told.refusal)
-            if told.nearer is not None:
-                self.nearer[pending.image] = told.nearer
-        elif told.look is not None:
-            received = told.look.received
-            self._answer()
-            self._saw(pending, url, told, told.look)
-        self._progress.ended(pending.host, Outcome(url, Action.REUSED, bytes_fetched=received, delay=told.delay))
+        if result.refusal is not None:
+            self._record_failure(pending, url, result.refusal)
+            if result.nearer is not None:
+                self.alternatives[pending.image] = result.nearer
+        elif result.look is not None:
+            received = result.look.received
+            self._record_answer()
+            self._record_image(pending, url, result, result.look)
+        self._progress.ended(pending.host, Outcome(url, Action.REUSED, bytes_fetched=received, delay=result.delay))
         return received
 
     def give_up(self, pending: PendingImage, error: WorkerLost) -> None:
-        """Write down that workers died of one image."""
+        """Record that workers died while they probed one image."""
         self.end(pending, ProbeResult(refusal=ProbeFailure.of(error)))
 
-    def _answer(self) -> None:
-        self._asked += 1
-        if not self._is_answered:
-            self._is_answered = True
-            self._memory.confirm()
+    def _record_answer(self) -> None:
+        self.tried += 1
+        if not self._has_answer:
+            self._has_answer = True
+            self._history.confirm()
 
-    # -- pictures ----------------------------------------------------------------------------------------------------
-
-    def _saw(self, pending: PendingImage, url: str, told: ProbeResult, look: ProbedImage) -> None:
+    def _record_image(self, pending: PendingImage, url: str, result: ProbeResult, probed: ProbedImage) -> None:
         image = pending.image
-        self.tally.answered(pending.host, look)
-        failure = self._memory.answered(url, self._clock()) if self._memory.knows_failures else None
+        self.counts.add_answer(pending.host, probed)
+        failure = self._history.answered(url, self._clock()) if self._history.knows_failures else None
         if failure is not None:
             self.failures[image] = failure
-        self._seen.append(ProbeRow(image, look.size.width, look.size.height, look.total, look.head))
-        if len(self._seen) >= _BATCH:
-            self._enter()
-        if look.size.width * look.size.height == 1:
+        self._rows.append(ProbeRow(image, probed.size.width, probed.size.height, probed.total, probed.head))
+        if len(self._rows) >= _BATCH:
+            self._write_rows()
+        if probed.size.width * probed.size.height == 1:
             self.trackers.append(image)
-        if look.certificate_ends is not None and look.certificate_ends < self._clock() + SOON:
-            self._note_ending(image, url, look, look.certificate_ends)
-        if told.hops:
-            self.redirected[image] = told.hops
-        if told.is_insecure:
-            self.insecure[image] = told.secure
+        if probed.certificate_ends is not None and probed.certificate_ends < self._clock() + EXPIRES_SOON:
+            self._record_certificate(image, url, probed, probed.certificate_ends)
+        if result.hops:
+            self.redirected[image] = result.hops
+        if result.is_insecure:
+            self.insecure[image] = result.secure
 
-    def _note_ending(self, image: int, url: str, look: ProbedImage, ends: float) -> None:
-        host = split_url(look.hops[-1].url if look.hops else request_url(url))[1]
-        ending = self.endings.setdefault(host, ExpiringCertificate(ends, []))
-        ending.ends = min(ending.ends, ends)
-        ending.images.append(image)
+    def _record_certificate(self, image: int, url: str, probed: ProbedImage, ends: float) -> None:
+        host = split_url(probed.hops[-1].url if probed.hops else request_url(url))[1]
+        certificate = self.expiring.setdefault(host, ExpiringCertificate(ends, []))
+        certificate.ends = min(certificate.ends, ends)
+        certificate.images.append(image)
 
-    # -- failures ----------------------------------------------------------------------------------------------------
-
-    def _failed(self, pending: PendingImage, url: str, error: ProbeFailure) -> None:
+    def _record_failure(self, pending: PendingImage, url: str, error: ProbeFailure) -> None:
         if error.code in health.NO_ANSWER:
-            self._asked += 1
-            self._hosts.add(pending.host)
+            self.tried += 1
+            self._silent_hosts.add(pending.host)
         elif error.code not in health.NOT_ASKED:
-            self._answer()
+            self._record_answer()
         if error.code not in health.NOT_ASKED:
-            self.tally.failed(pending.host)
-        self.failures[pending.image] = self._memory.failed(url, error, self._clock())
+            self.counts.add_failure(pending.host)
+        self.failures[pending.image] = self._history.failed(url, error, self._clock())
 
-    def _enter(self) -> None:
-        self._catalogue.audit.put_probes(self._seen)
-        self._seen.clear()
+    def _write_rows(self) -> None:
+        self._catalogue.audit.put_probes(self._rows)
+        self._rows.clear()

@@ -1,15 +1,15 @@
-"""What a git revision already had: whether a finding's place is older than the change that is looked at.
+"""Compares findings with a git revision: was a finding there, at this place, before the change?
 
-The rules, each for one place of a finding:
+The rules, for each place of a finding:
 
-- In an article that is as it was, the place is old.
-- In an article that changed, it is old if the article had the same URL in the same field before, on any line; of the
-  rules about sizes also with the same declared size, of those about flags also with the same flag. A renamed article is
-  held against the one that git takes it for. What speaks of a whole article (a budget) is old if all that it names is.
-- In an article that is new, or whose text could not be read then or cannot be now, it is new.
-- Of the site's own images, it is new where the file itself came, changed or went, whatever the article says.
+- In an unchanged article, the place is old.
+- In a changed article, it is old if the article had the same URL in the same field before, on any line. Rules about
+  sizes also compare the declared size, and rules about flags also compare the flag. A renamed article is compared with
+  the file that git considers its origin. A finding about a whole article (a budget) is old if all that it names is.
+- In a new article, or one that could not be read then or cannot be read now, it is new.
+- For an own image of the site, it is new if the file itself was added, changed or deleted, whatever the article says.
 
-So an image that died on its server, in a place that nobody touched, is old. Changed settings make nothing new.
+So an image that died on its server is old if nobody touched its place. Changed settings make no finding new.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ import msgspec
 
 from imgcache.auditor.git import Changes, Repository, Tree
 from imgcache.core import ArticleError, Finding, Kind, Place, Reference
-from imgcache.scanner import Site
-from imgcache.scanner import extract as reader
+from imgcache.scanner import Site, extract_references
 
-_OF_SIZES = frozenset({"dimensions", "scaled"})
-_OF_FLAGS = frozenset({"flag-without-copy", "copy-without-flag"})
+_SIZE_RULES = frozenset({"dimensions", "scaled"})
+_FLAG_RULES = frozenset({"flag-without-copy", "copy-without-flag"})
 
 
 class _Versions(NamedTuple):
-    """The references of one article, at the revision and now; None where there was none or it cannot be read."""
+    """The references of one article at the revision and now; None if the article does not exist or cannot be read."""
 
     then: tuple[Reference, ...] | None
     now: tuple[Reference, ...] | None
 
 
 class Revision(msgspec.Struct, frozen=True):
-    """One revision against the files on disk. `versions` are of the articles that changed."""
+    """One revision compared with the files on disk. `versions` has the changed articles."""
 
     site: Site
     tree: Tree
@@ -44,69 +43,78 @@ class Revision(msgspec.Struct, frozen=True):
     versions: Mapping[str, _Versions] = {}
 
     def had(self, found: Finding, place: Place) -> bool:
-        """Whether the finding was there, at this place, before the change."""
-        if found.url is not None and self._has_another_file(found.url, place.article):
+        """Whether the finding was there, at this place, at the revision."""
+        if found.url is not None and self._own_file_changed(found.url, place.article):
             return False
-        return self._is_as_it_was(place.article) or self._named(found.rule, place)
+        return self._is_unchanged(place.article) or self._has_same_reference(found.rule, place)
 
     def changed(self, articles: Iterable[str]) -> list[str]:
-        """Those of the articles whose text has to be read to answer: changed ones, and renamed ones."""
-        return [article for article in articles if self.blob(article) and not self._is_as_it_was(article)]
+        """Returns those of the articles whose text must be compared: changed ones and renamed ones."""
+        return [article for article in articles if self.blob(article) and not self._is_unchanged(article)]
 
     def blob(self, article: str) -> str | None:
-        """The object that held the article at the revision, under the name that it had then."""
+        """Returns the object name of the article at the revision, under the path that it had then."""
         return self.tree.blobs.get(self.changes.renamed.get(article, article))
 
-    def _is_as_it_was(self, article: str) -> bool:
+    def _is_unchanged(self, article: str) -> bool:
         if article in self.tree.blobs:
             return article not in self.changes.touched
         folders = (article[:end] for end, letter in enumerate(article) if letter == "/")
         return any(folder in self.tree.modules and folder not in self.changes.touched for folder in folders)
 
-    def _has_another_file(self, url: str, article: str) -> bool:
-        """Whether the file that an own URL names, at the first place where it can lie, came, changed or went."""
+    def _own_file_changed(self, url: str, article: str) -> bool:
+        """Whether the file that an own URL resolves to was added, changed or deleted."""
         if self.site.kind(url) is not Kind.OWN:
             return False
         candidates = self.site.candidates(url, article)
         if candidates != self.site.candidates(url, self.changes.renamed.get(article, article)):
             return True
         file = self.site.own_file(url, article)
-        here = file.relative_to(self.site.root).as_posix() if file else None
-        reach = candidates[: candidates.index(here) + 1] if here in candidates else candidates
-        return not self.changes.touched.isdisjoint(reach)
+        path = file.relative_to(self.site.root).as_posix() if file else None
+        tried = candidates[: candidates.index(path) + 1] if path in candidates else candidates
+        return not self.changes.touched.isdisjoint(tried)
 
-    def _named(self, rule: str, place: Place) -> bool:
+    def _has_same_reference(self, rule: str, place: Place) -> bool:
         then, now = self.versions.get(place.article, _Versions(None, None))
         if then is None or now is None:
             return False
-        spot = (place.line, place.column, place.field)
-        here = [one for one in now if (one.line, one.column, one.field) == spot]
-        before = {_fact(rule, one) for one in then}
-        return all(_fact(rule, one) in before for one in here or now)
+        at_place = [reference for reference in now if reference.place == place]
+        before = {_identity(rule, reference) for reference in then}
+        return all(_identity(rule, reference) in before for reference in at_place or now)
 
 
-def _fact(rule: str, reference: Reference) -> tuple[object, ...]:
-    """What of a reference makes it the same one to a rule."""
-    declared = reference.declared if rule in _OF_SIZES else None
-    flag = reference.is_cached is True if rule in _OF_FLAGS else None
+def _identity(rule: str, reference: Reference) -> tuple[object, ...]:
+    """The parts of a reference that a rule depends on."""
+    declared = reference.declared if rule in _SIZE_RULES else None
+    flag = reference.is_cached is True if rule in _FLAG_RULES else None
     return (reference.url, reference.field, declared, flag)
 
 
 def open_revision(site: Site, repository: Repository, tree: str, articles: Iterable[str]) -> Revision:
-    """The revision, with all that is needed to answer for places in the given articles. Raises ConfigError."""
+    """Read what is needed to compare places in the given articles with a revision.
+
+    Args:
+        site: the site on disk.
+        repository: the repository that contains it.
+        tree: the object name of the tree of the revision.
+        articles: paths relative to the site.
+
+    Raises:
+        ConfigError: git cannot read the revision.
+    """
     files = repository.files(tree)
-    bare = Revision(site, files, repository.changes(tree, files.modules))
-    wanted = {article: blob for article in sorted(set(articles)) if (blob := bare.blob(article))}
-    changed = bare.changed(wanted)
+    revision = Revision(site, files, repository.changes(tree, files.modules))
+    wanted = {article: blob for article in sorted(set(articles)) if (blob := revision.blob(article))}
+    changed = revision.changed(wanted)
     contents = repository.contents([wanted[article] for article in changed])
-    versions = {
-        article: _Versions(_references(data, bare.changes.renamed.get(article, article)), _now(site, article))
-        for article, data in zip(changed, contents, strict=True)
-    }
-    return msgspec.structs.replace(bare, versions=versions)
+    versions = {}
+    for article, data in zip(changed, contents, strict=True):
+        then = _references(data, revision.changes.renamed.get(article, article))
+        versions[article] = _Versions(then, _current_references(site, article))
+    return msgspec.structs.replace(revision, versions=versions)
 
 
-def _now(site: Site, article: str) -> tuple[Reference, ...] | None:
+def _current_references(site: Site, article: str) -> tuple[Reference, ...] | None:
     try:
         return _references((site.root / article).read_bytes(), article)
     except OSError:
@@ -115,6 +123,6 @@ def _now(site: Site, article: str) -> tuple[Reference, ...] | None:
 
 def _references(data: bytes, article: str) -> tuple[Reference, ...] | None:
     try:
-        return reader.extract_references(data, article)
+        return extract_references(data, article)
     except ArticleError:
         return None

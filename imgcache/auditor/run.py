@@ -1,4 +1,4 @@
-"""The audit: scan, look at every image, judge, remember."""
+"""Runs an audit: scans the site, checks own files and copies, probes remote images, and evaluates the results."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from imgcache.scanner import Scanner, Site, check_local_images
 
 
 class AuditPolicy(msgspec.Struct, frozen=True):
-    """What an audit holds the site against.
+    """The settings that an audit compares the site with.
 
-    `wish` says which variants are asked for, `has_cache` whether there is a cache at all.
+    `wish` has the variants that imgcache.yml asks for. `has_cache` is false if the site has no cache at all, as in a
+    fresh clone.
     """
 
     wish: SyncPolicy = SyncPolicy()
@@ -37,9 +38,10 @@ class AuditPolicy(msgspec.Struct, frozen=True):
 
 
 class Auditor:
-    """One audit of one site. The parts are handed in ready for use; with `looking`, the caller holds the cache's lock.
+    """One audit of one site.
 
-    Without `looking` it is the audit of own files, flags and cache: no host is asked, and nothing is written.
+    Without `looking` the audit is offline: it checks own files, flags and the cache, contacts no host and writes
+    nothing. With `looking`, the caller must hold the lock of the cache.
     """
 
     def __init__(
@@ -61,29 +63,32 @@ class Auditor:
         self._catalogue = catalogue
         self._index = index
         self._store = store
-        self._memory = memory
-        self._looking = looking
-        self._terms = terms
+        self._history = memory
+        self._remote = looking
+        self._policy = terms
         self._progress = progress
         self._clock = clock
-        self._lacks: list[MissingFiles] = []
-        self._is_cut_short = False
+        self._incomplete: list[MissingFiles] = []
+        self._is_interrupted = False
         self.audit: AuditReport | None = None
 
     async def run(self) -> None:
-        """Do it all, and leave the result in `audit`. Cancelled, it is of what was looked at, and CancelledError."""
+        """Run the audit and leave the result in `audit`.
+
+        If cancelled, the result covers what was checked so far, and CancelledError is raised.
+        """
         self._prepare()
         try:
-            if self._looking is not None:
-                await self._looking.run()
+            if self._remote is not None:
+                await self._remote.run()
         except asyncio.CancelledError:
-            self._is_cut_short = True
+            self._is_interrupted = True
             raise
         finally:
             self.audit = self._conclude()
 
     def offline(self) -> AuditReport:
-        """The audit without a look at any host."""
+        """Run an audit that contacts no host, and return its result."""
         self._prepare()
         self.audit = self._conclude()
         return self.audit
@@ -92,34 +97,32 @@ class Auditor:
         self._catalogue.audit.clear()
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
         self._scanner.require(scan, self._catalogue)
-        check_local_images(self._site, self._catalogue, self._terms.limits)
-        self._lacks = reconcile_copies(self._catalogue, self._index, self._store, self._terms.wish)
-
-    # -- the result --------------------------------------------------------------------------------------------------
+        check_local_images(self._site, self._catalogue, self._policy.limits)
+        self._incomplete = reconcile_copies(self._catalogue, self._index, self._store, self._policy.wish)
 
     def _conclude(self) -> AuditReport:
         now = self._clock()
-        tally = self._looking.tally if self._looking else HostCounts()
-        exposed = self._expose(tally)
-        survey = Evaluation(
+        counts = self._remote.counts if self._remote else HostCounts()
+        exposed = self._measure_exposure(counts)
+        evaluation = Evaluation(
             catalogue=self._catalogue,
             index=self._index,
-            memory=self._memory,
-            looking=self._looking,
-            lacks=self._lacks,
-            dimensions=self._terms.dimensions,
-            has_cache=self._terms.has_cache,
+            history=self._history,
+            remote=self._remote,
+            incomplete=self._incomplete,
+            dimensions=self._policy.dimensions,
+            has_cache=self._policy.has_cache,
             now=now,
         )
-        findings = [*survey.findings(), *exposure.over_budget(exposed, self._terms.budget)]
-        may_write = self._looking is not None and not self._looking.is_network_down
-        findings = sorted_findings(self._memory.dated(findings, now if may_write else None))
+        findings = [*evaluation.findings(), *exposure.over_budget(exposed, self._policy.budget)]
+        may_write = self._remote is not None and not self._remote.is_network_down
+        findings = sorted_findings(self._history.dated(findings, now if may_write else None))
         summary = self._summary(findings)
         if may_write:
             line = DayLine(day_of(now), summary.images, summary.images - summary.ok)
-            self._memory.remember(findings, None if self._is_cut_short else line, now)
-        hosts = tally.lines() if self._looking else ()
-        return AuditReport(summary, tuple(findings), exposed, hosts, self._memory.days())
+            self._history.remember(findings, None if self._is_interrupted else line, now)
+        hosts = counts.lines() if self._remote else ()
+        return AuditReport(summary, tuple(findings), exposed, hosts, self._history.days())
 
     def _summary(self, findings: Sequence[Finding]) -> Summary:
         articles, references, images = self._catalogue.audit.totals()
@@ -132,7 +135,7 @@ class Auditor:
             articles=articles,
         )
 
-    def _expose(self, tally: HostCounts) -> Exposure:
-        redirected = self._looking.redirected if self._looking else {}
-        ways = {image: frozenset(split_url(hop.url)[1] for hop in hops) for image, hops in redirected.items()}
-        return exposure.measure_exposure(self._catalogue.audit.hotlinked(), ways, tally)
+    def _measure_exposure(self, counts: HostCounts) -> Exposure:
+        redirected = self._remote.redirected if self._remote else {}
+        hosts = {image: frozenset(split_url(hop.url)[1] for hop in hops) for image, hops in redirected.items()}
+        return exposure.measure_exposure(self._catalogue.audit.hotlinked(), hosts, counts)

@@ -215,7 +215,7 @@ def test_a_certificate_that_ends_soon_is_told_once_for_its_host(
     found = only(ended)
     assert (ended.code, found["rule"], found["severity"], found["url"]) == (0, "certificate-expiring", "warning", None)
     assert lines(found) == [("a.md", 4), ("b.md", 4)]
-    assert f"ending.example: its certificate ends on {ends:%Y-%m-%d}" in found["message"]
+    assert f"ending.example: its certificate expires on {ends:%Y-%m-%d}" in found["message"]
 
 
 class Pictures(BaseHTTPRequestHandler):

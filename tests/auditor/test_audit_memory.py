@@ -61,7 +61,7 @@ def test_a_copy_that_is_held_is_part_of_what_to_do(
     origin.answers.set(A, Answer(status=410))
     found = only(audit(site, "--json"))
     assert (found["state"], found["severity"]) == ("gone", "error")
-    assert "a copy is held" in found["remedy"]
+    assert "the cache has a copy" in found["remedy"]
 
 
 def failure_of(site: Path, url: str) -> Failure | None:

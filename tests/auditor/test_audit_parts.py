@@ -52,7 +52,7 @@ def test_other_addresses_are_others_and_few(text: str) -> None:
     url = f"https://x.example/{text}"
     found = forms.without_size(url)
     assert url not in found
-    assert len(set(found)) == len(found) <= forms.MOST
+    assert len(set(found)) == len(found) <= forms.MAX_ALTERNATIVES
     assert {forms.stem(form) for form in found} <= {forms.stem(url)} | {forms.stem(form) for form in found}
 
 
@@ -78,10 +78,10 @@ def look(seconds: float, *, side: int = 4, cookies: tuple[str, ...] = ()) -> Pro
 def test_a_host_is_counted_and_its_median_rounded_up() -> None:
     tally = HostCounts()
     for seconds in (0.11, 0.12, 9.0):
-        tally.answered("a", look(seconds, cookies=("id",)))
-    tally.answered("b", look(0.01, side=1, cookies=("id",)))
-    tally.failed("b")
-    tally.failed("c")
+        tally.add_answer("a", look(seconds, cookies=("id",)))
+    tally.add_answer("b", look(0.01, side=1, cookies=("id",)))
+    tally.add_failure("b")
+    tally.add_failure("c")
     a, b, c = tally.lines()
     assert (a.images, a.answered, a.median, a.bytes, a.cookies) == (3, 3, 0.2, 300, ("id",))
     assert (b.images, b.answered, b.median, b.trackers) == (2, 1, 0.1, 1)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from imgcache.auditor.git import Repository
-from tests.auditor.test_baseline import Work
 from tests.conftest import Command, article
+from tests.support.work_trees import WorkTree
 
 A = "https://pictures.example/a.jpg"
 B = "https://pictures.example/b.jpg"
@@ -20,7 +20,7 @@ class Trap:
     """A repository, and a program that leaves a mark where it is run."""
 
     def __init__(self, folder: Path) -> None:
-        self.work = Work(folder / "work")
+        self.work = WorkTree(folder / "work")
         self.work.commit({"a.md": article((A, 4, 3)), "b.md": article((A, 4, 3))})
         self.mark = folder / "mark"
         self.program = folder / "trap"
@@ -120,7 +120,7 @@ def settings_of_the_work_tree(trap: Trap) -> tuple[str, ...]:
 
 
 def settings_of_a_submodule(trap: Trap) -> tuple[str, ...]:
-    theme = Work(trap.work.repository.with_name("theme"))
+    theme = WorkTree(trap.work.repository.with_name("theme"))
     theme.commit({"c.md": article((A, 4, 3))})
     trap.work.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(theme.repository), "theme")
     trap.work.commit()

@@ -40,7 +40,7 @@ def test_the_page_asks_nobody_and_holds_no_act_of_others(tmp_path: Path) -> None
     assert "unsafe" not in policy
 
 
-def test_the_page_shows_the_copies_we_hold_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_the_copies_we_hold_within_bounds(tmp_path: Path) -> None:
     where = context(tmp_path)
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/thumb.png").write_bytes(b"not ours to show")
@@ -48,10 +48,8 @@ def test_the_page_shows_the_copies_we_hold_within_bounds(tmp_path: Path, monkeyp
     assert list(shown) == [HELD_BARELY, HELD]
     assert shown[HELD].startswith("data:image/png;base64,iVBOR")
     assert shown[HELD_BARELY].startswith("data:image/gif;base64,R0lGOD")
-    monkeypatch.setattr(thumbnails, "BYTES", 10)
-    assert thumbnails.thumbnails(where.cache, [HELD])[HELD].startswith("data:image/gif")
+    assert thumbnails.thumbnails(where.cache, [HELD], max_bytes=10)[HELD].startswith("data:image/gif")
     folder = where.cache / "assets" / HELD[:2] / HELD
-    monkeypatch.undo()
     (folder / "thumb.png").write_bytes(b"x" * 20_001)
     (folder / "w320.webp").write_bytes(b"small")
     assert thumbnails.thumbnails(where.cache, [HELD])[HELD] == "data:image/webp;base64,c21hbGw="
@@ -60,12 +58,12 @@ def test_the_page_shows_the_copies_we_hold_within_bounds(tmp_path: Path, monkeyp
 
 
 def test_the_page_holds_at_most_so_many_pictures(tmp_path: Path) -> None:
-    digests = [f"{number:064x}" for number in range(thumbnails.PICTURES + 1)]
+    digests = [f"{number:064x}" for number in range(thumbnails.MAX_THUMBNAILS + 1)]
     for digest in digests:
         folder = tmp_path / "assets" / digest[:2] / digest
         folder.mkdir(parents=True)
         (folder / "thumb.jpg").write_bytes(b"p")
-    assert len(thumbnails.thumbnails(tmp_path, digests)) == thumbnails.PICTURES
+    assert len(thumbnails.thumbnails(tmp_path, digests)) == thumbnails.MAX_THUMBNAILS
 
 
 @given(st.lists(st.tuples(st.dates(), st.integers(0, 10**7)), max_size=20, unique_by=lambda day: day[0]))

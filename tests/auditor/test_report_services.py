@@ -87,7 +87,7 @@ def test_junit_tells_all_new_errors_of_an_image_in_one_failure() -> None:
     assert [child.tag for child in found] == ["failure", "system-out"]
     assert found[0].get("message") == "tls!; flag-without-copy!"
     assert "error: flag-without-copy: flag-without-copy!" in (found[0].text or "")
-    assert "there before: error: dimensions: old" in (found[1].text or "")
+    assert "already present: error: dimensions: old" in (found[1].text or "")
 
 
 # sarif
@@ -191,7 +191,7 @@ def test_annotations_name_file_line_and_column() -> None:
     assert "docs/site/_posts/100%, sure: yes.md" in files
     kinds = [kind for kind, _, _ in told]
     assert kinds == ["error"] * 7 + ["warning", "notice", "notice"]
-    assert told[-2][2] == "2 findings there before this change, not counted"
+    assert told[-2][2] == "2 findings already present before this change, not counted"
 
 
 def test_what_looks_like_an_escape_comes_through_as_it_is() -> None:

@@ -36,7 +36,7 @@ SUFFIXES = {"text": "txt", "json": "json", "junit": "xml", "sarif": "sarif", "gi
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_is_as_it_was(form: str, tmp_path: Path) -> None:
-    """`REWRITE_GOLDEN=1 pytest tests/auditor/test_reports.py` writes the files anew: read the difference before you keep it."""
+    """`REWRITE_GOLDEN=1 pytest tests/auditor/test_reports.py` rewrites the files; review the difference."""
     root = tmp_path / "harbour-news"
     root.mkdir()
     where = context(root)
@@ -51,7 +51,8 @@ def test_each_form_is_as_it_was(form: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_form_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match="'pdf' is no form of report: text, json, junit, sarif, github, html are"):
+    known = "text, json, junit, sarif, github, html"
+    with pytest.raises(ValueError, match=f"'pdf' is not a report format; use one of {known}"):
         render("pdf", AUDIT, NOWHERE)
 
 
@@ -97,7 +98,7 @@ def test_text_says_once_what_is_the_same_everywhere() -> None:
 
 
 def test_text_says_nothing_of_what_is_zero() -> None:
-    assert render("text", WELL, NOWHERE) == "images  2 in 1 article\n        all is well\n"
+    assert render("text", WELL, NOWHERE) == "images  2 in 1 article\n        no problems found\n"
 
 
 def test_text_is_plain_unless_it_is_asked_to_be_coloured_and_linked() -> None:
@@ -125,7 +126,7 @@ def test_text_gives_no_orders_to_a_build_server(bait: str) -> None:
 
 def test_what_is_old_stands_apart() -> None:
     text = render("text", AUDIT, NOWHERE)
-    before, _, after = text.partition("there before (2)\n")
+    before, _, after = text.partition("already present (2)\n")
     assert OLD not in before
     assert after.count(OLD) == 2
     assert "flaky since 2025-11-02" in after

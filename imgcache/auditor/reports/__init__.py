@@ -1,7 +1,7 @@
-"""An audit as a report: text for people, JSON for scripts, JUnit, SARIF and annotations for CI, a page to pass on.
+"""Renders an audit as a report in one of six formats, one module each.
 
-Pure, but that the page reads the thumbnails we hold. The same audit gives the same text; nothing tells when it was
-made. URLs have lost their credentials before they come here.
+Rendering is pure, except that the HTML page reads thumbnails from the cache. The same audit gives the same text; no
+report states when it was made. Callers must remove credentials from URLs first.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from imgcache.auditor.reports.context import ReportContext
 from imgcache.core import AuditReport
 from imgcache.core import log_safety as logsafe
 
-# How each form writes what a terminal or a build server would act on: any of them may be printed into a log. The lines
-# of `github` are commands themselves, in which no second one is looked for but by other servers.
-_WAYS: Mapping[str, Callable[[str], str]] = {
+# How each format disarms what a terminal or a build server would execute, because any report may be printed into a log.
+# The lines of `github` are commands themselves; GitHub looks for no second command in them, but other servers do.
+_DISARM: Mapping[str, Callable[[str], str]] = {
     "text": partial(logsafe.plain, styled=True),
     "json": logsafe.json,
     "junit": logsafe.xml,
@@ -24,18 +24,20 @@ _WAYS: Mapping[str, Callable[[str], str]] = {
     "github": logsafe.without_bracketed,
     "html": logsafe.xml,
 }
-FORMS = tuple(_WAYS)
+FORMS = tuple(_DISARM)
 
 __all__ = ["FORMS", "ReportContext", "render"]
 
 
 def render(form: str, audit: AuditReport, context: ReportContext) -> str:
-    """The report in one of `FORMS`, ending with a newline; each is imported when it is asked for.
+    """Returns the report in one of the formats of `FORMS`, ending with a newline.
+
+    The module of a format is imported when it is first used.
 
     Raises:
-        ValueError: there is no such form.
+        ValueError: there is no such format.
     """
     if form not in FORMS:
-        raise ValueError(f"{form!r} is no form of report: {', '.join(FORMS)} are")
+        raise ValueError(f"{form!r} is not a report format; use one of {', '.join(FORMS)}")
     text: str = import_module(f"imgcache.auditor.reports.{form}").render(audit, context)
-    return _WAYS[form](text)
+    return _DISARM[form](text)

@@ -1,4 +1,4 @@
-"""The line of failing images over time, in a box of 1000 by 100. Pure."""
+"""Computes the chart of failing images over time as SVG paths in a box of 1000 by 100. Pure."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _STEPS = (1, 2, 5)
 
 
 class Day(msgspec.Struct, frozen=True):
-    """One audit: its point, the strip in which a pointer finds it, and what is told there."""
+    """One audit: its point, the strip in which the pointer selects it, and its tooltip."""
 
     x: str
     y: str
     left: str
     width: str
-    told: str
+    label: str
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """`line` and `area` are paths of SVG; `ticks` are the numbers at the top, the middle and the bottom."""
+    """`line` and `area` are SVG paths; `ticks` are the labels at the top, the middle and the bottom."""
 
     line: str
     area: str
@@ -32,19 +32,21 @@ class Chart(msgspec.Struct, frozen=True):
     ticks: tuple[str, ...]
     first: str
     last: str
-    told: str
+    label: str
 
 
 def chart(history: tuple[DayLine, ...]) -> Chart | None:
-    """The chart; None where there are not two days to compare."""
-    lines = {line.day: line for line in sorted(history, key=lambda line: line.day) if _number(line.day) is not None}
+    """Returns the chart, or None if there are fewer than two days."""
+    lines = {line.day: line for line in sorted(history, key=lambda line: line.day) if _ordinal(line.day) is not None}
     if len(lines) < 2:
         return None
     days = list(lines.values())
     top = _top(max(line.failing for line in days))
-    begin, end = (_number(days[at].day) or 0 for at in (0, -1))
+    ordinals = [_ordinal(line.day) or 0 for line in days]
+    span = ordinals[-1] - ordinals[0]
     points = [
-        (((_number(line.day) or 0) - begin) / (end - begin) * WIDTH, HEIGHT * (1 - line.failing / top)) for line in days
+        ((day - ordinals[0]) / span * WIDTH, HEIGHT * (1 - line.failing / top))
+        for day, line in zip(ordinals, days, strict=True)
     ]
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return Chart(
@@ -54,12 +56,12 @@ def chart(history: tuple[DayLine, ...]) -> Chart | None:
         ticks=(f"{top:,}", f"{top // 2:,}", "0"),
         first=days[0].day,
         last=days[-1].day,
-        told=f"{days[0].failing:,} failing on {days[0].day}, {days[-1].failing:,} on {days[-1].day}",
+        label=f"{days[0].failing:,} failing on {days[0].day}, {days[-1].failing:,} on {days[-1].day}",
     )
 
 
 def _days(lines: list[DayLine], points: list[tuple[float, float]]) -> list[Day]:
-    """Each day owns the strip up to the middle between it and its neighbours."""
+    """Each day gets the strip that ends halfway to the days before and after it."""
     edges = [0.0, *((one[0] + other[0]) / 2 for one, other in pairwise(points)), float(WIDTH)]
     return [
         Day(
@@ -67,14 +69,14 @@ def _days(lines: list[DayLine], points: list[tuple[float, float]]) -> list[Day]:
             y=f"{y:.1f}",
             left=f"{left:.1f}",
             width=f"{right - left:.1f}",
-            told=f"{line.day}: {line.failing:,} of {line.images:,} failing",
+            label=f"{line.day}: {line.failing:,} of {line.images:,} failing",
         )
         for line, (x, y), left, right in zip(lines, points, edges, edges[1:], strict=False)
     ]
 
 
 def _top(highest: int) -> int:
-    """The least even number of the form 2, 4, 10 times a power of ten that is not below `highest`."""
+    """The smallest of 2, 4, 10, 20, 40, 100, … that is not below `highest`."""
     power = 2
     while True:
         for step in _STEPS:
@@ -83,7 +85,7 @@ def _top(highest: int) -> int:
         power *= 10
 
 
-def _number(day: str) -> int | None:
+def _ordinal(day: str) -> int | None:
     try:
         return date.fromisoformat(day).toordinal()
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a report needs to know besides the audit. Pure."""
+"""Defines what a report needs besides the audit. Pure."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from imgcache import __version__
 
 
 class ReportContext(msgspec.Struct, frozen=True):
-    """Where the site is and how its report is read.
+    """Where the site is, and how its report is shown.
 
-    `root` is the site's folder and `cache` the cache's, both absolute. `prefix` is the way from the top of the git work
-    tree to the site, with `/` and no slash at its ends: services that show a report beside the repository open files by
-    it. `is_compared`: the audit was held against an earlier one (`--since`, `--baseline`), even if nothing is old.
-    `shows_old`: the text report lists what is old, and does not only count it.
+    Attributes:
+        root: the folder of the site, absolute.
+        cache: the folder of the cache, absolute.
+        color: whether the text report uses colors.
+        hyperlinks: whether the terminal supports links (OSC 8).
+        version: of imgcache.
+        prefix: the path from the top of the git work tree to the site, without outer slashes; services that show a
+            report beside the repository open files by it.
+        is_compared: the audit was compared with an earlier state (`--since`, `--baseline`), even if nothing is old.
+        shows_old: whether the text report lists old findings, or only counts them.
     """
 
     root: Path
     cache: Path
     color: bool = False
-    hyperlinks: bool = False  # OSC 8, on a terminal that knows them
+    hyperlinks: bool = False
     version: str = __version__
     prefix: str = ""
     is_compared: bool = False
     shows_old: bool = True
 
     def path(self, article: str) -> str:
-        """An article's path as the repository has it."""
+        """Returns the path of an article in the repository."""
         return f"{self.prefix}/{article}" if self.prefix else article

@@ -1,7 +1,7 @@
-"""One page that needs nothing else: no request leaves it, and no text of an article or a server can act in it.
+"""Renders one self-contained HTML page: it makes no request, and no text of an article or server can execute in it.
 
-Its policy names the digests of its own style and script and allows no others; pictures are data URIs. Without script
-everything is shown; with it findings can be filtered and tables sorted.
+Its content security policy allows only its own style and script, by their digests; images are data URIs. Without
+scripts, everything is shown; with them, findings can be filtered and tables sorted.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from imgcache.core import ArticleLine, AuditReport, Finding, HostLine, Severity,
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _URL = 2000  # characters
-_PLACES_SHOWN, _PLACES_TOLD = 2, 200  # at once, and when asked for
+_PLACES_SHOWN, _PLACES_LISTED = 2, 200  # at first, and when expanded
 _ARTICLES = 100
-_OUTSIDE = re.compile(r"https?://[^\s\"<>\\^`{|}]+", re.IGNORECASE)
+_LINKABLE = re.compile(r"https?://[^\s\"<>\\^`{|}]+", re.IGNORECASE)
 _SHARE_GOOD, _SHARE_POOR = 0.98, 0.8  # of a host's images
 
 
 def render(audit: AuditReport, context: ReportContext) -> str:
-    """The page."""
+    """Returns the page."""
     new, old = words.split(audit)
     findings = new + old
     pictures = thumbnails(context.cache, (found.digest for found in findings))
@@ -72,13 +72,13 @@ class _Figure(msgspec.Struct, frozen=True):
 
 
 class _Card(msgspec.Struct, frozen=True):
-    """One finding; `places` are shown at once, `more` when asked for, of `untold` only the number is told."""
+    """One finding; `places` are shown at first, `more` when expanded; `hidden` is the number of all others."""
 
     severity: str
     rule: str
     short: str
     url: str
-    outside: str
+    link: str
     host: str
     state: str
     since: str
@@ -89,7 +89,7 @@ class _Card(msgspec.Struct, frozen=True):
     picture: str
     places: list[str]
     more: list[str]
-    untold: int
+    hidden: int
 
 
 class _Filter(msgspec.Struct, frozen=True):
@@ -134,29 +134,29 @@ def _static(name: str) -> Markup:
 
 
 def _source(text: str) -> str:
-    """What a policy calls an inline style or script (CSP level 3, section 2.3.1)."""
+    """The source expression for an inline style or script (CSP level 3, section 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _figures(audit: AuditReport, new: list[Finding], old: list[Finding]) -> list[_Figure]:
     summary, exposure = audit.summary, audit.exposure
-    well = f"{summary.ok:,} well" if summary.ok < summary.images else ""
-    figures = [_Figure("Images", f"{summary.images:,}", note=well)]
+    ok = f"{summary.ok:,} without errors" if summary.ok < summary.images else ""
+    figures = [_Figure("Images", f"{summary.images:,}", note=ok)]
     if summary.articles:
         figures.append(_Figure("Articles", f"{summary.articles:,}"))
     for severity, number in words.count(new).items():
         if number:
             figures.append(_Figure(f"{severity.value.capitalize()}s", f"{number:,}", severity.value))
     sums = [
-        ("There before", len(old)),
-        ("Foreign hosts", exposure.hosts),
+        ("Already present", len(old)),
+        ("External hosts", exposure.hosts),
         ("Cookies", exposure.cookies),
         ("Trackers", exposure.trackers),
     ]
     figures += [_Figure(name, f"{number:,}") for name, number in sums if number]
     if exposure.now:
         cached = f"{format_bytes(exposure.cached)} if cached" if 0 < exposure.cached < exposure.now else ""
-        figures.append(_Figure("Loaded from elsewhere", format_bytes(exposure.now), note=cached))
+        figures.append(_Figure("Loaded from other hosts", format_bytes(exposure.now), note=cached))
     return figures
 
 
@@ -168,7 +168,7 @@ def _card(found: Finding, picture: str | None) -> _Card:
         rule=clean_text(found.rule),
         short=describe(found.rule).short,
         url="" if found.url is None else url,
-        outside=url if url == found.url and _OUTSIDE.fullmatch(url) else "",
+        link=url if url == found.url and _LINKABLE.fullmatch(url) else "",
         host=words.host(found),
         state=str(found.state or ""),
         since=words.since(found),
@@ -178,13 +178,13 @@ def _card(found: Finding, picture: str | None) -> _Card:
         extent=words.extent(found),
         picture=picture or "",
         places=places[:_PLACES_SHOWN],
-        more=places[_PLACES_SHOWN:_PLACES_TOLD],
-        untold=max(0, len(places) - _PLACES_TOLD),
+        more=places[_PLACES_SHOWN:_PLACES_LISTED],
+        hidden=max(0, len(places) - _PLACES_LISTED),
     )
 
 
 def _coded(text: str) -> Markup:
-    """The text, escaped; what stands between two backticks is code."""
+    """The escaped text, with parts between two backticks marked as code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)
@@ -193,7 +193,7 @@ def _coded(text: str) -> Markup:
 
 
 def _filters(findings: list[Finding]) -> list[_Filter]:
-    """Each with the values that occur, the most frequent first; none where there is no choice."""
+    """The filters with the values that occur, the most frequent first; filters with a single value are left out."""
     severities = Counter(found.severity.value for found in findings)
     filters = [
         _Filter("severity", "Severity", "All severities", _values(severities, [str(one) for one in Severity])),
@@ -209,7 +209,7 @@ def _values(counts: Counter[str], order: list[str] | None = None) -> list[tuple[
     names = sorted((name for name in counts if name), key=lambda name: (-counts[name], name))
     if order:
         names.sort(key=order.index)
-    shown = {words.OWN: "own files", words.UNREADABLE: "no host", "new": "New", "old": "There before"}
+    shown = {words.OWN: "own files", words.UNREADABLE: "invalid URLs", "new": "New", "old": "Already present"}
     return [(name, shown.get(name, name), counts[name]) for name in names]
 
 
@@ -223,7 +223,7 @@ def _host(line: HostLine) -> _Host:
         kind=kind,
         cells=[
             _Cell(f"{line.images:,}", line.images),
-            _Cell(f"{int(100 * share)} %", round(share, 4)),  # 99.9 % is not all
+            _Cell(f"{int(100 * share)} %", round(share, 4)),  # rounded down, because 99.9 % is not all
             _Cell(median, line.median if line.median is not None else 1e9),
             _Cell(format_bytes(line.bytes) if line.bytes else "–", line.bytes),
             _Cell(f"{line.articles:,}" if line.articles else "–", line.articles),
@@ -235,7 +235,7 @@ def _host(line: HostLine) -> _Host:
 
 
 def _article(line: ArticleLine) -> _Article:
-    saved = format_bytes(line.cached) if line.cached is not None else "not all held"
+    saved = format_bytes(line.cached) if line.cached is not None else "not all cached"
     return _Article(
         name=clean_text(line.article, 300),
         hosts=clean_text(", ".join(line.hosts), 1000),

@@ -1,4 +1,4 @@
-"""JSON for scripts: the object that `Audit.to_json` promises, indented so that two reports can be compared by line."""
+"""Renders an audit as JSON, indented so that two reports can be compared line by line."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from imgcache.core import AuditReport
 
 
 def render(audit: AuditReport, _context: ReportContext) -> str:
-    """One object and a newline."""
+    """Returns the object of `AuditReport.to_json`, and a newline."""
     return msgspec.json.format(audit.to_json(), indent=2).decode() + "\n"

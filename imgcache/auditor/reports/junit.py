@@ -1,9 +1,9 @@
-"""JUnit's XML for CI servers: a test case for each image, passed, failed or skipped. Pure.
+"""Renders JUnit XML for CI servers: one test case for each image, passed, failed or skipped. Pure.
 
-The shape is that of Jenkins' junit-10.xsd, which GitLab and the others read too. Jenkins reads one `failure` of a test
-case, and GitLab takes the first of two test cases of one name: so each image is one test case, with one `failure` that
-tells all its new errors. What was there before is `skipped`, which both show apart and neither counts as failed.
-No character comes out that XML 1.0 forbids (section 2.2): `clean` lets through only what prints.
+The structure is that of Jenkins' junit-10.xsd, which GitLab and others read too. Jenkins reads one `failure` of a test
+case, and GitLab uses the first of two test cases with the same name. So each image is one test case with one `failure`
+that lists all its new errors. Old errors are `skipped`, which both servers show separately and do not count as failed.
+`clean_text` leaves only printable characters, so that none is written that XML 1.0 forbids (section 2.2).
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from imgcache.core import AuditReport, Finding, Severity, redact
 
 _NAME = 1000  # characters of a URL
 _PLACES_SHOWN = 100
-_SITE = "site"  # stands where a host would, for what is about no image
+_SITE = "site"  # the suite of findings that are about no image
 
 
 def render(audit: AuditReport, _context: ReportContext) -> str:
-    """One test suite a host; `own` for the site's own files, `site` for what is about no image, `unreadable`."""
+    """Returns one test suite for each host.
+
+    Three suites are no hosts: `own` has the files of the site, `unreadable` the invalid URLs, and `site` the findings
+    that are about no image.
+    """
     whole = ET.Element("testsuites", name="imgcache audit")
     by_host = groupby(sorted(_cases(audit).items()), key=lambda case: case[0][0])
     for host, cases in by_host:
@@ -36,9 +40,9 @@ def render(audit: AuditReport, _context: ReportContext) -> str:
 
 
 def _cases(audit: AuditReport) -> dict[tuple[str, str], list[Finding]]:
-    """The findings of each image, by host and URL as shown; images without findings have an empty list.
+    """The findings of each image, by host and displayed URL; images without findings have an empty list.
 
-    Two URLs that differ in their credentials alone are one: they are shown as one.
+    Two URLs that differ only in their credentials are one case, because they are displayed alike.
     """
     cases: dict[tuple[str, str], list[Finding]] = {}
     for url in audit.images:
@@ -49,7 +53,7 @@ def _cases(audit: AuditReport) -> dict[tuple[str, str], list[Finding]]:
 
 
 def _case(host: str, name: str, findings: list[Finding]) -> ET.Element:
-    """One image: `failure` tells the new errors, `skipped` the old ones, `system-out` the rest."""
+    """One image: `failure` lists the new errors, `skipped` the old ones, `system-out` the rest."""
     case = ET.Element("testcase", classname=host, name=name)
     errors = [found for found in findings if found.severity is Severity.ERROR]
     new = [found for found in errors if not found.is_old]
@@ -57,24 +61,24 @@ def _case(host: str, name: str, findings: list[Finding]) -> ET.Element:
     rest = [found for found in findings if found not in new]
     if new:
         message = "; ".join(words.message(found) for found in new)
-        ET.SubElement(case, "failure", type=new[0].rule, message=message).text = _told(new)
+        ET.SubElement(case, "failure", type=new[0].rule, message=message).text = _describe(new)
     elif old:
-        ET.SubElement(case, "skipped", message=f"there before: {words.message(old[0])}").text = _told(old)
+        ET.SubElement(case, "skipped", message=f"already present: {words.message(old[0])}").text = _describe(old)
         rest = [found for found in rest if found not in old]
     if rest:
-        ET.SubElement(case, "system-out").text = _told(rest)
+        ET.SubElement(case, "system-out").text = _describe(rest)
     return case
 
 
-def _told(findings: Iterable[Finding]) -> str:
-    """Every finding with what to do and where."""
+def _describe(findings: Iterable[Finding]) -> str:
+    """Every finding with its remedy and its places."""
     lines = []
     for found in findings:
-        before = "there before: " if found.is_old else ""
+        before = "already present: " if found.is_old else ""
         since = words.since(found)
         lines.append(f"{before}{found.severity.value}: {found.rule}: {words.message(found)}{since and f' ({since})'}")
-        if told := words.remedy(found):
-            lines.append(f"→ {told}")
+        if remedy := words.remedy(found):
+            lines.append(f"→ {remedy}")
         places = words.places(found)
         lines += [words.where(place) for place in islice(places, _PLACES_SHOWN)]
         if len(places) > _PLACES_SHOWN:

@@ -1,9 +1,9 @@
-"""SARIF 2.1.0, for code scanning and editors (https://docs.oasis-open.org/sarif/sarif/v2.1.0/). Pure.
+"""Renders SARIF 2.1.0 for code scanning and editors (https://docs.oasis-open.org/sarif/sarif/v2.1.0/). Pure.
 
-A finding's first place is its location, because code scanning shows no other; up to 10 more are related locations.
-What names no article is put at the first line of imgcache.yml, because code scanning takes no result without a place.
+The first place of a finding is its location, because code scanning shows only one; up to 10 more are related locations.
+A finding without an article is placed at the first line of imgcache.yml, because code scanning requires a location.
 `partialFingerprints` has the key `imgcacheFinding/v1`: the first 32 hex digits of the SHA-256 of rule, URL and article,
-a zero byte between them; so a finding stays the same one when lines move.
+separated by zero bytes; so a finding keeps its identity when lines move.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from imgcache.auditor.reports.rules import describe
 from imgcache.core import AuditReport, Finding, Place, Severity, plural
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0-rtm.5.json"
-RESULTS = 25_000  # GitHub refuses a run with more, and shows the 5,000 gravest
+RESULTS = 25_000  # GitHub rejects a run with more, and shows the 5,000 most severe
 _RELATED = 10
 _ROOT = "%SRCROOT%"
 _CONFIG = Place("imgcache.yml", 1, 1, "")
@@ -32,7 +32,7 @@ _Object = dict[str, Any]
 
 
 def render(audit: AuditReport, context: ReportContext) -> str:
-    """One log of one run."""
+    """Returns a log with one run."""
     new, old = words.split(audit)
     findings = new + old
     kept = findings[:RESULTS]
@@ -48,18 +48,18 @@ def render(audit: AuditReport, context: ReportContext) -> str:
         "results": [_result(found, places[found.rule], context, is_compared=is_compared) for found in kept],
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    # ASCII, because an article's name may hold what UTF-8 cannot say
+    # ASCII, because the name of an article may have bytes that are not UTF-8
     return json.dumps(log, indent=1) + "\n"
 
 
 def _rules(findings: list[Finding]) -> list[_Object]:
-    """Each rule once, by its id, at the gravest level that a finding has."""
-    gravest: dict[str, Severity] = {}
+    """Each rule once, sorted by id, with the most severe level of its findings."""
+    most_severe: dict[str, Severity] = {}
     order = list(Severity)
     for found in findings:
-        known = gravest.setdefault(found.rule, found.severity)
-        gravest[found.rule] = min(known, found.severity, key=order.index)
-    return [_rule(rule, severity) for rule, severity in sorted(gravest.items())]
+        known = most_severe.setdefault(found.rule, found.severity)
+        most_severe[found.rule] = min(known, found.severity, key=order.index)
+    return [_rule(rule, severity) for rule, severity in sorted(most_severe.items())]
 
 
 def _rule(rule: str, severity: Severity) -> _Object:
@@ -98,12 +98,12 @@ def _result(found: Finding, rule_index: int, context: ReportContext, *, is_compa
 
 
 def _message(found: Finding) -> str:
-    """What, since when, how often, and what to do; no brackets that could become a link."""
+    """What is wrong, since when, how often, and the remedy; brackets are escaped, so that none becomes a link."""
     facts = ", ".join(filter(None, (words.since(found), words.extent(found))))
-    told = words.describe(found) + (f" ({facts})" if facts else "")
+    text = words.describe(found) + (f" ({facts})" if facts else "")
     if remedy := words.remedy(found):
-        told += f"\n→ {remedy}"
-    return _BRACKETS.sub(r"\\\1", told)
+        text += f"\n→ {remedy}"
+    return _BRACKETS.sub(r"\\\1", text)
 
 
 def _location(place: Place, context: ReportContext) -> _Object:
@@ -122,7 +122,7 @@ def _fingerprint(found: Finding) -> str:
 
 
 def _properties(found: Finding) -> _Object:
-    """What scripts want besides, without what is not known."""
+    """Further values for scripts; unknown ones are left out."""
     known = {
         "url": words.shown_url(found, 2000) if found.url is not None else None,
         "state": found.state,

@@ -1,4 +1,4 @@
-"""Text for people: errors first, under each rule the images of most articles, each with the line to open. Pure."""
+"""Renders text for people: errors first, by rule, the images of most articles first, with the lines to open. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACES_SHOWN = 3
 
 
 def render(audit: AuditReport, context: ReportContext) -> str:
-    """Findings by rule, then the old ones, if they are to be shown, then the counts."""
+    """Returns the new findings by rule, then the old ones if the context shows them, then the counts."""
     paint = _Paint(context)
     new, old = words.split(audit)
     blocks = [_rule(rule, findings, paint) for rule, findings in _by_rule(new)]
@@ -27,7 +27,7 @@ def render(audit: AuditReport, context: ReportContext) -> str:
 
 
 class _Paint:
-    """Colours and links, where the context has them."""
+    """Adds colors and links, if the context enables them."""
 
     def __init__(self, context: ReportContext) -> None:
         self._context = context
@@ -38,16 +38,16 @@ class _Paint:
         return click.style(text, fg=color, bold=bold or None, dim=dim or None)
 
     def link(self, place: Place) -> str:
-        """`article:line:column`, as a link to the file where the terminal knows OSC 8."""
-        told = words.where(place)
+        """Returns `article:line:column`, as a link to the file if the terminal supports OSC 8."""
+        text = words.where(place)
         if not self._context.hyperlinks:
-            return told
+            return text
         uri = (self._context.root / place.article).absolute().as_uri()
-        return f"\x1b]8;;{uri}\x1b\\{told}\x1b]8;;\x1b\\"
+        return f"\x1b]8;;{uri}\x1b\\{text}\x1b]8;;\x1b\\"
 
 
 def _by_rule(findings: list[Finding]) -> Iterator[tuple[tuple[Severity, str], list[Finding]]]:
-    """The findings of one severity and rule together, in the order in which the first of each comes."""
+    """Groups findings by severity and rule, in the order of their first findings."""
     groups: dict[tuple[Severity, str], list[Finding]] = {}
     for found in findings:
         groups.setdefault((found.severity, found.rule), []).append(found)
@@ -55,7 +55,7 @@ def _by_rule(findings: list[Finding]) -> Iterator[tuple[tuple[Severity, str], li
 
 
 def _rule(rule: tuple[Severity, str], findings: list[Finding], paint: _Paint) -> Iterator[str]:
-    """The rule and its findings; a message or a remedy that they all have is said once, before them."""
+    """The rule and its findings; a message or remedy that they share is shown once, before them."""
     severity, name = rule
     yield paint(f"{severity.value}: {name} ({len(findings):,})", _COLORS[severity], bold=True)
     message = _common([words.message(found) for found in findings if found.url is not None])
@@ -65,21 +65,21 @@ def _rule(rule: tuple[Severity, str], findings: list[Finding], paint: _Paint) ->
     if remedy:
         yield paint(f"  → {remedy}", "green")
     for found in findings:
-        yield from _finding(found, paint, is_told=bool(message), is_mended=bool(remedy))
+        yield from _finding(found, paint, has_message=not message, has_remedy=not remedy)
 
 
 def _common(texts: list[str]) -> str:
-    """The text that several have, "" where they differ."""
+    """The text that several findings share; "" if they differ."""
     return texts[0] if len(texts) > 1 and len(set(texts)) == 1 else ""
 
 
-def _finding(found: Finding, paint: _Paint, *, is_told: bool, is_mended: bool) -> Iterator[str]:
+def _finding(found: Finding, paint: _Paint, *, has_message: bool, has_remedy: bool) -> Iterator[str]:
     lines = [] if found.url is None else [paint(words.shown_url(found), bold=True)]
-    if found.url is None or not is_told:
+    if found.url is None or has_message:
         lines.append(words.message(found))
     if since := words.since(found):
         lines[-1] += paint(f" · {since}", dim=True)
-    if (remedy := words.remedy(found)) and not is_mended:
+    if has_remedy and (remedy := words.remedy(found)):
         lines.append(paint(f"→ {remedy}", "green"))
     everywhere = words.places(found)
     lines += [paint.link(place) for place in islice(everywhere, _PLACES_SHOWN)]
@@ -89,7 +89,7 @@ def _finding(found: Finding, paint: _Paint, *, is_told: bool, is_mended: bool) -
 
 
 def _old(findings: list[Finding], paint: _Paint) -> Iterator[str]:
-    yield paint(f"there before ({len(findings):,})", dim=True)
+    yield paint(f"already present ({len(findings):,})", dim=True)
     for found in findings:
         first = words.places(found)[:1]
         more = words.extent(found)
@@ -100,14 +100,14 @@ def _old(findings: list[Finding], paint: _Paint) -> Iterator[str]:
 
 
 def _table(audit: AuditReport, new: list[Finding], paint: _Paint) -> Iterator[str]:
-    """The counts, without what is zero."""
+    """The counts, without zeros."""
     counts, summary = words.count(new), audit.summary
-    well = f", {summary.ok:,} of them well" if 0 < summary.ok < summary.images else ""
+    ok = f", {summary.ok:,} of them without errors" if 0 < summary.ok < summary.images else ""
     in_articles = f" in {plural(summary.articles, 'article')}" if summary.articles else ""
-    rows: list[tuple[str, str, str | None]] = [("images", f"{summary.images:,}{in_articles}{well}", None)]
+    rows: list[tuple[str, str, str | None]] = [("images", f"{summary.images:,}{in_articles}{ok}", None)]
     rows += [(f"{one.value}s", f"{counts[one]:,}", _COLORS[one]) for one in Severity if counts[one]]
     if old := len(audit.findings) - len(new):
-        rows.append(("old", f"{old:,}, there before this change", None))
+        rows.append(("old", f"{old:,}, already present before this change", None))
     if exposed := words.exposed(audit.exposure):
         rows.append(("exposure", ", ".join(exposed), None))
     if not new:

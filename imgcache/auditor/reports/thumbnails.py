@@ -1,4 +1,4 @@
-"""Small pictures of the images we hold, as data URIs for a page that asks nobody. Reads the cache, writes nothing."""
+"""Reads thumbnails of cached images as data URIs, for a page that makes no request. Writes nothing."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from pathlib import Path
 
 import msgspec
 
-PICTURES = 300
-BYTES = 4_000_000  # of all pictures together, before base64
-_BYTES_OF_ONE = 20_000
+MAX_THUMBNAILS = 300
+MAX_BYTES = 4_000_000  # of all thumbnails together, before base64
+_MAX_BYTES_EACH = 20_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TYPES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".gif": "gif", ".avif": "avif"}
 _PLACEHOLDER = re.compile(r"data:image/(?:png|jpeg|webp|gif|avif);base64,[A-Za-z0-9+/=]{1,400}")
 
 
-def thumbnails(cache: Path, digests: Iterable[str | None]) -> dict[str, str]:
-    """A data URI for each digest whose copy is held, in their order until `PICTURES` or `BYTES` is reached.
+def thumbnails(cache: Path, digests: Iterable[str | None], *, max_bytes: int = MAX_BYTES) -> dict[str, str]:
+    """Returns a data URI for each digest that is cached, in their order.
 
-    It is the thumbnail, else the smallest variant, of at most 20 kB; beyond these bounds the placeholder that
-    manifest.json has. A file that cannot be read is as one that is not there.
+    The URI has the thumbnail, else the smallest variant, of at most 20 kB. Beyond that, and beyond `MAX_THUMBNAILS` and
+    `max_bytes` in all, it has the placeholder of manifest.json. Unreadable files are skipped.
     """
     wanted = [digest for digest in dict.fromkeys(digests) if digest and _DIGEST.fullmatch(digest)]
     if not wanted:
         return {}
     found = _placeholders(cache, frozenset(wanted))
-    room = BYTES
-    for digest in wanted[:PICTURES]:
+    remaining = max_bytes
+    for digest in wanted[:MAX_THUMBNAILS]:
         picture = _smallest(cache / "assets" / digest[:2] / digest)
-        if picture is not None and len(picture[1]) <= room:
+        if picture is not None and len(picture[1]) <= remaining:
             kind, data = picture
             found[digest] = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-            room -= len(data)
+            remaining -= len(data)
     return found
 
 
@@ -59,7 +59,7 @@ def _placeholders(cache: Path, wanted: frozenset[str]) -> dict[str, str]:
 
 
 def _smallest(folder: Path) -> tuple[str, bytes] | None:
-    """Kind and bytes of the picture that is shown: `thumb` before the others, then the fewest bytes."""
+    """Media subtype and bytes of the image to show: `thumb` if there is one, else the smallest file."""
     try:
         files = [
             (path.stem != "thumb", path.stat().st_size, path.name, path)
@@ -67,7 +67,7 @@ def _smallest(folder: Path) -> tuple[str, bytes] | None:
             if path.suffix in _TYPES and path.stem != "original"
         ]
         for _, size, _, path in sorted(files):
-            if 0 < size <= _BYTES_OF_ONE:
+            if 0 < size <= _MAX_BYTES_EACH:
                 return _TYPES[path.suffix], path.read_bytes()
     except OSError:
         return None

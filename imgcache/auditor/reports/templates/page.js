@@ -17,12 +17,12 @@ if (form) {
     const wanted = [...form.querySelectorAll("select")].filter((select) => select.value);
     let shown = 0;
     cards.forEach((card, index) => {
-      const fits =
+      const matches =
         wanted.every((select) => card.dataset[select.name] === select.value) &&
         words.every((word) => texts[index].includes(word));
-      card.hidden = !fits;
-      card.classList.toggle("is-first", fits && shown === 0);
-      shown += fits;
+      card.hidden = !matches;
+      card.classList.toggle("is-first", matches && shown === 0);
+      shown += matches;
     });
     for (const select of form.querySelectorAll("select")) select.classList.toggle("is-on", Boolean(select.value));
     summary.textContent = shown === cards.length ? all : `${number.format(shown)} of ${all}`;
@@ -34,7 +34,7 @@ if (form) {
   form.addEventListener("input", show);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(show)); // the fields are empty only afterwards
-  show(); // a browser that comes back to the page keeps what was typed
+  show(); // a browser that returns to the page keeps what was typed
 
   document.addEventListener("keydown", (event) => {
     const field = form.elements.text;
