@@ -3,6 +3,8 @@ __all__ = [
     "FIRST_CATALOGUE",
     "ArticleStat",
     "AuditedImage",
+    "BuiltCounts",
+    "BuiltPage",
     "CacheLock",
     "Catalogue",
     "CopyRow",
@@ -52,6 +54,7 @@ __all__ = [
 
 from .catalogue import Catalogue
 from .catalogue.audit_tables import CopyRow, ProbeRow
+from .catalogue.built import BuiltCounts, BuiltPage
 from .catalogue.rows import (
     ArticleStat,
     AuditedImage,

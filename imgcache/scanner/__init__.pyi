@@ -1,5 +1,6 @@
 __all__ = [
     "NEVER_ENTERED",
+    "ScanResult",
     "Scanner",
     "Site",
     "Sites",
@@ -13,4 +14,4 @@ from .extract import extract_references
 from .generators import NEVER_ENTERED
 from .local_images import check_local_images
 from .site import Site, Sites, path_prefix, site_url_of
-from .walk import Scanner
+from .walk import Scanner, ScanResult

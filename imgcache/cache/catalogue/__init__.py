@@ -12,6 +12,7 @@ from pathlib import Path
 
 from imgcache.cache.catalogue.articles import Articles
 from imgcache.cache.catalogue.audit_tables import AuditTables, CopyRow, ProbeRow
+from imgcache.cache.catalogue.built import BuiltCounts, BuiltPage, BuiltTables
 from imgcache.cache.catalogue.images import Images
 from imgcache.cache.catalogue.references import References
 from imgcache.cache.catalogue.rows import (
@@ -34,6 +35,8 @@ from imgcache.cache.index.tables import open_tables
 __all__ = [
     "ArticleStat",
     "AuditedImage",
+    "BuiltCounts",
+    "BuiltPage",
     "Catalogue",
     "CopyRow",
     "HotlinkedUse",
@@ -48,7 +51,7 @@ __all__ = [
 ]
 
 
-class Catalogue(Articles, Images, AuditTables, References, SharedBytes, SiteTables):
+class Catalogue(Articles, Images, AuditTables, BuiltTables, References, SharedBytes, SiteTables):
     """The tables of one site, or of several as one. Not shared between processes: the cache's lock guards it."""
 
     def __init__(self, file: Path, scope: str) -> None:
