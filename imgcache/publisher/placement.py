@@ -166,7 +166,7 @@ def listed_files(root: Root) -> Iterator[str]:
 
 
 def is_placed(source: Path, root: Root, path: str) -> bool:
-    """Whether a file is in its place: linked, or of the same time and size (a copy keeps the time), or the same bytes."""
+    """Whether a file is in its place: linked, or of one time and size (a copy keeps the time), or the same bytes."""
     ours, theirs = source.stat(), root.stat(path)
     if theirs is None or not stat.S_ISREG(theirs.st_mode):
         return False

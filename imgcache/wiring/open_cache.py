@@ -24,6 +24,7 @@ from imgcache.cache import (
     OtherSites,
     SiteMember,
     Store,
+    built_name,
     catalogue_file,
     catalogue_files,
     further_file,
@@ -262,7 +263,7 @@ def open_for_reading(
 
 def _names(grounds: Sequence[Workspace], built: BuiltSite | None) -> frozenset[str]:
     names = sites.names(grounds)
-    return frozenset(map(sites.built_name, names)) if built else names
+    return frozenset(map(built_name, names)) if built else names
 
 
 def _catalogue_of(folder: Path, grounds: Sequence[Workspace], built: BuiltSite | None) -> Path:

@@ -88,11 +88,6 @@ def name_of(root: Path, cache: Path) -> str:
     return os.path.relpath(os.path.realpath(root), os.path.realpath(cache))
 
 
-def built_name(name: str) -> str:
-    """The name under which the index knows what a generator built in a folder, beside the articles of that folder."""
-    return f"{name}/."
-
-
 def root_of(name: str, cache: Path) -> str:
     """Where the site of that name is, or was."""
     return os.path.normpath(os.path.join(os.path.realpath(cache), name))  # noqa: PTH118 (as `name_of` made it)

@@ -17,9 +17,11 @@ from typing import NamedTuple, Self
 import msgspec
 
 from imgcache.cache.catalogue.schema import VERSION, Tables
+from imgcache.core import Place
 
 FIRST_CATALOGUE = "catalogue.db"
 FURTHER = "sites"  # the folder of all catalogues but one
+_BUILT = "/."  # at the end of the name of a built folder: another name for the same folder
 _SITES, _SCANNED = "sites", "scanned"  # keys of the table `meta`
 
 
@@ -75,6 +77,18 @@ class _Other(msgspec.Struct):
     db: sqlite3.Connection
     scanned: float
     members: tuple[SiteMember, ...]
+
+    def places(self, url: str) -> Iterator[tuple[str, Place]]:
+        """Everywhere that an article of its sites names a URL: the site, and the place with a path relative to it."""
+        rows = self.db.execute(
+            "SELECT a.path, r.line, r.column, r.field FROM image i JOIN reference r ON r.image = i.id"
+            " JOIN article a ON a.id = r.article WHERE i.url = ? ORDER BY a.path, r.line, r.column",
+            (url,),
+        ).fetchall()
+        for member in self.members:
+            for path, *rest in rows:
+                if path.startswith(member.prefix):
+                    yield member.name, Place(path.removeprefix(member.prefix), *rest)
 
     def uses(self, url: str) -> bool:
         query = (
@@ -152,6 +166,11 @@ class OtherSites:
         """Whether an article of another site names the URL."""
         return any(other.uses(url) for other in self._others)
 
+    def places(self, url: str) -> Iterator[tuple[str, Place]]:
+        """Everywhere that another site names a URL: the site, and the place with a path relative to it."""
+        for other in self._others:
+            yield from other.places(url)
+
     def unreadable(self) -> Iterator[Unreadable]:
         """Each article of another site that could not be read."""
         for other in self._others:
@@ -188,6 +207,22 @@ def catalogue_files(folder: Path) -> list[Path]:
     """Every catalogue of a cache that is there."""
     home = folder / FIRST_CATALOGUE
     return [*([home] if home.is_file() else []), *sorted((folder / FURTHER).glob("*.db"))]
+
+
+def built_name(name: str) -> str:
+    """The name of what a generator built in a folder, beside the articles of a site that lies there."""
+    return name + _BUILT
+
+
+def is_built(name: str) -> bool:
+    """Whether a name is that of a built folder."""
+    return name.endswith(_BUILT)
+
+
+def built_catalogues(folder: Path) -> list[tuple[Path, str]]:
+    """Each catalogue of a built folder, with the name of that folder."""
+    found = ((file, _names(file) or ()) for file in catalogue_files(folder))
+    return [(file, name) for file, names in found for name in names if is_built(name)]
 
 
 def is_latest_catalogue(folder: Path, file: Path) -> bool:
