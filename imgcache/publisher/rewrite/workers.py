@@ -1,7 +1,8 @@
 """Spreads the reading and rewriting of pages over processes, each a Python of its own.
 
-A process gets a list of files at a time through its standard input, and answers through it. It ends with that input:
-when this process is killed, none is left. One that dies costs nothing but time: what it had in hand is done here.
+A process gets a list of files at a time through its standard input, and answers through it, in MessagePack. It ends
+with that input: when this process is killed, none is left. One that dies costs nothing but time: what it had in hand
+is done here.
 """
 
 from __future__ import annotations
@@ -18,14 +19,26 @@ from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, Self
 
+import msgspec
+
+from imgcache.cache import ArticleStat
 from imgcache.publisher.rewrite.reading import PageReader
-from imgcache.publisher.rewrite.records import FolderTask
+from imgcache.publisher.rewrite.records import FolderTask, FoundPage, PageJob, RewrittenPage
 
 FEW = 64  # files that are done before a process is up
 CHUNK = 16  # files that a process is given at once
 _COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from imgcache.publisher.rewrite.workers import serve; serve()"
 
 Step = Literal["find", "rewrite"]
+_task = msgspec.msgpack.Decoder(FolderTask)
+_given: dict[str, msgspec.msgpack.Decoder[list[Any]]] = {
+    "find": msgspec.msgpack.Decoder(list[ArticleStat]),
+    "rewrite": msgspec.msgpack.Decoder(list[PageJob]),
+}
+_answers: dict[str, msgspec.msgpack.Decoder[list[Any]]] = {
+    "find": msgspec.msgpack.Decoder(list[FoundPage]),
+    "rewrite": msgspec.msgpack.Decoder(list[RewrittenPage]),
+}
 
 
 class PagePool:
@@ -101,7 +114,8 @@ class _Helper:
                 start_new_session=True,
             )
             self.line = Connection(ours.detach())
-        self._send(task)
+        self._step: Step = "find"
+        self._send(msgspec.msgpack.encode(task))
 
     def __enter__(self) -> Self:
         return self
@@ -113,19 +127,20 @@ class _Helper:
 
     def give(self, step: Step, chunk: Sequence[object]) -> None:
         """Have files done. It has nothing else in hand, so that neither side waits for the other to read."""
-        self._send((step, chunk))
+        self._step = step
+        self._send(step.encode())
+        self._send(msgspec.msgpack.encode(chunk))
 
-    def _send(self, message: object) -> None:
+    def _send(self, message: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `answer` finds out
-            self.line.send(message)
+            self.line.send_bytes(message)
 
     def answer(self) -> list[Any] | None:
         """The results of what was given; None if the process is gone."""
         try:
-            found: list[Any] = self.line.recv()
+            return _answers[self._step].decode(self.line.recv_bytes())
         except (EOFError, ConnectionResetError):
             return None
-        return found
 
 
 def serve() -> None:
@@ -134,7 +149,8 @@ def serve() -> None:
     gc.set_threshold(50_000)
     line = Connection(os.dup(sys.stdin.fileno()))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        reader = PageReader(line.recv())
+        reader = PageReader(_task.decode(line.recv_bytes()))
         while True:
-            step, chunk = line.recv()
-            line.send(getattr(reader, step)(chunk))
+            step = line.recv_bytes().decode()
+            chunk = _given[step].decode(line.recv_bytes())
+            line.send_bytes(msgspec.msgpack.encode(getattr(reader, step)(chunk)))
