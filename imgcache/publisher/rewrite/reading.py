@@ -32,7 +32,8 @@ MAX_BYTES = 32_000_000  # of a file: its tree takes twenty times as much memory
 # A file saved less than this long before it was read may be saved again in the same tick of the file system's clock.
 _RACY_NS = 50_000_000
 # A file of the cache by its address, in whatever folder it is published; JSON may write `\/`.
-_LOCAL = re.compile(rb"\b([0-9a-f]{2})\\?/(\1[0-9a-f]{62})\\?/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
+# It begins with a character that is searched for ten times as fast as a class; what stands before is looked at then.
+_LOCAL = re.compile(rb"/([0-9a-f]{64})\\?/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _TAG = re.compile(rb"<(?:link|script)\b[^>]{0,4000}>", re.IGNORECASE)
 _INTEGRITY = re.compile(rb"\sintegrity\s*=", re.IGNORECASE)
 _ADDRESS = re.compile(rb"""\s(?:href|src)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
@@ -175,10 +176,12 @@ def _local(data: bytes) -> tuple[tuple[FoundImage, ...], tuple[str, ...]]:
     images: dict[tuple[str, int], FoundImage] = {}
     files = set()
     for match in _LOCAL.finditer(data):
-        digest = match[2].decode()
+        digest, name = match[1].decode(), match[2].decode()
+        if not data[max(match.start() - 3, 0) : match.start()].removesuffix(b"\\").endswith(match[1][:2]):
+            continue
         line, column = position.of(match.start())
         images.setdefault((digest, line), FoundImage("", digest, line, column))
-        files.add(f"{match[1].decode()}/{digest}/{match[3].decode()}")
+        files.add(f"{digest[:2]}/{digest}/{name}")
     return tuple(images.values()), tuple(sorted(files))
 
 

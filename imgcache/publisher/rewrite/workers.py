@@ -8,7 +8,6 @@ is done here.
 from __future__ import annotations
 
 import contextlib
-import gc
 import itertools
 import os
 import signal
@@ -146,7 +145,6 @@ class _Helper:
 def serve() -> None:
     """Run one process: a task, then lists of files, each answered, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(50_000)
     line = Connection(os.dup(sys.stdin.fileno()))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         reader = PageReader(_task.decode(line.recv_bytes()))
