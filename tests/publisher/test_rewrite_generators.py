@@ -54,7 +54,7 @@ JEKYLL = {
     "feed.xml": FEED,
 }
 HUGO = {
-    "config.toml": 'baseURL = "https://site.example/news/"\ntitle = "t"\ndisableKinds = ["taxonomy", "RSS"]\n'
+    "config.toml": 'baseURL = "https://site.example/news/"\ntitle = "t"\ndisableKinds = ["taxonomy", "term", "section", "RSS"]\n'
     "[markup.goldmark.renderer]\nunsafe = true\n",
     "layouts/_default/single.html": LAYOUT % {"title": "{{ .Title }}", "root": "/news", "content": "{{ .Content }}"},
     "layouts/index.html": LAYOUT % {"title": "{{ .Title }}", "root": "/news", "content": "{{ .Content }}"},
@@ -110,6 +110,7 @@ def served(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/news/"
     finally:
         server.shutdown()
+        server.server_close()
         thread.join()
 
 
