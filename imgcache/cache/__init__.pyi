@@ -3,6 +3,8 @@ __all__ = [
     "FIRST_CATALOGUE",
     "ArticleStat",
     "AuditedImage",
+    "BuiltCounts",
+    "BuiltPage",
     "CacheLock",
     "Catalogue",
     "CopyRow",
@@ -35,12 +37,15 @@ __all__ = [
     "Sighting",
     "SiteMember",
     "Store",
+    "built_catalogues",
+    "built_name",
     "catalogue_file",
     "catalogue_files",
     "check_bucket_url",
     "connect_bucket",
     "forget_site",
     "further_file",
+    "is_built",
     "is_latest_catalogue",
     "mirror_files",
     "parse_asset_path",
@@ -51,6 +56,7 @@ __all__ = [
 ]
 
 from .catalogue.audit_tables import CopyRow, ProbeRow
+from .catalogue.built import BuiltCounts, BuiltPage
 from .catalogue.catalogue import Catalogue
 from .catalogue.rows import (
     ArticleStat,
@@ -69,10 +75,13 @@ from .catalogue.sites import (
     FIRST_CATALOGUE,
     OtherSites,
     SiteMember,
+    built_catalogues,
+    built_name,
     catalogue_file,
     catalogue_files,
     forget_site,
     further_file,
+    is_built,
     is_latest_catalogue,
     scan_time,
 )

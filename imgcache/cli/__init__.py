@@ -29,6 +29,7 @@ COMMANDS = {
     "quarantine": "Decide on pictures that changed in a doubtful way.",
     "gc": "Remove what no article uses any more.",
     "forget": "Take an image out of cache, flags and manifest, and never fetch it again.",
+    "rewrite": "Make built pages load local images: after any generator's build.",
     "export": "Hand the cached images to the site's build, or to a web server.",
     "serve": "Serve the cached images over HTTP, with a gallery for people.",
     "init": "Write a commented imgcache.yml.",

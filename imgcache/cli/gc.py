@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgcache.cache import OtherSites, forget_site
+from imgcache.cache import OtherSites, built_name, forget_site, is_built
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import NO_PREFIX, common, logger, now
 from imgcache.cli.output import print_json, print_line
@@ -23,6 +23,8 @@ from imgcache.wiring import open_cache as parts
 
 if TYPE_CHECKING:
     from imgcache.cache import Marker
+
+_UNREAD = "its articles were not read by this version: sync"
 
 
 @click.command(short_help="Remove what no article uses any more.")
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
 def gc(sites: tuple[Path, ...], *, is_sure: bool, as_json: bool, **options: Any) -> None:
     """Remove images that no article names any more, and variants that no recipe asks for.
 
-    An image that another site of the same cache used at its last sync stays. Nothing is removed while an article cannot
+    An image that another site of the same cache used at its last sync stays, and so does one that a built folder used
+    at its last rewrite. Nothing is removed while an article cannot
     be read, or a site has images in the same bucket of which this index does not know: it may name any of them.
 
     Before it removes more than half of the images it asks; without a terminal it refuses, unless --yes is given. What
@@ -123,7 +126,7 @@ class _Gone:
         for folder in folders:
             name = name_of(folder, cache)
             self.markers += _markers(house, folder, name, cache)
-            self.names.append(name)
+            self.names += [name, built_name(name)]
 
     def forget(self, house: parts.OpenCache) -> None:
         """Let the index and the bucket forget them."""
@@ -143,7 +146,7 @@ def _markers(house: parts.OpenCache, folder: Path, name: str, cache: Path) -> li
             raise ConfigError(f"{folder} is the SITE of this command", where="--forget-site")
         return found
     with house.neighbours() as neighbours:
-        if name not in neighbours.names and not found:
+        if not {name, built_name(name)} & {*neighbours.names} and not found:
             known = {root_of(name, cache) for name in neighbours.names} | {marker.site for marker in others}
             listed = ", ".join(clean_text(root, 300) for root in sorted(known)) or "no other than SITE"
             raise ConfigError(f"the cache knows no site {folder}; it knows {listed}", where="--forget-site")
@@ -177,7 +180,8 @@ def _unknown(neighbours: OtherSites, cache: Path) -> Iterator[str]:
         yield f"{file}: damaged: sync every other site of this cache, and remove the file if it is still there"
     for name in neighbours.unknown:
         root = clean_text(root_of(name, cache), 300)
-        yield f"{root}: its articles were not read by this version: sync it, or give --forget-site {root}"
+        again = "its pages were not read by this version: rewrite" if is_built(name) else _UNREAD
+        yield f"{root}: {again} it, or give --forget-site {root}"
     for one in neighbours.unreadable():
         yield f"{clean_text(f'{root_of(one.name, cache)}/{one.path}', 300)}:{one.line}:{one.column}: {one.message}"
 

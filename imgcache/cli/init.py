@@ -92,6 +92,13 @@ TEMPLATE = """\
 #   gallery: local      # who sees the gallery, which names drafts too: on (everyone) | local (this machine) | off
 #   large: stream       # stream | redirect: files of more than 1 MB in an object store; a folder's are streamed
 
+# How `imgcache rewrite` changes built pages.
+# rewrite:
+#   links: false        # true: links to an image lead to the local file as well
+#   picture: true       # false: one format, on the <img> itself
+#   styles: true        # false: no inline styles, for a Content-Security-Policy that forbids them
+#   placeholder: true   # false: no colour and no placeholder behind an image that is still loading
+
 # Networks that may be fetched from although they are not public.
 # allow_networks: []
 """

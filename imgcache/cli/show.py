@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from imgcache.cache import is_built
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, now, open_workspace, url_and_site
 from imgcache.cli.output import places_lines, print_json, print_line
 from imgcache.core import Asset, Copy, Failure, Place, Reference, UrlState, clean_text, format_bytes, plural
 from imgcache.policy import Health, QuarantineRecord, format_day, health
+from imgcache.wiring import Workspace, root_of
 from imgcache.wiring import open_cache as parts
 
 
@@ -47,7 +50,7 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
     Exit status: 1 where neither cache nor articles know the URL.
     """
     ground = open_workspace(site, options)
-    with parts.open_for_reading(ground) as house:
+    with parts.open_for_reading(ground, with_neighbours=True) as house:
         house.scanner.scan(house.catalogue)
         copy, failure, past = house.index.copy(url), house.index.failure(url), house.index.health(url)
         asset = house.index.asset(copy.digest) if copy else None
@@ -61,7 +64,7 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
             last_good=_last_good(copy, failure, past),
             doubt=house.index.doubt(url),
             is_forgotten=house.index.forgotten(url),
-            references=house.catalogue.references.places(url),
+            references=(*house.catalogue.references.places(url), *_in_built_pages(house, url, ground)),
             missing=house.store.missing(asset) if asset else (),
         )
         barred = list(house.catalogue.references.unflaggable(ground.config.flag, url)) if copy else []
@@ -70,6 +73,16 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
     else:
         _print(shown, barred)
     sys.exit(0 if shown.copy or shown.failure or shown.is_forgotten or shown.references else EXIT_PROBLEMS)
+
+
+def _in_built_pages(house: parts.OpenCache, url: str, ground: Workspace) -> Iterator[Place]:
+    """The places in built folders that share the cache, with paths relative to the site where they lie in it."""
+    root = f"{os.path.realpath(ground.root)}/"
+    with house.neighbours() as neighbours:
+        for name, place in neighbours.places(url):
+            if is_built(name):
+                path = f"{root_of(name, ground.cache)}/{place.article}".removeprefix(root)
+                yield msgspec.structs.replace(place, article=path)
 
 
 def _print(shown: ImageRecord, barred: Iterable[Reference]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,10 @@ from imgcache.cli.job import run_job
 from imgcache.cli.options import common, logger, now
 from imgcache.cli.output import print_json, print_report
 from imgcache.cli.progress import progress_for
+from imgcache.cli.quantities import max_bytes_option, max_time_option
 from imgcache.cli.sites import as_given, open_workspaces, sites_argument
-from imgcache.core import parse_bytes, parse_seconds
 from imgcache.downloader import ConnectTo
 from imgcache.wiring import sync as syncing
-
-
-class _Quantity(click.ParamType[float]):
-    """A quantity with its unit, such as 10m or 1GB."""
-
-    def __init__(self, name: str, parse: Callable[[object], float], example: str) -> None:
-        self.name = name
-        self._parse = parse
-        self._example = example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse the text; click asks again with what it got."""
-        try:
-            number = self._parse(value)
-        except ValueError:
-            number = 0
-        if number <= 0:
-            self.fail(f"{value!r} is not a quantity such as {self._example}", param, ctx)
-        return number
 
 
 @click.command(short_help="Fetch, check, resize and flag every remote image of a site.")
@@ -47,8 +27,8 @@ class _Quantity(click.ParamType[float]):
 @click.option("--offline", is_flag=True, help="Use no network: render and flag what is held.")
 @click.option("--dimensions", type=click.Choice(["check", "fix", "ignore"]), help="Where an image has another size.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes that render; default: one a core.")
-@click.option("--max-time", type=_Quantity("time", parse_seconds, "10m"), help="Start nothing after so long: 10m.")
-@click.option("--max-bytes", type=_Quantity("size", parse_bytes, "1GB"), help="Start nothing after so much: 1GB.")
+@max_time_option
+@max_bytes_option
 @click.option(
     "--connect-to", "connect_to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's; repeatable."
 )

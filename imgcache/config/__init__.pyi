@@ -1,3 +1,3 @@
-__all__ = ["Config", "ReaderBudget", "ServePolicy", "load_config"]
+__all__ = ["Config", "ReaderBudget", "RewritePolicy", "ServePolicy", "load_config"]
 
-from .loading import Config, ReaderBudget, ServePolicy, load_config
+from .loading import Config, ReaderBudget, RewritePolicy, ServePolicy, load_config

@@ -41,6 +41,20 @@ class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gallery: str = "local"  # on | local | off
 
 
+class RewritePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How `imgcache rewrite` changes pages.
+
+    `links`: links to an image lead to the local file as well. `picture`: several formats are offered by a `<picture>`
+    around the `<img>`. `styles`: inline styles may be added. `placeholder`: the image's colour and placeholder stand
+    behind it until it is loaded.
+    """
+
+    links: bool = False
+    picture: bool = True
+    styles: bool = True
+    placeholder: bool = True
+
+
 class ReaderBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one article may cost its reader: foreign hosts, and bytes of hotlinked images. None: any number."""
 
@@ -65,6 +79,7 @@ class Config(msgspec.Struct, frozen=True):
     allow_networks: tuple[str, ...] = ()
     serve: ServePolicy = ServePolicy()
     budget: ReaderBudget = ReaderBudget()
+    rewrite: RewritePolicy = RewritePolicy()
 
     @property
     def user_agent(self) -> str:

@@ -101,6 +101,7 @@ __all__ = [
     "parse_bytes",
     "parse_pixels",
     "parse_seconds",
+    "part_of",
     "plain",
     "plural",
     "raise_limit",
@@ -197,7 +198,7 @@ from .models import (
     Validators,
     Variant,
 )
-from .no_follow import Root, open_new, touch
+from .no_follow import Root, open_new, part_of, touch
 from .probe_result import PROBE_BYTES, Hop, ProbedImage
 from .recipes import Recipe
 from .signals import ctrl_c_blocked

@@ -124,6 +124,43 @@ class Root:
                 _discard(part, folder)
                 raise
 
+    def replace(self, name: str, data: bytes, found: os.stat_result) -> bool:
+        """Replaces a file in one step by another with the same permissions; other hard links keep the old bytes.
+
+        Args:
+            name: of the file.
+            data: all of its new bytes.
+            found: what `stat` gave when the old bytes were read.
+
+        Returns:
+            False where the file was changed since then; it is left as it is.
+        """
+        with self.folder_of(name) as (folder, file):
+            part = part_of(file)
+            _discard(part, folder)
+            try:
+                with os.fdopen(open_new(part, folder=folder), "wb") as opened:
+                    opened.write(data)
+                    os.fchmod(opened.fileno(), stat.S_IMODE(found.st_mode))
+                if not _is_unchanged(os.stat(file, dir_fd=folder, follow_symlinks=False), found):
+                    _discard(part, folder)
+                    return False
+                os.replace(part, file, src_dir_fd=folder, dst_dir_fd=folder)
+            except FileNotFoundError:  # it was removed
+                _discard(part, folder)
+                return False
+            except BaseException:
+                _discard(part, folder)
+                raise
+        return True
+
+    def append(self, name: str, data: bytes) -> None:
+        """Adds bytes at the end of a file that is there. Raises OSError where it is a link."""
+        with self.folder_of(name) as (folder, file):
+            number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        with os.fdopen(number, "ab") as opened:
+            opened.write(data)
+
     def link(self, source: Path, name: str) -> None:
         """Puts a further name of a file (link(2)) in its place in one step. Raises OSError where that cannot be."""
         with self.folder_of(name, make=True) as (folder, file):
@@ -173,6 +210,15 @@ class Root:
 def part_of(file: str) -> str:
     """Where a file lies until it is whole: beside its place, under one name, so that nothing piles up."""
     return f".{file}.imgcache-part"
+
+
+def _is_unchanged(now: os.stat_result, found: os.stat_result) -> bool:
+    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns) == (
+        found.st_dev,
+        found.st_ino,
+        found.st_size,
+        found.st_mtime_ns,
+    )
 
 
 def _discard(name: str, folder: int) -> None:

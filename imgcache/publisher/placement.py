@@ -52,7 +52,9 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, force: bool) -> lis
         return [name for name, data in files.items() if _write(root, name, data)]
 
 
-def place_assets(paths: Collection[str], cache: Path, folder: Path, *, force: bool) -> PlacedFiles:
+def place_assets(
+    paths: Collection[str], cache: Path, folder: Path, *, force: bool, keep_placed: bool = False
+) -> PlacedFiles:
     """Brings a folder in line with what pages may ask for: files linked or copied, those of earlier runs removed.
 
     Args:
@@ -60,6 +62,7 @@ def place_assets(paths: Collection[str], cache: Path, folder: Path, *, force: bo
         cache: the cache folder.
         folder: becomes what `--assets-url` publishes; files in it that no export put there are left alone.
         force: replace also a file of another origin that has the name of one of ours and other bytes.
+        keep_placed: a file that the cache no longer has, and an earlier run put there, is not missing.
 
     Raises:
         ConfigError: the folder lies in the cache, or holds such a file and `force` is off.
@@ -68,26 +71,61 @@ def place_assets(paths: Collection[str], cache: Path, folder: Path, *, force: bo
     if folder.resolve().is_relative_to(cache.resolve()):
         raise ConfigError("lies in the cache; name a folder of the site", where=f"--copy-to {display_path(folder)}")
     with disk_errors(folder), Root(folder) as root:
-        before = frozenset(_listed(root))
+        before = frozenset(listed_files(root))
         wanted = frozenset(paths)
-        missing = sorted(path for path in wanted if not (cache / "assets" / path).is_file())
+        absent = {path for path in wanted if not (cache / "assets" / path).is_file()}
+        kept = {path for path in absent if keep_placed and path in before and root.stat(path) is not None}
+        missing = sorted(absent - kept)
         there = sorted(wanted.difference(missing))
         # Told before it is done: a run that is killed here leaves no file that a later one takes for the user's.
         _write(root, LISTING, _listing(before.union(there)))
         placed = 0
         for path in there:
-            if _is_same(cache / "assets" / path, root, path):
+            if path in kept or is_placed(cache / "assets" / path, root, path):
                 continue
             if not (force or path in before) and root.stat(path) is not None:
                 _write(root, LISTING, _listing(before.union(there) - {path}))
                 raise _in_the_way(folder / path)
-            _place(cache / "assets" / path, root, path)
+            place_file(cache / "assets" / path, root, path)
             placed += 1
         stale = sorted(before - wanted)
         for path in stale:
             _remove(root, path)
         _write(root, LISTING, _listing(there))
     return PlacedFiles(placed=placed, kept=len(there) - placed, removed=len(stale), missing=tuple(missing))
+
+
+def start_listing(root: Root) -> None:
+    """Makes the list of the files that were put into a folder, where there is none, or ends its last line."""
+    data = root.read(LISTING)
+    if data is None:
+        _write(root, LISTING, _listing(()))
+    elif not data.endswith(b"\n"):  # a run was killed while it added to it
+        root.append(LISTING, b"\n")
+
+
+def add_files(paths: Collection[str], assets: Path, root: Root, folder: Path) -> None:
+    """Puts files into a folder beside those of earlier runs.
+
+    Args:
+        paths: relative to `assets`.
+        assets: the folder of that name in the cache. What it lacks is in `root` already.
+        root: the folder, open, with a listing.
+        folder: its path, for messages.
+
+    Raises:
+        ConfigError: another file has the name of one of them.
+    """
+    new = [path for path in paths if (assets / path).is_file() and not is_placed(assets / path, root, path)]
+    if not new:
+        return
+    before = frozenset(listed_files(root)) if any(root.stat(path) is not None for path in new) else frozenset()
+    for path in new:
+        if path not in before and root.stat(path) is not None:
+            raise _in_the_way(folder / path)
+    root.append(LISTING, "".join(f"{path}\n" for path in new).encode())  # first, as in `place_assets`
+    for path in new:
+        place_file(assets / path, root, path)
 
 
 def _in_the_way(path: Path) -> ConfigError:
@@ -120,15 +158,15 @@ def _listing(paths: Collection[str]) -> bytes:
     return (_HEAD + "".join(f"{path}\n" for path in sorted(paths))).encode()
 
 
-def _listed(root: Root) -> Iterator[str]:
+def listed_files(root: Root) -> Iterator[str]:
     """What an earlier run put there. A line that is no path of ours is passed over: what it names stays."""
     lines = (root.read(LISTING) or b"").decode(errors="replace").splitlines()
     if lines and SIGNATURE in lines[0]:
         yield from (line for line in lines[1:] if FILE.fullmatch(f"assets/{line}"))
 
 
-def _is_same(source: Path, root: Root, path: str) -> bool:
-    """Linked, or of the same time and size (a copy keeps the time), or of the same bytes."""
+def is_placed(source: Path, root: Root, path: str) -> bool:
+    """Whether a file is in its place: linked, or of one time and size (a copy keeps the time), or the same bytes."""
     ours, theirs = source.stat(), root.stat(path)
     if theirs is None or not stat.S_ISREG(theirs.st_mode):
         return False
@@ -139,7 +177,8 @@ def _is_same(source: Path, root: Root, path: str) -> bool:
     return ours.st_mtime_ns == theirs.st_mtime_ns or source.read_bytes() == root.read(path)
 
 
-def _place(source: Path, root: Root, path: str) -> None:
+def place_file(source: Path, root: Root, path: str) -> None:
+    """Links a file of the cache into its place, or copies it where the file system cannot link."""
     try:
         root.link(source, path)
     except OSError as error:

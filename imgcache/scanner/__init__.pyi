@@ -1,6 +1,7 @@
 __all__ = [
     "NEVER_ENTERED",
     "ScanReport",
+    "ScanResult",
     "Scanner",
     "Site",
     "Sites",
@@ -16,4 +17,4 @@ from .generators import NEVER_ENTERED
 from .listing import ScanReport, UnreadAddress
 from .local_images import check_local_images
 from .site import Site, Sites, path_prefix, site_url_of
-from .walk import Scanner
+from .walk import Scanner, ScanResult

@@ -4,6 +4,7 @@ __all__ = [
     "Maintenance",
     "Pipeline",
     "Recorder",
+    "ReferenceScanner",
     "Removal",
     "Removed",
     "SlowHost",
@@ -19,4 +20,4 @@ from .pipeline import DryRun, Pipeline
 from .recorder import Recorder
 from .removal import Removal, Removed, Unused, tell_foreign
 from .report import SlowHost, SyncReport
-from .run import Sync, SyncOptions
+from .run import ReferenceScanner, Sync, SyncOptions

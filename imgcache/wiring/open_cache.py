@@ -22,7 +22,9 @@ from imgcache.cache import (
     LocalDocument,
     LocalStore,
     OtherSites,
+    SiteMember,
     Store,
+    built_name,
     catalogue_file,
     catalogue_files,
     further_file,
@@ -45,6 +47,17 @@ if TYPE_CHECKING:  # each command loads what it uses
 _THOROUGH = frozenset({"verify", "gc"})
 _COPIED = ("cache.db", FIRST_CATALOGUE, "objects.db")  # SQLite makes its -shm anew
 _COPIES = 5  # tries to copy the index whole while another command writes it
+
+
+class BuiltSite(msgspec.Struct, frozen=True):
+    """Says that the folder of a command is what a generator built of a site.
+
+    Its catalogue is one of its own, also where the site itself was built in place. `site` is the site that it was built
+    from. `scope` stands for all that its references depend on beside its files.
+    """
+
+    site: Workspace
+    scope: str
 
 
 class OpenCache(msgspec.Struct, frozen=True):
@@ -168,16 +181,24 @@ def folder_with(ground: Workspace, sizes: Mapping[str, int], beside: Path) -> It
 
 @contextmanager
 def open_for_writing(
-    ground: Workspace, command: str, clock: Clock, *, stores: bool = True, beside: Sequence[Workspace] = ()
+    ground: Workspace,
+    command: str,
+    clock: Clock,
+    *,
+    stores: bool = True,
+    beside: Sequence[Workspace] = (),
+    built: BuiltSite | None = None,
 ) -> Iterator[OpenCache]:
     """The parts, for a command that writes: one that `stores` nothing, the index alone. Raises CacheBusy, DiskFull.
 
-    `beside` are other sites with the same cache, to be worked on as one with the first.
+    `beside` are other sites with the same cache, to be worked on as one with the first. With `built`, `ground` is a
+    built folder.
     """
     folder, grounds = ground.cache / "index", (ground, *beside)
+    announced = (built.site,) if built else grounds
     with ExitStack() as stack:
         stack.enter_context(CacheLock(folder, command=command, now=clock()))
-        file = catalogue_file(folder, sites.names(grounds))
+        file = _catalogue_of(folder, grounds, built)
         store = open_store(ground, folder)
         stack.callback(store.close)
         if stores:
@@ -196,17 +217,18 @@ def open_for_writing(
             sites.adopt_manifest(index, manifest, store, lets_go=command != "verify")
         if stores:
             sites.share_index(grounds, index, store, clock())
-            sites.leave_markers(grounds, store, clock(), again=is_behind)
-        house = _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder)
+            sites.leave_markers(announced, store, clock(), again=is_behind)
+        house = _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder, built=built)
         if stores and store.keeps:
             house.kept.resume(index, store)
         if is_behind or not is_latest_catalogue(folder, file):
             _doubt_what_changed(house)
         scanned = scan_time(folder, clock())
-        house.catalogue.sites.record(sites.members(grounds), scanned, is_only=catalogue_files(folder) == [file])
+        members = [SiteMember(name) for name in house.names] if built else sites.members(grounds)
+        house.catalogue.sites.record(members, scanned, is_only=catalogue_files(folder) == [file])
         yield house
         if stores and index.exported != mark:  # somebody may have forgotten the sites since they were announced
-            sites.leave_markers(grounds, store, clock(), again=True)
+            sites.leave_markers(announced, store, clock(), again=True)
 
 
 def _doubt_what_changed(house: OpenCache) -> None:
@@ -217,20 +239,36 @@ def _doubt_what_changed(house: OpenCache) -> None:
 
 @contextmanager
 def open_for_reading(
-    ground: Workspace, *, beside: Sequence[Workspace] = (), with_neighbours: bool = False
+    ground: Workspace,
+    *,
+    beside: Sequence[Workspace] = (),
+    with_neighbours: bool = False,
+    built: BuiltSite | None = None,
 ) -> Iterator[OpenCache]:
-    """The parts over a copy of the index, for a command that touches nothing. `beside`: as for `writer`."""
+    """The parts over a copy of the index, for a command that touches nothing. `beside`, `built`: as for `writer`."""
     grounds = (ground, *beside)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
         source = ground.cache / "index"
         index = stack.enter_context(closing(_index_copy(source, folder)))
-        further = further_file(source, sites.names(grounds))
+        further = further_file(source, _names(grounds, built))
         _copy(source, folder, catalogue_files(source) if with_neighbours else [further])
         store = open_store(ground, folder)
         stack.callback(store.close)
         manifest = sites.manifest_of(ground, store, folder)
-        yield _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder, scratch=folder)
+        yield _house(
+            grounds, stack, store=store, index=index, manifest=manifest, folder=folder, scratch=folder, built=built
+        )
+
+
+def _names(grounds: Sequence[Workspace], built: BuiltSite | None) -> frozenset[str]:
+    names = sites.names(grounds)
+    return frozenset(map(built_name, names)) if built else names
+
+
+def _catalogue_of(folder: Path, grounds: Sequence[Workspace], built: BuiltSite | None) -> Path:
+    names = _names(grounds, built)
+    return further_file(folder, names) if built else catalogue_file(folder, names)
 
 
 def _index_copy(source: Path, folder: Path) -> Index:
@@ -267,10 +305,12 @@ def _house(
     manifest: Manifest,
     folder: Path,
     scratch: Path | None = None,
+    built: BuiltSite | None = None,
 ) -> OpenCache:
-    rooms, names = sites.site_parts(grounds, store, scratch or store.scratch), sites.names(grounds)
+    rooms, names = sites.site_parts(grounds, store, scratch or store.scratch), _names(grounds, built)
     site, scanner = sites.combine_sites(rooms)
-    catalogue = stack.enter_context(closing(Catalogue(catalogue_file(folder, names), sites.scope(grounds))))
+    scope = built.scope if built else sites.scope(grounds)
+    catalogue = stack.enter_context(closing(Catalogue(_catalogue_of(folder, grounds, built), scope)))
     return OpenCache(
         site=site,
         scanner=scanner,

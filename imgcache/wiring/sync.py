@@ -16,7 +16,7 @@ from imgcache.core import Asset, Job, Outcome, raise_limit
 from imgcache.downloader import ConnectTo
 from imgcache.policy import SyncPolicy, plan
 from imgcache.runners import Budget, Progress, WorkerGroup
-from imgcache.syncer import Recorder, Sync, SyncOptions
+from imgcache.syncer import Recorder, ReferenceScanner, Sync, SyncOptions
 from imgcache.wiring.ignoring import keep_out_of_git
 from imgcache.wiring.open_cache import OpenCache, open_for_reading, open_for_writing
 from imgcache.wiring.workspace import Clock, Workspace
@@ -102,14 +102,18 @@ def build_sync(
     clock: Clock,
     *,
     crew: WorkerGroup[Job, Outcome | None] | None = None,
+    scanner: ReferenceScanner | None = None,
 ) -> Sync:
-    """A sync over parts that are open; with a crew, its workers do what is to be done for each image."""
+    """A sync over parts that are open; with a crew, its workers do what is to be done for each image.
+
+    `scanner` stands in place of that of the site.
+    """
     wish = _wish(config, request)
     recorder = Recorder(index=house.index, catalogue=house.catalogue, store=house.store, wish=wish, clock=clock)
     deadline = time.monotonic() + request.max_time if request.max_time else None
     return Sync(
         site=house.site,
-        scanner=house.scanner,
+        scanner=scanner or house.scanner,
         catalogue=house.catalogue,
         index=house.index,
         manifest=house.manifest,

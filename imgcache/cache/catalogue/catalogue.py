@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imgcache.cache.catalogue.articles import Articles
 from imgcache.cache.catalogue.audit_tables import AuditTables
+from imgcache.cache.catalogue.built import BuiltTables
 from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.focal_points import FocalPoints
 from imgcache.cache.catalogue.images import Images
@@ -29,6 +30,7 @@ class Catalogue:
         references: where images are used, and which flags are wrong.
         shared_bytes: images of one host with equal bytes.
         audit: what an audit found out.
+        built: the pages of a built folder, and what they load.
         sites: which sites the catalogue describes.
     """
 
@@ -49,6 +51,7 @@ class Catalogue:
         self.references = References(database)
         self.shared_bytes = SharedBytes(database)
         self.audit = AuditTables(database)
+        self.built = BuiltTables(database)
         self.sites = SiteTables(database)
 
     def transaction(self) -> AbstractContextManager[None]:

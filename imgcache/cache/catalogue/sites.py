@@ -18,9 +18,11 @@ import msgspec
 
 from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.schema import VERSION
+from imgcache.core import Place
 
 FIRST_CATALOGUE = "catalogue.db"
 FURTHER = "sites"  # the folder of all catalogues but the first
+_BUILT = "/."  # at the end of the name of a built folder: another name for the same folder
 _SITES, _SCANNED = "sites", "scanned"  # keys of the table `meta`
 
 
@@ -78,6 +80,18 @@ class _Other(msgspec.Struct):
     db: sqlite3.Connection
     scanned: float
     members: tuple[SiteMember, ...]
+
+    def places(self, url: str) -> Iterator[tuple[str, Place]]:
+        """Everywhere that an article of its sites names a URL: the site, and the place with a path relative to it."""
+        rows = self.db.execute(
+            "SELECT a.path, r.line, r.column, r.field FROM image i JOIN reference r ON r.image = i.id"
+            " JOIN article a ON a.id = r.article WHERE i.url = ? ORDER BY a.path, r.line, r.column",
+            (url,),
+        ).fetchall()
+        for member in self.members:
+            for path, *rest in rows:
+                if path.startswith(member.prefix):
+                    yield member.name, Place(path.removeprefix(member.prefix), *rest)
 
     def uses(self, url: str) -> bool:
         query = (
@@ -155,6 +169,11 @@ class OtherSites:
         """Returns whether an article of another site uses the URL."""
         return any(other.uses(url) for other in self._others)
 
+    def places(self, url: str) -> Iterator[tuple[str, Place]]:
+        """Everywhere that another site names a URL: the site, and the place with a path relative to it."""
+        for other in self._others:
+            yield from other.places(url)
+
     def unreadable(self) -> Iterator[Unreadable]:
         """Yields each article of another site that could not be read."""
         for other in self._others:
@@ -191,6 +210,22 @@ def catalogue_files(folder: Path) -> list[Path]:
     """Returns every existing catalogue of a cache."""
     first = folder / FIRST_CATALOGUE
     return [*([first] if first.is_file() else []), *sorted((folder / FURTHER).glob("*.db"))]
+
+
+def built_name(name: str) -> str:
+    """The name of what a generator built in a folder, beside the articles of a site that lies there."""
+    return name + _BUILT
+
+
+def is_built(name: str) -> bool:
+    """Whether a name is that of a built folder."""
+    return name.endswith(_BUILT)
+
+
+def built_catalogues(folder: Path) -> list[tuple[Path, str]]:
+    """Each catalogue of a built folder, with the name of that folder."""
+    found = ((file, _names(file) or ()) for file in catalogue_files(folder))
+    return [(file, name) for file, names in found for name in names if is_built(name)]
 
 
 def is_latest_catalogue(folder: Path, file: Path) -> bool:

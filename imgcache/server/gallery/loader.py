@@ -30,7 +30,8 @@ INSERT OR IGNORE INTO image (url, host, words, state)
 SELECT url, host, '', 'waiting' FROM catalogue.image WHERE kind = 'remote'
 """
 _PUT_USES = """
-INSERT INTO use SELECT s.id, r.article, r.line, r.column, r.field, r.width, r.height, r.is_cached, r.flaggable
+INSERT INTO use SELECT s.id, r.article + ?1, r.line, r.column, r.field, r.width, r.height,
+  CASE WHEN ?2 THEN r.is_cached END, r.flaggable
 FROM catalogue.reference r JOIN catalogue.image i ON i.id = r.image JOIN image s ON s.url = i.url
 WHERE i.kind = 'remote'
 """
@@ -146,31 +147,34 @@ def candidates(entry: ManifestEntry) -> list[ManifestVariant]:
 
 def _put_catalogue(db: sqlite3.Connection, sources: GallerySources, notices: list[str]) -> None:
     """Articles and uses; without a catalogue, uses are not known."""
-    if not sources.catalogue.is_file():
-        return
     try:
-        db.execute("ATTACH ? AS catalogue", (f"{sources.catalogue.resolve().as_uri()}?mode=ro",))
-        try:
-            _copy_catalogue(db)
-        finally:
-            db.execute("DETACH catalogue")
+        for file, folder in [(sources.catalogue, ""), *sources.built]:
+            if file.is_file():
+                db.execute("ATTACH ? AS catalogue", (f"{file.resolve().as_uri()}?mode=ro",))
+                try:
+                    _copy_catalogue(db, folder)
+                finally:
+                    db.execute("DETACH catalogue")
     except sqlite3.DatabaseError as error:
         notices.append(
             f"Where images are used is not known now: catalogue.db cannot be read ({clean_text(str(error))})"
         )
 
 
-def _copy_catalogue(db: sqlite3.Connection) -> None:
+def _copy_catalogue(db: sqlite3.Connection, folder: str) -> None:
+    """`folder` is that of built pages, which carry no flags; "" for the articles."""
     db.execute("BEGIN")
     try:
+        (before,) = db.execute("SELECT coalesce(max(id), 0) FROM article").fetchone()
         db.execute(_PUT_WAITING)
         new = db.execute("SELECT id, url, host FROM image WHERE words = ''").fetchall()
         db.executemany(
             "UPDATE image SET words = ? WHERE id = ?", ((_words(url, host), number) for number, url, host in new)
         )
-        articles = db.execute("SELECT id, path FROM catalogue.article")
-        db.executemany("INSERT INTO article VALUES (?, ?, ?)", ((n, path, path.casefold()) for n, path in articles))
-        db.execute(_PUT_USES)
+        start = f"{folder}/" if folder else ""
+        rows = db.execute("SELECT id + ?, ? || path FROM catalogue.article", (before, start))
+        db.executemany("INSERT INTO article VALUES (?, ?, ?)", ((n, path, path.casefold()) for n, path in rows))
+        db.execute(_PUT_USES, (before, not folder))
         db.execute(_PUT_REMARKS)
         db.execute("UPDATE image SET uses = 0")
         counts = db.execute("SELECT count(*), image FROM use GROUP BY image").fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.cache import Index, Records
+from imgcache.cache import Index, Records, built_catalogues
 from imgcache.core import ConfigError, IndexDamaged, display_path
 from imgcache.manifest import VERSION, ManifestEntry, read_manifest
 
@@ -24,6 +25,7 @@ class GallerySources(msgspec.Struct, frozen=True):
 
     manifest: Path
     index: Path
+    site: Path | None = None
 
     @classmethod
     def of(cls, cache: Path, site: Path | None) -> GallerySources:
@@ -31,7 +33,7 @@ class GallerySources(msgspec.Struct, frozen=True):
         folder = cache / "index"
         if site is not None and not folder.is_dir():
             folder = site / "cache" / "index"
-        return cls(cache / "manifest.json", folder)
+        return cls(cache / "manifest.json", folder, site)
 
     @property
     def records(self) -> Path:
@@ -43,9 +45,17 @@ class GallerySources(msgspec.Struct, frozen=True):
         """Which article uses which image."""
         return self.index / "catalogue.db"
 
+    @property
+    def built(self) -> list[tuple[Path, str]]:
+        """The catalogue of each built folder, and the path of that folder, relative to the site where it lies in it."""
+        root = "" if self.site is None else f"{os.path.realpath(self.site)}/"
+        cache = os.path.realpath(self.index.parent)
+        folders = ((file, os.path.normpath(f"{cache}/{name}")) for file, name in built_catalogues(self.index))
+        return [(file, folder.removeprefix(root)) for file, folder in folders]
+
     def stamp(self) -> FilesStamp:
         """Another value whenever one of the files has changed."""
-        databases = (self.records, self.catalogue)
+        databases = (self.records, self.catalogue, *sorted((self.index / "sites").glob("*.db")))
         logs = (file.with_name(f"{file.name}-wal") for file in databases)
         # An empty log says nothing: a reader makes one where there is none.
         return (*map(_stamp, (self.manifest, *databases)), *(_stamp(log, empty=False) for log in logs))

@@ -1,0 +1,117 @@
+"""`imgcache rewrite`: built pages load local images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.job import run_job
+from imgcache.cli.options import common, logger, now, open_workspace
+from imgcache.cli.output import print_json, print_line, print_problems
+from imgcache.cli.progress import progress_for
+from imgcache.cli.quantities import max_bytes_option, max_time_option
+from imgcache.core import ConfigError, format_seconds, plural
+from imgcache.downloader import ConnectTo
+from imgcache.publisher.picture_data import check_assets_url
+from imgcache.publisher.rewrite import RewriteReport
+from imgcache.wiring import rewrite as rewriting
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_DEFAULT_FOLDER = "assets/imgcache"
+
+
+@click.command(short_help="Make built pages load local images: after any generator's build.")
+@click.argument("built", type=_FOLDER, metavar="BUILT")
+@click.argument("site", type=_FOLDER, required=False, metavar="[SITE]")
+@click.option("--check", is_flag=True, help="Change nothing; status 1 where a page loads an image that could be local.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, touch nothing.")
+@click.option("--offline", is_flag=True, help="Use no network: rewrite with what is held.")
+@click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
+@click.option(
+    "--to", default=_DEFAULT_FOLDER, show_default=True, metavar="PATH", help="Where the images are put in BUILT."
+)
+@click.option("--assets-url", default="", metavar="URL", help="Where that folder is published, if not in BUILT.")
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes; default: one a core.")
+@max_time_option
+@max_bytes_option
+@click.option(
+    "--connect-to", "connect_to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's; repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@common
+def rewrite(built: Path, site: Path | None, connect_to: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
+    """Make the pages, style sheets and feeds in BUILT load local, responsive images.
+
+    BUILT is the folder that a generator wrote. Images that are not in the cache of SITE are fetched first, as by
+    `imgcache sync`. SITE is by default the nearest folder at or above BUILT with an imgcache.yml or a cache, else the
+    current one. A second run changes nothing. data-imgcache="keep" on an element leaves it, and all in it, alone.
+
+    Exit status: 0 all is well; 1 some images or pages have problems; 2 it could not start; 3 another run holds the
+    cache; 130 interrupted, what was finished is kept.
+    """
+    ground = open_workspace(site or _site_of(built), options)
+    request = rewriting.RewriteRequest(
+        to=_target(options["to"]),
+        assets_url=check_assets_url(options["assets_url"]) if options["assets_url"] else "",
+        check=options["check"],
+        dry_run=options["dry_run"],
+        offline=options["offline"],
+        refresh=options["refresh"],
+        jobs=options["jobs"],
+        max_time=options["max_time"],
+        max_bytes=options["max_bytes"],
+        connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+    )
+    progress = progress_for(quiet=options["quiet"] or as_json)
+    with rewriting.prepare_rewrite(built, ground, request, progress, now) as job, progress:
+        was_cut_short = run_job(job.run)
+    if as_json:
+        print_json(job.report)
+    else:
+        _print(job.report, quiet=options["quiet"])
+    if was_cut_short:
+        logger.error("interrupted; what was finished is kept")
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0 if job.report.is_well else EXIT_PROBLEMS)
+
+
+def _site_of(built: Path) -> Path:
+    """The nearest folder at or above BUILT that is a site of ours, else the working directory."""
+    folder = built.resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / "imgcache.yml").is_file() or (candidate / "cache").is_dir():
+            return candidate
+    return Path()
+
+
+def _target(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts or not text.isprintable():
+        raise ConfigError(f"{text!r} is no path inside BUILT, such as {_DEFAULT_FOLDER}", where="--to")
+    return path.as_posix()
+
+
+def _print(report: RewriteReport, *, quiet: bool) -> None:
+    """The end of a rewrite, for people."""
+    print_problems(report.problems)
+    if quiet:
+        return
+    if report.problems:
+        print_line()
+    would = "would be " if report.dry_run else ""
+    rows = (
+        ("pages", f"{report.pages:,}, {report.changed:,} of them {would}changed"),
+        ("references", f"{report.references:,} to {plural(report.images, 'remote image')}"),
+        (f"{would}rewritten", f"{report.rewritten:,}"),
+        ("left", f"{report.left:,}"),
+        (f"{would}fetched", f"{report.fetched:,}"),
+        ("failed", f"{report.failed:,}"),
+        ("time", format_seconds(report.seconds)),
+    )
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print_line(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)

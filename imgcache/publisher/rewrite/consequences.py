@@ -1,0 +1,58 @@
+"""What a rewrite may break that it does not repair: checksums in pages, lists of service workers, missing addresses."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+from imgcache.core import Place, Problem, Root, Severity, clean_text, plural
+from imgcache.publisher.rewrite.records import Integrity
+from imgcache.publisher.rewrite.scan import FIELD
+from imgcache.publisher.rewrite.walk import BuiltFolder
+
+_MAX_BYTES = 8_000_000
+_LISTED = re.compile(r"""["']?\burl["']?\s*:\s*["']([^"']+)["']""")
+_NO_ADDRESS = (
+    "these places need an absolute address (social media previews, feeds, sitemaps), and the site's is not known: set"
+    " `site_url` in imgcache.yml"
+)
+
+
+def broken_checksums(found: Iterable[tuple[str, Integrity]], changed: Collection[str]) -> Iterator[Problem]:
+    """The pages that name a changed file with the checksum of its old bytes (W3C, Subresource Integrity)."""
+    for page, one in found:
+        if one.path in changed:
+            message = (
+                f"names {clean_text(one.path, 200)} with the checksum of its bytes before this run, so that browsers"
+                " refuse it: let the build write checksums after `imgcache rewrite`, or leave them out"
+            )
+            yield Problem("integrity", None, message, references=(Place(page, one.line, one.column, FIELD),))
+
+
+def stale_precaches(folder: BuiltFolder, changed: Collection[str]) -> Iterator[Problem]:
+    """The service workers that list changed files with the versions of their old bytes."""
+    if not changed:
+        return
+    with Root(folder.root) as root:
+        for script in folder.service_workers:
+            data = root.read(script) or b""
+            if b"revision" not in data or len(data) > _MAX_BYTES:
+                continue
+            text = data.decode("utf-8", "replace")
+            start = posixpath.dirname(script)
+            named = {posixpath.normpath(posixpath.join(start, path.lstrip("/"))) for path in _LISTED.findall(text)}
+            if stale := named.intersection(changed):
+                message = (
+                    f"lists {plural(len(stale), 'file')} that this run changed with the version of the old bytes, such"
+                    f" as {clean_text(min(stale), 200)}: run the step that writes this list after `imgcache rewrite`"
+                )
+                place = Place(script, 1, 1, FIELD)
+                yield Problem("precache", None, message, severity=Severity.WARNING, references=(place,))
+
+
+def no_address(places: Iterable[Place]) -> Iterator[Problem]:
+    """One warning for all places that stay remote because the site's address is not known."""
+    found = tuple(places)
+    if found:
+        yield Problem("no-site-url", None, _NO_ADDRESS, severity=Severity.WARNING, references=found)

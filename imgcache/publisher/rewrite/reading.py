@@ -1,0 +1,229 @@
+"""Reads files of a built folder and computes their new bytes; writes nothing. Runs in any process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+from imgcache.cache import ArticleStat
+from imgcache.core import Kind as Whose
+from imgcache.core import Root, log, trace, unexpected_article_error
+from imgcache.publisher.rewrite.files import find, kind_of, rewrite
+from imgcache.publisher.rewrite.offers import Held
+from imgcache.publisher.rewrite.records import (
+    FolderTask,
+    FoundImage,
+    FoundPage,
+    Integrity,
+    PageJob,
+    RewrittenPage,
+)
+from imgcache.publisher.rewrite.values import Form, Kind, Options, Unreadable
+from imgcache.scanner import Site
+
+MAX_BYTES = 32_000_000  # of a file: its tree takes twenty times as much memory
+# A file saved less than this long before it was read may be saved again in the same tick of the file system's clock.
+_RACY_NS = 50_000_000
+# A file of the cache by its address, in whatever folder it is published; JSON may write `\/`.
+# It begins with a character that is searched for ten times as fast as a class; what stands before is looked at then.
+_LOCAL = re.compile(rb"/([0-9a-f]{64})\\?/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
+_TAG = re.compile(rb"<(?:link|script)\b[^>]{0,4000}>", re.IGNORECASE)
+_INTEGRITY = re.compile(rb"\sintegrity\s*=", re.IGNORECASE)
+_ADDRESS = re.compile(rb"""\s(?:href|src)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
+_FOLDER_JSON = re.compile(r"(?:^|/)(?:manifest\.json|[^/]*\.webmanifest)$")
+_JSON_FEED = b"jsonfeed.org/version"
+_TOO_LARGE = Unreadable(f"it is larger than {MAX_BYTES // 1_000_000} MB; it is left as it is")
+_UNREADABLE = "it cannot be read"
+
+
+class PageReader:
+    """Reads the files of one built folder."""
+
+    def __init__(self, task: FolderTask) -> None:
+        self._root = Path(task.root)
+        self._options = task.options
+        self._site = Site(self._root, task.site_url)
+
+    def find(self, files: Iterable[ArticleStat]) -> list[FoundPage]:
+        """Returns the images of each file. An error is part of the result."""
+        found = []
+        with Root(self._root) as root:
+            for file in files:
+                try:
+                    found.append(self._find(root, file))
+                except Exception as error:  # noqa: BLE001 - no page ends the run
+                    found.append(FoundPage(file.path, 0, file.size, "", wrong=_unforeseen(file.path, error)))
+        return found
+
+    def rewrite(self, jobs: Iterable[PageJob]) -> list[RewrittenPage]:
+        """Returns the new bytes of each file that changes. An error is part of the result."""
+        done = []
+        with Root(self._root) as root:
+            for job in jobs:
+                try:
+                    done.append(self._rewrite(root, job))
+                except Exception as error:  # noqa: BLE001 - no page ends the run
+                    done.append(RewrittenPage(job.path, wrong=_unforeseen(job.path, error)))
+        return done
+
+    def _find(self, root: Root, file: ArticleStat) -> FoundPage:
+        began = time.time_ns()
+        if file.size > MAX_BYTES:
+            return FoundPage(file.path, file.mtime_ns, file.size, "", wrong=_TOO_LARGE)
+        data = root.read(file.path)
+        if data is None:
+            return FoundPage(file.path, 0, file.size, "", wrong=Unreadable(_UNREADABLE))
+        mtime_ns = 0 if began - file.mtime_ns < _RACY_NS else file.mtime_ns
+        return self._found(data, file.path, mtime_ns)
+
+    def _found(self, data: bytes, path: str, mtime_ns: int) -> FoundPage:
+        kind = kind_of(path) or Kind.HTML
+        digest = hashlib.sha256(data).hexdigest()
+        references = find(data, path, kind, self._options)
+        if isinstance(references, Unreadable):
+            wrong = references if kind is not Kind.JSON or _names_images(data, path) else None
+            return FoundPage(path, mtime_ns, len(data), digest, wrong=wrong)
+        position = _Positions(data)
+        has_far = bool(self._options.site_url or self._options.assets_url)
+        images = [
+            FoundImage(
+                one.url,
+                "",
+                *position.of(one.start),
+                is_possible=has_far or not (one.form is Form.SHARED or kind is Kind.FEED),
+            )
+            for one in sorted(references, key=lambda one: one.start)
+            if self._site.kind(one.url) is Whose.REMOTE
+        ]
+        local, files = _local(data)
+        integrity = tuple(_integrity(data, path, self._options)) if kind is Kind.HTML else ()
+        return FoundPage(path, mtime_ns, len(data), digest, (*images, *local), files, integrity)
+
+    def _rewrite(self, root: Root, job: PageJob) -> RewrittenPage:
+        found = root.stat(job.path)
+        data = root.read(job.path) if found is not None and stat.S_ISREG(found.st_mode) else None
+        if found is None or data is None or hashlib.sha256(data).hexdigest() != job.digest:
+            return RewrittenPage(job.path, is_stale=True)
+        done = rewrite(data, job.path, kind_of(job.path) or Kind.HTML, job.held, self._options)
+        if done.unread is not None or done.data == data:
+            return RewrittenPage(job.path, wrong=done.unread)
+        identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        after = self._after(done.data, job, has_more=done.left > 0)
+        return RewrittenPage(job.path, done.data, identity, after)
+
+    def _after(self, data: bytes, job: PageJob, *, has_more: bool) -> FoundPage:
+        """What is in the new bytes. Where the rewrite left nothing they need not be searched."""
+        if has_more:
+            after = self._found(data, job.path, 0)
+            images, files, digest = after.images, after.files, after.digest
+        else:
+            images, files = _local(data)
+            digest = hashlib.sha256(data).hexdigest()
+        urls = _urls_by_digest(job.held)
+        named = [
+            FoundImage(url, one.digest, one.line, one.column, one.is_possible)
+            for one in images
+            for url in (urls.get(one.digest, ("",)) if one.digest else (one.url,))
+        ]
+        # An image that is held and still loaded from its host cannot be local there: no later run tries again.
+        images = tuple(
+            FoundImage(one.url, "", one.line, one.column, is_possible=False)
+            if not one.digest and one.url in job.held
+            else one
+            for one in named
+        )
+        return FoundPage(job.path, 0, len(data), digest, images, files)
+
+
+def _unforeseen(path: str, error: Exception) -> Unreadable:
+    if isinstance(error, OSError):
+        return Unreadable(f"{_UNREADABLE}: {error.strerror}")
+    log(path, trace(error))
+    return Unreadable(unexpected_article_error(error, "this page").message)
+
+
+def same_file(found: os.stat_result, identity: tuple[int, int, int, int]) -> bool:
+    """Returns whether a file is the one that was read."""
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) == identity
+
+
+def _urls_by_digest(held: Mapping[str, Held]) -> dict[str, tuple[str, ...]]:
+    urls: dict[str, tuple[str, ...]] = {}
+    for url, image in held.items():
+        file = image.files[0] if image.files else image.original
+        digest = file.path.split("/")[1] if file else ""
+        urls[digest] = (*urls.get(digest, ()), url)
+    return urls
+
+
+def _names_images(data: bytes, path: str) -> bool:
+    """Whether a JSON file is of a kind that this program understands; any other may be in whatever form it likes."""
+    return _FOLDER_JSON.search(path) is not None or _JSON_FEED in data
+
+
+def _local(data: bytes) -> tuple[tuple[FoundImage, ...], tuple[str, ...]]:
+    """The images of the cache that a file asks for, each once a line, and the files of it, sorted."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        data = data.replace(b"\0", b"")  # UTF-16: ASCII with a NUL beside each character
+    position = _Positions(data)
+    images: dict[tuple[str, int], FoundImage] = {}
+    files = set()
+    for match in _LOCAL.finditer(data):
+        digest, name = match[1].decode(), match[2].decode()
+        if not data[max(match.start() - 3, 0) : match.start()].removesuffix(b"\\").endswith(match[1][:2]):
+            continue
+        line, column = position.of(match.start())
+        images.setdefault((digest, line), FoundImage("", digest, line, column))
+        files.add(f"{digest[:2]}/{digest}/{name}")
+    return tuple(images.values()), tuple(sorted(files))
+
+
+def _integrity(data: bytes, path: str, options: Options) -> Iterator[Integrity]:
+    position = _Positions(data)
+    for tag in _TAG.finditer(data):
+        if not _INTEGRITY.search(tag[0]) or (address := _ADDRESS.search(tag[0])) is None:
+            continue
+        url = (address[1] or address[2] or address[3] or b"").decode("utf-8", "replace")
+        target = _below(url, path, options.site_url)
+        if target:
+            yield Integrity(target, *position.of(tag.start()))
+
+
+def _below(url: str, path: str, site_url: str) -> str:
+    """The path in the folder that an address of a page leads to; "" where it is another site's."""
+    url = unquote(url.partition("#")[0].partition("?")[0])
+    base = site_url.partition("://")[2].partition("/")[2]
+    if site_url and url.startswith(f"{site_url}/"):
+        return url.removeprefix(f"{site_url}/")
+    if "://" in url or url.startswith("//") or not url:
+        return ""
+    if url.startswith("/"):
+        return url.lstrip("/").removeprefix(f"{base}/" if base else "")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), url))
+
+
+class _Positions:
+    """Line and column, in characters, of positions that are asked for in rising order."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = self._start = 0
+        self._line, self._column = 1, 1
+
+    def of(self, position: int) -> tuple[int, int]:
+        """Of a byte of the file. Bytes that are not UTF-8 count one each."""
+        feeds = self._data.count(b"\n", self._at, position)
+        if feeds:
+            self._line += feeds
+            self._at = self._data.rfind(b"\n", 0, position) + 1
+            self._column = 1
+        self._column += len(self._data[self._at : position].decode("utf-8", "replace"))
+        self._at = position
+        return self._line, self._column

@@ -1,0 +1,142 @@
+"""Reads the files of a built folder that changed: what they load goes into the catalogue."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from imgcache.cache import ArticleStat, BuiltPage, Catalogue, Index, ReadArticle, ReadError, ReferenceRow
+from imgcache.core import ConfigError, Kind, Place, Problem, Severity, display_path, host_if_any
+from imgcache.publisher.rewrite.records import FoundImage, FoundPage, Integrity
+from imgcache.publisher.rewrite.walk import BuiltFolder
+from imgcache.publisher.rewrite.workers import PagePool
+from imgcache.scanner import ScanResult
+
+UNREADABLE = "article-unreadable"
+FIELD = "built"  # of every reference in a built file
+_LOOKED_UP = 500  # files that are compared with the catalogue at once
+_PAGES = (".html", ".htm", ".xhtml")
+
+
+class BuiltScanner:
+    """Brings the catalogue of a built folder up to date.
+
+    Attributes:
+        integrity: places, in the files that the last scan read, where a file is named with its checksum.
+    """
+
+    def __init__(self, folder: BuiltFolder, pool: PagePool, index: Index) -> None:
+        self._folder = folder
+        self._pool = pool
+        self._owners = ImageOwners(index)
+        self._has_pages = False
+        self.integrity: list[tuple[str, Integrity]] = []
+
+    def scan(self, catalogue: Catalogue, on_article: Callable[[], None] = lambda: None) -> ScanResult:
+        """Read the files that changed, and drop those that are gone."""
+        scan, was_bare = ScanResult(), catalogue.articles.is_empty()
+        present: set[str] = set()
+        catalogue.built.prepare()
+        with catalogue.transaction(), catalogue.articles.bulk_insert():
+            changed = self._changed(catalogue, scan, present, on_article)
+            with contextlib.closing(self._pool.map("find", changed)) as batches:
+                for batch in batches:
+                    self._put(batch, catalogue)
+                    scan.read += len(batch)
+            if scan.articles < catalogue.articles.count_files():
+                gone = [path for path in catalogue.articles.paths() if path not in present]
+                catalogue.articles.drop(gone)
+                catalogue.built.drop_missing()
+                scan.dropped = len(gone)
+            if (scan.read and not was_bare) or scan.dropped:
+                catalogue.drop_unused_images()
+            catalogue.sites.mark_scanned()
+        return scan
+
+    def require(self, scan: ScanResult, catalogue: Catalogue) -> None:  # noqa: ARG002 (as of any scanner)
+        """Refuse to go on without a page.
+
+        Raises:
+            ConfigError: the folder has none.
+        """
+        if not self._has_pages:
+            raise ConfigError(
+                "has no HTML page: name the folder that the generator wrote, such as _site, public or dist",
+                where=display_path(self._folder.root),
+            )
+
+    def problems(self) -> Iterator[Problem]:
+        """Links that lead out of the folder: what they lead to is not changed."""
+        for path in self._folder.outside:
+            message = "is a link that leads out of the built folder; what it leads to is left as it is"
+            place = Place(path, 1, 1, FIELD)
+            yield Problem(UNREADABLE, None, message, severity=Severity.WARNING, references=(place,))
+
+    def _changed(
+        self, catalogue: Catalogue, scan: ScanResult, present: set[str], on_article: Callable[[], None]
+    ) -> Iterator[ArticleStat]:
+        is_first = catalogue.articles.is_empty()
+        walk = self._folder.files()
+        while files := list(itertools.islice(walk, _LOOKED_UP)):
+            for file in files:
+                scan.articles += 1
+                present.add(file.path)
+                self._has_pages = self._has_pages or file.path.lower().endswith(_PAGES)
+                on_article()
+            yield from files if is_first else catalogue.articles.changed(files)
+
+    def _put(self, pages: Sequence[FoundPage], catalogue: Catalogue) -> None:
+        self.integrity += [(page.path, one) for page in pages for one in page.integrity]
+        record_pages(pages, catalogue, self._owners)
+
+
+class ImageOwners:
+    """Tells the URL of an image from the digest of its file; the records are read when it is first asked."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._urls: Mapping[str, str] | None = None
+
+    def url(self, digest: str) -> str:
+        """Returns the first URL at which these bytes were found; "" where none is known any more."""
+        if self._urls is None:
+            urls: dict[str, str] = {}
+            for url, copy in self._index.copies():
+                urls.setdefault(copy.digest, url)
+            self._urls = urls
+        return self._urls.get(digest, "")
+
+
+def record_pages(pages: Iterable[FoundPage], catalogue: Catalogue, owners: ImageOwners) -> None:
+    """Record files as they are now. Belongs into a transaction."""
+    pages = list(pages)
+    catalogue.articles.put([_article(page, owners) for page in pages])
+    catalogue.built.put(BuiltPage(page.path, page.files, _wrong(page)) for page in pages)
+
+
+def _article(page: FoundPage, owners: ImageOwners) -> ReadArticle:
+    mentions = [_reference(url, image) for image in page.images if (url := image.url or owners.url(image.digest))]
+    return ReadArticle(ArticleStat(page.path, page.mtime_ns, page.size), page.digest, "", mentions)
+
+
+def _reference(url: str, image: FoundImage) -> ReferenceRow:
+    is_local = bool(image.digest)
+    return ReferenceRow(
+        url=url,
+        base="",
+        kind=Kind.REMOTE.value,
+        host=host_if_any(url),
+        line=image.line,
+        column=image.column,
+        field=FIELD,
+        width=None,
+        height=None,
+        is_cached=is_local if is_local or image.is_possible else None,
+        flaggable=False,
+    )
+
+
+def _wrong(page: FoundPage) -> ReadError | None:
+    wrong = page.wrong
+    return ReadError(UNREADABLE, wrong.message, wrong.line, wrong.column) if wrong else None

@@ -1,0 +1,38 @@
+"""Precompressed copies beside a page, as web servers send them in its place: made anew, or removed."""
+
+from __future__ import annotations
+
+import gzip
+from importlib import import_module
+
+from imgcache.core import Root
+
+
+def refresh_twins(root: Root, path: str, data: bytes) -> None:
+    """Bring the compressed copies of a file, where there are any, in line with its new bytes.
+
+    Gzip is made anew; Brotli too where a library for it is installed; any other copy is removed, so that servers send
+    the file itself.
+    """
+    for ending in (".gz", ".br", ".zst"):
+        twin = path + ending
+        if root.stat(twin) is None:
+            continue
+        packed = _packed(data, ending)
+        if packed is None:
+            root.remove(twin)
+        else:
+            root.write(twin, packed)
+
+
+def _packed(data: bytes, ending: str) -> bytes | None:
+    if ending == ".gz":
+        return gzip.compress(data, 9, mtime=0)
+    if ending == ".br":
+        for name in ("brotli", "brotlicffi"):
+            try:
+                packed: bytes = import_module(name).compress(data)
+            except ImportError:
+                continue
+            return packed
+    return None

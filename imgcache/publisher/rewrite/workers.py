@@ -1,0 +1,154 @@
+"""Spreads the reading and rewriting of pages over processes, each a Python of its own.
+
+A process gets a list of files at a time through its standard input, and answers through it, in MessagePack. It ends
+with that input: when this process is killed, none is left. One that dies costs nothing but time: what it had in hand
+is done here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, Literal, Self
+
+import msgspec
+
+from imgcache.cache import ArticleStat
+from imgcache.publisher.rewrite.reading import PageReader
+from imgcache.publisher.rewrite.records import FolderTask, FoundPage, PageJob, RewrittenPage
+
+FEW = 64  # files that are done before a process is up
+CHUNK = 16  # files that a process is given at once
+_COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from imgcache.publisher.rewrite.workers import serve; serve()"
+
+Step = Literal["find", "rewrite"]
+_task = msgspec.msgpack.Decoder(FolderTask)
+_given: dict[str, msgspec.msgpack.Decoder[list[Any]]] = {
+    "find": msgspec.msgpack.Decoder(list[ArticleStat]),
+    "rewrite": msgspec.msgpack.Decoder(list[PageJob]),
+}
+_answers: dict[str, msgspec.msgpack.Decoder[list[Any]]] = {
+    "find": msgspec.msgpack.Decoder(list[FoundPage]),
+    "rewrite": msgspec.msgpack.Decoder(list[RewrittenPage]),
+}
+
+
+class PagePool:
+    """The processes that work on one built folder; none is started for few files. Use it in a `with`."""
+
+    def __init__(self, task: FolderTask, jobs: int | None = None) -> None:
+        """`jobs` is the number of processes; by default one for each core."""
+        self._task = task
+        self._number = jobs or len(os.sched_getaffinity(0))
+        self._here = PageReader(task)
+        self._stack = contextlib.ExitStack()
+        self._helpers: list[_Helper] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def map(self, step: Step, files: Iterator[Any]) -> Generator[list[Any]]:
+        """Do one step for each file. Yields results in batches, in no order."""
+        first = list(itertools.islice(files, FEW + 1))
+        files = itertools.chain(first, files)
+        if len(first) <= FEW or self._number < 2:
+            while chunk := list(itertools.islice(files, CHUNK)):
+                yield getattr(self._here, step)(chunk)
+            return
+        busy: dict[Connection, tuple[_Helper, list[Any]]] = {}
+        idle = self._started()
+        while True:
+            while idle and (chunk := list(itertools.islice(files, CHUNK))):
+                helper = idle.pop()
+                helper.give(step, chunk)
+                busy[helper.line] = (helper, chunk)
+            if not busy:
+                if not (chunk := list(itertools.islice(files, CHUNK))):
+                    return
+                yield getattr(self._here, step)(chunk)  # every process is gone
+                continue
+            for line in wait(list(busy)):
+                assert isinstance(line, Connection)  # noqa: S101
+                helper, chunk = busy.pop(line)
+                answer = helper.answer()
+                if answer is None:
+                    self._helpers.remove(helper)
+                    answer = getattr(self._here, step)(chunk)
+                else:
+                    idle.append(helper)
+                if idle and (more := list(itertools.islice(files, CHUNK))):
+                    following = idle.pop()
+                    following.give(step, more)
+                    busy[following.line] = (following, more)
+                yield answer
+
+    def _started(self) -> list[_Helper]:
+        if not self._helpers:
+            with contextlib.suppress(OSError):  # no memory, no more processes: it goes without
+                for _ in range(self._number):
+                    self._helpers.append(self._stack.enter_context(_Helper(self._task)))
+        return list(self._helpers)
+
+
+class _Helper:
+    """One process."""
+
+    def __init__(self, task: FolderTask) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this very Python
+                [sys.executable, "-P", "-c", _COMMAND, *sys.path],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self.line = Connection(ours.detach())
+        self._step: Step = "find"
+        self._send(msgspec.msgpack.encode(task))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.close()
+        self._process.kill()
+        self._process.wait()
+
+    def give(self, step: Step, chunk: Sequence[object]) -> None:
+        """Have files done. It has nothing else in hand, so that neither side waits for the other to read."""
+        self._step = step
+        self._send(step.encode())
+        self._send(msgspec.msgpack.encode(chunk))
+
+    def _send(self, message: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `answer` finds out
+            self.line.send_bytes(message)
+
+    def answer(self) -> list[Any] | None:
+        """The results of what was given; None if the process is gone."""
+        try:
+            return _answers[self._step].decode(self.line.recv_bytes())
+        except (EOFError, ConnectionResetError):
+            return None
+
+
+def serve() -> None:
+    """Run one process: a task, then lists of files, each answered, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    line = Connection(os.dup(sys.stdin.fileno()))
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        reader = PageReader(_task.decode(line.recv_bytes()))
+        while True:
+            step = line.recv_bytes().decode()
+            chunk = _given[step].decode(line.recv_bytes())
+            line.send_bytes(msgspec.msgpack.encode(getattr(reader, step)(chunk)))

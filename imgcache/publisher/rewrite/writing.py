@@ -1,0 +1,164 @@
+"""Writes rewritten pages: first the files that they ask for, then compressed copies, then the page itself.
+
+In this order a kill at any moment leaves pages that work. Each file appears in one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from imgcache.cache import Catalogue, Index
+from imgcache.core import Place, Problem, Root, disk_errors
+from imgcache.manifest import ManifestEntry
+from imgcache.publisher import placement
+from imgcache.publisher.rewrite.offers import Held, held
+from imgcache.publisher.rewrite.reading import same_file
+from imgcache.publisher.rewrite.records import FoundPage, PageJob, RewrittenPage
+from imgcache.publisher.rewrite.scan import FIELD, UNREADABLE, ImageOwners, record_pages
+from imgcache.publisher.rewrite.twins import refresh_twins
+from imgcache.publisher.rewrite.workers import PagePool
+
+_CHANGED = "article-changed"
+_CHANGED_MESSAGE = "was changed while it was rewritten; it is left as it is, run again"
+# Some file systems write a file out when it replaces another (ext4(5), auto_da_alloc): 4 ms a page, side by side.
+_THREADS = 8
+_KNOWN_IMAGES = 2048
+
+
+class PageWriter:
+    """Rewrites the pages of one folder.
+
+    Attributes:
+        changed: the paths of the files that were written.
+        problems: files that were left as they were.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        cache: Path,
+        target: str,
+        catalogue: Catalogue,
+        index: Index,
+        pool: PagePool,
+        automatic: Collection[str],
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            root: the built folder.
+            cache: a folder whose `assets/` has the files of the images.
+            target: where these files are put, relative to `root`.
+            catalogue: what was found in the files of the folder; brought in line with what is written.
+            index: the records of the images.
+            pool: computes the new bytes.
+            automatic: the names of the variants whose format is `auto`.
+        """
+        self._root = root
+        self._assets = cache / "assets"
+        self._cache = cache
+        self._target = root / target
+        self._catalogue = catalogue
+        self._index = index
+        self._pool = pool
+        self._automatic = automatic
+        self._owners = ImageOwners(index)
+        self._held = functools.lru_cache(maxsize=_KNOWN_IMAGES)(self._offer)
+        self._placed: set[str] = set()
+        self.changed: set[str] = set()
+        self.problems: list[Problem] = []
+
+    async def run(self) -> None:
+        """Rewrite every page that loads a remote image which is held, then remove the files that no page asks for.
+
+        Raises:
+            DiskFull: the folder cannot be written.
+        """
+        with disk_errors(self._root), Root(self._root) as root, contextlib.ExitStack() as stack:
+            threads = stack.enter_context(ThreadPoolExecutor(_THREADS))
+            assets: Root | None = None
+            with contextlib.closing(self._pool.map("rewrite", self._jobs())) as batches:
+                for batch in batches:
+                    if assets is None:
+                        assets = stack.enter_context(Root(self._target))
+                        placement.start_listing(assets)
+                    self._finish(batch, root, assets, threads)
+                    await asyncio.sleep(0)  # a signal may end the run here
+        self._tidy()
+
+    def _jobs(self) -> Iterator[PageJob]:
+        after = ""
+        while pages := self._catalogue.built.ready_pages(after):
+            after = pages[-1][0]
+            for path, digest, urls in pages:
+                images = {url: image for url in urls if (image := self._held(url)) is not None}
+                if images:
+                    yield PageJob(path, digest, images)
+
+    def _offer(self, url: str) -> Held | None:
+        copy = self._index.copy(url)
+        asset = self._index.asset(copy.digest) if copy else None
+        return held(url, ManifestEntry.of(asset), self._automatic) if asset else None
+
+    def _finish(self, batch: Sequence[RewrittenPage], root: Root, assets: Root, threads: ThreadPoolExecutor) -> None:
+        ready: list[RewrittenPage] = []
+        remote: list[str] = []
+        for page in batch:
+            if page.is_stale:
+                self._leave(page.path, _CHANGED, _CHANGED_MESSAGE)
+            elif page.wrong is not None:
+                self._leave(page.path, UNREADABLE, page.wrong.message, page.wrong.line, page.wrong.column)
+            elif page.data is None or page.found is None:
+                remote.append(page.path)
+            elif self._has_files(page, assets):
+                ready.append(page)
+        written = [page for page in threads.map(functools.partial(_write, root), ready) if page is not None]
+        for path in {page.path for page in ready}.difference(page.path for page in written):
+            self._leave(path, _CHANGED, _CHANGED_MESSAGE)
+        with self._catalogue.transaction():
+            record_pages(written, self._catalogue, self._owners)
+            self._catalogue.built.leave_remote(remote)
+        self.changed.update(page.path for page in written)
+
+    def _has_files(self, page: RewrittenPage, assets: Root) -> bool:
+        """Put the files of a page where it asks for them; False where the cache lacks one."""
+        files = [file for file in page.found.files if file not in self._placed] if page.found else []
+        gone = [file for file in files if not (self._assets / file).is_file() and assets.stat(file) is None]
+        if gone:
+            message = f"asks for assets/{gone[0]}, which the cache lacks; `imgcache verify --repair` brings it back"
+            self._leave(page.path, "missing-file", message)
+            return False
+        placement.add_files(files, self._assets, assets, self._target)
+        self._placed.update(files)
+        return True
+
+    def _leave(self, path: str, code: str, message: str, line: int = 1, column: int = 1) -> None:
+        self.problems.append(Problem(code, None, message, references=(Place(path, line, column, FIELD),)))
+
+    def _tidy(self) -> None:
+        asked = self._catalogue.built.files()
+        if asked or (self._target / placement.LISTING).is_file():
+            done = placement.place_assets(asked, self._cache, self._target, force=False, keep_placed=True)
+            for path in done.missing:
+                message = f"assets/{path} is asked for by a page, and the cache lacks it"
+                self.problems.append(Problem("missing-file", None, message))
+
+
+def _write(root: Root, page: RewrittenPage) -> FoundPage | None:
+    """Write a page and its compressed copies; None where it was changed since it was read."""
+    before = root.stat(page.path)
+    if page.data is None or page.found is None or before is None or not same_file(before, page.identity):
+        return None
+    refresh_twins(root, page.path, page.data)
+    if not root.replace(page.path, page.data, before):
+        return None
+    after = root.stat(page.path)
+    return page.found if after is None else msgspec.structs.replace(page.found, mtime_ns=after.st_mtime_ns)

@@ -1,0 +1,279 @@
+"""Builds a rewrite: what pages load is fetched by the parts of a sync, then the pages are rewritten."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from imgcache import __version__
+from imgcache.cache import BuiltCounts
+from imgcache.core import ConfigError, Place, Problem, Root, display_path, raise_limit, without_credentials
+from imgcache.downloader import ConnectTo
+from imgcache.manifest import ManifestEntry
+from imgcache.publisher.rewrite import (
+    BuiltFolder,
+    BuiltScanner,
+    FolderTask,
+    Options,
+    PagePool,
+    PageWriter,
+    RewriteReport,
+    broken_checksums,
+    no_address,
+    stale_precaches,
+)
+from imgcache.runners import Progress
+from imgcache.wiring.ignoring import keep_out_of_git
+from imgcache.wiring.open_cache import BuiltSite, OpenCache, folder_with, open_for_reading, open_for_writing
+from imgcache.wiring.sync import SyncRequest, build_sync
+from imgcache.wiring.workspace import Clock, Workspace
+
+REMOTE = "remote-image"  # the code of what --check finds
+
+
+class RewriteRequest(msgspec.Struct, frozen=True):
+    """What the flags of `imgcache rewrite` ask for. `to` is relative to the built folder. Times in seconds."""
+
+    to: str = "assets/imgcache"
+    assets_url: str = ""
+    check: bool = False
+    dry_run: bool = False
+    offline: bool = False
+    refresh: bool = False
+    jobs: int | None = None
+    max_time: float | None = None
+    max_bytes: int | None = None
+    connect_to: tuple[ConnectTo, ...] = ()
+
+    @property
+    def touches_nothing(self) -> bool:
+        """Whether no file may be written."""
+        return self.check or self.dry_run
+
+
+class RewriteJob:
+    """One rewrite over parts that are open."""
+
+    def __init__(
+        self,
+        *,
+        request: RewriteRequest,
+        site: Workspace,
+        folder: BuiltFolder,
+        house: OpenCache,
+        pool: PagePool,
+        task: FolderTask,
+        progress: Progress,
+        clock: Clock,
+    ) -> None:
+        self._request = request
+        self._site = site
+        self._folder = folder
+        self._house = house
+        self._pool = pool
+        self._task = task
+        self._progress = progress
+        self._clock = clock
+        self._scanner = BuiltScanner(folder, pool, house.index)
+        self._prefix = _prefix(folder.root, site.root)
+        self.report = RewriteReport(dry_run=request.touches_nothing or msgspec.UNSET)
+
+    async def run(self) -> RewriteReport:
+        """Do it all. Cancelled, it keeps what is finished, and raises CancelledError."""
+        started = time.monotonic()
+        try:
+            if self._request.check:
+                self._check()
+            else:
+                await self._rewrite()
+        finally:
+            self.report.problems = [self._placed(problem) for problem in self.report.problems]
+            self.report.seconds = round(time.monotonic() - started, 3)
+        return self.report
+
+    def _check(self) -> None:
+        catalogue = self._house.catalogue
+        self._scanner.require(self._scanner.scan(catalogue, self._progress.scanned), catalogue)
+        self._count(catalogue.built.counts())
+        self.report.left = self.report.references
+        for url, places in _by_url(catalogue.built.remote_places(is_local_possible=True)):
+            if self._is_possible(url):
+                message = "is loaded from its host; `imgcache rewrite` makes it local"
+                self.report.problems.append(Problem(REMOTE, without_credentials(url), message, references=places))
+        self.report.problems += self._found_problems()
+
+    def _is_possible(self, url: str) -> bool:
+        """Whether an image is held, or may be: not where somebody forbade it, or the last try was in vain."""
+        index = self._house.index
+        return index.copy(url) is not None or not (index.forgotten(url) or index.failure(url))
+
+    async def _rewrite(self) -> None:
+        house, request, report = self._house, self._request, self.report
+        config = self._site.config
+        sync = build_sync(house, config, _sync_request(request), self._progress, self._clock, scanner=self._scanner)
+        try:
+            fetched = await sync.run()
+        finally:
+            report.fetched, report.failed = sync.report.fetched, sync.report.failed
+            report.problems = list(sync.report.problems)
+        report.pages = fetched.articles
+        before = house.catalogue.built.counts()
+        self._count(before)
+        if request.dry_run:
+            report.changed, report.rewritten = before.ready_pages, before.ready
+            report.left = before.references - before.ready
+        elif before.ready or self._folder.unfinished or fetched.articles:
+            await self._write_pages(before)
+        report.problems = [self._replaced(problem) for problem in report.problems]
+        report.problems += self._found_problems()
+
+    def _count(self, before: BuiltCounts) -> None:
+        self.report.pages = self._house.catalogue.articles.count_files()
+        self.report.references, self.report.images = before.references, before.images
+
+    async def _write_pages(self, before: BuiltCounts) -> None:
+        house, request, report = self._house, self._request, self.report
+        self._remove_unfinished()
+        with folder_with(self._site, self._sizes(), self._folder.root / request.to) as cache:
+            writer = PageWriter(
+                root=self._folder.root,
+                cache=cache,
+                target=request.to,
+                catalogue=house.catalogue,
+                index=house.index,
+                pool=self._pool,
+                automatic={recipe.name for recipe in self._site.config.variants if recipe.format == "auto"},
+            )
+            try:
+                await writer.run()
+            finally:
+                report.changed = len(writer.changed)
+                report.left = house.catalogue.built.counts().references
+                report.rewritten = max(before.references - report.left, 0)
+                report.problems += writer.problems
+                report.problems += broken_checksums(self._scanner.integrity, writer.changed)
+                report.problems += stale_precaches(self._folder, writer.changed)
+
+    def _sizes(self) -> dict[str, int]:
+        """What an object store has to send: the files of the images that pages use. A folder has them."""
+        if self._site.place is None:
+            return {}
+        index = self._house.index
+        assets = (index.asset(digest) for _, _, digest in self._house.catalogue.images.held())
+        return {path: size for asset in assets if asset for path, size in ManifestEntry.of(asset).files()}
+
+    def _remove_unfinished(self) -> None:
+        if self._folder.unfinished:
+            with Root(self._folder.root) as root:
+                for path in self._folder.unfinished:
+                    root.remove(path)
+
+    def _found_problems(self) -> Iterator[Problem]:
+        """What is wrong with files of the folder, whatever is done."""
+        catalogue = self._house.catalogue
+        yield from self._scanner.problems()
+        yield from catalogue.built.notes()
+        if not self._task.options.site_url and not self._task.options.assets_url:
+            places = (place for _, place in catalogue.built.remote_places(is_local_possible=False))
+            yield from no_address(places)
+
+    def _replaced(self, problem: Problem) -> Problem:
+        """With the places of its image after pages were written, which moves columns."""
+        places = self._house.catalogue.references.places(problem.url) if problem.url else ()
+        return msgspec.structs.replace(problem, references=places) if places else problem
+
+    def _placed(self, problem: Problem) -> Problem:
+        """With paths relative to SITE, or absolute for a folder elsewhere."""
+        places = tuple(
+            msgspec.structs.replace(place, article=f"{self._prefix}{place.article}") for place in problem.references
+        )
+        return msgspec.structs.replace(problem, references=places)
+
+
+@contextmanager
+def prepare_rewrite(
+    built: Path, site: Workspace, request: RewriteRequest, progress: Progress, clock: Clock
+) -> Iterator[RewriteJob]:
+    """A rewrite of one folder, ready to run.
+
+    Raises:
+        CacheBusy: another run holds the cache.
+        ConfigError: the folder lies in the cache.
+    """
+    raise_limit()
+    folder = BuiltFolder(built, left_out=[site.cache, site.own_cache, built / request.to])
+    if folder.root.is_relative_to(os.path.realpath(site.cache)):
+        raise ConfigError("lies in the cache; name the folder that a generator wrote", where=display_path(folder.root))
+    task = FolderTask(str(folder.root), site.config.site_url, _options(site, request))
+    ground = msgspec.structs.replace(site, root=folder.root)
+    of_site = BuiltSite(site, _scope(task))
+    opened = (
+        open_for_reading(ground, built=of_site)
+        if request.touches_nothing
+        else open_for_writing(ground, "rewrite", clock, built=of_site)
+    )
+    with ExitStack() as stack:
+        house = stack.enter_context(opened)
+        if not request.touches_nothing:
+            keep_out_of_git(site)
+        pool = stack.enter_context(PagePool(task, request.jobs))
+        yield RewriteJob(
+            request=request,
+            site=site,
+            folder=folder,
+            house=house,
+            pool=pool,
+            task=task,
+            progress=progress,
+            clock=clock,
+        )
+
+
+def _options(site: Workspace, request: RewriteRequest) -> Options:
+    address = site.config.site_url or ""
+    policy = site.config.rewrite
+    return Options(
+        assets=request.to,
+        assets_url=request.assets_url,
+        site_url=address.rstrip("/") if "://" in address else "",
+        links=policy.links,
+        picture=policy.picture,
+        styles=policy.styles,
+        placeholder=policy.placeholder,
+    )
+
+
+def _scope(task: FolderTask) -> str:
+    return hashlib.sha256(msgspec.json.encode((__version__, task))).hexdigest()
+
+
+def _sync_request(request: RewriteRequest) -> SyncRequest:
+    return SyncRequest(
+        refresh=request.refresh,
+        offline=request.offline,
+        dry_run=request.dry_run,
+        jobs=request.jobs,
+        max_time=request.max_time,
+        max_bytes=request.max_bytes,
+        connect_to=request.connect_to,
+    )
+
+
+def _prefix(folder: Path, site: Path) -> str:
+    """What paths in the folder begin with, seen from the site."""
+    root = Path(os.path.realpath(site))
+    if folder == root:
+        return ""
+    return f"{(folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()}/"
+
+
+def _by_url(found: Iterable[tuple[str, Place]]) -> Iterator[tuple[str, tuple[Place, ...]]]:
+    for url, group in groupby(found, key=lambda one: one[0]):
+        yield url, tuple(place for _, place in group)

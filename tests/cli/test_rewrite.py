@@ -1,0 +1,239 @@
+"""`imgcache rewrite` as a user calls it: what it fetches, what it writes, and what it says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from examples.origin import Origin
+from tests.conftest import A, B, Command, Ended, article, picture
+from tests.support.built import page, snapshot
+
+GONE = "https://pictures.example/gone.jpg"
+
+
+@pytest.fixture
+def rewrite(run: Command, origin: Origin) -> Callable[..., Ended]:
+    """`imgcache rewrite` with every host led to the origin, which has A and B."""
+    origin.answers.set(A, picture(1600, 1200))
+    origin.answers.set(B, picture(80, 60))
+
+    def call(*words: str | Path) -> Ended:
+        return run("rewrite", *words, *origin.connect_to)
+
+    return call
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """A site with a built folder of two pages and a style sheet."""
+    folder = tmp_path / "site" / "_site"
+    (folder / "news").mkdir(parents=True)
+    (folder / "index.html").write_text(page(f'<img src="{A}" alt="">', f'<img src="{B}" alt="">'))
+    (folder / "news" / "index.html").write_text(page(f'<img src="{A}" alt="">'))
+    (folder / "style.css").write_text(f"body {{ background: url({B}) }}\n")
+    (tmp_path / "site" / "imgcache.yml").write_text("")
+    return folder
+
+
+def test_pages_load_local_images(rewrite: Callable[..., Ended], built: Path) -> None:
+    report = rewrite(built, "--json").json()
+    assert report | {"seconds": 0} == {
+        "pages": 3,
+        "changed": 3,
+        "references": 4,
+        "images": 2,
+        "rewritten": 4,
+        "left": 0,
+        "fetched": 2,
+        "failed": 0,
+        "seconds": 0,
+        "problems": [],
+    }
+    for path in built.rglob("*.html"):
+        assert "https://" not in path.read_text()
+    assert "url(assets/imgcache/" in (built / "style.css").read_text()
+    assert (built / "assets/imgcache").is_dir()
+    assert (built.parent / "cache/manifest.json").is_file()
+
+
+def test_a_second_run_changes_no_byte_and_makes_no_request(
+    rewrite: Callable[..., Ended], built: Path, origin: Origin
+) -> None:
+    assert rewrite(built).code == 0
+    before, asked = snapshot(built), sum(origin.requests.values())
+    ended = rewrite(built, "--json")
+    assert (ended.code, snapshot(built), sum(origin.requests.values())) == (0, before, asked)
+    assert (ended.json()["changed"], ended.json()["references"]) == (0, 0)
+
+
+def test_a_rebuilt_page_is_rewritten_without_a_request(
+    rewrite: Callable[..., Ended], built: Path, origin: Origin
+) -> None:
+    source = (built / "index.html").read_bytes()
+    assert rewrite(built).code == 0
+    done, asked = (built / "index.html").read_bytes(), sum(origin.requests.values())
+    (built / "index.html").write_bytes(source)
+    report = rewrite(built, "--json").json()
+    assert (report["changed"], report["rewritten"], sum(origin.requests.values())) == (1, 2, asked)
+    assert (built / "index.html").read_bytes() == done
+
+
+def test_an_image_that_cannot_be_had_is_left_and_named_with_its_places(
+    rewrite: Callable[..., Ended], built: Path
+) -> None:
+    (built / "news/index.html").write_text(page(f'<p>é <img src="{GONE}" alt=""></p>'))
+    ended = rewrite(built, "--json")
+    report = ended.json()
+    assert (ended.code, report["failed"], report["left"]) == (1, 1, 1)
+    (problem,) = report["problems"]
+    assert (problem["code"], problem["url"]) == ("http-status", GONE)
+    assert problem["references"] == [{"article": "_site/news/index.html", "line": 3, "column": 16, "field": "built"}]
+    assert GONE in (built / "news/index.html").read_text()
+
+
+def test_check_changes_nothing_and_finds_what_could_be_local(rewrite: Callable[..., Ended], built: Path) -> None:
+    before = snapshot(built.parent)
+    ended = rewrite(built, "--check", "--json")
+    assert ended.code == 1
+    assert {(one["code"], one["url"]) for one in ended.json()["problems"]} == {("remote-image", A), ("remote-image", B)}
+    assert snapshot(built.parent) == before
+    assert rewrite(built).code == 0
+    assert rewrite(built, "--check").code == 0
+
+
+def test_check_passes_over_an_image_that_is_known_to_be_gone(rewrite: Callable[..., Ended], built: Path) -> None:
+    (built / "news/index.html").write_text(page(f'<img src="{GONE}" alt="">'))
+    assert rewrite(built).code == 1
+    ended = rewrite(built, "--check", "--json")
+    assert (ended.code, ended.json()["left"]) == (0, 1)
+
+
+def test_a_dry_run_touches_nothing(rewrite: Callable[..., Ended], built: Path, origin: Origin) -> None:
+    before = snapshot(built.parent)
+    report = rewrite(built, "--dry-run", "--json").json()
+    assert (report["rewritten"], report["changed"], report["dry_run"]) == (4, 3, True)
+    assert (snapshot(built.parent), dict(origin.requests)) == (before, {})
+
+
+def test_offline_uses_what_is_held(rewrite: Callable[..., Ended], run: Command, built: Path, origin: Origin) -> None:
+    (built.parent / "a.md").write_text(article((A, 1600, 1200)))
+    assert run("sync", built.parent).code == 0
+    asked = sum(origin.requests.values())
+    report = rewrite(built, "--offline", "--json").json()
+    assert (report["rewritten"], report["left"], sum(origin.requests.values())) == (2, 2, asked)
+
+
+def test_a_folder_without_pages_is_an_error(rewrite: Callable[..., Ended], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/style.css").write_text("")
+    ended = rewrite(tmp_path / "empty", tmp_path)
+    assert ended.code == 2
+    assert "has no HTML page" in ended.err
+
+
+def test_a_path_outside_the_folder_is_refused(rewrite: Callable[..., Ended], built: Path) -> None:
+    for path in ("../up", "/absolute"):
+        ended = rewrite(built, "--to", path)
+        assert (ended.code, "no path inside BUILT" in ended.err) == (2, True)
+
+
+def test_the_site_is_the_nearest_folder_with_settings(
+    rewrite: Callable[..., Ended], built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (built.parent / "imgcache.yml").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert rewrite(built).code == 0
+    assert (tmp_path / "cache").is_dir()
+    (built / "imgcache.yml").write_text("")
+    assert rewrite(built).code == 0
+    assert (built / "cache").is_dir()
+
+
+def test_other_folder_and_address_of_the_images(rewrite: Callable[..., Ended], built: Path) -> None:
+    assert rewrite(built, "--to", "img", "--assets-url", "https://cdn.example/img/").code == 0
+    assert 'src="https://cdn.example/img/' in (built / "index.html").read_text()
+    assert any((built / "img").rglob("*.webp"))
+
+
+def test_links_lead_to_the_local_file_if_that_is_set(rewrite: Callable[..., Ended], built: Path) -> None:
+    (built / "index.html").write_text(page(f'<a href="{A}"><img src="{A}" alt=""></a>'))
+    assert rewrite(built).code == 0
+    assert f'<a href="{A}">' in (built / "index.html").read_text()
+    (built.parent / "imgcache.yml").write_text("rewrite: {links: true}\n")
+    assert rewrite(built).code == 0
+    assert A not in (built / "index.html").read_text()
+
+
+def test_an_unknown_setting_is_refused(rewrite: Callable[..., Ended], built: Path) -> None:
+    (built.parent / "imgcache.yml").write_text("rewrite: {link: true}\n")
+    ended = rewrite(built)
+    assert (ended.code, "rewrite.link" in ended.err) == (2, True)
+
+
+def test_places_that_need_an_absolute_address(rewrite: Callable[..., Ended], built: Path) -> None:
+    shared = f'<meta property="og:image" content="{A}">'
+    (built / "index.html").write_text(page("").replace("<head>", f"<head>{shared}"))
+    ended = rewrite(built, "--json")
+    assert ended.code == 0
+    assert [one["code"] for one in ended.json()["problems"]] == ["no-site-url"]
+    (built.parent / "imgcache.yml").write_text("site_url: https://example.org/base\n")
+    assert rewrite(built, "--json").json()["left"] == 0
+    assert 'content="https://example.org/base/assets/imgcache/' in (built / "index.html").read_text()
+
+
+def test_images_of_built_pages_alone_are_in_use(
+    rewrite: Callable[..., Ended], run: Command, built: Path, origin: Origin
+) -> None:
+    """They survive a sync of the site and a gc, and `show` says where they are used."""
+    (built.parent / "a.md").write_text(article((B, 80, 60)))
+    assert rewrite(built).code == 0
+    assert run("sync", built.parent).code == 0
+    ended = run("gc", built.parent, "--yes", "--json")
+    assert (ended.code, ended.json()["copies"]) == (0, 0)
+    shown = run("show", A, built.parent, "--json").json()
+    assert [place["article"] for place in shown["references"]] == ["_site/index.html", "_site/news/index.html"]
+    assert run("verify", built.parent).code == 0
+    asked = sum(origin.requests.values())
+    assert rewrite(built, "--json").json()["changed"] == 0
+    assert sum(origin.requests.values()) == asked
+
+
+def test_a_built_folder_that_is_forgotten_frees_its_images(
+    rewrite: Callable[..., Ended], run: Command, built: Path
+) -> None:
+    (built.parent / "a.md").write_text(article((B, 80, 60)))
+    assert rewrite(built).code == 0
+    assert run("sync", built.parent).code == 0
+    ended = run("gc", built.parent, "--yes", "--json", "--forget-site", built)
+    assert (ended.code, ended.json()["copies"]) == (0, 1)
+
+
+def test_a_site_that_is_built_in_place(rewrite: Callable[..., Ended], run: Command, built: Path) -> None:
+    """A folder of plain HTML is both the site and what is built; its images stay in use after it was rewritten."""
+    (built / "imgcache.yml").write_text("")
+    assert rewrite(built, built).code == 0
+    assert run("sync", built).code == 0
+    ended = run("gc", built, "--yes", "--json")
+    assert (ended.code, ended.json()["copies"]) == (0, 0)
+    assert rewrite(built, built, "--json").json()["changed"] == 0
+
+
+def test_an_element_that_is_kept(rewrite: Callable[..., Ended], built: Path) -> None:
+    text = page(f'<div data-imgcache="keep"><img src="{A}" alt=""></div>')
+    (built / "index.html").write_text(text)
+    assert rewrite(built).code == 0
+    assert (built / "index.html").read_text() == text
+
+
+def test_hard_links_are_set_apart_and_the_mode_is_kept(rewrite: Callable[..., Ended], built: Path) -> None:
+    file, other = built / "index.html", built.parent / "index.copy"
+    file.chmod(0o640)
+    os.link(file, other)
+    before = other.read_bytes()
+    assert rewrite(built).code == 0
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert other.read_bytes() == before != file.read_bytes()
