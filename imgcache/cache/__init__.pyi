@@ -82,7 +82,7 @@ from .index.records import Records
 from .kept import Kept, RemovedRecords, size_of
 from .lock import CacheLock
 from .quarantine import Quarantine, QuarantinedUrl, remove_unused_assets, unused_assets
-from .store.bucket import check_bucket_url, connect_bucket
+from .store.connection import check_bucket_url, connect_bucket
 from .store.documents import Document, LocalDocument
 from .store.local import LocalStore
 from .store.markers import Marker
