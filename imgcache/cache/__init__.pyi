@@ -28,7 +28,6 @@ __all__ = [
     "ReadError",
     "ReadableStore",
     "RecordedImage",
-    "Records",
     "ReferenceMismatch",
     "ReferenceRow",
     "RemovedRecords",
@@ -39,6 +38,8 @@ __all__ = [
     "catalogue_files",
     "check_bucket_url",
     "connect_bucket",
+    "connect_read_only",
+    "copy_databases",
     "forget_site",
     "further_file",
     "is_latest_catalogue",
@@ -78,7 +79,7 @@ from .catalogue.sites import (
 )
 from .index.history import Sighting
 from .index.index import HeldEntry, Index
-from .index.records import Records
+from .index.read_only import connect_read_only, copy_databases
 from .kept import Kept, RemovedRecords, size_of
 from .lock import CacheLock
 from .quarantine import Quarantine, QuarantinedUrl, remove_unused_assets, unused_assets

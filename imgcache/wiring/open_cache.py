@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -25,6 +23,7 @@ from imgcache.cache import (
     Store,
     catalogue_file,
     catalogue_files,
+    copy_databases,
     further_file,
     is_latest_catalogue,
     scan_time,
@@ -43,8 +42,7 @@ if TYPE_CHECKING:  # each command loads what it uses
 
 # What only a look at the whole store can answer.
 _THOROUGH = frozenset({"verify", "gc"})
-_COPIED = ("cache.db", FIRST_CATALOGUE, "objects.db")  # SQLite makes its -shm anew
-_COPIES = 5  # tries to copy the index whole while another command writes it
+_COPIED = (FIRST_CATALOGUE, "objects.db")  # for a reader, beside the records
 
 
 class OpenCache(msgspec.Struct, frozen=True):
@@ -224,38 +222,13 @@ def open_for_reading(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
         source = ground.cache / "index"
-        index = stack.enter_context(closing(_index_copy(source, folder)))
+        index = stack.enter_context(closing(Index.open_copy(source, folder, _COPIED)))
         further = further_file(source, sites.names(grounds))
-        _copy(source, folder, catalogue_files(source) if with_neighbours else [further])
+        copy_databases(source, folder, catalogue_files(source) if with_neighbours else [further])
         store = open_store(ground, folder)
         stack.callback(store.close)
         manifest = sites.manifest_of(ground, store, folder)
         yield _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder, scratch=folder)
-
-
-def _index_copy(source: Path, folder: Path) -> Index:
-    """The index over a copy of its files. Made again where a sync wrote while they were copied, so that it is torn."""
-    for _ in range(_COPIES):
-        _copy(source, folder, [source / name for name in _COPIED])
-        index = Index(folder)
-        if not index.damaged:
-            break
-        index.close()
-        for left in folder.iterdir():
-            left.unlink()
-    else:
-        index = Index(folder)
-    return index
-
-
-def _copy(source: Path, folder: Path, files: Sequence[Path]) -> None:
-    """Copies databases from one folder to the other, at the same place below it. One that is not there is left out."""
-    for file in files:
-        place = folder / file.relative_to(source)
-        place.parent.mkdir(exist_ok=True)
-        for ending in ("", "-wal"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copy2(f"{file}{ending}", place.parent)
 
 
 def _house(

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -170,6 +171,7 @@ def test_an_asset_that_is_not_recorded_is_no_entry(index: Index) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from imgcache.cache.index.index import Index
 from imgcache.core.models import Copy
 index = Index(Path(sys.argv[1]))
@@ -197,7 +199,8 @@ def test_killed_in_a_batch_the_ones_before_it_stay(tmp_path: Path) -> None:
 
 def test_a_full_disk_rolls_the_batch_back_and_the_index_goes_on(index: Index, tmp_path: Path) -> None:
     index.put_copy(URL, COPY)
-    index._records._cache._sql("PRAGMA max_page_count = 30")
+    records: Any = index._records
+    records._cache._sql("PRAGMA max_page_count = 30")
     with pytest.raises(DiskFull, match="full"), index.batch():
         for number in range(5000):
             index.put_copy(f"{URL}{number}", COPY)

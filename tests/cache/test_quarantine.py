@@ -128,7 +128,7 @@ def test_accepted_it_becomes_the_copy(run: Command, origin: Origin, site: Path) 
     assert (codes(report), report["reused"], origin.requests[A]) == (["dimensions"], 1, asked)
     ended = run("quarantine", "accept", A, site)
     assert ended.code == 2
-    assert "nothing is quarantined there" in ended.err
+    assert "nothing is quarantined at this URL" in ended.err
 
 
 def test_rejected_its_bytes_are_taken_for_not_modified(run: Command, origin: Origin, site: Path) -> None:
