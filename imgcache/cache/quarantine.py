@@ -81,9 +81,7 @@ class Quarantine:
         candidate, doubt = self._find(url)
         asset = self._index.asset(candidate.digest)
         if asset is None or self._store.missing(asset):
-            raise NotQuarantined(
-                f"{redact(url)}: its files are missing; `imgcache sync --refresh` fetches it again"
-            )
+            raise NotQuarantined(f"{redact(url)}: its files are missing; `imgcache sync --refresh` fetches it again")
         with self._index.batch():
             self._index.put_copy(url, candidate)
             self._index.put_doubt(url, QuarantineRecord(rejected=doubt.rejected))

@@ -37,7 +37,7 @@ def test_a_disk_that_fails_to_sync_settles_nothing_ever_after(monkeypatch: pytes
         if len(calls) == 1:  # as the kernel does: told once, and never again
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(barrier, "_find_syncfs", lambda: full)
+    monkeypatch.setattr(barrier, "find_syncfs", lambda: full)
     broken = opened(tmp_path / "other")
     put(broken, BIG, SMALL)
     for _ in range(2):  # the record of what was put is never written
@@ -45,6 +45,16 @@ def test_a_disk_that_fails_to_sync_settles_nothing_ever_after(monkeypatch: pytes
             broken.settle()
     broken.close()
     assert list(broken.scratch.iterdir()) == []
+
+
+class CountingCondition(threading.Condition):
+    """Counts the threads that began to wait."""
+
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        return super().wait(timeout)
 
 
 def test_without_syncfs_every_file_is_synced_before_a_record_speaks_of_it(
@@ -55,7 +65,7 @@ def test_without_syncfs_every_file_is_synced_before_a_record_speaks_of_it(
     def fsync(descriptor: int) -> None:
         log.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
 
-    monkeypatch.setattr(barrier, "_find_syncfs", lambda: None)
+    monkeypatch.setattr(barrier, "find_syncfs", lambda: None)
     monkeypatch.setattr(os, "fsync", fsync)
     store = opened(tmp_path)
     asset = put(store, BIG, SMALL)
@@ -76,15 +86,16 @@ def test_one_sync_serves_all_who_wait(tmp_path: Path, monkeypatch: pytest.Monkey
         inside.set()
         assert go_on.wait(10)
 
-    monkeypatch.setattr(barrier, "_find_syncfs", lambda: syncfs)
-    gate = barrier.Barrier(tmp_path)
+    monkeypatch.setattr(barrier, "find_syncfs", lambda: syncfs)
+    turns = CountingCondition()
+    gate = barrier.Barrier(tmp_path, condition=turns)
     with ThreadPoolExecutor(5) as threads:
         first = threads.submit(gate.wait, [])
         assert inside.wait(10)
         # These come while one is under way, which may have passed their files: they need the next, all of them one.
         others = [threads.submit(gate.wait, []) for _ in range(4)]
         deadline = time.monotonic() + 10
-        while len(gate._turn._waiters) < 4 and time.monotonic() < deadline:  # type: ignore[attr-defined]
+        while turns.waits < 4 and time.monotonic() < deadline:
             time.sleep(0.001)
         go_on.set()
         for future in (first, *others):
@@ -185,7 +196,7 @@ def test_killed_at_any_step_nothing_half_done_is_to_be_seen(tmp_path: Path) -> N
         held = list(store.digests())
         assert set(held) <= {sha256(original), sha256(other)}
         for digest in held:
-            files = {p.name: p.read_bytes() for p in (store._assets / digest[:2] / digest).iterdir()}
+            files = {p.name: p.read_bytes() for p in (tmp_path / str(step) / "assets" / digest[:2] / digest).iterdir()}
             if digest == sha256(other):
                 assert files == {"original.jpg": other, "thumb.jpg": b"o"}
                 continue

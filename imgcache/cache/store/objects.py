@@ -69,10 +69,9 @@ class ObjectStore:
         with self._listing:
             self._foreign.clear()
             listed = self._list_all()
-            first = next(listed, None)
-            if first is None:
+            if not (first := list(itertools.islice(listed, 1))):
                 self._refuse_false_emptiness()
-            self._inventory.replace(itertools.chain([first] if first else [], listed))
+            self._inventory.replace(itertools.chain(first, listed))
 
     def learn(self, asset: Asset) -> None:
         """Notes that another process committed this asset to the same bucket."""
@@ -238,14 +237,10 @@ class ObjectStore:
             self.refresh()
 
     def _refuse_false_emptiness(self) -> None:
-        """Checks an empty listing by one known object: the page of a proxy, for example, looks like an empty listing.
-
-        Raises:
-            StoreError: the object exists.
-        """
-        known = next(self._inventory.digests(), None)
-        for name in list(self._inventory.files(known) or {})[:1] if known else []:
-            if self._bucket.look(f"{folder_of(known or '')}/{name}") is not None:
+        """Checks an empty listing by one known object: a proxy's page, for example, looks empty. Raises StoreError."""
+        for digest in itertools.islice(self._inventory.digests(), 1):
+            name = next(iter(self._inventory.files(digest) or {}), "")
+            if self._bucket.look(f"{folder_of(digest)}/{name}") is not None:
                 raise StoreError(f"{self._bucket.where}/assets cannot be listed: it seems empty, but {name} exists")
 
     def _list_all(self) -> Iterator[tuple[str, dict[str, int]]]:
