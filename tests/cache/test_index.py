@@ -35,7 +35,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
     index.close()
 
 
-def test_what_goes_in_comes_out_also_after_opening_again(index: Index, tmp_path: Path) -> None:
+def test_records_are_the_same_after_reopening(index: Index, tmp_path: Path) -> None:
     assert index.fresh
     assert not index.damaged
     assert [index.copy(URL), index.asset(ONE), index.failure(URL)] == [None, None, None]
@@ -79,7 +79,7 @@ _steps = st.lists(st.tuples(st.sampled_from(["put", "put", "put", "drop", "abort
 
 @given(_steps)
 @settings(max_examples=40)
-def test_it_is_a_dictionary_in_the_order_of_code_points(steps: list[tuple[str, str, Copy]]) -> None:
+def test_records_behave_like_a_sorted_dictionary(steps: list[tuple[str, str, Copy]]) -> None:
     model: dict[str, Copy] = {}
     with tempfile.TemporaryDirectory() as folder:
         index = Index(Path(folder))
@@ -103,7 +103,7 @@ def test_it_is_a_dictionary_in_the_order_of_code_points(steps: list[tuple[str, s
         index.close()
 
 
-def test_changed_means_that_the_manifest_would_say_something_else(index: Index, tmp_path: Path) -> None:
+def test_changed_is_set_when_the_manifest_would_differ(index: Index, tmp_path: Path) -> None:
     assert not index.changed
 
     def changes() -> bool:
@@ -229,7 +229,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_what_a_power_cut_may_take_back_is_settled_by_one_commit_that_writes(tmp_path: Path) -> None:
+def test_a_loose_commit_becomes_durable_with_the_next_durable_one(tmp_path: Path) -> None:
     with closing(Index(tmp_path)) as index:
         log = tmp_path / "cache.db-wal"
         index.settle()

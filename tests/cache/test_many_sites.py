@@ -61,7 +61,7 @@ def test_an_article_that_did_not_change_is_not_read_again_whatever_the_order(wor
     assert not world.origin.requests[ONLY_B.replace("b.png", "x.png")]
 
 
-def test_the_first_catalogue_goes_over_to_those_who_name_more(world: TwoSites) -> None:
+def test_a_larger_set_of_sites_takes_over_the_first_catalogue(world: TwoSites) -> None:
     index = world.cache / "index"
     world.sync(world.b)
     world.sync(world.b, world.a)
@@ -175,7 +175,7 @@ def test_own_images_are_those_of_their_site(world: TwoSites) -> None:
         (["a/posts", "b", "a"], "is the same folder, or one lies in the other"),
     ],
 )
-def test_sites_do_not_lie_in_each_other(world: TwoSites, sites: list[str], says: str) -> None:
+def test_nested_sites_are_refused(world: TwoSites, sites: list[str], says: str) -> None:
     ended = world("sync", *(world.root / site for site in sites))
     assert ended.code == 2
     assert says in ended.err

@@ -29,7 +29,7 @@ def test_leftovers_of_a_killed_run_go(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_disk_that_fails_to_sync_settles_nothing_ever_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_after_a_failed_sync_nothing_counts_as_durable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls: list[int] = []
 
     def full(descriptor: int) -> None:
@@ -57,9 +57,7 @@ class CountingCondition(threading.Condition):
         return super().wait(timeout)
 
 
-def test_without_syncfs_every_file_is_synced_before_a_record_speaks_of_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_syncfs_every_file_is_synced_before_its_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     log: list[str] = []
 
     def fsync(descriptor: int) -> None:
@@ -77,7 +75,7 @@ def test_without_syncfs_every_file_is_synced_before_a_record_speaks_of_it(
     assert log[3:] == [asset.digest, asset.digest[:2], "assets"]
 
 
-def test_one_sync_serves_all_who_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     inside, go_on = threading.Event(), threading.Event()
 
@@ -177,7 +175,7 @@ for step in range(1, 400):
 """
 
 
-def test_killed_at_any_step_nothing_half_done_is_to_be_seen(tmp_path: Path) -> None:
+def test_killed_at_any_step_no_partial_image_is_visible(tmp_path: Path) -> None:
     original, other = b"original" * 9, b"other"
     script = _KILLED.replace("__DIGEST__", repr(sha256(original))).replace("__OTHER__", repr(sha256(other)))
     ran = subprocess.run(
