@@ -30,7 +30,6 @@ __all__ = [
     "ReadError",
     "ReadableStore",
     "RecordedImage",
-    "Records",
     "ReferenceMismatch",
     "ReferenceRow",
     "RemovedRecords",
@@ -43,6 +42,8 @@ __all__ = [
     "catalogue_files",
     "check_bucket_url",
     "connect_bucket",
+    "connect_read_only",
+    "copy_databases",
     "forget_site",
     "further_file",
     "is_built",
@@ -87,11 +88,11 @@ from .catalogue.sites import (
 )
 from .index.history import Sighting
 from .index.index import HeldEntry, Index
-from .index.records import Records
+from .index.read_only import connect_read_only, copy_databases
 from .kept import Kept, RemovedRecords, size_of
 from .lock import CacheLock
 from .quarantine import Quarantine, QuarantinedUrl, remove_unused_assets, unused_assets
-from .store.bucket import check_bucket_url, connect_bucket
+from .store.connection import check_bucket_url, connect_bucket
 from .store.documents import Document, LocalDocument
 from .store.local import LocalStore
 from .store.markers import Marker

@@ -1,6 +1,6 @@
-"""What gc removed, kept for a day in `index/removed/`: a sync that needs an image again takes it back from there.
+"""Keeps what gc removed for a day in `index/removed/`, so that a sync that needs an image again can restore it.
 
-Each gc has a folder of its own there, with `records.json` and the files under the paths that they had in the cache.
+Each gc has a folder there, with `records.json` and the files under their paths in the cache.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ _decoder = msgspec.json.Decoder(RemovedRecords)
 
 
 class Kept:
-    """What is kept for one cache. Whoever writes holds the cache's lock."""
+    """The removed images of one cache. A writer must hold the cache's lock."""
 
     def __init__(self, index_folder: Path) -> None:
         self._folder = index_folder / FOLDER
 
     def begin(self, records: RemovedRecords) -> Path:
-        """A new folder for what a gc is about to remove; its records are durable in it. Raises DiskFull."""
+        """Creates a folder for what a gc is about to remove, with its records, and returns it. Raises DiskFull."""
         with disk_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            batch = next(name for name in self._names(round(records.removed_at)) if not name.exists())
+            batch = next(name for name in self._folder_names(round(records.removed_at)) if not name.exists())
             batch.mkdir()
             self._write(batch, records)
         return batch
 
-    def _names(self, second: int) -> Iterator[Path]:
+    def _folder_names(self, second: int) -> Iterator[Path]:
         number = 0
         while True:
             yield self._folder / f"{second}-{number:03}"
             number += 1
 
     def old(self, now: float) -> list[Path]:
-        """The folders of a day ago or more, and those without records.
+        """Returns the folders that are older than a day, and those without records.
 
-        Of one from the future, because the clock was set back since, the day is counted from now on.
+        A folder from the future is kept (the clock was set back); `restart` dates it anew.
         """
         found = []
         for batch, records in self._batches():
@@ -67,13 +67,13 @@ class Kept:
         return found
 
     def restart(self, now: float) -> None:
-        """Count the day of folders that are from the future from now on. Raises DiskFull."""
+        """Dates folders from the future `now`, so that their day begins now. Raises DiskFull."""
         for batch, records in self._batches():
             if records is not None and records.removed_at > now:
                 self._write(batch, msgspec.structs.replace(records, removed_at=now))
 
     def assets(self) -> dict[str, Asset]:
-        """By URL, the images that can be taken back."""
+        """Returns the images that can be restored, by URL."""
         return {
             url: asset
             for _, records in self._batches()
@@ -83,7 +83,7 @@ class Kept:
         }
 
     def bring_back(self, index: Index, catalogue: Catalogue, store: Store) -> int:
-        """Take back the images that articles name again. Returns how many URLs.
+        """Restores the images that articles use again. Returns the number of URLs.
 
         Raises:
             DiskFull: a file cannot be moved.
@@ -92,17 +92,17 @@ class Kept:
         assets: dict[str, Asset] = {}
         for _, records in reversed(self._batches()):
             for url, copy in (records.copies if records else {}).items():
-                is_wanted = url not in found and index.copy(url) is None and not index.forgotten(url)
-                if not is_wanted or not catalogue.references.is_used(url) or records is None:
+                is_needed = url not in found and index.copy(url) is None and not index.forgotten(url)
+                if not is_needed or not catalogue.references.is_used(url) or records is None:
                     continue
                 asset = index.asset(copy.digest) or assets.get(copy.digest) or records.assets.get(copy.digest)
                 if asset is None:
                     continue
-                for folder, _ in self._batches() if store.missing(asset) else []:  # a later gc may have it
+                for folder, _ in self._batches() if store.missing(asset) else []:  # another gc may have it
                     store.bring_back(copy.digest, folder)
                 if asset.original not in store.missing(asset):
                     found[url], assets[copy.digest] = copy, asset
-        store.settle()  # before the records: they never say more than the disk holds
+        store.settle()  # before the records: a record without files would be wrong
         with index.batch():
             for asset in assets.values():
                 index.put_asset(asset)
@@ -111,14 +111,14 @@ class Kept:
         return len(found)
 
     def resume(self, index: Index, store: Store) -> None:
-        """End what a gc began that was killed: files whose records it dropped already. Raises DiskFull."""
+        """Completes a gc that was killed: moves the files whose records it had dropped. Raises DiskFull."""
         for batch, records in self._batches():
             for digest in records.assets if records else ():
                 if index.asset(digest) is None and store.files(digest):
                     store.remove(digest, batch)
 
     def forget(self, url: str) -> None:
-        """Keep nothing of this URL any more: somebody wants it gone for good. Raises DiskFull."""
+        """Deletes what is kept of a URL, for good. Raises DiskFull."""
         for batch, records in self._batches():
             if records is None or (copy := records.copies.pop(url, None)) is None:
                 continue
@@ -136,7 +136,7 @@ class Kept:
             part.replace(batch / _RECORDS)
 
     def _batches(self) -> list[tuple[Path, RemovedRecords | None]]:
-        """Each folder with its records, the oldest first; None where these cannot be read."""
+        """Returns each folder with its records, the oldest first; None if these cannot be read."""
         try:
             folders = sorted(path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink())
         except (FileNotFoundError, NotADirectoryError):
@@ -148,11 +148,11 @@ def _read(file: Path) -> RemovedRecords | None:
     try:
         return _decoder.decode(file.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        logger.warning("%s cannot be read (%s): what it kept goes with the next gc", display_path(file), error)
+        logger.warning("%s cannot be read (%s): the next gc deletes its folder", display_path(file), error)
         return None
 
 
 def size_of(folders: list[Path]) -> int:
-    """The bytes of all files in these folders."""
+    """Returns the bytes of all files in these folders."""
     files = (file for folder in folders for file in folder.rglob("*"))
     return sum(file.lstat().st_size for file in files if not file.is_dir() or file.is_symlink())

@@ -1,4 +1,4 @@
-"""One writer at a time: the cache's lock, and who holds it."""
+"""The lock of a cache, which lets one process write at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imgcache.core import CacheBusy, clean_text, disk_errors, display_path, make
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds a cache. `since` is in seconds since the epoch."""
+    """The process that holds the lock. `since` is in seconds since the epoch."""
 
     pid: int
     host: str
@@ -30,24 +30,24 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class CacheLock:
-    """A context manager: while it is entered, no other process enters the one of the same folder.
+    """A context manager that only one process at a time can enter for the same folder.
 
-    The lock is the operating system's (flock), so that it ends with its process, however that dies. The note beside it
-    only serves the message.
+    The lock is one of the operating system (flock): it ends with its process, however that ends. `holder.json` beside
+    it is only used for the message to other processes.
     """
 
     def __init__(self, folder: Path, *, command: str, now: float) -> None:
         self._folder = folder
         self._lock = FileLock(folder / "lock", thread_local=False)
-        self._note = folder / "holder.json"
+        self._holder_file = folder / "holder.json"
         self._holder = Holder(os.getpid(), socket.gethostname(), command, now)
 
     def __enter__(self) -> Self:
-        """Takes the lock or fails at once.
+        """Takes the lock, or fails at once.
 
         Raises:
-            CacheBusy: another process has it.
-            DiskFull: the lock file cannot be written, or the folder, `assets/` beside it, or anything in it is a link.
+            CacheBusy: another process holds the lock.
+            DiskFull: the lock file cannot be written, or the folder, `assets/` beside it, or an entry of it is a link.
         """
         refuse_links(self._folder)
         make_folder(self._folder)
@@ -58,10 +58,10 @@ class CacheLock:
             except Timeout:
                 raise CacheBusy(
                     f"{display_path(self._folder.parent)} is in use by {self._read_holder()}: "
-                    "wait until it has ended, or name another folder with --cache"
+                    "wait until it has ended, or use another folder with --cache"
                 ) from None
             try:
-                self._write_note()
+                self._write_holder()
             except BaseException:
                 self._lock.release()
                 raise
@@ -71,21 +71,21 @@ class CacheLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(OSError):
-            self._note.unlink()
+            self._holder_file.unlink()
         self._lock.release()
 
-    def _write_note(self) -> None:
-        replace_file(self._note, msgspec.json.encode(self._holder), part="holder.json.part")
+    def _write_holder(self) -> None:
+        replace_file(self._holder_file, msgspec.json.encode(self._holder), part="holder.json.part")
 
     def _read_holder(self) -> str:
         try:
-            return str(msgspec.json.decode(self._note.read_bytes(), type=Holder))
+            return str(msgspec.json.decode(self._holder_file.read_bytes(), type=Holder))
         except (OSError, msgspec.DecodeError, OverflowError, ValueError):
             return "another process"
 
 
 def _refuse_links_in(folder: Path) -> None:
-    """Databases, staging and lock are opened and removed by their names, by libraries that follow links."""
+    """Refuses links in place of databases, staging folder and lock: libraries open them by name and follow links."""
     refuse_links(folder.with_name("assets"))
     for place, folders, files in os.walk(folder):
         refuse_links(*(Path(place, name) for name in (*folders, *files)))

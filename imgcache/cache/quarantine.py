@@ -1,4 +1,4 @@
-"""Pictures that came at a refresh and are doubtful: the good copy stays, and a person decides."""
+"""Keeps suspicious replacements: if a refresh brings a doubtful image, the old copy stays until a person decides."""
 
 from __future__ import annotations
 
@@ -10,30 +10,42 @@ from imgcache.cache.catalogue.catalogue import Catalogue
 from imgcache.cache.index.index import Index
 from imgcache.cache.store.protocol import Store
 from imgcache.core import Copy, ImgcacheError, Place, Problem, Severity, clean_text, redact
-from imgcache.policy import QuarantineRecord
-from imgcache.policy import replacement as likeness
+from imgcache.policy import QuarantineRecord, replacement
 
 CODE = "quarantined"
 
 
 class NotQuarantined(ImgcacheError):
-    """There is nothing to decide at this URL."""
+    """Nothing is quarantined at this URL, or it cannot be accepted."""
 
 
 class QuarantinedUrl(msgspec.Struct, frozen=True):
-    """One URL that waits for a decision: digests of copy and candidate, why, and since when (seconds)."""
+    """One URL that waits for a decision.
+
+    Attributes:
+        url: of the image.
+        copy: digest of the present copy; None if there is none.
+        candidate: digest of the quarantined image.
+        original: the file of the candidate, relative to the cache.
+        reason: why it is doubtful.
+        since: seconds since the epoch.
+        references: where articles use the URL.
+    """
 
     url: str
     copy: str | None
     candidate: str
-    original: str | None  # the candidate's file, relative to the cache
+    original: str | None
     reason: str
     since: float
     references: tuple[Place, ...]
 
 
 class Quarantine:
-    """The candidates of one cache. Whoever decides holds the cache's lock, and brings flags and manifest up to date."""
+    """The quarantined images of one cache.
+
+    A caller of `accept` or `reject` must hold the cache's lock, and update flags and manifest afterwards.
+    """
 
     def __init__(self, *, index: Index, catalogue: Catalogue, store: Store) -> None:
         self._index = index
@@ -41,7 +53,7 @@ class Quarantine:
         self._store = store
 
     def __iter__(self) -> Iterator[QuarantinedUrl]:
-        """Everything that waits for a decision, by URL."""
+        """Yields everything that waits for a decision, by URL."""
         for url, doubt in self._index.doubts():
             if doubt.candidate is not None:
                 copy = self._index.copy(url)
@@ -57,13 +69,19 @@ class Quarantine:
                 )
 
     def accept(self, url: str, refresh_after: float) -> None:
-        """Make the candidate the copy. Raises NotQuarantined."""
+        """Makes the candidate the copy.
+
+        Args:
+            url: of the image.
+            refresh_after: seconds until the copy is revalidated.
+
+        Raises:
+            NotQuarantined: there is no candidate, or its files are missing.
+        """
         candidate, doubt = self._find(url)
         asset = self._index.asset(candidate.digest)
         if asset is None or self._store.missing(asset):
-            raise NotQuarantined(
-                f"{redact(url)}: the candidate's files are no longer there; `imgcache sync --refresh` fetches it again"
-            )
+            raise NotQuarantined(f"{redact(url)}: its files are missing; `imgcache sync --refresh` fetches it again")
         with self._index.batch():
             self._index.put_copy(url, candidate)
             self._index.put_doubt(url, QuarantineRecord(rejected=doubt.rejected))
@@ -78,20 +96,20 @@ class Quarantine:
             )
 
     def reject(self, url: str) -> None:
-        """Drop the candidate, and take its bytes for "not modified" from now on. Raises NotQuarantined."""
+        """Drops the candidate; from now on its bytes count as "not modified". Raises NotQuarantined."""
         candidate, doubt = self._find(url)
-        self._index.put_doubt(url, likeness.rejected(doubt, candidate.digest))
+        self._index.put_doubt(url, replacement.rejected(doubt, candidate.digest))
         remove_unused_assets({candidate.digest}, self._index, self._store)
 
     def _find(self, url: str) -> tuple[Copy, QuarantineRecord]:
         doubt = self._index.doubt(url)
         if doubt.candidate is None:
-            raise NotQuarantined(f"{redact(url)}: nothing is quarantined there; see `imgcache quarantine list`")
+            raise NotQuarantined(f"{redact(url)}: nothing is quarantined at this URL; see `imgcache quarantine list`")
         return doubt.candidate, doubt
 
 
 def problems(index: Index, catalogue: Catalogue) -> Iterator[Problem]:
-    """A warning for each URL that waits for a decision and that an article names; places are not filled in."""
+    """Yields a warning for each quarantined URL that an article uses, without the places."""
     for url, doubt in index.doubts():
         if doubt.candidate is not None and catalogue.references.is_used(url):
             message = (
@@ -102,16 +120,16 @@ def problems(index: Index, catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def unused_assets(digests: Collection[str], index: Index) -> list[str]:
-    """Those of the given digests that neither a copy nor a candidate has, sorted."""
-    left = set(digests)
-    if left:
-        left -= {copy.digest for _, copy in index.copies() if copy.digest in left}
-        left -= {doubt.candidate.digest for _, doubt in index.doubts() if doubt.candidate}
-    return sorted(left)
+    """Returns the given digests that are neither of a copy nor of a quarantined image, sorted."""
+    unused = set(digests)
+    if unused:
+        unused -= {copy.digest for _, copy in index.copies() if copy.digest in unused}
+        unused -= {doubt.candidate.digest for _, doubt in index.doubts() if doubt.candidate}
+    return sorted(unused)
 
 
 def remove_unused_assets(digests: Collection[str], index: Index, store: Store) -> None:
-    """Remove the assets of those that neither a copy nor a candidate has."""
+    """Removes the assets of the given digests that `unused_assets` returns."""
     for digest in unused_assets(digests, index):
-        index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
+        index.drop_asset(digest)  # the record first: a record without files would be wrong
         store.remove(digest)

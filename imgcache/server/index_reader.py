@@ -1,7 +1,7 @@
 """Reads the index without changing it: failures, declared sizes, the time of the last run.
 
-Limit: it knows the tables of `imgcache.cache.index` and `imgcache.cache.catalogue`. A cache that was copied without its
-index has neither; the results are then empty.
+Limit: the files are private to `imgcache.cache.index` and `imgcache.cache.catalogue`, and a cache that was copied here
+without them has none; then nothing is told.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from imgcache.cache import connect_read_only
 from imgcache.core import Size
 
 _FAILURES = "SELECT value FROM Cache WHERE key >= ? AND key < ?"  # imgcache.cache.index.history: `f` before the URL
@@ -40,7 +41,7 @@ class IndexReader:
     def failures(self) -> Mapping[str, int]:
         """Returns the number of failing images by error code."""
         try:
-            with closing(_reader(self._folder / "cache.db")) as database:
+            with closing(connect_read_only(self._folder / "cache.db", timeout=1, is_brief=True)) as database:
                 rows = database.execute(_FAILURES, (b"f", b"g"))
                 return Counter(_failures.decode(value).code for (value,) in rows)
         except (OSError, sqlite3.Error, msgspec.DecodeError, TypeError):
@@ -49,7 +50,7 @@ class IndexReader:
     def declared(self, url: str) -> Size | None:
         """Returns the largest size that an article declares for an image."""
         try:
-            with closing(_reader(self._folder / "catalogue.db")) as database:
+            with closing(connect_read_only(self._folder / "catalogue.db", timeout=1, is_brief=True)) as database:
                 row = database.execute(_DECLARED, (url,)).fetchone()
         except (OSError, sqlite3.Error, UnicodeError):
             return None
@@ -64,10 +65,3 @@ class IndexReader:
             except OSError:
                 continue
         return max(times, default=None)
-
-
-def _reader(file: Path) -> sqlite3.Connection:
-    """Opens a database read-only; as immutable, which creates no log, where it has none (sqlite.org/uri.html)."""
-    has_no_log = not file.with_name(f"{file.name}-wal").exists()
-    uri = f"{file.resolve(strict=True).as_uri()}?mode=ro{'&immutable=1' if has_no_log else ''}"
-    return sqlite3.connect(uri, uri=True, timeout=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -27,6 +25,7 @@ from imgcache.cache import (
     built_name,
     catalogue_file,
     catalogue_files,
+    copy_databases,
     further_file,
     is_latest_catalogue,
     scan_time,
@@ -45,8 +44,7 @@ if TYPE_CHECKING:  # each command loads what it uses
 
 # What only a look at the whole store can answer.
 _THOROUGH = frozenset({"verify", "gc"})
-_COPIED = ("cache.db", FIRST_CATALOGUE, "objects.db")  # SQLite makes its -shm anew
-_COPIES = 5  # tries to copy the index whole while another command writes it
+_COPIED = (FIRST_CATALOGUE, "objects.db")  # for a reader, beside the records
 
 
 class BuiltSite(msgspec.Struct, frozen=True):
@@ -250,9 +248,9 @@ def open_for_reading(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
         source = ground.cache / "index"
-        index = stack.enter_context(closing(_index_copy(source, folder)))
-        further = further_file(source, _names(grounds, built))
-        _copy(source, folder, catalogue_files(source) if with_neighbours else [further])
+        index = stack.enter_context(closing(Index.open_copy(source, folder, _COPIED)))
+        further = further_file(source, sites.names(grounds))
+        copy_databases(source, folder, catalogue_files(source) if with_neighbours else [further])
         store = open_store(ground, folder)
         stack.callback(store.close)
         manifest = sites.manifest_of(ground, store, folder)
@@ -269,31 +267,6 @@ def _names(grounds: Sequence[Workspace], built: BuiltSite | None) -> frozenset[s
 def _catalogue_of(folder: Path, grounds: Sequence[Workspace], built: BuiltSite | None) -> Path:
     names = _names(grounds, built)
     return further_file(folder, names) if built else catalogue_file(folder, names)
-
-
-def _index_copy(source: Path, folder: Path) -> Index:
-    """The index over a copy of its files. Made again where a sync wrote while they were copied, so that it is torn."""
-    for _ in range(_COPIES):
-        _copy(source, folder, [source / name for name in _COPIED])
-        index = Index(folder)
-        if not index.damaged:
-            break
-        index.close()
-        for left in folder.iterdir():
-            left.unlink()
-    else:
-        index = Index(folder)
-    return index
-
-
-def _copy(source: Path, folder: Path, files: Sequence[Path]) -> None:
-    """Copies databases from one folder to the other, at the same place below it. One that is not there is left out."""
-    for file in files:
-        place = folder / file.relative_to(source)
-        place.parent.mkdir(exist_ok=True)
-        for ending in ("", "-wal"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copy2(f"{file}{ending}", place.parent)
 
 
 def _house(

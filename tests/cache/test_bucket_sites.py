@@ -332,7 +332,7 @@ def test_a_site_without_its_index_is_the_same_site(world: World) -> None:
     assert world.markers == [("a", "a")]
 
 
-def test_a_marker_that_cannot_be_read_is_told(world: World) -> None:
+def test_a_marker_that_cannot_be_read_is_an_error(world: World) -> None:
     world.sync(world.a)
     world.write("a")
     for data in (b"no marker", b"{}", b'{"site": "\xff"}'):

@@ -69,7 +69,7 @@ def test_a_clock_that_leaps_does_not_spend_the_time_of_a_run(
     assert ended["seconds"] < 600
 
 
-def test_the_newest_scan_speaks_for_a_site_also_after_the_clock_was_set_back(
+def test_the_newest_scan_of_a_site_counts_even_if_the_clock_was_set_back(
     run: Command, origin: Origin, synced: Path, clock: Set, tmp_path: Path
 ) -> None:
     cache = ("--cache", tmp_path / "shared")

@@ -154,7 +154,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.parametrize("kilobytes", [4, 96, 160])
-def test_a_disk_that_is_full_is_said_and_the_next_run_heals(world: CrashSite, kilobytes: int) -> None:
+def test_a_full_disk_is_reported_and_the_next_run_completes(world: CrashSite, kilobytes: int) -> None:
     site = world.fresh()
     with small_disk(site / "cache", kilobytes * 1024) as enlarge:
         ended = world.nursery.sync(site)
@@ -207,7 +207,7 @@ def closed(path: Path) -> Iterator[None]:
         ("news", 1),
     ],
 )
-def test_what_may_not_be_written_is_said_and_left_alone(world: CrashSite, path: str, code: int) -> None:
+def test_a_file_without_write_permission_is_reported_and_left_alone(world: CrashSite, path: str, code: int) -> None:
     site = world.synced()
     for name, data in world.truth.before.items():
         (site / name).write_bytes(data)  # so that there are flags to be written

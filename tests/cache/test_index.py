@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -34,7 +35,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
     index.close()
 
 
-def test_what_goes_in_comes_out_also_after_opening_again(index: Index, tmp_path: Path) -> None:
+def test_records_are_the_same_after_reopening(index: Index, tmp_path: Path) -> None:
     assert index.fresh
     assert not index.damaged
     assert [index.copy(URL), index.asset(ONE), index.failure(URL)] == [None, None, None]
@@ -78,7 +79,7 @@ _steps = st.lists(st.tuples(st.sampled_from(["put", "put", "put", "drop", "abort
 
 @given(_steps)
 @settings(max_examples=40)
-def test_it_is_a_dictionary_in_the_order_of_code_points(steps: list[tuple[str, str, Copy]]) -> None:
+def test_records_behave_like_a_sorted_dictionary(steps: list[tuple[str, str, Copy]]) -> None:
     model: dict[str, Copy] = {}
     with tempfile.TemporaryDirectory() as folder:
         index = Index(Path(folder))
@@ -102,7 +103,7 @@ def test_it_is_a_dictionary_in_the_order_of_code_points(steps: list[tuple[str, s
         index.close()
 
 
-def test_changed_means_that_the_manifest_would_say_something_else(index: Index, tmp_path: Path) -> None:
+def test_changed_is_set_when_the_manifest_would_differ(index: Index, tmp_path: Path) -> None:
     assert not index.changed
 
     def changes() -> bool:
@@ -170,6 +171,7 @@ def test_an_asset_that_is_not_recorded_is_no_entry(index: Index) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from imgcache.cache.index.index import Index
 from imgcache.core.models import Copy
 index = Index(Path(sys.argv[1]))
@@ -197,7 +199,8 @@ def test_killed_in_a_batch_the_ones_before_it_stay(tmp_path: Path) -> None:
 
 def test_a_full_disk_rolls_the_batch_back_and_the_index_goes_on(index: Index, tmp_path: Path) -> None:
     index.put_copy(URL, COPY)
-    index._records._cache._sql("PRAGMA max_page_count = 30")
+    records: Any = index._records
+    records._cache._sql("PRAGMA max_page_count = 30")
     with pytest.raises(DiskFull, match="full"), index.batch():
         for number in range(5000):
             index.put_copy(f"{URL}{number}", COPY)
@@ -226,7 +229,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_what_a_power_cut_may_take_back_is_settled_by_one_commit_that_writes(tmp_path: Path) -> None:
+def test_a_loose_commit_becomes_durable_with_the_next_durable_one(tmp_path: Path) -> None:
     with closing(Index(tmp_path)) as index:
         log = tmp_path / "cache.db-wal"
         index.settle()

@@ -78,7 +78,7 @@ _harms = [
 
 
 @pytest.mark.parametrize("harm", _harms)
-def test_a_damaged_file_is_kept_and_begun_afresh(tmp_path: Path, harm: object) -> None:
+def test_a_damaged_file_is_renamed_and_replaced(tmp_path: Path, harm: object) -> None:
     file = _file(tmp_path)
     assert callable(harm)
     harm(file)
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_kept_and_begun_afresh(tmp_path: Path, harm: object) -
     again.close()
 
 
-def test_whatever_page_is_scribbled_on_the_writer_notices(tmp_path: Path) -> None:
+def test_a_writer_notices_damage_to_any_page(tmp_path: Path) -> None:
     file = _file(tmp_path)
     data = file.read_bytes()
     pages = range(1, len(data) // 4096, 4)
@@ -128,7 +128,7 @@ def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b'{"digest":5}', b"\xff\xfe", b'{"digest":"\xff"}'])
-def test_a_record_that_makes_no_sense_condemns_the_file(tmp_path: Path, value: bytes) -> None:
+def test_a_record_that_cannot_be_decoded_marks_the_file_as_damaged(tmp_path: Path, value: bytes) -> None:
     file = _file(tmp_path)
     _sql(file, "UPDATE Cache SET value = ? WHERE key = ?", value, b"c" + f"{URL}?7".encode())
     index = Index(tmp_path / "index")
@@ -252,7 +252,7 @@ except DiskFull as error:
 """
 
 
-def test_no_right_to_write_is_said_and_harms_nothing(tmp_path: Path) -> None:
+def test_a_missing_write_permission_is_reported_and_harms_nothing(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as root:
         file = _file(Path(root))
         for path in (Path(root), file.parent):

@@ -46,7 +46,7 @@ def held(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_second_run_is_told_who_holds_the_cache(tmp_path: Path) -> None:
+def test_a_second_run_names_the_process_that_holds_the_cache(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "index"
     with held(folder) as process:
         with pytest.raises(CacheBusy) as caught, CacheLock(folder, command="imgcache gc", now=NOW):
@@ -94,14 +94,14 @@ def test_free_again_after_use_also_after_an_error(tmp_path: Path) -> None:
         b'{"pid":1,"host":"h","command":"c","since":1e15}',
     ],
 )
-def test_a_note_that_cannot_be_read_still_says_busy(tmp_path: Path, note: bytes) -> None:
+def test_an_unreadable_holder_file_still_means_busy(tmp_path: Path, note: bytes) -> None:
     with CacheLock(tmp_path, command="x", now=NOW):
         (tmp_path / "holder.json").write_bytes(note)
         with pytest.raises(CacheBusy, match="in use by another process"), CacheLock(tmp_path, command="y", now=NOW):
             pass
 
 
-def test_a_command_line_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
+def test_a_command_line_with_escapes_is_cleaned(tmp_path: Path) -> None:
     with (
         CacheLock(tmp_path, command="imgcache \x1b]0;owned\x07 sync", now=NOW),
         pytest.raises(CacheBusy) as caught,

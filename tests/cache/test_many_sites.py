@@ -2,83 +2,30 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image
 
 from examples.origin import Answer, Origin
-from tests.conftest import Command, Ended, article, picture
+from tests.conftest import Command, article, picture
 from tests.support.aftermath import tree
-
-BOTH = "https://pictures.example/both.jpg"
-ONLY_A = "https://pictures.example/a.jpg"
-ONLY_B = "http://other.example/b.png"
-FLAG = "    isCached: true\n"
-_drawn = io.BytesIO()
-Image.new("RGB", (2, 2), "teal").save(_drawn, "PNG")
-PNG = _drawn.getvalue()
-
-
-class World:
-    """Two sites beside each other, and the cache that they share."""
-
-    def __init__(self, root: Path, run: Command, origin: Origin) -> None:
-        self.root, self.run, self.origin = root, run, origin
-        self.a, self.b, self.cache = root / "a", root / "b", root / "cache"
-        for url in (BOTH, ONLY_A, ONLY_B):
-            origin.answers.set(url, picture(40, 30))
-        self.write("a/posts/one.md", article((BOTH, 40, 30), (ONLY_A, 40, 30)))
-        self.write("b/posts/one.md", article((BOTH, 40, 30), (ONLY_B, 40, 30)))
-
-    def write(self, path: str, text: str) -> None:
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def flags(self, path: str) -> int:
-        return (self.root / path).read_text().count(FLAG)
-
-    def __call__(self, command: str, *words: str | Path) -> Ended:
-        return self.run(command, *words, "--cache", self.cache)
-
-    def sync(self, *sites: Path, code: int = 0) -> dict[str, Any]:
-        ended = self("sync", *sites, "--json")
-        assert ended.code == code, ended
-        return ended.json()
-
-    @property
-    def images(self) -> set[str]:
-        return set(json.loads((self.cache / "manifest.json").read_text())["images"])
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """Every file of the sites and of their cache, but what is private to imgcache."""
-        return {name: data for name, data in tree(self.root).items() if not name.startswith("cache/index/")}
+from tests.support.two_sites import BOTH, ONLY_A, ONLY_B, PNG, TwoSites, counts
 
 
 @pytest.fixture
-def world(tmp_path: Path, run: Command, origin: Origin) -> World:
-    return World(tmp_path.resolve(), run, origin)
+def world(tmp_path: Path, run: Command, origin: Origin) -> TwoSites:
+    return TwoSites(tmp_path.resolve(), run, origin)
 
 
-def counts(report: dict[str, Any], *keys: str) -> list[int]:
-    return [report[key] for key in keys]
-
-
-def test_each_image_is_fetched_once_and_flagged_in_both(world: World) -> None:
+def test_each_image_is_fetched_once_and_flagged_in_both(world: TwoSites) -> None:
     report = world.sync(world.a, world.b)
     assert counts(report, "articles", "references", "images", "cached") == [2, 4, 3, 3]
     assert counts(report, "fetched", "reused", "failed", "flags_set") == [3, 0, 0, 4]
@@ -87,13 +34,13 @@ def test_each_image_is_fetched_once_and_flagged_in_both(world: World) -> None:
     assert world.images == {BOTH, ONLY_A, ONLY_B}
 
 
-def test_the_report_of_two_sites_has_the_keys_of_one(world: World) -> None:
+def test_the_report_of_two_sites_has_the_keys_of_one(world: TwoSites) -> None:
     two = world.sync(world.a, world.b)
     assert list(two) == list(world.sync(world.a))
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_second_run_does_nothing_whatever_the_order(world: World, turned: bool) -> None:
+def test_a_second_run_does_nothing_whatever_the_order(world: TwoSites, turned: bool) -> None:
     world.sync(world.a, world.b)
     before, asked = world.files, dict(world.origin.requests)
     report = world.sync(*([world.b, world.a] if turned else [world.a, world.b]))
@@ -103,7 +50,7 @@ def test_a_second_run_does_nothing_whatever_the_order(world: World, turned: bool
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_an_article_that_did_not_change_is_not_read_again_whatever_the_order(world: World, turned: bool) -> None:
+def test_an_article_that_did_not_change_is_not_read_again_whatever_the_order(world: TwoSites, turned: bool) -> None:
     one = world.b / "posts/one.md"
     world.sync(world.a, world.b)
     os.utime(one, (1, 1))
@@ -114,7 +61,7 @@ def test_an_article_that_did_not_change_is_not_read_again_whatever_the_order(wor
     assert not world.origin.requests[ONLY_B.replace("b.png", "x.png")]
 
 
-def test_the_first_catalogue_goes_over_to_those_who_name_more(world: World) -> None:
+def test_a_larger_set_of_sites_takes_over_the_first_catalogue(world: TwoSites) -> None:
     index = world.cache / "index"
     world.sync(world.b)
     world.sync(world.b, world.a)
@@ -124,7 +71,7 @@ def test_the_first_catalogue_goes_over_to_those_who_name_more(world: World) -> N
     assert paths == {f"{world.a}/posts/one.md", f"{world.b}/posts/one.md"}
 
 
-def test_problems_name_articles_as_they_can_be_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_name_articles_as_they_can_be_opened(world: TwoSites, monkeypatch: pytest.MonkeyPatch) -> None:
     world.origin.answers.set(BOTH, Answer(status=404))
     monkeypatch.chdir(world.a)
     ended = world("sync", ".", "../b", "--json")
@@ -135,7 +82,7 @@ def test_problems_name_articles_as_they_can_be_opened(world: World, monkeypatch:
     assert "../b/posts/one.md:4:10" in world("sync", ".", "../b").out
 
 
-def test_an_article_that_cannot_be_read_stops_neither_site(world: World) -> None:
+def test_an_article_that_cannot_be_read_stops_neither_site(world: TwoSites) -> None:
     world.write("a/broken.md", "---\nimages: [\n---\n")
     report = world.sync(world.a, world.b, code=1)
     assert [(p["code"], p["references"][0]["article"]) for p in report["problems"]] == [
@@ -144,7 +91,7 @@ def test_an_article_that_cannot_be_read_stops_neither_site(world: World) -> None
     assert report["flags_set"] == 4
 
 
-def test_one_site_alone_finds_what_both_have_and_leaves_the_other_as_it_is(world: World) -> None:
+def test_one_site_alone_finds_what_both_have_and_leaves_the_other_as_it_is(world: TwoSites) -> None:
     world.sync(world.a, world.b)
     before = world.files
     for site in (world.a, world.b):
@@ -156,140 +103,11 @@ def test_one_site_alone_finds_what_both_have_and_leaves_the_other_as_it_is(world
     assert world.sync(world.a, world.b)["reused"] == 3
 
 
-def test_sites_synced_one_after_the_other_share_too(world: World) -> None:
+def test_sites_synced_one_after_the_other_share_too(world: TwoSites) -> None:
     assert world.sync(world.a)["fetched"] == 2
     assert counts(world.sync(world.b), "fetched", "reused", "flags_set") == [1, 1, 2]
     assert world.images == {BOTH, ONLY_A, ONLY_B}
     assert world("gc", world.b, "--json").json()["copies"] == 0
-    assert world.images == {BOTH, ONLY_A, ONLY_B}
-
-
-def test_gc_of_one_site_keeps_what_the_other_uses(world: World) -> None:
-    world.sync(world.a, world.b)
-    for text, left in (
-        (article((ONLY_A, 40, 30)), {BOTH, ONLY_A, ONLY_B}),
-        (article(), {BOTH, ONLY_B}),
-    ):
-        world.write("a/posts/one.md", text)
-        world("gc", world.a, "--dry-run")
-        assert world("gc", world.a).code == 0
-        assert world.images == left
-    assert world.sync(world.b)["fetched"] == 0  # it speaks for itself now
-    world.write("b/posts/one.md", article((ONLY_B, 40, 30)))
-    assert world("gc", world.a, "--json").json()["subjects"] == []  # as of the other's last scan
-    world.sync(world.b)
-    assert world("gc", world.a, "--json", "--dry-run").json()["subjects"] == [BOTH]
-    assert world("gc", world.a, "--json").json()["subjects"] == [BOTH]
-    assert world.images == {ONLY_B}
-    world.write("b/posts/one.md", article())
-    world.sync(world.a, world.b)  # and now they speak together
-    assert world("gc", world.a, "--yes", "--json").json()["subjects"] == [ONLY_B]
-
-
-def test_what_one_site_forgot_is_cleared_in_the_others(world: World) -> None:
-    for url in (BOTH, ONLY_A):  # the bytes stay, for another address has them
-        world.origin.answers.set(url, Answer(body=PNG, media_type="image/png"))
-    world.write("a/posts/one.md", article((BOTH, 2, 2), (ONLY_A, 2, 2)))
-    world.write("b/posts/one.md", article((BOTH, 2, 2)))
-    world.sync(world.a, world.b)
-    assert world.flags("b/posts/one.md") == 1
-    assert world("forget", BOTH, world.a).code == 0
-    assert world.images == {ONLY_A}
-    assert world.sync(world.a, world.b)["flags_cleared"] == 1
-    assert (world.flags("a/posts/one.md"), world.flags("b/posts/one.md")) == (1, 0)
-
-
-def test_gc_takes_several_sites_and_looks_at_them_as_they_are(world: World) -> None:
-    world.sync(world.a, world.b)
-    world.write("b/posts/one.md", article((BOTH, 40, 30)))
-    assert world("gc", world.b, world.a, "--json").json()["subjects"] == [ONLY_B]
-    assert world.images == {BOTH, ONLY_A}
-
-
-def test_what_a_site_that_is_gone_used_stays_until_it_is_forgotten(world: World) -> None:
-    world.sync(world.a, world.b)
-    shutil.rmtree(world.b)
-    ended = world("gc", world.a)
-    assert ended.code == 0
-    assert f"{world.b} is gone, and what it used stays: give --forget-site {world.b}" in ended.err
-    assert world.images == {BOTH, ONLY_A, ONLY_B}
-    ended = world("gc", world.a, "--forget-site", world.root / "c")
-    assert (ended.code, ended.out) == (2, "")
-    assert f"the cache knows no site {world.root}/c; it knows {world.b}" in ended.err
-    assert "is the SITE of this command" in world("gc", world.a, "--forget-site", world.a).err
-    assert world("gc", world.a, "--forget-site", world.b, "--dry-run", "--json").json()["subjects"] == [ONLY_B]
-    assert world.images == {BOTH, ONLY_A, ONLY_B}
-    ended = world("gc", world.a, "--forget-site", world.b, "--json")
-    assert (ended.json()["subjects"], ended.err) == ([ONLY_B], "")
-    assert world("gc", world.a).err == ""
-    assert world.images == {BOTH, ONLY_A}
-
-
-def test_sites_and_cache_may_be_moved_together(world: World) -> None:
-    world.sync(world.a, world.b)
-    moved = World(world.root / "moved", world.run, world.origin)
-    for name in ("a", "b", "cache"):
-        shutil.rmtree(moved.root / name, ignore_errors=True)
-        (world.root / name).rename(moved.root / name)
-    ended = moved("gc", moved.a, "--json")
-    assert (ended.json()["copies"], ended.err) == (0, "")
-    assert moved.sync(moved.a, moved.b)["fetched"] == 0
-
-
-def edit(catalogue: Path, *commands: str) -> None:
-    connection = sqlite3.connect(catalogue)
-    with connection:
-        for command in commands:
-            connection.execute(command)
-    connection.close()
-
-
-def other_version(catalogue: Path) -> None:
-    edit(catalogue, "PRAGMA user_version = 1")
-
-
-def never_scanned(catalogue: Path) -> None:
-    edit(catalogue, "DELETE FROM meta WHERE key = 'scanned'")
-
-
-def damaged(catalogue: Path) -> None:
-    catalogue.write_bytes(b"no database")
-    catalogue.with_name(f"{catalogue.name}-wal").unlink(missing_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("harm", "says"),
-    [
-        (other_version, "its articles were not read by this version: sync it, or give --forget-site"),
-        (never_scanned, "its articles were not read by this version"),
-        (damaged, "damaged: sync every other site of this cache"),
-    ],
-)
-def test_nothing_is_removed_while_the_use_of_another_site_is_not_known(
-    world: World, harm: Callable[[Path], None], says: str
-) -> None:
-    world.sync(world.a)
-    world.sync(world.b)
-    (further,) = (world.cache / "index/sites").glob("*.db")
-    harm(further)
-    world.write("a/posts/one.md", article())
-    for words in (["--dry-run"], []):
-        ended = world("gc", world.a, *words)
-        assert (ended.code, ended.out) == (1, "")
-        assert says in ended.err
-    assert world.images == {BOTH, ONLY_A, ONLY_B}
-    world.sync(world.b)
-    assert world("gc", world.a, "--json").json()["subjects"] == [ONLY_A]
-
-
-def test_nothing_is_removed_while_an_article_of_another_site_cannot_be_read(world: World) -> None:
-    world.write("b/broken.md", "---\nimages: [\n---\n")
-    world.sync(world.a, world.b, code=1)
-    world.write("a/posts/one.md", article())
-    ended = world("gc", world.a)
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith(f"{world.b}/broken.md:")
-    assert f"{world.b}/broken.md:" in world("gc", world.a, world.b).err
     assert world.images == {BOTH, ONLY_A, ONLY_B}
 
 
@@ -303,7 +121,7 @@ def test_nothing_is_removed_while_an_article_of_another_site_cannot_be_read(worl
         ("", "allow_networks: [10.0.0.0/8]", "allow_networks"),
     ],
 )
-def test_sites_that_want_their_images_differently_share_none(world: World, a: str, b: str, key: str) -> None:
+def test_sites_that_want_their_images_differently_share_none(world: TwoSites, a: str, b: str, key: str) -> None:
     for name, text in (("a", a), ("b", b)):
         if text:
             world.write(f"{name}/imgcache.yml", text)
@@ -318,7 +136,7 @@ def test_sites_that_want_their_images_differently_share_none(world: World, a: st
     assert not world.cache.exists()
 
 
-def test_what_a_site_reads_and_flags_is_its_own(world: World) -> None:
+def test_what_a_site_reads_and_flags_is_its_own(world: TwoSites) -> None:
     world.write("a/imgcache.yml", "dimensions: fix\nexclude: [drafts/**]\n")
     world.write("b/imgcache.yml", "flag: [related.images]\ndimensions: ignore\n")
     related = article((BOTH, 30, 40)).replace("images:", "related:\n  images:").replace("\n  - url", "\n    - url")
@@ -333,7 +151,7 @@ def test_what_a_site_reads_and_flags_is_its_own(world: World) -> None:
     assert "      width: 30\n      height: 40\n      isCached: true\n" in (world.b / "drafts/two.md").read_text()
 
 
-def test_own_images_are_those_of_their_site(world: World) -> None:
+def test_own_images_are_those_of_their_site(world: TwoSites) -> None:
     own = "https://a.example/pictures/own.png"
     world.origin.answers.set(own, picture(40, 30))
     world.write("a/imgcache.yml", "site_url: https://a.example\n")
@@ -357,13 +175,13 @@ def test_own_images_are_those_of_their_site(world: World) -> None:
         (["a/posts", "b", "a"], "is the same folder, or one lies in the other"),
     ],
 )
-def test_sites_do_not_lie_in_each_other(world: World, sites: list[str], says: str) -> None:
+def test_nested_sites_are_refused(world: TwoSites, sites: list[str], says: str) -> None:
     ended = world("sync", *(world.root / site for site in sites))
     assert ended.code == 2
     assert says in ended.err
 
 
-def test_several_sites_name_their_cache(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_sites_name_their_cache(world: TwoSites, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = world.run("sync", world.a, world.b)
     assert (ended.code, ended.err) == (
         2,
@@ -375,7 +193,7 @@ def test_several_sites_name_their_cache(world: World, monkeypatch: pytest.Monkey
     assert not (world.a / "cache").exists()
 
 
-def test_a_dry_run_over_both_touches_nothing(world: World) -> None:
+def test_a_dry_run_over_both_touches_nothing(world: TwoSites) -> None:
     ended = world("sync", world.a, world.b, "--dry-run", "--json")
     assert counts(ended.json(), "fetched", "flags_set") == [3, 4]
     assert not world.cache.exists()
@@ -387,7 +205,7 @@ def test_a_dry_run_over_both_touches_nothing(world: World) -> None:
     assert tree(world.root) == before
 
 
-def test_the_newest_article_of_all_says_where_a_crop_is_laid(world: World) -> None:
+def test_the_newest_article_of_all_says_where_a_crop_is_laid(world: TwoSites) -> None:
     for site, date, focus in (("a", "2020-01-01", "0, 0"), ("b", "2024-01-01", "1, 1")):
         world.write(f"{site}/imgcache.yml", "variants: [{name: square, width: 20, height: 20, fit: cover}]")
         text = article((BOTH, 40, 30)).replace("    height: 30\n", f"    height: 30\n    focus: [{focus}]\n")
@@ -398,7 +216,7 @@ def test_the_newest_article_of_all_says_where_a_crop_is_laid(world: World) -> No
     assert tree(world.cache / "assets") == files
 
 
-def test_an_interrupted_run_keeps_what_both_have_and_the_next_goes_on(world: World) -> None:
+def test_an_interrupted_run_keeps_what_both_have_and_the_next_goes_on(world: TwoSites) -> None:
     world.origin.answers.set(ONLY_B, Answer(size=(40, 30), drip=10))
     words = [sys.executable, "-m", "imgcache", "sync", str(world.a), str(world.b), "--cache", str(world.cache)]
     process = subprocess.Popen(

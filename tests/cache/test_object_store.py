@@ -45,7 +45,7 @@ def damage(ended: Ended) -> list[str]:
 # -- the same as in a folder -----------------------------------------------------------------------------------------
 
 
-def test_a_bucket_comes_to_hold_what_a_folder_holds_as_a_cdn_wants_it(far: Far, site: Path, tmp_path: Path) -> None:
+def test_a_bucket_holds_the_same_files_as_a_folder_with_headers_for_a_cdn(far: Far, site: Path, tmp_path: Path) -> None:
     twin = tmp_path / "twin"
     shutil.copytree(site, twin)
     assert far.run("sync", twin).code == 0
@@ -218,7 +218,7 @@ def test_without_the_extra_one_line_says_what_to_install(far: Far, site: Path, m
         "s3://bucket/a/../b", "s3://bucket/a//b", "ftp://bucket/prefix", "memory:///", "file://relative", "s3://b/\n",
     ],
 )  # fmt: skip
-def test_what_names_no_place_is_refused(run: Command, site: Path, url: str) -> None:
+def test_a_url_that_is_not_a_bucket_is_refused(run: Command, site: Path, url: str) -> None:
     ended = run("status", site, "--cache", url)
     assert (ended.code, ended.out) == (2, "")
     assert "s3://BUCKET/PREFIX" in ended.err
@@ -269,7 +269,7 @@ def refusing() -> Iterator[Callable[[int], str]]:
         server.server_close()
 
 
-def test_no_credentials_in_what_is_said_of_a_refusal(
+def test_an_access_error_shows_no_credentials(
     far: Far, site: Path, refusing: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", refusing(403))

@@ -34,7 +34,7 @@ def store(far: Far, tmp_path: Path) -> Iterator[ObjectStore]:
     store.close()
 
 
-def test_the_original_goes_up_last_and_goes_first(
+def test_the_original_is_uploaded_last_and_deleted_first(
     far: Far, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asset = put(store, b"original", {"w64.webp": b"small", "thumb.jpg": b"tiny"})
@@ -56,7 +56,7 @@ def test_the_original_goes_up_last_and_goes_first(
     other.close()
 
 
-def test_a_large_original_goes_up_in_parts(far: Far, store: ObjectStore) -> None:
+def test_a_large_original_is_uploaded_in_parts(far: Far, store: ObjectStore) -> None:
     data = bytes(range(256)) * 80_000
     asset = put(store, data, {})
     fields, held = far.s3.ask("GET", f"/{far.name}/the/prefix/{asset.original}")

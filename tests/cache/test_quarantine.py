@@ -75,7 +75,7 @@ def public(site: Path) -> dict[str, bytes]:
         (OTHER, "another picture (64 of 64 bits differ): 96×64, the copy is 96×64"),
     ],
 )
-def test_what_is_doubtful_waits_and_the_good_copy_stays(
+def test_a_doubtful_image_is_quarantined_and_the_copy_stays(
     run: Command, origin: Origin, site: Path, candidate: Answer, reason: str
 ) -> None:
     before, [good] = public(site), digests(site)
@@ -92,7 +92,7 @@ def test_what_is_doubtful_waits_and_the_good_copy_stays(
     assert digests(site) == {good, held["candidate"]}
 
 
-def test_it_does_not_pile_up_and_the_good_bytes_clear_it(run: Command, origin: Origin, site: Path) -> None:
+def test_only_one_candidate_is_kept_and_the_old_bytes_clear_it(run: Command, origin: Origin, site: Path) -> None:
     [good], blobs = digests(site), tree(site / "cache/assets")
     origin.answers.set(A, OTHER)
     assert codes(refresh(run, site)) == ["quarantined"]
@@ -128,7 +128,7 @@ def test_accepted_it_becomes_the_copy(run: Command, origin: Origin, site: Path) 
     assert (codes(report), report["reused"], origin.requests[A]) == (["dimensions"], 1, asked)
     ended = run("quarantine", "accept", A, site)
     assert ended.code == 2
-    assert "nothing is quarantined there" in ended.err
+    assert "nothing is quarantined at this URL" in ended.err
 
 
 def test_rejected_its_bytes_are_taken_for_not_modified(run: Command, origin: Origin, site: Path) -> None:
@@ -151,7 +151,7 @@ def test_rejected_its_bytes_are_taken_for_not_modified(run: Command, origin: Ori
     assert (codes(report), report["failed"]) == (["placeholder"], 1)  # no copy is left, and these bytes are unwanted
 
 
-def test_what_the_articles_declare_is_no_lie(run: Command, origin: Origin, site: Path) -> None:
+def test_an_image_of_the_declared_size_is_not_doubtful(run: Command, origin: Origin, site: Path) -> None:
     (site / "a.md").write_text(article((A, 40, 80)))
     origin.answers.set(A, png("876543210", 40, 80))
     report = refresh(run, site)
@@ -191,7 +191,7 @@ def test_a_candidate_that_is_damaged_is_taken_away_by_repair(run: Command, origi
 # -- likeness ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_threshold_tells_files_of_one_picture_from_other_pictures(shared: Path, tmp_path: Path) -> None:
+def test_the_threshold_separates_versions_of_one_image_from_others(shared: Path, tmp_path: Path) -> None:
     """On every fourth photograph: the figures of all are beside the threshold."""
     seen: dict[str, int] = {}
     for path in sorted((shared / "images/photos").iterdir())[::4]:

@@ -102,7 +102,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(store: LocalStore, tmp_path: Path
         assert store.damage(asset) == paths, where
 
 
-def test_the_last_image_of_a_shelf_takes_the_shelf_away(store: LocalStore) -> None:
+def test_removing_the_last_image_removes_its_prefix_folder(store: LocalStore) -> None:
     asset = put(store, BIG, SMALL)
     store.remove(asset.digest)
     assert not store.original(asset).parent.parent.exists()

@@ -137,7 +137,7 @@ def test_every_kind_of_request_is_tried_again(front: Front, far: Far, tmp_path: 
     assert min(front.seen.values()) == 2
 
 
-def test_a_server_that_stays_busy_is_told_after_some_tries(front: Front, far: Far, tmp_path: Path) -> None:
+def test_a_store_that_stays_busy_is_an_error_after_some_tries(front: Front, far: Far, tmp_path: Path) -> None:
     front.busy = float("inf")
     bucket = connect_bucket(far.url, patience=0.5)
     for asked in (lambda: bucket.look("assets/x"), lambda: list(bucket.listing("assets"))):

@@ -90,7 +90,7 @@ def test_other_bytes_never_take_a_name_that_is_in_use(place: Place) -> None:
     assert store.strays(third) == store.damage(third) == ()
 
 
-def test_a_damaged_file_whose_name_tells_its_bytes_is_written_over(place: Place) -> None:
+def test_a_damaged_file_with_its_digest_in_the_name_is_replaced(place: Place) -> None:
     for data, recipe in ((b"one", "a" * 12), (b"two", "b" * 12), (b"three", "b" * 12)):
         asset = put(place.store, BIG, {"w320.webp": data}, recipe)
     place.write(asset.variants[0].path, b"thr??")
@@ -299,7 +299,7 @@ _steps: st.SearchStrategy[tuple[str, bytes, dict[str, bytes], int]] = st.one_of(
 
 @given(history=st.lists(_steps, max_size=10))
 @settings(max_examples=25)
-def test_objects_and_files_tell_the_same_story(
+def test_an_object_store_and_a_folder_behave_alike(
     history: list[tuple[str, bytes, dict[str, bytes], int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Whatever happens, both stores give the same records, hold the same files, and keep what was committed."""

@@ -29,7 +29,7 @@ def test_leftovers_of_a_killed_run_go(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_disk_that_fails_to_sync_settles_nothing_ever_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_after_a_failed_sync_nothing_counts_as_durable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls: list[int] = []
 
     def full(descriptor: int) -> None:
@@ -37,7 +37,7 @@ def test_a_disk_that_fails_to_sync_settles_nothing_ever_after(monkeypatch: pytes
         if len(calls) == 1:  # as the kernel does: told once, and never again
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(barrier, "_find_syncfs", lambda: full)
+    monkeypatch.setattr(barrier, "find_syncfs", lambda: full)
     broken = opened(tmp_path / "other")
     put(broken, BIG, SMALL)
     for _ in range(2):  # the record of what was put is never written
@@ -47,15 +47,23 @@ def test_a_disk_that_fails_to_sync_settles_nothing_ever_after(monkeypatch: pytes
     assert list(broken.scratch.iterdir()) == []
 
 
-def test_without_syncfs_every_file_is_synced_before_a_record_speaks_of_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+class CountingCondition(threading.Condition):
+    """Counts the threads that began to wait."""
+
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        return super().wait(timeout)
+
+
+def test_without_syncfs_every_file_is_synced_before_its_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     log: list[str] = []
 
     def fsync(descriptor: int) -> None:
         log.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
 
-    monkeypatch.setattr(barrier, "_find_syncfs", lambda: None)
+    monkeypatch.setattr(barrier, "find_syncfs", lambda: None)
     monkeypatch.setattr(os, "fsync", fsync)
     store = opened(tmp_path)
     asset = put(store, BIG, SMALL)
@@ -67,7 +75,7 @@ def test_without_syncfs_every_file_is_synced_before_a_record_speaks_of_it(
     assert log[3:] == [asset.digest, asset.digest[:2], "assets"]
 
 
-def test_one_sync_serves_all_who_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     inside, go_on = threading.Event(), threading.Event()
 
@@ -76,15 +84,16 @@ def test_one_sync_serves_all_who_wait(tmp_path: Path, monkeypatch: pytest.Monkey
         inside.set()
         assert go_on.wait(10)
 
-    monkeypatch.setattr(barrier, "_find_syncfs", lambda: syncfs)
-    gate = barrier.Barrier(tmp_path)
+    monkeypatch.setattr(barrier, "find_syncfs", lambda: syncfs)
+    turns = CountingCondition()
+    gate = barrier.Barrier(tmp_path, condition=turns)
     with ThreadPoolExecutor(5) as threads:
         first = threads.submit(gate.wait, [])
         assert inside.wait(10)
         # These come while one is under way, which may have passed their files: they need the next, all of them one.
         others = [threads.submit(gate.wait, []) for _ in range(4)]
         deadline = time.monotonic() + 10
-        while len(gate._turn._waiters) < 4 and time.monotonic() < deadline:  # type: ignore[attr-defined]
+        while turns.waits < 4 and time.monotonic() < deadline:
             time.sleep(0.001)
         go_on.set()
         for future in (first, *others):
@@ -166,7 +175,7 @@ for step in range(1, 400):
 """
 
 
-def test_killed_at_any_step_nothing_half_done_is_to_be_seen(tmp_path: Path) -> None:
+def test_killed_at_any_step_no_partial_image_is_visible(tmp_path: Path) -> None:
     original, other = b"original" * 9, b"other"
     script = _KILLED.replace("__DIGEST__", repr(sha256(original))).replace("__OTHER__", repr(sha256(other)))
     ran = subprocess.run(
@@ -185,7 +194,7 @@ def test_killed_at_any_step_nothing_half_done_is_to_be_seen(tmp_path: Path) -> N
         held = list(store.digests())
         assert set(held) <= {sha256(original), sha256(other)}
         for digest in held:
-            files = {p.name: p.read_bytes() for p in (store._assets / digest[:2] / digest).iterdir()}
+            files = {p.name: p.read_bytes() for p in (tmp_path / str(step) / "assets" / digest[:2] / digest).iterdir()}
             if digest == sha256(other):
                 assert files == {"original.jpg": other, "thumb.jpg": b"o"}
                 continue

@@ -1,1 +1,1 @@
-"""Records by URL and by digest, and the history of each URL, in SQLite."""
+"""Stores records by URL and by digest, and the history of each URL, in SQLite."""

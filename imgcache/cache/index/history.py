@@ -1,4 +1,4 @@
-"""What happened, as records: failures of URLs, what came and was doubtful, cards of hosts, and what audits found."""
+"""Records of what happened: failures of URLs, quarantine, placeholder images of hosts, and results of audits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from imgcache.cache.index.records import Records
+from imgcache.cache.index.record_reader import RecordReader
 from imgcache.core import DayLine, Failure
 from imgcache.policy import Health, QuarantineRecord
 
@@ -30,73 +30,73 @@ encode = msgspec.json.Encoder().encode
 
 
 class HistoryRecords:
-    """The part of an index that remembers what happened; `Index` says what is held."""
+    """The part of an index that records what happened; `Index` adds what is cached."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: RecordReader) -> None:
         self._records = records
 
     def failure(self, url: str) -> Failure | None:
-        """What is remembered of a URL that fails."""
+        """Returns the failure of a URL; None if it works."""
         return self._get(FAILURE, url, _failures)
 
     def put_failure(self, url: str, failure: Failure) -> None:
-        """Remembers a failure."""
+        """Records a failure."""
         self._records.set(key_of(FAILURE, url), encode(failure))
 
     def drop_failure(self, url: str) -> None:
-        """The URL works again."""
+        """Deletes the failure of a URL that works again."""
         self._records.delete(key_of(FAILURE, url))
 
     def health(self, url: str) -> Health | None:
-        """What is remembered of a URL that failed and has answered since."""
+        """Returns the history of a URL that failed and works again; None if there is none."""
         return self._get(_HEALTH, url, _healths)
 
     def put_health(self, url: str, health: Health) -> None:
-        """Remembers that a URL failed and answers again."""
+        """Records that a URL failed and works again."""
         self._records.set(key_of(_HEALTH, url), encode(health))
 
     def doubt(self, url: str) -> QuarantineRecord:
-        """What came at a URL and is doubtful, and what was rejected there."""
+        """Returns the quarantined image of a URL, and those that were rejected."""
         return self._get(_DOUBT, url, _doubts) or QuarantineRecord()
 
     def put_doubt(self, url: str, doubt: QuarantineRecord) -> None:
-        """Remembers what is doubtful; an empty doubt is no record."""
+        """Records what is quarantined or rejected; an empty record is deleted."""
         if doubt == QuarantineRecord():
             self._records.delete(key_of(_DOUBT, url))
         else:
             self._records.set(key_of(_DOUBT, url), encode(doubt))
 
     def put_card(self, host: str, digest: str, now: float) -> None:
-        """Remembers that a host sends these bytes in place of pictures that it does not have."""
+        """Records that a host sends these bytes in place of missing images."""
         self._records.set(key_of(_CARD, f"{host} {digest}"), encode(now))
 
     def drop_history(self, url: str) -> None:
-        """Nothing is remembered of what a URL did: no failure, no doubt."""
+        """Deletes failure and quarantine records of a URL."""
         for kind in (FAILURE, _HEALTH, _DOUBT):
             self._records.delete(key_of(kind, url))
 
     def failures(self) -> Iterator[tuple[str, Failure]]:
-        """Every failure by URL, in order."""
+        """Yields every failure by URL, sorted."""
         return self._scan(FAILURE, _failures)
 
     def healths(self) -> Iterator[tuple[str, Health]]:
-        """Every URL that failed and has answered since, in order."""
+        """Yields every URL that failed and works again, sorted."""
         return self._scan(_HEALTH, _healths)
 
     def doubts(self) -> Iterator[tuple[str, QuarantineRecord]]:
-        """Every URL of which something is doubtful or rejected, in order."""
+        """Yields every URL with a quarantined or rejected image, sorted."""
         return self._scan(_DOUBT, _doubts)
 
     def cards(self) -> Iterator[tuple[str, str]]:
-        """Every host and digest that `put_card` has remembered."""
+        """Yields every host and digest that `put_card` recorded."""
         for key, _ in self._scan(_CARD, _times):
             host, _, digest = key.partition(" ")
             yield host, digest
 
     def put_sightings(self, changes: Mapping[Sighting, float | None]) -> None:
-        """Remembers when an audit first found each, in seconds; None: it is found no more.
+        """Records when an audit first found each problem, in seconds; None deletes it.
 
-        A record is a bucket of them, so that the first audit of a site with 100,000 images writes some hundred.
+        One record holds many of them: the first audit of a site with 100,000 images writes a few hundred records.
         """
         buckets: dict[str, dict[str, float | None]] = {}
         for (rule, subject), time in changes.items():
@@ -111,33 +111,33 @@ class HistoryRecords:
                 self._records.delete(key_of(_SIGHTING, name))
 
     def sightings(self) -> Iterator[tuple[Sighting, float]]:
-        """Everything that `put_sightings` has remembered, and when, in seconds."""
+        """Yields everything that `put_sightings` recorded, with the time in seconds."""
         for name, bucket in self._scan(_SIGHTING, _sightings):
             rule = name.partition(" ")[0]
             yield from (((rule, subject), time) for subject, time in bucket.items())
 
     def put_day(self, line: DayLine) -> None:
-        """Remembers the last audit of a day."""
+        """Records the last audit of a day."""
         self._records.set(key_of(_DAY, line.day), encode(line))
 
     def drop_day(self, day: str) -> None:
-        """The day is too long ago."""
+        """Deletes the record of a day."""
         self._records.delete(key_of(_DAY, day))
 
     def days(self) -> Iterator[DayLine]:
-        """The last audit of each day, oldest first."""
+        """Yields the last audit of each day, oldest first."""
         return (line for _, line in self._scan(_DAY, _days))
 
-    def _carry_histories_over(self) -> None:
-        """Takes from a damaged file what can still be read of it."""
-        self._carry_over(FAILURE, _failures)
-        self._carry_over(_HEALTH, _healths)
-        self._carry_over(_DOUBT, _doubts)
-        self._carry_over(_CARD, _times)
-        self._carry_over(_SIGHTING, _sightings)
-        self._carry_over(_DAY, _days)
+    def _salvage_histories(self) -> None:
+        """Copies all readable records from the damaged file."""
+        self._salvage(FAILURE, _failures)
+        self._salvage(_HEALTH, _healths)
+        self._salvage(_DOUBT, _doubts)
+        self._salvage(_CARD, _times)
+        self._salvage(_SIGHTING, _sightings)
+        self._salvage(_DAY, _days)
 
-    def _carry_over(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> None:
+    def _salvage(self, kind: bytes, decoder: msgspec.json.Decoder[_T]) -> None:
         for key, value in self._records.salvage(kind):
             try:
                 decoder.decode(value)
@@ -168,5 +168,5 @@ class HistoryRecords:
 
 
 def key_of(kind: bytes, name: str) -> bytes:
-    """The key of a record: one letter for its kind, then a URL or a digest."""
+    """Returns the key of a record: one letter for its kind, then a URL or a digest."""
     return kind + name.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""SQLite files of what can be made anew: one that is damaged, or tells of something else, is thrown away."""
+"""Opens SQLite files whose rows can be rebuilt: one that is damaged, or of another schema or scope, is replaced."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from imgcache.core import disk_errors
 
 
 class TableLayout(NamedTuple):
-    """What a file holds: `schema` makes its tables, among them `meta (key, value)`; `version` is the schema's.
+    """The layout of a file.
 
-    `threads`: whether several use the connection, one at a time. `thorough`: read it all to see whether it is damaged.
+    Attributes:
+        schema: SQL that creates the tables, among them `meta (key, value)`.
+        version: of the schema.
+        threads: several threads use the connection, one at a time.
+        thorough: read the whole file to check it for damage.
     """
 
     schema: str
@@ -22,10 +26,15 @@ class TableLayout(NamedTuple):
 
 
 def open_tables(file: Path, layout: TableLayout, scope: str) -> sqlite3.Connection:
-    """Open or make a file. `scope` names all that its rows depend on: those of another one are thrown away.
+    """Opens or creates a file.
+
+    Args:
+        file: the database.
+        layout: of the file.
+        scope: names everything that the rows depend on; rows of another scope are deleted.
 
     Raises:
-        DiskFull: it cannot be written.
+        DiskFull: the file cannot be written.
     """
     with disk_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -46,8 +55,8 @@ def _open(file: Path, layout: TableLayout, scope: str) -> sqlite3.Connection:
         if layout.thorough and db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("damaged")
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        asked = "SELECT value FROM meta WHERE key = 'scope'"
-        if version != layout.version or db.execute(asked).fetchone() != (scope,):
+        query = "SELECT value FROM meta WHERE key = 'scope'"
+        if version != layout.version or db.execute(query).fetchone() != (scope,):
             for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 db.execute(f'DROP TABLE "{name}"')
             db.executescript(layout.schema)

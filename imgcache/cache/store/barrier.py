@@ -22,11 +22,11 @@ class Barrier:
     After an error every later `wait` fails: the kernel reports an error once, to one caller, without the file's name.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._syncfs = _find_syncfs()
+    def __init__(self, folder: Path, *, condition: threading.Condition | None = None) -> None:
+        self._syncfs = find_syncfs()
         # Opened early: syncfs reports the errors since its descriptor was opened.
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        self._condition = threading.Condition()
+        self._condition = condition or threading.Condition()
         self._begun = 0
         self._ended = 0
         self._error: OSError | None = None
@@ -77,7 +77,8 @@ class Barrier:
             self._condition.notify_all()
 
 
-def _find_syncfs() -> Callable[[int], None] | None:
+def find_syncfs() -> Callable[[int], None] | None:
+    """Returns syncfs(2) if it reports errors here; None otherwise."""
     release = re.match(r"(\d+)\.(\d+)", platform.release())
     if platform.system() != "Linux" or not release or (int(release[1]), int(release[2])) < (5, 8):
         return None

@@ -1,87 +1,28 @@
 """Reads and writes objects under one prefix of S3, Google Cloud Storage, Azure or a folder, through obstore.
 
-obstore does retries, signatures, pages and multipart uploads. Its errors become `StoreError`. Credentials and endpoint
-come from the environment as each provider documents it (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`,
-`GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …).
+obstore does retries, signatures, pages and multipart uploads. Its errors become `StoreError`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcache.cache.store.bucket_errors import BAD_LISTING, REPAIR, reason
+from imgcache.cache.store.bucket_errors import BAD_LISTING, BAD_RANGE, REPAIR, reason
 from imgcache.cache.store.values import FileInfo
-from imgcache.core import ConfigError, StoreError, disk_errors, new_file
+from imgcache.core import StoreError, disk_errors, new_file
 from imgcache.core import display_path as shown_path
 
 if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import ObjectStore as Client
 
-# No user, no query, no fragment: URLs may hold credentials there.
-_PLACE = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._~!()'+=,@-]+)*/?|file:///[^?#]*")
-_RETRIES = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
-# Client options that the environment may set, after AWS_, GOOGLE_ or AZURE_. Options that are passed to obstore replace
-# all of them, so that whoever passes one must pass these too.
-_PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
-_CLIENT_OPTIONS = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_ca_certificate",
-                   "proxy_excludes", "proxy_url", "timeout", "user_agent")  # fmt: skip
 _PIECE = 1 << 20  # bytes
 _MAX_DOCUMENT = 2 << 30  # bytes read into memory: manifest.json of a million images has less than half of it
-
-
-def check_bucket_url(url: str) -> str:
-    """Returns the URL of a place in an object store, without a trailing slash.
-
-    Raises:
-        ConfigError: it is not such a URL, or the extra `scale` is not installed.
-    """
-    if not _PLACE.fullmatch(url) or "/../" in f"{url}/":
-        shape = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER"
-        raise ConfigError(f"not a URL of the form {shape}; credentials belong in the environment", where="--cache")
-    if find_spec("obstore") is None:
-        raise ConfigError("an object store needs `pip install 'imgcache[scale]'`", where="--cache")
-    return url.rstrip("/")
-
-
-def connect_bucket(url: str, *, patience: float | None = None) -> Bucket:
-    """Returns the bucket at a URL. Sends no request yet.
-
-    Args:
-        url: of the place.
-        patience: seconds for one request, and for all its retries. None: 30 and 60 seconds.
-
-    Raises:
-        ConfigError: the URL or the environment is incomplete, or the extra `scale` is not installed.
-    """
-    place = check_bucket_url(url)
-    from obstore.exceptions import BaseError
-    from obstore.store import LocalStore, from_url
-
-    options: dict[str, Any] = {"retry_config": _RETRIES}
-    if patience is not None:
-        seconds = timedelta(seconds=patience)
-        options = {"retry_config": _RETRIES | {"retry_timeout": seconds}}
-        options["client_options"] = {"timeout": seconds} | _client_options(place)
-    try:
-        if place.startswith("file:"):
-            return Bucket(LocalStore.from_url(place, mkdir=True), place)
-        return Bucket(from_url(place, **options), place)
-    except (BaseError, ValueError, OSError) as error:
-        raise ConfigError(reason(error), where=place) from None
-
-
-def _client_options(place: str) -> dict[str, str]:
-    names = {name: _PREFIXES.get(place[:2], "") + name.upper() for name in _CLIENT_OPTIONS}
-    return {name: os.environ[key] for name, key in names.items() if key in os.environ}
 
 
 class _TooLong(StoreError):
@@ -177,7 +118,10 @@ class Bucket:
             return None if pieces is None else b"".join(pieces)
         with suppress(FileNotFoundError), self._translated_errors(key, "read"):
             options: Any = {"range": {"offset": start} if end is None else (start, end)}
-            return bytes(obstore.get(self.client, key, options=options).bytes())
+            found = bytes(obstore.get(self.client, key, options=options).bytes())
+            if end is not None and len(found) > end - start:
+                raise ValueError(BAD_RANGE)
+            return found
         return None
 
     def chunks(self, key: str, limit: int | None = None) -> Iterator[bytes] | None:

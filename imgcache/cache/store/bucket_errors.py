@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 
 BAD_LISTING = "listing is not what was asked for"
+BAD_RANGE = "range is not what was asked for"
 REPAIR = "`imgcache verify --repair` fetches it again"
 # Pattern in the text of an error, and the message for it. The text itself is never shown: it may hold a token.
 _REASONS = (
-    (BAD_LISTING, "the store lists objects that were not asked for, or one page again and again: check the endpoint"),
+    (BAD_LISTING,
+     "the store lists objects that were not asked for, or one page again and again: check the endpoint"),
+    (BAD_RANGE, "the store sent more bytes than were asked for: check the endpoint"),
+    (r"InvalidPathError",
+     "the store lists a key that is no valid path (`..`, `//` or control characters): remove that object"),
     (r"NoSuchBucket|ContainerNotFound|specified bucket does not exist", "the bucket does not exist: create it first"),
     (r"BadScheme|scheme is not allowed", "the endpoint uses http: set AWS_ALLOW_HTTP=true if that is intended"),
     (r"No space left|Disk quota", "the disk is full: free some space"),
@@ -28,4 +33,5 @@ _REASONS = (
 def reason(error: Exception) -> str:
     """Returns a message for an error, by patterns in its text."""
     text = f"{type(error).__name__} {error}"
-    return next((words for pattern, words in _REASONS if re.search(pattern, text)), type(error).__name__)
+    unknown = f"the store sent an unexpected answer ({type(error).__name__}): check the endpoint"
+    return next((words for pattern, words in _REASONS if re.search(pattern, text)), unknown)

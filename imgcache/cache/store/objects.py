@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import threading
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from pathlib import Path, PosixPath
+from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +18,7 @@ from imgcache.cache.store.markers import Markers
 from imgcache.cache.store.merging import names, recorded, sha256, sizes_of, staged
 from imgcache.cache.store.object_document import ObjectDocument
 from imgcache.cache.store.paths import checked, files_of, folder_of, is_original, original_name, parse_asset_path
+from imgcache.cache.store.temporary import TemporaryFile
 from imgcache.cache.store.values import StoreUsage
 from imgcache.core import MEDIA_TYPES, Asset, Rendered, StoreError, Variant, disk_errors, remove_tree
 
@@ -68,7 +68,10 @@ class ObjectStore:
         """Lists the bucket: one request per thousand objects, and one for each of at most 256 prefixes."""
         with self._listing:
             self._foreign.clear()
-            self._inventory.replace(self._list_all())
+            listed = self._list_all()
+            if not (first := list(itertools.islice(listed, 1))):
+                self._refuse_false_emptiness()
+            self._inventory.replace(itertools.chain(first, listed))
 
     def learn(self, asset: Asset) -> None:
         """Notes that another process committed this asset to the same bucket."""
@@ -108,7 +111,7 @@ class ObjectStore:
         home, name = folder_of(digest), original_name(rendered.header.format)
         sizes = sizes_of(folder)
         known = self._inventory.files(digest) or {}
-        is_new = original is not None and not isinstance(original, _Download)
+        is_new = original is not None and not isinstance(original, TemporaryFile)
         size = original.stat().st_size if original is not None else self._size(digest, name)
         files = staged(folder, sizes, digest, rendered.variants, name)
         new = {one: self._executor.submit(self._upload, home, folder, variant, known) for one, variant in files.items()}
@@ -140,10 +143,10 @@ class ObjectStore:
             StoreError: it does not exist, cannot be read, or has other bytes than recorded.
         """
         key = checked(asset.original)
-        target = _Download(self.scratch / f"original-{next(self._numbers)}{Path(key).suffix}")
+        target = TemporaryFile(self.scratch / f"original-{next(self._numbers)}{Path(key).suffix}")
         with disk_errors(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
-        weakref.finalize(target, _unlink, str(target))
+        target.delete_with_path()
         self._bucket.download(key, target, asset.bytes)
         if sha256(target) != asset.digest:
             raise StoreError(f"{self._bucket.where}/{key} has other bytes than recorded: {REPAIR}")
@@ -233,6 +236,13 @@ class ObjectStore:
         if not self._inventory.is_whole:
             self.refresh()
 
+    def _refuse_false_emptiness(self) -> None:
+        """Checks an empty listing by one known object: a proxy's page, for example, looks empty. Raises StoreError."""
+        for digest in itertools.islice(self._inventory.digests(), 1):
+            name = next(iter(self._inventory.files(digest) or {}), "")
+            if self._bucket.look(f"{folder_of(digest)}/{name}") is not None:
+                raise StoreError(f"{self._bucket.where}/assets cannot be listed: it seems empty, but {name} exists")
+
     def _list_all(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Yields digest and files, a few prefixes at a time; one prefix is a 256th of the cache."""
         prefixes = iter(self._bucket.folders("assets"))
@@ -284,18 +294,6 @@ class ObjectStore:
         headers = _headers(media_type)
         if not self._bucket.create(key, file, headers) and self._bucket.digest(key, file.stat().st_size) != digest:
             self._bucket.put(key, file, headers)
-
-
-class _Download(PosixPath):
-    """The path of a temporary file, which is deleted with this object; pickled, it becomes a plain path."""
-
-    def __reduce__(self) -> tuple[type[Path], tuple[str]]:
-        return Path, (str(self),)
-
-
-def _unlink(path: str) -> None:
-    with suppress(OSError):  # the next writer empties the folder
-        Path(path).unlink()
 
 
 def _headers(media_type: str) -> dict[str, str]:

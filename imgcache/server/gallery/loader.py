@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
+from imgcache.cache import Index
 from imgcache.core import Asset, ImgcacheError, Size, clean_text, host_if_any
 from imgcache.manifest import ManifestEntry, ManifestVariant
 from imgcache.server.gallery import problems
 from imgcache.server.gallery.database import INDEXES, SCHEMA, GalleryDatabase, claim_of
-from imgcache.server.gallery.sources import GallerySources, IndexView, entries
+from imgcache.server.gallery.sources import GallerySources, entries
 
 _BATCH = 1000
 _AUTHORITY = re.compile(r"\s*(?:https?:)?//[^/\\?#]*", re.IGNORECASE)
@@ -189,7 +190,7 @@ def _put_records(db: sqlite3.Connection, sources: GallerySources, now: float, no
     """Times, failures and doubts; without an index, none is known."""
     if not sources.records.is_file():
         return
-    index = IndexView(sources.records)
+    index = Index.open_read_only(sources.index)
     db.execute("BEGIN")
     try:
         _put_copies(db, index)
@@ -204,7 +205,7 @@ def _put_records(db: sqlite3.Connection, sources: GallerySources, now: float, no
         db.execute("COMMIT")
 
 
-def _put_copies(db: sqlite3.Connection, index: IndexView) -> None:
+def _put_copies(db: sqlite3.Connection, index: Index) -> None:
     db.execute("CREATE TABLE copied (url TEXT, time REAL, value BLOB)")
     rows = ((url, copy.fetched_at, msgspec.json.encode(copy)) for url, copy in index.copies())
     db.executemany("INSERT INTO copied VALUES (?, ?, ?)", rows)
@@ -213,7 +214,7 @@ def _put_copies(db: sqlite3.Connection, index: IndexView) -> None:
     db.execute("DROP TABLE copied")
 
 
-def _put_failures(db: sqlite3.Connection, index: IndexView, now: float) -> None:
+def _put_failures(db: sqlite3.Connection, index: Index, now: float) -> None:
     healths = dict(index.healths())
     for url, failure in index.failures():
         found = db.execute("SELECT id, state = 'held' FROM image WHERE url = ?", (url,)).fetchone()
@@ -231,7 +232,7 @@ def _put_failures(db: sqlite3.Connection, index: IndexView, now: float) -> None:
             db.execute("UPDATE image SET state = 'failing', time = ? WHERE id = ?", (failure.last_at, number))
 
 
-def _put_doubts(db: sqlite3.Connection, index: IndexView) -> None:
+def _put_doubts(db: sqlite3.Connection, index: Index) -> None:
     for url, doubt in index.doubts():
         found = db.execute("SELECT id FROM image WHERE url = ?", (url,)).fetchone()
         if doubt.candidate is None or not found:
