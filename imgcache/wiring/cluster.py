@@ -59,8 +59,8 @@ class AuditSpec(msgspec.Struct, frozen=True):
 def audit_crew(where: str, spec: AuditSpec) -> Iterator[WorkerGroup[str, ProbeResult]]:
     """A crew that looks at images, and keeps none. Raises ConfigError."""
     dask_crew, room = _dask_crew(), spec.config.fetch.concurrency
-    contract = dask_crew.Contract(open_audit, msgspec.msgpack.encode(spec))
-    with dask_crew.hired(where, contract, results=ProbeResult, room=room) as crew:
+    contract = dask_crew.RunSpec(open_audit, msgspec.msgpack.encode(spec))
+    with dask_crew.connect_workers(where, contract, results=ProbeResult, room=room) as crew:
         yield crew
 
 
@@ -74,11 +74,11 @@ def sync_crew(where: str, spec: SyncSpec, store: Store) -> Iterator[WorkerGroup[
                 store.learn(held.asset)
 
     dask_crew, room = _dask_crew(), spec.config.fetch.concurrency
-    contract = dask_crew.Contract(open_sync, msgspec.msgpack.encode(spec), obstacle)
+    contract = dask_crew.RunSpec(open_sync, msgspec.msgpack.encode(spec), obstacle)
     sign = _sign(spec)
     sign.leave()
     try:
-        with dask_crew.hired(where, contract, results=Outcome | None, room=room, note=note) as crew:
+        with dask_crew.connect_workers(where, contract, results=Outcome | None, room=room, note=note) as crew:
             yield crew
     finally:
         sign.remove()

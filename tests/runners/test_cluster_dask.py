@@ -228,7 +228,7 @@ def without_times(found: Any) -> Any:
 def test_a_place_where_nobody_works_is_said_in_one_line(
     where: str, words: str, site: Path, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_client, "_CONNECT", 1.0)
+    monkeypatch.setattr(dask_client, "CONNECT_TIMEOUT", 1.0)
     ended = on("sync", site, "--dask", where.format(closed=world.closed_port))
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert ended.err.startswith("imgcache: --dask: ")

@@ -63,8 +63,8 @@ def both(cluster: Any) -> Any:
 @pytest.fixture
 def on(run: Command, world: Watched, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command line, led to the origin; who is gone is known to be gone."""
-    monkeypatch.setattr(dask_crew, "_GRACE", 0.0)
-    monkeypatch.setattr(dask_crew, "_TICK", 0.1)
+    monkeypatch.setattr(dask_crew, "GRACE", 0.0)
+    monkeypatch.setattr(dask_crew, "TICK", 0.1)
     run.use(world)
     world.forget()
     return run
@@ -110,12 +110,12 @@ def test_the_only_worker_dies_and_the_run_ends_as_if_it_had_not(
     world.forget()
     ticks = Ticks(world)
     monkeypatch.setattr(sync_command, "progress_for", lambda *, quiet: ticks)
-    monkeypatch.setattr(dask_crew, "_ALONE", 1)
+    monkeypatch.setattr(dask_crew, "WARN_AFTER", 1)
     world.kills[_DEADLY] = 1
     ended = on("sync", site, "--json", "--dask", "local:1")
     assert result(site, ended.json()) == alone
     assert world.kills[_DEADLY] == 0
-    assert "no worker is there; waiting for one" in ended.err
+    assert "there is no worker; waiting for one" in ended.err
     assert len(ticks.asked) == ticks.begun == len(_URLS)
     assert ticks.asked[0] < len(world.requests)  # it moves while the run goes on
 
@@ -123,7 +123,7 @@ def test_the_only_worker_dies_and_the_run_ends_as_if_it_had_not(
 def test_only_the_image_that_kills_every_worker_is_given_up(
     site: Path, both: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_runner, "_TRIES", 2)  # that they are three is seen in test_cluster.py, without deaths
+    monkeypatch.setattr(cluster_runner, "MAX_LOSSES", 2)  # test_cluster.py tests the real limit
     world.kills[_DEADLY] = 1000
     report = on("sync", site, "--json", "--dask", both.scheduler_address).json()
     assert [(problem["code"], problem["url"]) for problem in report["problems"]] == [("worker-lost", _DEADLY)]
@@ -134,7 +134,7 @@ def test_only_the_image_that_kills_every_worker_is_given_up(
 def test_an_audit_tells_of_the_image_that_kills_every_worker(
     site: Path, both: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_runner, "_TRIES", 1)
+    monkeypatch.setattr(cluster_runner, "MAX_LOSSES", 1)
     world.kills[_DEADLY] = 1000
     found = on("audit", site, "--json", "--dask", both.scheduler_address, *world.connect_to).json()
     lost = [finding for finding in found["findings"] if finding["rule"] == "worker-lost"]
@@ -173,8 +173,8 @@ async def open_after(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
 @pytest.fixture
 def counted(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskWorkerGroup[int, int]]:
     """A crew that counts how often it opens its parts, in tmp_path."""
-    monkeypatch.setattr(dask_crew, "_GRACE", 0.0)
-    monkeypatch.setattr(dask_crew, "_TICK", 0.1)
+    monkeypatch.setattr(dask_crew, "GRACE", 0.0)
+    monkeypatch.setattr(dask_crew, "TICK", 0.1)
     contract = RunSpec(open_counted, str(tmp_path).encode())
     with dask_crew.connect_workers(cluster.scheduler_address, contract, results=int, room=8) as crew:
         yield crew
@@ -211,7 +211,9 @@ def test_a_shard_is_for_one_process_even_if_another_gets_its_address(counted: Da
     async def impostor() -> None:
         async with counted:
             worker = min(counted.room())
-            counted._roster._members[worker].identity = "the one before"
+            member = counted.workers.member(worker)
+            assert member is not None
+            member.identity = "the process before"
             with pytest.raises(WorkerLost):
                 await counted.do("some.example", [("a", 0)], worker, None)
             while worker not in counted.room():  # noqa: ASYNC110 (it is asked who it is)
@@ -236,9 +238,9 @@ def test_a_worker_that_cannot_open_its_parts_is_left_aside_if_another_can(
     with dask_crew.connect_workers(both.scheduler_address, contract, results=int, room=8) as crew:
         if failing == 1:
             asyncio.run(work(crew))
-            assert "cannot open its part of the work: no room at all; it is left aside" in caplog.text
+            assert "cannot start its session: no room at all; it is not used" in caplog.text
         else:
-            with pytest.raises(ConfigError, match="cannot open its part of the work: no room at all"):
+            with pytest.raises(ConfigError, match="cannot start its session: no room at all"):
                 asyncio.run(work(crew))
 
 
@@ -373,7 +375,7 @@ def test_a_worker_that_retires_has_not_done_what_it_had_in_hand(guest: Any, coun
 def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
     cluster: Any, counted: DaskWorkerGroup[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_crew, "_DESERTED", 3)
+    monkeypatch.setattr(dask_crew, "FAIL_AFTER", 3)
 
     async def alone() -> None:
         async with counted:
@@ -384,7 +386,7 @@ def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
 
     try:
         with pytest.raises(
-            ImgcacheError, match=r"no worker of use has been there for 0.3 s; what was finished is kept"
+            ImgcacheError, match=r"there has been no usable worker for 0.3 s; what was finished is kept"
         ):
             asyncio.run(asyncio.wait_for(alone(), 30))
     finally:
