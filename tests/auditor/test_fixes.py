@@ -170,7 +170,7 @@ def test_an_article_saved_since_the_scan_is_left_alone(room: Room) -> None:
     assert b"a/a.md" not in text
 
 
-def test_one_that_is_gone_read_only_or_elsewhere_is_reported(room: Room, tmp_path: Path) -> None:
+def test_an_article_that_is_missing_read_only_or_outside_the_site_is_reported(room: Room, tmp_path: Path) -> None:
     for name in ("gone.md", "only.md", "link.md"):
         room.put(name, ARTICLE)
     findings = room.findings()
@@ -202,7 +202,7 @@ images:
 """
 
 
-def test_what_is_not_certain_is_left_out_and_the_rest_is_done(room: Room) -> None:
+def test_uncertain_corrections_are_left_out_and_the_others_are_written(room: Room) -> None:
     room.put("a.md", MIXED)
     findings = room.findings()
     body = next(r for r in extract_references(MIXED.encode(), "a.md") if r.field == "body")
@@ -219,7 +219,7 @@ def test_what_is_not_certain_is_left_out_and_the_rest_is_done(room: Room) -> Non
     assert room.bytes()["a.md"].decode() == expected
 
 
-def test_what_an_article_says_already_is_no_correction(room: Room) -> None:
+def test_a_value_that_the_article_already_has_is_no_correction(room: Room) -> None:
     room.put("a.md", ARTICLE)
     (entry,) = (r for r in extract_references(ARTICLE.encode(), "a.md") if r.field == "images")
     findings = [finding("scaled", Correction(entry.place, size=Size(1, 2)))]
@@ -227,7 +227,7 @@ def test_what_an_article_says_already_is_no_correction(room: Room) -> None:
     assert room.diff(findings) == (b"", FixResult())
 
 
-def test_one_bad_correction_among_many_holds_none_back(room: Room) -> None:
+def test_one_bad_correction_does_not_prevent_the_others(room: Room) -> None:
     lines = [f"- {{url: {OLD}, width: 1, n: {n}}}" for n in range(200)]
     lines[77] = f"- url: >-\n    {OLD}\n  width: 1"
     text = "\n".join(["---", "images:", *lines, "---", ""])
@@ -238,7 +238,7 @@ def test_one_bad_correction_among_many_holds_none_back(room: Room) -> None:
     assert room.bytes()["a.md"].decode() == text.replace(f"{{url: {OLD}, width: 1", f"{{url: {NEW}, width: 640")
 
 
-def test_a_permanent_redirect_goes_before_another_address(room: Room) -> None:
+def test_the_target_of_a_permanent_redirect_wins_over_another_url(room: Room) -> None:
     room.put("a.md", f"![a]({OLD})\n")
     place = Place("a.md", 1, 6, "body")
     https = finding("not-secure", Correction(place, url="https://h/a.png"))
@@ -282,7 +282,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("where", ["", "sub", "sub folder/é", "b"])
-def test_git_takes_the_patch_and_makes_what_fixing_makes(tmp_path: Path, git: Git, where: str) -> None:
+def test_git_applies_the_patch_with_the_same_bytes_as_fix(tmp_path: Path, git: Git, where: str) -> None:
     room = Room(tmp_path / "repository" / where)
     for name, data in SHAPES.items():
         room.put(name, data)
@@ -312,7 +312,7 @@ def test_git_takes_the_patch_and_makes_what_fixing_makes(tmp_path: Path, git: Gi
         assert room.bytes() == by_git
 
 
-def test_the_patch_is_the_one_that_git_itself_makes(room: Room, git: Git) -> None:
+def test_the_patch_equals_the_diff_of_git(room: Room, git: Git) -> None:
     for name, data in SHAPES.items():
         room.put(name, data)
     git(room.site, "init", "-q")
@@ -324,7 +324,7 @@ def test_the_patch_is_the_one_that_git_itself_makes(room: Room, git: Git) -> Non
     assert text == more.sub(b"", by_git)
 
 
-def test_a_patch_of_nothing_is_empty(room: Room) -> None:
+def test_a_patch_without_corrections_is_empty(room: Room) -> None:
     room.put("a.md", ARTICLE)
     assert room.diff([finding("redirected")]) == (b"", FixResult())
     assert unified(b"a.md", b"a\n", b"a\n") == b""
@@ -344,7 +344,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60)
 @given(lines=LINES, has_end=st.booleans())
-def test_any_change_of_lines_is_applied_by_git(folder: Path, lines: list[tuple[bytes, bool]], has_end: bool) -> None:
+def test_git_applies_any_patch_of_changed_lines(folder: Path, lines: list[tuple[bytes, bool]], has_end: bool) -> None:
     end = b"\n" if has_end else b"."
     old = b"\n".join(line for line, _ in lines) + end
     new = b"\n".join(line + b"+" * changed for line, changed in lines) + end
@@ -360,7 +360,7 @@ def test_any_change_of_lines_is_applied_by_git(folder: Path, lines: list[tuple[b
 # --- the real site ---------------------------------------------------------------------------------------------------
 
 
-def test_the_real_site_patched_is_the_real_site_fixed(shared: Path, tmp_path: Path, git: Git) -> None:
+def test_on_the_real_site_the_patch_gives_the_same_bytes_as_fix(shared: Path, tmp_path: Path, git: Git) -> None:
     room = Room(tmp_path / "site")
     changes: dict[str, list[Correction]] = {}
     for path in sorted((shared / "site").rglob("*")):

@@ -183,7 +183,7 @@ TRAPS = [
 
 
 @pytest.mark.parametrize("build", TRAPS, ids=lambda build: build.__name__)
-def test_no_program_runs_that_the_repository_names(
+def test_no_program_that_repository_settings_name_is_run(
     run: Command, tmp_path: Path, build: Callable[[Trap], tuple[str, ...]]
 ) -> None:
     trap = Trap(tmp_path)
@@ -196,7 +196,7 @@ def test_no_program_runs_that_the_repository_names(
     assert trap.is_armed(*words), "plain git does run it: the trap is a real one"
 
 
-def test_an_alias_of_the_repository_stands_for_no_command(run: Command, tmp_path: Path) -> None:
+def test_an_alias_in_repository_settings_replaces_no_command(run: Command, tmp_path: Path) -> None:
     trap = Trap(tmp_path)
     for command in ("rev-parse", "diff", "ls-tree", "ls-files", "cat-file", "config"):
         trap.work.git("config", f"alias.{command}", f"!{trap.program}")
@@ -204,7 +204,7 @@ def test_an_alias_of_the_repository_stands_for_no_command(run: Command, tmp_path
     assert not trap.mark.exists()
 
 
-def test_a_repository_that_lies_among_the_articles_is_not_taken_for_one(run: Command, tmp_path: Path) -> None:
+def test_a_bare_repository_among_the_articles_is_not_used(run: Command, tmp_path: Path) -> None:
     """A bare one needs no folder `.git`: any folder with three names in it is one."""
     trap = Trap(tmp_path)
     bare = trap.work.root / "site"
@@ -216,7 +216,7 @@ def test_a_repository_that_lies_among_the_articles_is_not_taken_for_one(run: Com
     assert not trap.mark.exists()
 
 
-def test_what_a_filter_would_have_hidden_counts_as_changed(tmp_path: Path) -> None:
+def test_a_change_that_a_filter_would_hide_counts_as_changed(tmp_path: Path) -> None:
     """The bytes on disk are compared, as nobody from elsewhere has a say in what they are."""
     trap = Trap(tmp_path)
     clean_filter(trap)
@@ -224,7 +224,7 @@ def test_what_a_filter_would_have_hidden_counts_as_changed(tmp_path: Path) -> No
     assert repository.changes(repository.tree_of("HEAD")).touched == {"b.md"}
 
 
-def test_line_ends_are_taken_as_the_repository_says(tmp_path: Path) -> None:
+def test_line_end_settings_of_the_repository_apply(tmp_path: Path) -> None:
     trap = Trap(tmp_path)
     trap.work.git("config", "core.autocrlf", "input")
     text = (trap.work.root / "b.md").read_text()
@@ -233,7 +233,7 @@ def test_line_ends_are_taken_as_the_repository_says(tmp_path: Path) -> None:
     assert repository.changes(repository.tree_of("HEAD")).touched == frozenset()
 
 
-def test_an_index_in_two_parts_and_a_second_work_tree_are_read(tmp_path: Path) -> None:
+def test_a_split_index_and_a_second_work_tree_are_read(tmp_path: Path) -> None:
     trap = Trap(tmp_path)
     trap.work.git("worktree", "add", "--quiet", str(tmp_path / "second"), "HEAD")
     trap.work.git("-C", str(tmp_path / "second"), "update-index", "--split-index")

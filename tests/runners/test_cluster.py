@@ -57,7 +57,7 @@ def test_every_job_is_taken_once_and_no_host_is_in_two_shards_at_once(hosts: lis
 
 
 @given(hosts, sizes)
-def test_what_is_ready_goes_out_newest_first_and_many_hosts_share_few_shards(hosts: list[str], size: int) -> None:
+def test_ready_shards_are_taken_newest_first_and_small_hosts_share_few_shards(hosts: list[str], size: int) -> None:
     shards = Shards(pending(hosts), most=size)
     size = shards.size
     taken = []
@@ -70,7 +70,7 @@ def test_what_is_ready_goes_out_newest_first_and_many_hosts_share_few_shards(hos
 
 
 @given(hosts, sizes, seeds)
-def test_a_host_stays_with_its_worker_until_that_one_goes(hosts: list[str], size: int, seed: int) -> None:
+def test_a_host_stays_with_its_worker_until_the_worker_leaves(hosts: list[str], size: int, seed: int) -> None:
     rng, shards = random.Random(seed), Shards(pending(hosts), most=size)
     owner: dict[int, str] = {}
     there = set("xyz")
@@ -87,7 +87,7 @@ def test_a_host_stays_with_its_worker_until_that_one_goes(hosts: list[str], size
     assert list(shards.rest()) == []
 
 
-def test_the_jobs_that_are_not_taken_are_told() -> None:
+def test_rest_yields_the_jobs_that_were_not_taken() -> None:
     shards = Shards(pending("aaab"), most=2)
     shard = shards.take("x", 1)
     assert shard is not None
@@ -95,7 +95,7 @@ def test_the_jobs_that_are_not_taken_are_told() -> None:
 
 
 @given(hosts.filter(bool), st.integers(1, 6))
-def test_a_shard_has_a_weight_and_falls_into_parts(hosts: list[str], per_host: int) -> None:
+def test_the_weight_and_the_parts_of_a_shard(hosts: list[str], per_host: int) -> None:
     shard = Shard(0, "x", tuple(pending(hosts)))
     assert shard.weight(per_host) == sum(min(per_host, count) for count in Counter(hosts).values())
     parts = shard.parts()
@@ -109,7 +109,7 @@ def test_a_small_site_is_shared_by_all_workers() -> None:
 
 
 @given(st.integers(33, 5000), st.integers(1, 8))
-def test_a_host_with_many_has_larger_shards_while_there_are_rounds_enough(count: int, workers: int) -> None:
+def test_a_large_host_has_larger_shards_while_enough_rounds_remain(count: int, workers: int) -> None:
     others = [f"host{number}" for number in range(600)]
     shards = Shards(pending(["big"] * count + others), workers)
     left = count
@@ -124,7 +124,7 @@ def test_a_host_with_many_has_larger_shards_while_there_are_rounds_enough(count:
     assert left == 0
 
 
-def test_a_shard_is_named_after_its_host_or_says_of_how_many_it_is() -> None:
+def test_a_shard_is_named_after_its_host_or_the_number_of_its_hosts() -> None:
     shards = Shards(pending(["big.example"] * SIZE + ["small.example", "tiny.example"]))
     assert {shard.name for _ in range(2) if (shard := shards.take("x", SIZE))} == {"big.example", "2 hosts"}
 
@@ -216,7 +216,7 @@ def run(
 
 
 @given(hosts, seeds)
-def test_all_jobs_are_done_once_whoever_does_them(hosts: list[str], seed: int) -> None:
+def test_every_job_is_done_once_on_any_worker(hosts: list[str], seed: int) -> None:
     work = Work()
     assert run(pending(hosts), Crew({"x": 4, "y": 9}, seed=seed), work) == []
     assert sorted(work.ended) == list(range(len(hosts)))
@@ -250,7 +250,7 @@ def test_the_shard_of_a_worker_that_is_lost_is_done_by_another() -> None:
     assert sorted(work.ended) == sorted(work.begun) == list(range(400))
 
 
-def test_time_is_up_for_what_waits_for_a_worker_to_come_back() -> None:
+def test_the_deadline_ends_a_run_that_waits_for_workers() -> None:
     crew, work = Crew({"x": 8}), Work()
     crew.mortal = {"x"}
     shards = Shards(pending([f"host{number}" for number in range(40)]))
@@ -262,7 +262,7 @@ def test_time_is_up_for_what_waits_for_a_worker_to_come_back() -> None:
     assert sorted(runner.rest()) == list(range(40))
 
 
-def test_a_worker_has_no_more_in_hand_than_keeps_it_busy() -> None:
+def test_a_worker_gets_only_enough_shards_to_keep_it_busy() -> None:
     crew = Crew({"x": 8, "y": 8})
     run(pending([f"host{number}" for number in range(4000)]), crew, Work())
     assert crew.most <= 2 * (2 * 8 + SIZE)
@@ -275,7 +275,7 @@ def test_a_budget_of_bytes_leaves_images_for_the_next_run() -> None:
     assert sorted([*work.ended, *left]) == list(range(400))
 
 
-def test_what_a_worker_had_no_time_for_is_left() -> None:
+def test_jobs_that_a_worker_had_no_time_for_are_left() -> None:
     work, crew = Work(), Crew({"x": 8})
     crew.finished = 3
     left = run(pending("a" * 20), crew, work, Budget(deadline=10.0))
@@ -289,7 +289,7 @@ def test_nothing_begins_after_the_deadline() -> None:
     assert crew.asked == []
 
 
-def test_a_run_that_is_interrupted_takes_what_is_finished() -> None:
+def test_an_interrupted_run_records_finished_results() -> None:
     class Waiting(Crew):
         over = asyncio.Event()
 
@@ -333,7 +333,7 @@ def test_work_waits_for_a_worker_and_goes_on_when_one_comes() -> None:
     assert sorted(work.ended) == [0, 1, 2]
 
 
-def test_parts_that_closed_by_themselves_can_be_closed_once_more() -> None:
+def test_a_session_that_closed_by_itself_can_be_closed_again() -> None:
     @asynccontextmanager
     async def opened() -> AsyncIterator[station.ShardHandler]:
         async def echo(shard: bytes) -> bytes:

@@ -225,7 +225,7 @@ def without_times(found: Any) -> Any:
         ("pigeon://somewhere:1", "no scheduler answers at pigeon://somewhere:1"),
     ],
 )
-def test_a_place_where_nobody_works_is_said_in_one_line(
+def test_an_unreachable_scheduler_is_reported_in_one_line(
     where: str, words: str, site: Path, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_client, "CONNECT_TIMEOUT", 1.0)
@@ -235,7 +235,7 @@ def test_a_place_where_nobody_works_is_said_in_one_line(
     assert words in ended.err
 
 
-def test_other_versions_on_the_other_side_are_said_before_anything_is_asked(
+def test_workers_with_other_versions_are_refused_before_any_request(
     site: Path, cluster: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_worker, "__version__", "9.9.9")
@@ -246,7 +246,7 @@ def test_other_versions_on_the_other_side_are_said_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("command", ["sync", "audit"])
-def test_without_the_extra_it_is_said_what_to_install(
+def test_without_the_extra_the_error_names_what_to_install(
     command: str, site: Path, run: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "imgcache.runners.dask_group", raising=False)
@@ -258,7 +258,7 @@ def test_without_the_extra_it_is_said_what_to_install(
     )
 
 
-def test_dask_is_loaded_only_where_it_is_asked_for(site: Path) -> None:
+def test_dask_is_loaded_only_for_the_dask_option(site: Path) -> None:
     code = (
         "import sys; from imgcache.cli import sync, audit; import imgcache.wiring.cluster;"
         " assert not {'dask', 'distributed', 'tornado'} & sys.modules.keys()"
@@ -266,5 +266,5 @@ def test_dask_is_loaded_only_where_it_is_asked_for(site: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_a_dry_run_asks_no_worker(site: Path, run: Command) -> None:
+def test_a_dry_run_uses_no_worker(site: Path, run: Command) -> None:
     assert run("sync", site, "--dry-run", "--json", "--dask", "tcp://nowhere.example:1").json()["fetched"] > 20

@@ -100,7 +100,7 @@ class Ticks(NoProgress):
         self.asked.append(len(self._world.requests))
 
 
-def test_the_only_worker_dies_and_the_run_ends_as_if_it_had_not(
+def test_the_death_of_the_only_worker_does_not_change_the_result(
     site: Path, on: Command, world: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONSAFEPATH", "1")  # Dask sets it for its workers and leaves it: now it is taken back
@@ -131,7 +131,7 @@ def test_only_the_image_that_kills_every_worker_is_given_up(
     assert 1000 - world.kills[_DEADLY] == 3  # twice in its shard, and once alone
 
 
-def test_an_audit_tells_of_the_image_that_kills_every_worker(
+def test_an_audit_reports_the_image_that_kills_every_worker(
     site: Path, both: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_runner, "MAX_LOSSES", 1)
@@ -180,7 +180,7 @@ def counted(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         yield crew
 
 
-def test_parts_are_opened_once_in_each_worker_before_the_first_shard(
+def test_a_session_is_opened_once_in_each_worker_before_the_first_shard(
     both: Any, counted: DaskWorkerGroup[int, int], tmp_path: Path
 ) -> None:
     async def shards() -> None:
@@ -194,7 +194,7 @@ def test_parts_are_opened_once_in_each_worker_before_the_first_shard(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_shards_are_told_apart_by_host_on_dasks_pages(cluster: Any, counted: DaskWorkerGroup[int, int]) -> None:
+def test_the_dask_dashboard_names_shards_by_host(cluster: Any, counted: DaskWorkerGroup[int, int]) -> None:
     """They group tasks by the prefix of their keys."""
     hosts = ["some-host.example", "4.example"]
 
@@ -224,7 +224,7 @@ def test_a_shard_is_for_one_process_even_if_another_gets_its_address(counted: Da
 
 
 @pytest.mark.parametrize("failing", [1, 2])
-def test_a_worker_that_cannot_open_its_parts_is_left_aside_if_another_can(
+def test_a_worker_that_cannot_start_its_session_is_not_used_if_another_can(
     failing: int, both: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(crew: DaskWorkerGroup[int, int]) -> None:
@@ -273,7 +273,7 @@ def set_environment(values: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("fault", ["elsewhere", "no keys"])
-def test_workers_with_another_store_are_told_before_anything_is_fetched(
+def test_workers_with_another_store_are_refused_before_anything_is_fetched(
     fault: str,
     site: Path,
     both: Any,
@@ -305,7 +305,7 @@ def test_workers_with_another_store_are_told_before_anything_is_fetched(
     assert not [key for key in s3.keys(bucket) if "sign-" in key]
 
 
-def test_a_worker_that_does_not_see_the_folder_is_told(both: Any, tmp_path: Path) -> None:
+def test_a_worker_that_does_not_see_the_folder_is_refused(both: Any, tmp_path: Path) -> None:
     config = Config()
     spec = wiring.SyncSpec(wiring.run_name(), str(tmp_path), None, config, SyncPolicy(), None, ())
     contract = RunSpec(wiring.open_sync, msgspec.msgpack.encode(spec), wiring.obstacle)
@@ -331,7 +331,7 @@ def guest(both: Any) -> Iterator[Any]:
     both.sync(worker.close)
 
 
-def test_a_worker_that_is_cut_off_lets_go_before_another_takes_over(
+def test_a_disconnected_worker_stops_before_another_takes_over(
     site: Path, both: Any, guest: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.processes = [os.getpid(), *processes(both)]
@@ -355,7 +355,7 @@ def test_a_worker_that_is_cut_off_lets_go_before_another_takes_over(
     assert world.at_once == {}
 
 
-def test_a_worker_that_retires_has_not_done_what_it_had_in_hand(guest: Any, counted: DaskWorkerGroup[int, int]) -> None:
+def test_the_running_shard_of_a_retiring_worker_is_lost(guest: Any, counted: DaskWorkerGroup[int, int]) -> None:
     async def retirement() -> None:
         async with counted:
             assert guest.address in counted.room()
@@ -372,7 +372,7 @@ def test_a_worker_that_retires_has_not_done_what_it_had_in_hand(guest: Any, coun
 # -- no workers --------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
+def test_a_run_without_workers_ends_after_a_while(
     cluster: Any, counted: DaskWorkerGroup[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_crew, "FAIL_AFTER", 3)
