@@ -1,4 +1,4 @@
-"""`imgcache audit` from the outside: real sockets, real files."""
+"""The `imgcache audit` command with real sockets and real files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit finds, rule by rule, over real sockets."""
+"""Findings of an audit, rule by rule, over real sockets."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_an_expiring_certificate_is_one_finding_for_its_host(
 
 
 class Pictures(BaseHTTPRequestHandler):
-    """A picture at every address, and no robots.txt."""
+    """Serves an image at every URL that ends in .png, and no robots.txt."""
 
     def do_GET(self) -> None:
         is_picture = self.path.endswith(".png")
@@ -232,4 +232,4 @@ class Pictures(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Nothing to say."""
+        """Logs nothing."""

@@ -1,4 +1,4 @@
-"""What an audit makes of the cache, remembers, and counts."""
+"""How an audit checks the cache, records failures, and counts exposure."""
 
 from __future__ import annotations
 

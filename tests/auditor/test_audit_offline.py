@@ -1,4 +1,4 @@
-"""The audit of own files, flags and cache: on the real site against a second, simpler reading, and case by case."""
+"""The offline audit: on the real site against a second, simpler implementation, and case by case."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BODY = re.compile(r"!\[[^\]]*\]\(([^\s)]+)|<img\b[^>]*?\ssrc=\"([^\"]+)\"")
 
 
 def entries(node: yaml.Node | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every mapping of an `images` list, however deep, with the line of its URL in the YAML, from 0."""
+    """Yields every mapping of an `images` list at any depth, with the line of its URL in the YAML, from 0."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from entries(item)
@@ -52,7 +52,7 @@ def mentions(text: str) -> Iterator[tuple[int, str, tuple[int, int] | None]]:
 
 
 def own_troubles(site: Path) -> tuple[set[Spot], set[Spot]]:
-    """Every mention of an own image that is missing, and of one that has another size than is declared."""
+    """Returns the references to missing own images, and those that declare another size than the file has."""
     config = yaml.safe_load((site / "_config.yml").read_text())
     address = config["url"] + config["baseurl"]
     missing, other = set(), set()

@@ -1,4 +1,4 @@
-"""The pure parts of the audit: other addresses, counting, exposure, order."""
+"""The pure parts of the audit: alternative URLs, counts by host, exposure, sorting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`audit --since` in a repository from elsewhere: whatever program its settings name, none of them runs."""
+"""`audit --since` in an untrusted repository runs no program that its settings name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ B = "https://pictures.example/b.jpg"
 
 
 class Trap:
-    """A repository, and a program that leaves a mark where it is run."""
+    """A repository, and a program that creates a marker file when it is run."""
 
     def __init__(self, folder: Path) -> None:
         self.work = WorkTree(folder / "work")
@@ -36,7 +36,7 @@ class Trap:
         (self.work.root / path).write_text(text)
 
     def is_armed(self, *words: str) -> bool:
-        """Whether plain git runs the program."""
+        """Returns whether plain git runs the program."""
         subprocess.run(
             ["git", "-C", str(self.work.root), *words],
             stdin=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ def settings_of_a_submodule(trap: Trap) -> tuple[str, ...]:
 
 
 def _partial(trap: Trap, url: str, **settings: str) -> tuple[str, ...]:
-    """A clone that lacks an object, and whose remote brings it by a program."""
+    """A partial clone whose remote would fetch the missing object through a program."""
     name = trap.work.git("rev-parse", "HEAD:b.md")
     trap.write("b.md", article((B, 4, 3)))
     trap.work.commit()
@@ -205,7 +205,7 @@ def test_an_alias_in_repository_settings_replaces_no_command(run: Command, tmp_p
 
 
 def test_a_bare_repository_among_the_articles_is_not_used(run: Command, tmp_path: Path) -> None:
-    """A bare one needs no folder `.git`: any folder with three names in it is one."""
+    """A bare repository has no `.git`: any folder with HEAD, objects and refs is one."""
     trap = Trap(tmp_path)
     bare = trap.work.root / "site"
     trap.work.git("init", "--quiet", "--bare", str(bare))
@@ -217,7 +217,7 @@ def test_a_bare_repository_among_the_articles_is_not_used(run: Command, tmp_path
 
 
 def test_a_change_that_a_filter_would_hide_counts_as_changed(tmp_path: Path) -> None:
-    """The bytes on disk are compared, as nobody from elsewhere has a say in what they are."""
+    """The bytes on disk are compared without filters of the repository."""
     trap = Trap(tmp_path)
     clean_filter(trap)
     repository = Repository(trap.work.root)

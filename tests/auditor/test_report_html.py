@@ -1,4 +1,4 @@
-"""The page as a file: what is in it, its pictures and its chart."""
+"""The HTML report as a file: its content, thumbnails and chart."""
 
 from __future__ import annotations
 

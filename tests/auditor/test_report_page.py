@@ -1,4 +1,4 @@
-"""The audit's page in a real browser, opened from disk as a reader would."""
+"""The HTML report in a real browser, opened from disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.sample_audit import AUDIT, HARM, WELL, context
 
 @pytest.fixture
 def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens the page of an audit. Every request, dialog and complaint of the browser fails the test."""
+    """Opens the page of an audit. Any request, dialog or error in the browser fails the test."""
     file = tmp_path / "audit.html"
 
     with watched(browser, lambda url: url == file.as_uri() or url.startswith("data:")) as watch:
@@ -35,7 +35,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
 
 
 def rules(page: Page) -> list[str]:
-    """The rules of the findings that are shown, once the page's own timers have run: a reset shows all in the next."""
+    """Returns the rules of the visible findings, after the timers of the page have run (a reset uses one)."""
     page.evaluate("new Promise(done => setTimeout(done, 50))")
     shown: list[str] = page.evaluate(
         "[...document.querySelectorAll('.card')].filter(c => c.checkVisibility()).map(c => c.dataset.rule)"
@@ -44,12 +44,12 @@ def rules(page: Page) -> list[str]:
 
 
 def choose(page: Page, name: str, value: str) -> None:
-    """Pick a filter's value."""
+    """Selects a value of a filter."""
     page.get_by_role("combobox", name=name, exact=True).select_option(value)
 
 
 def column(page: Page, number: int) -> list[str]:
-    """One column of the table of hosts."""
+    """Returns one column of the host table."""
     return page.locator(f"table >> nth=0 >> tbody tr > :nth-child({number})").all_inner_texts()
 
 
@@ -157,7 +157,7 @@ def test_hostile_text_stays_text(open_page: Open) -> None:
 
 
 def test_the_policy_blocks_an_injected_script(browser: Browser, tmp_path: Path) -> None:
-    """What `open_page` relies on: were the escaping to fail, the page's own policy would still hold."""
+    """If escaping failed, the content security policy would still block the script."""
     text = render("html", AUDIT, context(tmp_path))
     (tmp_path / "bad.html").write_text(text.replace("<main>", "<main><script>document.title = 'mine'</script>"))
     with lent(browser) as page:

@@ -1,4 +1,4 @@
-"""The reports that services read: JUnit, SARIF, GitHub's annotations and summary."""
+"""The reports for services: JUnit, SARIF, GitHub annotations and job summary."""
 
 from __future__ import annotations
 

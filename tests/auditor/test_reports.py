@@ -1,4 +1,4 @@
-"""Each form of report: golden files, the schemas of those who read them, and text that means harm."""
+"""Every report format: golden files, wording, and hostile text."""
 
 from __future__ import annotations
 

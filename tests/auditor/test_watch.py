@@ -1,4 +1,4 @@
-"""`imgcache watch`: a real process, and files saved as editors save them."""
+"""The `imgcache watch` command as a real process, with files saved as editors save them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONG = 30  # seconds that a loaded machine may take
 
 
 class Watch:
-    """A watch that runs, and what it said so far."""
+    """A running watch, and its output so far."""
 
     def __init__(self, site: Path) -> None:
         self.process = subprocess.Popen(
@@ -52,7 +52,7 @@ class Watch:
             self._lines.put(line.rstrip("\n"))
 
     def until(self, wanted: str) -> list[str]:
-        """What it says, up to a line that has this."""
+        """Reads the output up to a line that contains the text."""
         said = list[str]()
         while not said or wanted not in said[-1]:
             try:
@@ -62,12 +62,12 @@ class Watch:
         return said
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str, list[str]]:
-        """Exit status, the rest of standard error, and what was not yet read."""
+        """Returns exit status, the rest of standard error, and the unread output."""
         self.process.send_signal(number)
         return self.ended()
 
     def ended(self) -> tuple[int, str, list[str]]:
-        """The same, where it ends by itself."""
+        """Returns the same, after the process has ended by itself."""
         code = self.process.wait(LONG)
         self._reader.join(LONG)
         assert self.process.stderr is not None

@@ -1,4 +1,4 @@
-"""Sync and audit with Dask's workers in processes of their own: the result is that of one machine, byte for byte."""
+"""Sync and audit with Dask workers in other processes give the same bytes as one machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EQUAL = ("https://one.example/same.png", "https://two.example/same.png")
 
 @pytest.fixture(scope="module")
 def pristine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some articles of the real site, and one with what goes wrong, every flag struck out."""
+    """Some articles of the real site, and one with failing images, all without flags."""
     site = tmp_path_factory.mktemp("pristine")
     for path in sorted((shared / "site").glob("_*/*.md"))[::9]:
         target = site / path.relative_to(shared / "site")
@@ -53,7 +53,7 @@ def pristine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(pristine: Path) -> Iterator[Watched]:
-    """An origin with the images of that site, a little slow."""
+    """A slightly slow origin with the images of that site."""
     answers = answers_for(pristine)
     for url, answer in list(answers.items()):
         answers.set(url, dataclasses.replace(answer, delay=0.05))
@@ -73,27 +73,27 @@ def cluster(world: Watched, s3: S3) -> Iterator[Any]:
 
 @pytest.fixture
 def on(run: Command, world: Watched) -> Command:
-    """The command line, led to the origin."""
+    """The command line, connected to the origin."""
     run.use(world)
     world.forget()
     return run
 
 
 class Place(msgspec.Struct):
-    """A cache: what a user says of it, and the file of it at a path."""
+    """A cache: the options that name it, and a function that reads its files."""
 
     words: list[str]
     file: Callable[[str], bytes]
 
 
 def in_folder(site: Path) -> Place:
-    """The cache of a site where nobody says another."""
+    """The default cache of a site."""
     return Place([], lambda path: (site / "cache" / path).read_bytes())
 
 
 @pytest.fixture(scope="module")
 def alone(pristine: Path, world: Watched, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """What one machine makes of the site."""
+    """The result of a sync on one machine."""
     site = tmp_path_factory.mktemp("alone") / "site"
     shutil.copytree(pristine, site)
     with pytest.MonkeyPatch.context() as patch:
@@ -111,7 +111,7 @@ def site(pristine: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest, site: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A cache that all workers reach."""
+    """A cache that all workers can reach."""
     if request.param == "folder":
         return in_folder(site)
     for name, value in s3.environment.items():
@@ -207,7 +207,7 @@ def test_an_audit_by_workers_finds_what_one_machine_finds(
 
 
 def without_times(found: Any) -> Any:
-    """A report, its dates and seconds left out."""
+    """Returns a report without dates and seconds."""
     if isinstance(found, dict):
         return {key: without_times(value) for key, value in found.items() if key not in _TIMES}
     return [without_times(one) for one in found] if isinstance(found, list) else found

@@ -1,4 +1,4 @@
-"""Workers of a cluster that die, are cut off, or are of no use: the run ends, and says what is wrong with what."""
+"""Cluster workers that die, are disconnected or cannot be used: the run ends and reports the cause."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from imgcache.cli.progress import NoProgress
 from imgcache.config import Config
 from imgcache.core import ConfigError, DiskFull, ImgcacheError, Outcome, WorkerLost
 from imgcache.policy import SyncPolicy
-from imgcache.runners import ShardHandler
+from imgcache.runners import ShardHandler, dask_group
 from imgcache.runners import cluster as cluster_runner
-from imgcache.runners import dask_group as dask_crew
 from imgcache.runners.dask_group import DaskWorkerGroup
 from imgcache.runners.dask_worker import RunSpec
 from imgcache.wiring import cluster as wiring
@@ -40,7 +39,7 @@ _DEADLY = _URLS[21]
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[Watched]:
-    """An origin with pictures for six hosts, a little slow."""
+    """A slightly slow origin with images for six hosts."""
     origin = Watched({url: Answer(size=(40 + place, 30), delay=0.05) for place, url in enumerate(_URLS)})
     with in_thread(origin):
         yield origin
@@ -54,7 +53,7 @@ def cluster(world: Watched, s3: S3) -> Iterator[Any]:
 
 @pytest.fixture
 def both(cluster: Any) -> Any:
-    """The cluster, when those that were killed are back."""
+    """The cluster, after killed workers have been restarted."""
     with _dask.Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=30)
     return cluster
@@ -62,9 +61,9 @@ def both(cluster: Any) -> Any:
 
 @pytest.fixture
 def on(run: Command, world: Watched, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command line, led to the origin; who is gone is known to be gone."""
-    monkeypatch.setattr(dask_crew, "GRACE", 0.0)
-    monkeypatch.setattr(dask_crew, "TICK", 0.1)
+    """The command line, connected to the origin; lost workers are recognized at once."""
+    monkeypatch.setattr(dask_group, "GRACE", 0.0)
+    monkeypatch.setattr(dask_group, "TICK", 0.1)
     run.use(world)
     world.forget()
     return run
@@ -86,10 +85,10 @@ def site(tmp_path: Path) -> Path:
 
 
 class Ticks(NoProgress):
-    """Remembers how many images had been asked for when one had ended."""
+    """Records how many images had been requested when each one ended."""
 
     def __init__(self, world: Watched) -> None:
-        self._world = world
+        self._origin = world
         self.begun = 0
         self.asked: list[int] = []
 
@@ -97,7 +96,7 @@ class Ticks(NoProgress):
         self.begun += 1
 
     def ended(self, host: str, outcome: Outcome) -> None:
-        self.asked.append(len(self._world.requests))
+        self.asked.append(len(self._origin.requests))
 
 
 def test_the_death_of_the_only_worker_does_not_change_the_result(
@@ -110,7 +109,7 @@ def test_the_death_of_the_only_worker_does_not_change_the_result(
     world.forget()
     ticks = Ticks(world)
     monkeypatch.setattr(sync_command, "progress_for", lambda *, quiet: ticks)
-    monkeypatch.setattr(dask_crew, "WARN_AFTER", 1)
+    monkeypatch.setattr(dask_group, "WARN_AFTER", 1)
     world.kills[_DEADLY] = 1
     ended = on("sync", site, "--json", "--dask", "local:1")
     assert result(site, ended.json()) == alone
@@ -142,12 +141,12 @@ def test_an_audit_reports_the_image_that_kills_every_worker(
     assert 1000 - world.kills[_DEADLY] == 2  # in its shard, and alone
 
 
-# -- a crew ------------------------------------------------------------------------------------------------------------
+# -- a group ------------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
 async def open_counted(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
-    """Parts that leave a file in the folder `spec` when they are opened, and do a shard when they are closed."""
+    """A handler that creates a file in the folder `spec` when it is opened."""
     await asyncio.to_thread((Path(spec.decode()) / uuid4().hex).touch)
 
     async def do(order: bytes) -> bytes:
@@ -161,7 +160,7 @@ async def open_counted(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
 
 @asynccontextmanager
 async def open_after(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
-    """Parts that so many workers fail to open as files lie in the folder `spec`: each takes one away."""
+    """A handler that fails to open once for each file in the folder `spec`, and removes the file."""
     for file in await asyncio.to_thread(lambda: [*Path(spec.decode()).iterdir()]):
         with suppress(FileNotFoundError):
             await asyncio.to_thread(file.unlink)
@@ -172,12 +171,12 @@ async def open_after(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
 
 @pytest.fixture
 def counted(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskWorkerGroup[int, int]]:
-    """A crew that counts how often it opens its parts, in tmp_path."""
-    monkeypatch.setattr(dask_crew, "GRACE", 0.0)
-    monkeypatch.setattr(dask_crew, "TICK", 0.1)
+    """A worker group that counts in tmp_path how often its session is opened."""
+    monkeypatch.setattr(dask_group, "GRACE", 0.0)
+    monkeypatch.setattr(dask_group, "TICK", 0.1)
     contract = RunSpec(open_counted, str(tmp_path).encode())
-    with dask_crew.connect_workers(cluster.scheduler_address, contract, results=int, room=8) as crew:
-        yield crew
+    with dask_group.connect_workers(cluster.scheduler_address, contract, results=int, room=8) as group:
+        yield group
 
 
 def test_a_session_is_opened_once_in_each_worker_before_the_first_shard(
@@ -195,7 +194,7 @@ def test_a_session_is_opened_once_in_each_worker_before_the_first_shard(
 
 
 def test_the_dask_dashboard_names_shards_by_host(cluster: Any, counted: DaskWorkerGroup[int, int]) -> None:
-    """They group tasks by the prefix of their keys."""
+    """The dashboard groups tasks by the prefix of their keys."""
     hosts = ["some-host.example", "4.example"]
 
     async def shards() -> None:
@@ -227,21 +226,21 @@ def test_a_shard_is_for_one_process_even_if_another_gets_its_address(counted: Da
 def test_a_worker_that_cannot_start_its_session_is_not_used_if_another_can(
     failing: int, both: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def work(crew: DaskWorkerGroup[int, int]) -> None:
-        async with crew:
-            (worker,) = crew.room()
-            await crew.do("some.example", [("a", 0)], worker, None)
+    async def work(group: DaskWorkerGroup[int, int]) -> None:
+        async with group:
+            (worker,) = group.room()
+            await group.do("some.example", [("a", 0)], worker, None)
 
     for number in range(failing):
         (tmp_path / f"{number}").touch()
     contract = RunSpec(open_after, str(tmp_path).encode())
-    with dask_crew.connect_workers(both.scheduler_address, contract, results=int, room=8) as crew:
+    with dask_group.connect_workers(both.scheduler_address, contract, results=int, room=8) as group:
         if failing == 1:
-            asyncio.run(work(crew))
+            asyncio.run(work(group))
             assert "cannot start its session: no room at all; it is not used" in caplog.text
         else:
             with pytest.raises(ConfigError, match="cannot start its session: no room at all"):
-                asyncio.run(work(crew))
+                asyncio.run(work(group))
 
 
 # -- workers that write elsewhere --------------------------------------------------------------------------------------
@@ -249,7 +248,7 @@ def test_a_worker_that_cannot_start_its_session_is_not_used_if_another_can(
 
 @pytest.fixture
 def environment(both: Any) -> Iterator[Any]:
-    """Sets variables in the environment of all workers, or takes them away, for as long as a test lasts."""
+    """Sets or removes environment variables in all workers during a test."""
     with _dask.Client(both, set_as_default=False) as client:
         before: dict[str, dict[str, str | None]] = {}
 
@@ -262,7 +261,7 @@ def environment(both: Any) -> Iterator[Any]:
 
 
 def set_environment(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """In a worker. Returns what was there."""
+    """Runs in a worker; returns the previous values."""
     before = {name: os.environ.get(name) for name in values}
     for name, value in values.items():
         if value is None:
@@ -311,7 +310,7 @@ def test_a_worker_that_does_not_see_the_folder_is_refused(both: Any, tmp_path: P
     contract = RunSpec(wiring.open_sync, msgspec.msgpack.encode(spec), wiring.obstacle)
     with (
         pytest.raises(ConfigError, match=r"the worker tcp://.* does not see this cache: it has to be a folder"),
-        dask_crew.connect_workers(both.scheduler_address, contract, results=int, room=8),
+        dask_group.connect_workers(both.scheduler_address, contract, results=int, room=8),
     ):
         pass
 
@@ -321,7 +320,7 @@ def test_a_worker_that_does_not_see_the_folder_is_refused(both: Any, tmp_path: P
 
 @pytest.fixture
 def guest(both: Any) -> Iterator[Any]:
-    """A third worker, in this process: whatever becomes of it, the process goes on."""
+    """A third worker, in this process, which survives it."""
 
     async def start() -> Any:
         return await _dask.Worker(both.scheduler_address, nthreads=1, dashboard=False)
@@ -375,7 +374,7 @@ def test_the_running_shard_of_a_retiring_worker_is_lost(guest: Any, counted: Das
 def test_a_run_without_workers_ends_after_a_while(
     cluster: Any, counted: DaskWorkerGroup[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_crew, "FAIL_AFTER", 3)
+    monkeypatch.setattr(dask_group, "FAIL_AFTER", 3)
 
     async def alone() -> None:
         async with counted:

@@ -1,4 +1,4 @@
-"""Which job is next: newest first, no host with more than its share, and the budget."""
+"""The schedule and the budget."""
 
 from __future__ import annotations
 
