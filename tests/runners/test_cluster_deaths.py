@@ -141,7 +141,7 @@ def test_an_audit_reports_the_image_that_kills_every_worker(
     assert 1000 - world.kills[_DEADLY] == 2  # in its shard, and alone
 
 
-# -- a group ------------------------------------------------------------------------------------------------------------
+# -- a group -----------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
