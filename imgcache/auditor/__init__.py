@@ -1,7 +1,7 @@
-"""Checks every image reference of a site, remote and own, and says what is broken and what to do.
+"""Checks every image reference of a site, remote and own, and reports what is broken and what to do.
 
 An audit stores no image: it reads the first bytes of each remote image, the files of the site, the flags in the
-articles and the cache. `reports/` prints its result, one format a file.
+articles and the cache. `reports/` renders the result, one module for each format.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Runs the jobs of a sync or an audit: in this process, or on the workers of a cluster."""
+"""Runs the jobs of a sync or an audit in this process or on the workers of a cluster, under a schedule and a budget."""
 
 import lazy_loader
 

@@ -1,28 +1,38 @@
-"""What one run may cost in time and bytes. Pure: the clock is passed in."""
+"""Limits the time and the bytes of one run. Pure: the clock is passed in."""
 
 from __future__ import annotations
 
 import msgspec
 
-# What an image is taken to cost before the first has ended: more than most do, so that a small budget is not overrun.
+# Assumed bytes of an image before the first job has ended: more than most have, so that a small budget is not exceeded.
 _FIRST_GUESS = 1_000_000
 
 
 class Budget(msgspec.Struct):
-    """When to stop starting jobs. What is under way is finished."""
+    """Decides whether more jobs may start; running jobs are finished.
 
-    deadline: float | None = None  # on the clock that `allows` is asked with
+    Attributes:
+        deadline: on the clock whose time is passed to `allows`, in seconds; None for no limit.
+        max_bytes: to fetch in this run; None for no limit.
+        spent: bytes fetched so far.
+        finished: jobs that fetched anything.
+    """
+
+    deadline: float | None = None
     max_bytes: int | None = None
     spent: int = 0
     finished: int = 0
 
     def add(self, count: int) -> None:
-        """A job has ended after so many bytes."""
+        """Count a job that has ended, and the bytes that it fetched."""
         self.spent += count
         self.finished += count > 0
 
     def allows(self, under_way: int, now: float) -> bool:
-        """Whether one more job may start beside those under way, each taken to cost what the average one did."""
+        """Return whether one more job may start beside `under_way` running jobs.
+
+        Every running job is assumed to fetch as many bytes as the average finished job.
+        """
         if self.is_spent(now):
             return False
         if self.max_bytes is None or under_way == 0:
@@ -31,6 +41,6 @@ class Budget(msgspec.Struct):
         return self.spent + average * (under_way + 1) <= self.max_bytes
 
     def is_spent(self, now: float) -> bool:
-        """Whether nothing may be started any more."""
+        """Return whether no more job may start."""
         late = self.deadline is not None and now >= self.deadline
         return late or (self.max_bytes is not None and self.spent >= self.max_bytes)

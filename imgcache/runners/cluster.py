@@ -1,8 +1,8 @@
-"""Runs jobs on many workers, a shard at a time: what ended is handed on as it comes, by this process alone.
+"""Runs jobs on many workers, a shard at a time, and passes on each result as it arrives.
 
-A shard whose worker is lost goes to another one. One that was lost three times waits until all others have ended. Then
-its parts are done one at a time with nothing beside them, so that a death is nobody else's, and only the job that kills
-is given up.
+A shard whose worker is lost goes to another one. A shard that was lost three times waits until all others have ended.
+Then its parts run one at a time with nothing beside them: the cause of a death is certain, and only the job that kills
+workers is given up.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ J_co = TypeVar("J_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
-_TICK = 1.0  # seconds between two looks at who is there, where nothing else happens
-_LAST_WORDS = 5.0  # seconds for workers that are cut short to say what they have finished
-_AHEAD = 2  # times what a worker has room for: while the last images of one shard are rendered, others are fetched
-_TRIES = 3  # for a shard beside others: workers that come and go are lost for other reasons too
-_GIVEN_UP = "the workers that had this image in hand died, one after the other; it is tried again by the next run"
+_TICK = 1.0  # seconds between two checks for new workers, if nothing else happens
+_STOP_TIMEOUT = 5.0  # seconds for stopped workers to return their finished results
+_OVERCOMMIT = 2  # times the capacity of a worker: while one shard renders its last images, the next one fetches
+MAX_LOSSES = 3  # of a shard beside others, because workers also disappear for other reasons
+_GIVEN_UP = "every worker that processed this image died; the next run tries it again"
 
 
 class WorkerGroup(Protocol[J_contra, R_co]):
-    """Workers somewhere else; use as `async with crew`."""
+    """Workers in other processes; use as an async context manager."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -46,57 +46,61 @@ class WorkerGroup(Protocol[J_contra, R_co]):
     ) -> None: ...
 
     def room(self) -> Mapping[str, int]:
-        """The workers that are there, and how many jobs each can have under way at once."""
+        """Return the present workers, and how many jobs each can run at once."""
         ...
 
     async def do(
         self, name: str, jobs: Sequence[tuple[str, J_contra]], worker: str, seconds: float | None
     ) -> Mapping[int, R_co]:
-        """Have a shard done by one worker and no other. After `seconds` no job of it is begun.
+        """Run a shard on one worker and no other.
 
-        `jobs` come with the hosts that they ask. Cancelled, it is left undone.
+        Args:
+            name: of the shard, for display.
+            jobs: with the hosts that they contact.
+            worker: the worker.
+            seconds: after which no job is begun; None for no limit.
 
         Returns:
-            Results by the place of their jobs. The others were not begun, for time was up.
+            Results by the index of their jobs. Jobs without a result were not begun before the time was up.
 
         Raises:
-            WorkerLost: the worker has gone. It asks no host any more, and its results did not come.
+            WorkerLost: the worker is gone. It contacts no host any more, and its results are lost.
         """
         ...
 
     async def cut_short(self) -> None:
-        """Have every worker stop: shards under way end with what is finished of them."""
+        """Stop every worker; running shards end and return their finished results."""
         ...
 
 
 class ShardedWork(Protocol[J_co, R_contra]):
-    """What is to be done, as the commanding process sees it."""
+    """The work, as this process sees it: it makes the jobs and records their results."""
 
     def begin(self, pending: PendingImage) -> J_co | None:
-        """The job for one image; None where there is nothing to do after all."""
+        """Return the job for one image, or None if there is nothing to do."""
         ...
 
     def end(self, pending: PendingImage, result: R_contra) -> int:
-        """Write down what became of it; returns how many bytes it fetched."""
+        """Record the result; returns how many bytes the job fetched."""
         ...
 
     def give_up(self, pending: PendingImage, error: WorkerLost) -> None:
-        """Write down that nobody can do it."""
+        """Record that no worker can do the job."""
         ...
 
 
-class _Hand(msgspec.Struct, frozen=True):
-    """A shard under way, all of its jobs begun: where it was sent, and how many of them can be under way there."""
+class _RunningShard(msgspec.Struct, frozen=True):
+    """A shard that runs on a worker; `weight` is how many of its jobs can run at once there."""
 
     shard: Shard
     worker: str
     weight: int
-    losses: int  # workers that went with it in hand
-    is_suspect: bool  # with nothing beside it
+    losses: int  # workers that were lost while they ran it
+    is_suspect: bool  # it runs with nothing beside it
 
 
 class ClusterRunner(Generic[J, R]):
-    """Keeps every worker of a crew busy until the shards are done or the budget is spent."""
+    """Keeps every worker of a group busy until the shards are done or the budget is spent."""
 
     def __init__(
         self,
@@ -108,56 +112,65 @@ class ClusterRunner(Generic[J, R]):
         per_host: int,
         clock: Callable[[], float],
     ) -> None:
-        """`clock` is the one that `budget.deadline` is on; `per_host` bounds the jobs of one host under way."""
+        """Take the jobs and the workers.
+
+        Args:
+            shards: the waiting jobs.
+            budget: the limits of the run.
+            crew: the workers.
+            work: makes jobs and records results.
+            per_host: how many jobs of one host run at once.
+            clock: returns seconds on the clock of `budget.deadline`.
+        """
         self._shards = shards
         self._budget = budget
-        self._crew = crew
+        self._workers = crew
         self._work = work
         self._per_host = per_host
         self._clock = clock
-        self._under_way: dict[asyncio.Future[Mapping[int, R]], _Hand] = {}
+        self._running: dict[asyncio.Future[Mapping[int, R]], _RunningShard] = {}
         self._ended: asyncio.Queue[asyncio.Future[Mapping[int, R]]] = asyncio.Queue()
         self._busy: dict[str, int] = {}
-        self._images = 0  # under way
-        self._begun: dict[int, J] = {}  # by image: a job is begun once, however often it is sent
-        self._lost: deque[_Hand] = deque()
+        self._images = 0  # in running shards
+        self._begun: dict[int, J] = {}  # by image: a job is made once, however often it is sent
+        self._lost: deque[_RunningShard] = deque()
         self._suspects: deque[Shard] = deque()
-        self._left: list[int] = []
+        self._not_begun: list[int] = []
 
     async def run(self) -> None:
-        """Do it all. Cancelled, it has what is under way cut short, and takes what is finished."""
+        """Run all jobs. If cancelled, the workers are stopped, and their finished results are recorded."""
         try:
             while True:
                 self._fill()
-                if not self._under_way:
+                if not self._running:
                     if self._is_over:
                         return
                     self._try_suspect()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_TICK):
-                        self._take_back(await self._ended.get())
+                        self._finish(await self._ended.get())
         except asyncio.CancelledError:
-            await self._cut_short()
+            await self._stop()
             raise
         finally:
-            for task in self._under_way:
+            for task in self._running:
                 task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     def rest(self) -> Iterator[int]:
-        """The images whose jobs were never begun, or were lost with a worker and not done again."""
-        yield from self._left
+        """Yield the images whose jobs were never begun, or were lost with a worker and not repeated."""
+        yield from self._not_begun
         yield from self._shards.rest()
-        for shard in (*(hand.shard for hand in self._lost), *self._suspects):
+        for shard in (*(lost.shard for lost in self._lost), *self._suspects):
             yield from (job.image for job in shard.jobs)
 
-    async def _cut_short(self) -> None:
-        await self._crew.cut_short()
-        if self._under_way:
-            ended, _ = await asyncio.wait(self._under_way, timeout=_LAST_WORDS)
+    async def _stop(self) -> None:
+        await self._workers.cut_short()
+        if self._running:
+            ended, _ = await asyncio.wait(self._running, timeout=_STOP_TIMEOUT)
             for task in ended:
                 if not task.cancelled() and task.exception() is None:
-                    self._take_back(task)
+                    self._finish(task)
 
     @property
     def _is_over(self) -> bool:
@@ -165,20 +178,20 @@ class ClusterRunner(Generic[J, R]):
         return is_done or self._budget.is_spent(self._clock())
 
     def _fill(self) -> None:
-        """Give every worker as much as keeps it busy, the least busy one first."""
-        room = self._crew.room()
-        self._shards.stay_with(room)
-        asking = {worker for worker, count in room.items() if self._load(worker) < _AHEAD * count}
-        while asking and (most := self._affordable()):
-            worker = min(asking, key=lambda name: (self._load(name) / room[name], name))
-            if not self._give(worker, most) or self._load(worker) >= _AHEAD * room[worker]:
-                asking.discard(worker)
+        """Give every worker enough shards to keep it busy, the least busy one first."""
+        capacity = self._workers.room()
+        self._shards.stay_with(capacity)
+        idle = {worker for worker, count in capacity.items() if self._load(worker) < _OVERCOMMIT * count}
+        while idle and (most := self._affordable()):
+            worker = min(idle, key=lambda name: (self._load(name) / capacity[name], name))
+            if not self._give(worker, most) or self._load(worker) >= _OVERCOMMIT * capacity[worker]:
+                idle.discard(worker)
 
     def _give(self, worker: str, most: int) -> bool:
-        """Send the next shard to this worker; False where there is none for it."""
+        """Send the next shard to this worker; False if there is none for it."""
         if self._lost:
-            hand = self._lost.popleft()
-            self._send(hand.shard, worker, losses=hand.losses)
+            lost = self._lost.popleft()
+            self._send(lost.shard, worker, losses=lost.losses)
             return True
         shard = self._shards.take(worker, most)
         if shard is not None:
@@ -189,7 +202,7 @@ class ClusterRunner(Generic[J, R]):
         return self._busy.get(worker, 0)
 
     def _affordable(self) -> int:
-        """How many more jobs may begin, as far as a shard has room for them."""
+        """How many more jobs the budget allows to begin, up to the size of a large shard."""
         now = self._clock()
         return bisect_left(range(LARGE), True, key=lambda more: not self._budget.allows(self._images + more, now))
 
@@ -198,17 +211,17 @@ class ClusterRunner(Generic[J, R]):
         if not shard.jobs:
             self._shards.done(shard, worker)
             return
-        left = None if self._budget.deadline is None else max(0.0, self._budget.deadline - self._clock())
-        asked = [(pending.host, self._begun[pending.image]) for pending in shard.jobs]
-        task = asyncio.ensure_future(self._crew.do(shard.name, asked, worker, left))
-        hand = _Hand(shard, worker, shard.weight(self._per_host), losses, is_suspect)
-        self._under_way[task] = hand
-        self._busy[worker] = self._load(worker) + hand.weight
+        seconds = None if self._budget.deadline is None else max(0.0, self._budget.deadline - self._clock())
+        jobs = [(pending.host, self._begun[pending.image]) for pending in shard.jobs]
+        task = asyncio.ensure_future(self._workers.do(shard.name, jobs, worker, seconds))
+        running = _RunningShard(shard, worker, shard.weight(self._per_host), losses, is_suspect)
+        self._running[task] = running
+        self._busy[worker] = self._load(worker) + running.weight
         self._images += len(shard.jobs)
         task.add_done_callback(self._ended.put_nowait)
 
     def _begin(self, pending: PendingImage) -> bool:
-        """Whether there is a job for this image."""
+        """Make the job for this image, unless it exists; False if there is nothing to do."""
         if pending.image not in self._begun:
             job = self._work.begin(pending)
             if job is None:
@@ -217,33 +230,33 @@ class ClusterRunner(Generic[J, R]):
         return True
 
     def _try_suspect(self) -> None:
-        if self._suspects and self._shards.is_empty and (room := self._crew.room()):
-            self._send(self._suspects.popleft(), min(room), is_suspect=True)
+        if self._suspects and self._shards.is_empty and (capacity := self._workers.room()):
+            self._send(self._suspects.popleft(), min(capacity), is_suspect=True)
 
-    def _take_back(self, task: asyncio.Future[Mapping[int, R]]) -> None:
-        hand = self._under_way.pop(task)
-        self._busy[hand.worker] -= hand.weight
-        self._images -= len(hand.shard.jobs)
+    def _finish(self, task: asyncio.Future[Mapping[int, R]]) -> None:
+        running = self._running.pop(task)
+        self._busy[running.worker] -= running.weight
+        self._images -= len(running.shard.jobs)
         try:
             results = task.result()
         except WorkerLost:
-            self._lose(hand)
+            self._lose(running)
             return
-        if not hand.is_suspect:
-            self._shards.done(hand.shard, hand.worker)
-        for place, pending in enumerate(hand.shard.jobs):
+        if not running.is_suspect:
+            self._shards.done(running.shard, running.worker)
+        for index, pending in enumerate(running.shard.jobs):
             del self._begun[pending.image]
-            if place in results:
-                self._budget.add(self._work.end(pending, results[place]))
+            if index in results:
+                self._budget.add(self._work.end(pending, results[index]))
             else:
-                self._left.append(pending.image)
+                self._not_begun.append(pending.image)
 
-    def _lose(self, hand: _Hand) -> None:
-        shard, losses = hand.shard, hand.losses + 1
-        if not hand.is_suspect and losses < _TRIES:
-            self._lost.append(msgspec.structs.replace(hand, losses=losses))
-        elif not hand.is_suspect:
-            self._shards.done(shard, hand.worker)
+    def _lose(self, running: _RunningShard) -> None:
+        shard, losses = running.shard, running.losses + 1
+        if not running.is_suspect and losses < MAX_LOSSES:
+            self._lost.append(msgspec.structs.replace(running, losses=losses))
+        elif not running.is_suspect:
+            self._shards.done(shard, running.worker)
             self._suspects += shard.parts()
         elif len(shard.jobs) > 1:
             self._suspects.extendleft(reversed(shard.parts()))

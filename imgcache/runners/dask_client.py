@@ -1,7 +1,6 @@
-"""The scheduler that --dask names, as a client: one that runs somewhere, or one here for as long as the command lasts.
+"""Connects to the Dask scheduler that --dask names: an existing one, or one here for the duration of the command.
 
-The client lives in a thread of its own, so that a command which reads a million articles does not fall silent towards
-its scheduler.
+The client runs in a thread of its own, so that a command that reads a million articles still answers its scheduler.
 """
 
 from __future__ import annotations
@@ -17,34 +16,33 @@ import distributed
 
 from imgcache.core import ConfigError, clean_text, ctrl_c_blocked
 
-_dask: Any = distributed  # half of it has no types
+_dask: Any = distributed  # only partly typed
 
-_CONNECT = 5.0  # seconds to reach a scheduler
-_HERE = "local:"
-_NO_DASK = "what answers there does not speak the protocol of Dask"
+CONNECT_TIMEOUT = 5.0  # seconds to reach a scheduler
+_LOCAL = "local:"
 
-_ON_THIS_MACHINE = {
-    "distributed.worker.daemon": False,  # a daemon could have no children, and the render pool are children
-    "distributed.scheduler.http.routes": [],  # the server itself cannot be left out; it listens on 127.0.0.1 alone
+_LOCAL_SETTINGS = {
+    "distributed.worker.daemon": False,  # a daemon cannot have child processes, and the render pool needs them
+    "distributed.scheduler.http.routes": [],  # the server cannot be disabled; it listens on 127.0.0.1 only
     "distributed.worker.http.routes": [],
-    "distributed.nanny.pre-spawn-environ.PYTHONSAFEPATH": "1",  # nothing of the working directory is imported
+    "distributed.nanny.pre-spawn-environ.PYTHONSAFEPATH": "1",  # import nothing from the working directory
 }
 
 
 def is_here(where: str) -> bool:
-    """Whether that names processes of this machine."""
-    return where.startswith(_HERE)
+    """Return whether `where` names processes on this machine."""
+    return where.startswith(_LOCAL)
 
 
 @contextlib.contextmanager
 def client_at(where: str) -> Iterator[Any]:
-    """A `distributed.Client` that is connected, for as long as the block lasts.
+    """Yield a connected `distributed.Client`.
 
     Args:
-        where: the address of a scheduler, or `local:N` for N processes here.
+        where: the address of a scheduler, or `local:N` for N processes on this machine.
 
     Raises:
-        ConfigError: there is no such place, or it does not answer.
+        ConfigError: the address is invalid, or no scheduler answers there.
     """
     with contextlib.ExitStack() as stack:
         yield stack.enter_context(_connected(stack, where))
@@ -52,19 +50,18 @@ def client_at(where: str) -> Iterator[Any]:
 
 def _connected(stack: contextlib.ExitStack, where: str) -> Any:
     if is_here(where):
-        count = where.removeprefix(_HERE)
+        count = where.removeprefix(_LOCAL)
         if not count.isascii() or not count.isdecimal() or not 1 <= int(count) <= 256:
             raise ConfigError(f"{clean_text(where, 80)} is not local:N with N from 1 to 256", where="--dask")
         return _dask.Client(stack.enter_context(_cluster(stack, int(count))), set_as_default=False)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say, we say in one line
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the error below says it in one line
     try:
-        asyncio.run(_shake_hands(where))
-        return _dask.Client(where, timeout=_CONNECT, set_as_default=False)
-    except Exception as error:  # what answers may be anything, and Dask raises whatever its bytes lead to
-        reason = str(error) or "it takes too long" if isinstance(error, OSError | ValueError) else _NO_DASK
+        return _dask.Client(where, timeout=CONNECT_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        reason = clean_text(str(error), 200) or f"no answer in {CONNECT_TIMEOUT:g} s"
         raise ConfigError(
-            f"no scheduler answers at {clean_text(where, 200)} ({clean_text(reason, 200)}): start one with"
-            " `dask scheduler`, or work here with --dask local:N",
+            f"no scheduler answers at {clean_text(where, 200)} ({reason}): start one with `dask scheduler`, or use this"
+            " machine with --dask local:N",
             where="--dask",
         ) from error
 
@@ -76,14 +73,14 @@ async def _shake_hands(where: str) -> None:
 
 
 def _cluster(stack: contextlib.ExitStack, count: int) -> Any:
-    stack.enter_context(dask.config.set(_ON_THIS_MACHINE))
+    stack.enter_context(dask.config.set(_LOCAL_SETTINGS))
     try:
         with ctrl_c_blocked():
             return _dask.LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
                 processes=True,
-                security=True,  # certificates for this run alone: else everybody on this machine could send tasks
+                security=True,  # certificates for this run only: otherwise any user of this machine could send tasks
                 dashboard_address="127.0.0.1:0",
                 scheduler_kwargs={"dashboard": False},
                 silence_logs=logging.CRITICAL,

@@ -1,10 +1,10 @@
-"""A crew of Dask workers: at a scheduler that runs somewhere, or in processes of this machine for as long as it lasts.
+"""Runs shards on Dask workers, at an existing scheduler or in processes on this machine.
 
-Dask moves tasks by pickle between machines that trust each other; ours name a function of this package and carry bytes,
-which each side decodes by type. A shard is for one process: where that one goes, it is done by nobody, and whoever sent
-it hears of it. So Dask runs no shard a second time by itself, and the hosts of one are never asked from two places.
+Dask moves tasks by pickle between machines that trust each other. Our tasks name a function of this package and carry
+bytes, which each side decodes by type. A shard is for one process: if that process is lost, no other runs it, and the
+sender is informed. So Dask never repeats a shard by itself, and no host is contacted from two places.
 
-Needs the package `distributed`: imported where --dask is given and nowhere else.
+Needs the package `distributed`; imported only when --dask is given.
 """
 
 from __future__ import annotations
@@ -27,65 +27,69 @@ from imgcache.runners.dask_client import client_at, is_here
 from imgcache.runners.dask_worker import ClosingPlugin, RunSpec, WorkerUnavailable, work
 from imgcache.runners.dask_workers import WorkerInfo, WorkerList
 
-_dask: Any = distributed  # half of it has no types
+_dask: Any = distributed  # only partly typed
 
 J = TypeVar("J")
 R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-_TICK = 1.0  # seconds between two looks at who is there
-_ALONE = 5  # such looks at nobody, until that is worth a word
-_DESERTED = 300  # and until that is the end: machines that are begun for the work take some minutes
-_KEPT = "what was finished is kept, run again to go on"
+TICK = 1.0  # seconds between two updates of the worker list
+WARN_AFTER = 5  # updates without workers until a warning
+FAIL_AFTER = 300  # updates without workers until the run ends; new machines take some minutes to start
+_KEPT = "what was finished is kept, run again to continue"
 _GATHERED = 16  # shards whose results are fetched at once: some thousand images
-# Seconds for a worker that left its scheduler to let go, if it still lives: it closes when it sees that its connection
-# broke, or at its next heartbeat, which is due after half a second to two (distributed, worker.py, `heartbeat`).
-_GRACE = 3.0
+# Seconds until a worker that left its scheduler, and may still live, has closed: it does so when it notices that its
+# connection broke, or at its next heartbeat, due after 0.5 to 2 seconds (distributed, worker.py, `heartbeat`).
+GRACE = 3.0
 
 
 class DaskWorkerGroup(Generic[J, R]):
-    """A `Crew` over a connected client. Made by `hired`."""
+    """A `WorkerGroup` over a connected Dask client; made by `connect_workers`."""
 
     def __init__(
         self, client: Any, where: str, contract: RunSpec, *, results: type[R], room: int, note: Callable[[R], None]
     ) -> None:
         self._client = client
         self._contract = contract
-        self._each = room
+        self._capacity = room
         self._note = note
         self._decoder = msgspec.msgpack.Decoder(dict[int, results])  # type: ignore[valid-type]
         self._run = secrets.token_hex(4)
         self._number = 0
-        self._roster = WorkerList(client, clean_text(where, 200), contract, 0.0 if is_here(where) else _GRACE)
+        self.workers = WorkerList(client, clean_text(where, 200), contract, 0.0 if is_here(where) else GRACE)
         self._gate = asyncio.Semaphore(_GATHERED)  # on the client's loop
         assert client.loop is not None  # noqa: S101 (it is connected)
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
         self._watch: asyncio.Future[None] | None = None
-        self._is_dismissed = True
-        self._alone = 0  # looks at nobody, one after the other
+        self._is_stopped = True
+        self._updates_alone = 0  # consecutive updates without workers
 
     def start(self) -> None:
-        """Ask all workers who they are, and have them open their parts, which goes on afterwards.
+        """Check all workers, and let them begin to open their sessions.
 
         Raises:
-            ConfigError: one of them is of no use, or there is none.
+            ConfigError: one of them cannot be used, or there is none.
         """
-        self._wait(self._roster.assemble())
-        self._is_dismissed = False
+        self._wait(self.workers.assemble())
+        self._is_stopped = False
         self._client.register_plugin(ClosingPlugin(self._contract.spec), name=self._plugin)
-        self._wait(self._roster.begin())
+        self._wait(self.workers.begin())
 
     def stop(self) -> None:
-        """Have the workers close what they opened for this run, if that is not done."""
+        """Close the sessions of this run in all workers, if they are open."""
         with contextlib.suppress(TimeoutError, OSError):
-            self._wait(self._roster.close())
-            self._wait(self._dismiss())
+            self._wait(self.workers.close())
+            self._wait(self._close_sessions())
 
     async def __aenter__(self) -> Self:
-        """From now on workers may come and go. Raises ConfigError where none could open its parts."""
-        await self._there(self._roster.ready())
-        self._watch = asyncio.ensure_future(self._keep_watch())
+        """Wait for the workers; from now on they may join and leave.
+
+        Raises:
+            ConfigError: no worker could open its session.
+        """
+        await self._on_client(self.workers.ready())
+        self._watch = asyncio.ensure_future(self._update_workers())
         return self
 
     async def __aexit__(
@@ -97,109 +101,109 @@ class DaskWorkerGroup(Generic[J, R]):
         await self.cut_short()
 
     def room(self) -> Mapping[str, int]:
-        """As `Crew` has it.
+        """See `WorkerGroup`.
 
         Raises:
-            ImgcacheError: the scheduler is gone, or no worker of use has been there for minutes.
+            ImgcacheError: the scheduler is gone, or there has been no usable worker for minutes.
         """
         if self._client.status != "running":
-            raise self._gone()
-        if self._alone >= _DESERTED:
-            seconds = f"{_DESERTED * _TICK:g} s"
-            raise ImgcacheError(f"--dask: no worker of use has been there for {seconds}; {_KEPT}")
-        return dict.fromkeys(self._roster.of_use(), self._each)
+            raise self._scheduler_gone()
+        if self._updates_alone >= FAIL_AFTER:
+            seconds = f"{FAIL_AFTER * TICK:g} s"
+            raise ImgcacheError(f"--dask: there has been no usable worker for {seconds}; {_KEPT}")
+        return dict.fromkeys(self.workers.of_use(), self._capacity)
 
     async def do(self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None) -> Mapping[int, R]:
-        """As `Crew` has it.
+        """See `WorkerGroup`.
 
         Raises:
-            WorkerLost: the worker has gone.
-            ImgcacheError: the scheduler is gone, or the worker cannot go on.
+            WorkerLost: the worker is gone.
+            ImgcacheError: the scheduler is gone, or the worker cannot continue.
         """
         self._number += 1
-        key = f"{name.replace('-', '_')}-{self._number}-{self._run}"  # Dask's pages show what stands before the dash
-        order = msgspec.msgpack.encode((seconds, jobs))
-        reply = await self._there(self._do(key, order, worker))
+        key = f"{name.replace('-', '_')}-{self._number}-{self._run}"  # the dashboard shows the first part
+        shard = msgspec.msgpack.encode((seconds, jobs))
+        reply = await self._on_client(self._do(key, shard, worker))
         results: dict[int, R] = self._decoder.decode(reply)
         for result in results.values():
             self._note(result)
         return results
 
     async def cut_short(self) -> None:
-        """As `Crew` has it."""
+        """See `WorkerGroup`."""
         with contextlib.suppress(TimeoutError, OSError):
-            await self._there(self._dismiss())
+            await self._on_client(self._close_sessions())
 
-    # -- on the client's loop ----------------------------------------------------------------------------------------
+    # -- on the loop of the client -----------------------------------------------------------------------------------
 
-    async def _do(self, key: str, order: bytes, worker: str) -> bytes:
-        member = self._roster.member(worker)
+    async def _do(self, key: str, shard: bytes, worker: str) -> bytes:
+        member = self.workers.member(worker)
         if member is None:
-            raise WorkerLost("the worker had gone")
-        given = (self._contract, order, member.identity)
-        future = self._client.submit(work, *given, key=key, workers=[worker], pure=False)
+            raise WorkerLost("the worker is gone")
+        arguments = (self._contract, shard, member.identity)
+        future = self._client.submit(work, *arguments, key=key, workers=[worker], pure=False)
         try:
-            return await self._unless_gone(member, self._result(future))
-        except KilledWorker:  # Dask lets it fail where others would wait; it may live on a little
+            return await self._until_gone(member, self._result(future))
+        except KilledWorker:  # Dask gives up the task; the worker may still live for a moment
             await member.gone.wait()
             raise WorkerLost("the worker died") from None
         except WorkerUnavailable:
-            self._roster.miss(worker)
-            raise WorkerLost("another worker is in its place") from None
+            self.workers.miss(worker)
+            raise WorkerLost("another worker has its address") from None
         except FutureCancelledError:
-            raise self._gone() from None
+            raise self._scheduler_gone() from None
         finally:
             future.release()
 
     async def _result(self, future: Any) -> bytes:
         with self._client.as_current():
-            await _dask.wait(future)  # its results stay where they are
+            await _dask.wait(future)  # this does not fetch the result
         async with self._gate:
             found: bytes = await future
             return found
 
-    async def _unless_gone(self, member: WorkerInfo, doing: Coroutine[Any, Any, T]) -> T:
-        """What it comes to. Raises WorkerLost when the worker has gone, and no longer asks anybody."""
+    async def _until_gone(self, member: WorkerInfo, doing: Coroutine[Any, Any, T]) -> T:
+        """Wait for the result; raises WorkerLost once the worker is gone and contacts no host any more."""
         working, leaving = asyncio.ensure_future(doing), asyncio.ensure_future(member.gone.wait())
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            raise WorkerLost("the worker has gone")
+            raise WorkerLost("the worker is gone")
         finally:
             working.cancel()
             leaving.cancel()
 
-    async def _dismiss(self) -> None:
-        if self._is_dismissed or self._client.status != "running":
+    async def _close_sessions(self) -> None:
+        if self._is_stopped or self._client.status != "running":
             return
-        self._is_dismissed = True
+        self._is_stopped = True
         await self._client.unregister_worker_plugin(self._plugin)
 
-    # -- on the command's ----------------------------------------------------------------------------------------------
+    # -- on the loop of the command ------------------------------------------------------------------------------------
 
-    async def _keep_watch(self) -> None:
+    async def _update_workers(self) -> None:
         warned: set[str] = set()
         while True:
-            for worker, reason in self._roster.reasons().items():
+            for worker, reason in self.workers.reasons().items():
                 if worker not in warned:
                     warned.add(worker)
-                    logger.warning("the worker %s %s; it is left aside", worker, reason)
-            self._alone = 0 if self._roster.of_use() else self._alone + 1
-            if self._alone == _ALONE:
-                logger.warning("--dask: no worker is there; waiting for one")
-            await asyncio.sleep(_TICK)
+                    logger.warning("the worker %s %s; it is not used", worker, reason)
+            self._updates_alone = 0 if self.workers.of_use() else self._updates_alone + 1
+            if self._updates_alone == WARN_AFTER:
+                logger.warning("--dask: there is no worker; waiting for one")
+            await asyncio.sleep(TICK)
             with contextlib.suppress(TimeoutError, OSError):
-                await self._there(self._roster.look_around())
+                await self._on_client(self.workers.look_around())
 
     @property
     def _plugin(self) -> str:
         return f"imgcache-{self._run}"
 
-    def _gone(self) -> ImgcacheError:
+    def _scheduler_gone(self) -> ImgcacheError:
         return ImgcacheError(f"--dask: the scheduler is gone; {_KEPT}")
 
-    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _on_client(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -210,17 +214,21 @@ class DaskWorkerGroup(Generic[J, R]):
 def connect_workers(
     where: str, contract: RunSpec, *, results: type[R], room: int, note: Callable[[R], None] = lambda _: None
 ) -> Iterator[DaskWorkerGroup[Any, R]]:
-    """A crew at `where`: the address of a scheduler, or `local:N` for N processes here.
+    """Yield a group of Dask workers.
 
-    `results` is what a job's result is decoded as, `room` how many jobs a worker can have under way; `note` is called
-    with each result as it comes.
+    Args:
+        where: the address of a scheduler, or `local:N` for N processes on this machine.
+        contract: the run.
+        results: the type that results are decoded as.
+        room: how many jobs a worker runs at once.
+        note: is called with each result as it arrives.
 
     Raises:
-        ConfigError: no such place, or workers of no use there.
+        ConfigError: no scheduler answers there, or its workers cannot be used.
     """
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(client_at(where))
-        crew: DaskWorkerGroup[Any, R] = DaskWorkerGroup(client, where, contract, results=results, room=room, note=note)
-        stack.callback(crew.stop)
-        crew.start()
-        yield crew
+        group: DaskWorkerGroup[Any, R] = DaskWorkerGroup(client, where, contract, results=results, room=room, note=note)
+        stack.callback(group.stop)
+        group.start()
+        yield group

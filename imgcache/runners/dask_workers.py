@@ -1,6 +1,6 @@
-"""Which of a scheduler's workers a run can use: each is asked who it is when it comes, and is missed when it goes.
+"""Tracks which workers of a scheduler a run can use, as they join and leave.
 
-Coroutines run on the loop of the client; what they find out may be read from another thread.
+Coroutines run on the event loop of the client; what they record may be read from another thread.
 """
 
 from __future__ import annotations
@@ -13,53 +13,60 @@ from typing import Any
 from imgcache.core import ConfigError, clean_text
 from imgcache.runners.dask_worker import RunSpec, describe_worker, open_parts, usable_worker
 
-_FIRST = 30.0  # seconds until a first worker has come
-_ANSWER = 30.0  # seconds for a worker to say who it is, and as many to open its parts
+_FIRST = 30.0  # seconds to wait for a first worker
+_ANSWER = 30.0  # seconds for a worker to describe itself, and as many to open its session
 
 
 class WorkerInfo:
-    """A worker that has said who it is."""
+    """A worker that has described itself."""
 
     def __init__(self, identity: str, reason: str | None) -> None:
-        self.identity = identity  # of its process: another one may have its address later
-        self.reason = reason  # why it is of no use
+        self.identity = identity  # of its process; another one may have the same address later
+        self.reason = reason  # why it cannot be used
         self.is_ready = False
-        self.gone = asyncio.Event()  # it does nothing for the run any more
+        self.gone = asyncio.Event()  # set when it certainly does nothing for the run any more
 
 
 class WorkerList:
-    """The workers that are there."""
+    """The present workers of a scheduler."""
 
     def __init__(self, client: Any, where: str, contract: RunSpec, grace: float) -> None:
-        """`where` names the scheduler in messages. `grace`: seconds for a worker that left, and may live, to stop."""
+        """Take the connection.
+
+        Args:
+            client: a connected `distributed.Client`.
+            where: names the scheduler in messages.
+            contract: the run.
+            grace: seconds until a worker that left, and may still live, has certainly stopped.
+        """
         self._client = client
         self._where = where
         self._contract = contract
         self._grace = grace
-        self._members: dict[str, WorkerInfo] = {}  # never changed, but replaced: others read it meanwhile
-        self._meetings: dict[str, asyncio.Task[None]] = {}
+        self._members: dict[str, WorkerInfo] = {}  # replaced and never modified, because other threads read it
+        self._joining: dict[str, asyncio.Task[None]] = {}
 
-    # -- for any thread ------------------------------------------------------------------------------------------------
+    # -- from any thread -----------------------------------------------------------------------------------------------
 
     def of_use(self) -> list[str]:
-        """The addresses of those that are ready for work."""
+        """Return the addresses of the workers that are ready."""
         return [worker for worker, member in self._members.items() if member.is_ready]
 
     def reasons(self) -> dict[str, str]:
-        """The addresses of those that are of no use, and why."""
+        """Return the addresses of the workers that cannot be used, and why."""
         return {worker: member.reason for worker, member in sorted(self._members.items()) if member.reason is not None}
 
     # -- on the client's loop ------------------------------------------------------------------------------------------
 
     async def assemble(self) -> None:
-        """Ask all who are there who they are.
+        """Ask all present workers to describe themselves.
 
         Raises:
-            ConfigError: one of them is of no use, or there is none.
+            ConfigError: one of them cannot be used, or there is none.
         """
         end = time.monotonic() + _FIRST
         while True:
-            await asyncio.gather(*map(self._greet, await self._client.nthreads()))
+            await asyncio.gather(*map(self._describe, await self._client.nthreads()))
             if self._members:
                 break
             if time.monotonic() > end:
@@ -68,59 +75,63 @@ class WorkerList:
                     where="--dask",
                 )
             await asyncio.sleep(0.1)
-        self._refuse()
+        self._raise_first_reason()
 
     async def begin(self) -> None:
-        """Have all open their parts: `ready` waits for that."""
+        """Let all workers begin to open their sessions; `ready` waits for that."""
         for worker in self._members:
-            self._meet(worker, self._open)
+            self._start_joining(worker, self._open)
 
     async def ready(self) -> None:
-        """Returns when all have tried to open their parts.
+        """Wait until all workers have tried to open their sessions.
 
         Raises:
             ConfigError: none of them could.
         """
-        await asyncio.gather(*self._meetings.values())
+        await asyncio.gather(*self._joining.values())
         if not self.of_use():
-            self._refuse()
+            self._raise_first_reason()
 
     async def look_around(self) -> None:
-        """Miss those who have gone, and meet the new ones, which goes on afterwards. Raises OSError."""
-        there = set(await self._client.nthreads())
-        for worker in self._members.keys() - there:
+        """Remove workers that have left, and let new ones begin to join.
+
+        Raises:
+            OSError: the scheduler does not answer.
+        """
+        present = set(await self._client.nthreads())
+        for worker in self._members.keys() - present:
             self.miss(worker)
-        for worker in there - self._members.keys() - self._meetings.keys():
-            self._meet(worker, self._welcome)
+        for worker in present - self._members.keys() - self._joining.keys():
+            self._start_joining(worker, self._join)
 
     def member(self, worker: str) -> WorkerInfo | None:
-        """The worker at this address, if it is there."""
+        """Return the worker at this address, if there is one."""
         return self._members.get(worker)
 
     def miss(self, worker: str) -> None:
-        """The worker at this address has gone. If there still is one, it is asked who it is."""
+        """Remove the worker at this address; if there still is one, it joins again at the next update."""
         member = self._members.get(worker)
         if member is not None:
             self._members = {name: other for name, other in self._members.items() if name != worker}
             asyncio.get_running_loop().call_later(self._grace, member.gone.set)
 
     async def close(self) -> None:
-        """Wait for nobody any more."""
-        for meeting in self._meetings.values():
-            meeting.cancel()
-        await asyncio.gather(*self._meetings.values(), return_exceptions=True)
+        """Stop waiting for workers that are joining."""
+        for task in self._joining.values():
+            task.cancel()
+        await asyncio.gather(*self._joining.values(), return_exceptions=True)
 
-    def _meet(self, worker: str, how: Callable[[str], Any]) -> None:
-        meeting = self._meetings[worker] = asyncio.ensure_future(how(worker))
-        meeting.add_done_callback(lambda _: self._meetings.pop(worker))
+    def _start_joining(self, worker: str, join: Callable[[str], Any]) -> None:
+        task = self._joining[worker] = asyncio.ensure_future(join(worker))
+        task.add_done_callback(lambda _: self._joining.pop(worker))
 
-    async def _welcome(self, worker: str) -> None:
-        await self._greet(worker)
+    async def _join(self, worker: str) -> None:
+        await self._describe(worker)
         await self._open(worker)
 
-    async def _greet(self, worker: str) -> None:
+    async def _describe(self, worker: str) -> None:
         answer = await self._ask(worker, describe_worker, self._contract.check, self._contract.spec)
-        if not isinstance(answer, OSError):  # else it has gone, or is asked again at the next look
+        if not isinstance(answer, OSError):  # else it has left, or is asked again at the next update
             self._members = {**self._members, worker: WorkerInfo(*usable_worker(answer))}
 
     async def _open(self, worker: str) -> None:
@@ -133,10 +144,10 @@ class WorkerList:
         elif answer is None:
             member.is_ready = True
         else:
-            member.reason = f"cannot open its part of the work: {clean_text(str(answer), 200)}"
+            member.reason = f"cannot start its session: {clean_text(str(answer), 200)}"
 
     async def _ask(self, worker: str, function: Callable[..., object], *args: object) -> object:
-        """What it answers; an exception is an answer too, OSError where none came."""
+        """Return what the function returned or raised there, or an OSError if no answer came."""
         asked = self._client.run(function, *args, workers=[worker], on_error="return")
         try:
             answers: dict[str, object] = await asyncio.wait_for(asked, _ANSWER)
@@ -144,6 +155,6 @@ class WorkerList:
             return error
         return answers[worker]
 
-    def _refuse(self) -> None:
+    def _raise_first_reason(self) -> None:
         for worker, reason in self.reasons().items():
             raise ConfigError(f"the worker {worker} {reason}", where="--dask")

@@ -1,4 +1,4 @@
-"""Runs jobs here, in this process."""
+"""Runs jobs in this process."""
 
 from __future__ import annotations
 
@@ -11,19 +11,30 @@ from imgcache.runners.schedule import Schedule
 
 
 class LocalRunner:
-    """Keeps a bounded number of jobs under way until the schedule is empty or the budget is spent."""
+    """Runs a bounded number of jobs at once, until the schedule is empty or the budget is spent."""
 
     def __init__(self, schedule: Schedule, budget: Budget, *, at_once: int, clock: Callable[[], float]) -> None:
-        """`clock` is the one that `budget.deadline` is on; `at_once` bounds the jobs under way."""
+        """Take the jobs.
+
+        Args:
+            schedule: the order of the jobs, and the limit for one host.
+            budget: the limits of the run.
+            at_once: how many jobs run at once.
+            clock: returns seconds on the clock of `budget.deadline`.
+        """
         self._schedule = schedule
         self._budget = budget
         self._at_once = at_once
         self._clock = clock
 
     async def run(self, work: Callable[[PendingImage], Awaitable[int]]) -> None:
-        """Do `work` for each job; it returns how many bytes it fetched. Cancelled, it cancels what is under way."""
+        """Run `work` for each job. If cancelled, the running jobs are cancelled too.
+
+        Args:
+            work: does one job and returns how many bytes it fetched.
+        """
         under_way: dict[asyncio.Future[int], PendingImage] = {}
-        ended: asyncio.Queue[asyncio.Future[int]] = asyncio.Queue()  # asyncio.wait would look at all of them each time
+        ended: asyncio.Queue[asyncio.Future[int]] = asyncio.Queue()  # asyncio.wait would examine all jobs each time
         try:
             while True:
                 for pending in self._next(len(under_way)):
@@ -41,7 +52,7 @@ class LocalRunner:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     def _next(self, running: int) -> Iterator[PendingImage]:
-        """The jobs to start now, beside so many under way."""
+        """The jobs to start now, beside `running` ones."""
         while running < self._at_once and self._budget.allows(running, self._clock()):
             pending = self._schedule.take()
             if pending is None:

@@ -1,4 +1,4 @@
-"""What a run tells of itself while it goes on."""
+"""Defines what a run reports while it is running."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from imgcache.core import Outcome
 
 
 class Progress(Protocol):
-    """What a terminal shows while a sync or an audit runs."""
+    """Receives the events of a running sync or audit, for display."""
 
     def scanned(self) -> None:
-        """One article more has been looked at."""
+        """Another article has been scanned."""
 
     def planned(self, images: int, waiting: int) -> None:
-        """Of so many images, so many wait for work."""
+        """Of `images` images in all, `waiting` need work."""
 
     def started(self, host: str) -> None:
-        """Work on one image has begun."""
+        """Work on an image of this host has begun."""
 
     def ended(self, host: str, outcome: Outcome) -> None:
-        """Work on one image has ended."""
+        """Work on an image of this host has ended."""

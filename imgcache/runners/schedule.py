@@ -1,4 +1,4 @@
-"""Which job is started next: newest first, no host with more than its share. Pure."""
+"""Chooses the next job to start: newest article first, and no host above its limit. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from imgcache.cache import PendingImage
 
 
 class Schedule:
-    """The jobs that wait, by host. A waiting job costs 16 bytes."""
+    """The waiting jobs by host; each takes 16 bytes of memory."""
 
     def __init__(self, pending: Iterable[PendingImage], per_host: int) -> None:
-        """`pending` comes in the order of wish; `per_host` is how many of one host may be under way."""
+        """`pending` has the most urgent job first; `per_host` limits the running jobs of one host."""
         self._per_host = per_host
         self._waiting: dict[str, array[int]] = {}
         self._next: dict[str, int] = {}
@@ -26,7 +26,7 @@ class Schedule:
         heapq.heapify(self._ready)
 
     def take(self) -> PendingImage | None:
-        """The next job to start; None while every host that has jobs left has its share under way."""
+        """Return the next job to start, or None while every host with waiting jobs is at its limit."""
         if not self._ready:
             return None
         _, host = heapq.heappop(self._ready)
@@ -37,14 +37,14 @@ class Schedule:
         return PendingImage(self._waiting[host][at + 1], host)
 
     def done(self, host: str) -> None:
-        """A job of this host has ended."""
+        """Record that a job of this host has ended."""
         was_full = self._running[host] == self._per_host
         self._running[host] -= 1
         if was_full:
             self._offer(host)
 
     def rest(self) -> Iterable[int]:
-        """The images whose jobs were never started."""
+        """Return the images whose jobs were never started."""
         for host, waiting in self._waiting.items():
             yield from waiting[self._next.get(host, 0) + 1 :: 2]
 

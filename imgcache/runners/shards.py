@@ -1,8 +1,8 @@
-"""Which jobs go to which worker together: newest first, no host at two workers at once. Pure.
+"""Groups jobs into shards for workers: newest first, and no host at two workers at once. Pure.
 
-Jobs lie in lanes. A host with many has a lane of its own, hosts with few share one; no host has two. Of a lane one
-shard is under way at a time, and the next one goes to the worker that did the last: it has the host's robots.txt, its
-connections, and knows how it likes to be asked.
+Jobs wait in lanes. A host with many jobs has a lane of its own; hosts with few share one; no host is in two. One shard
+of a lane runs at a time, and the next one goes to the worker that did the last: it knows robots.txt and the rate limits
+of the hosts, and has connections to them.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ import msgspec
 from imgcache.cache import PendingImage
 from imgcache.core import clean_text
 
-SIZE = 64  # images in a shard: a scheduler's few milliseconds are shared by so many, and so many are lost with a worker
-LARGE = 256  # of a host with many: the last of a shard wait alone, and its slots with them
-_LEAST = 8
-_ROUNDS = 4  # shards for each worker, and of a large host, at least: else one worker has all of a small site
-_PARTS = 8  # that a shard which kills its workers is cut into
-_COLUMNS = 3  # of a lane's rows: rank, image, number of the host
+SIZE = 64  # images in a shard: they share the few milliseconds of a scheduler, and are lost with a worker
+LARGE = 256  # of a host with many images: at the end of each shard, some of its request slots are idle
+_SMALLEST = 8
+_ROUNDS = 4  # shards for each worker and for each large host, at least: else one worker gets all of a small site
+_PARTS = 8  # the parts of a shard that killed its workers
+_COLUMNS = 3  # of the rows of a lane: rank, image, number of the host
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """Jobs that one worker does together. `name` says of which hosts they are."""
+    """Jobs that one worker does together; `name` describes their hosts."""
 
     lane: int
     name: str
     jobs: tuple[PendingImage, ...]
 
     def weight(self, per_host: int) -> int:
-        """How many of its jobs can be under way at once, with so many of one host."""
+        """Return how many of its jobs can run at once, with at most `per_host` of one host."""
         return sum(min(count, per_host) for count in Counter(job.host for job in self.jobs).values())
 
     def parts(self) -> list[Shard]:
-        """The same jobs in smaller shards; itself where it has but one."""
+        """Return the same jobs in up to eight smaller shards."""
         step = -(-len(self.jobs) // _PARTS)
         cuts = (self.jobs[at : at + step] for at in range(0, len(self.jobs), step))
         return [msgspec.structs.replace(self, jobs=jobs) for jobs in cuts]
 
 
 class _Lane:
-    """Jobs that are done one shard after the other. A waiting one costs 24 bytes."""
+    """Jobs whose shards run one after the other; a waiting job takes 24 bytes of memory."""
 
     __slots__ = ("at", "hosts", "rows")
 
@@ -62,7 +62,7 @@ class _Lane:
         return self.at >= len(self.rows)
 
     def size(self, usual: int, most: int) -> int:
-        """How many jobs its next shard has, where others have `usual`."""
+        """How many jobs its next shard has: `usual`, or more if it is the lane of one large host."""
         if len(self.hosts) > 1:
             return usual
         left = (len(self.rows) - self.at) // _COLUMNS
@@ -80,26 +80,26 @@ class _Lane:
 
 
 class Shards:
-    """The jobs that wait, in lanes."""
+    """The waiting jobs, in lanes."""
 
     def __init__(self, pending: Iterable[PendingImage], workers: int = 1, *, most: int = LARGE) -> None:
-        """`pending` comes in the order of wish; so many workers are there now; a shard has at most `most` jobs."""
+        """`pending` has the most urgent job first; a shard has at most `most` jobs."""
         waiting: dict[str, array[int]] = {}
         total = 0
         for rank, (image, host) in enumerate(pending):
             waiting.setdefault(host, array("q")).extend((rank, image))
             total += 1
-        a_round = max(_LEAST, total // (_ROUNDS * max(1, workers)))
-        self.size = min(most, SIZE, a_round)
-        self._most = min(most, a_round)
+        round_size = max(_SMALLEST, total // (_ROUNDS * max(1, workers)))
+        self.size = min(most, SIZE, round_size)
+        self._most = min(most, round_size)
         self._lanes = list(_lanes(waiting, self.size))
-        self._free = [(lane.rank, number) for number, lane in enumerate(self._lanes)]
-        heapq.heapify(self._free)
-        self._kept: dict[str, list[tuple[int, int]]] = {}  # by worker, the lanes that are its own and ready
+        self._unowned = [(lane.rank, number) for number, lane in enumerate(self._lanes)]
+        heapq.heapify(self._unowned)
+        self._owned: dict[str, list[tuple[int, int]]] = {}  # by worker, the ready lanes that it owns
 
     def take(self, worker: str, most: int) -> Shard | None:
-        """The next shard for this worker, of at most so many jobs; None where none is ready for it."""
-        heaps = [heap for heap in (self._kept.get(worker), self._free) if heap]
+        """Return the next shard for this worker, of at most `most` jobs, or None if none is ready for it."""
+        heaps = [heap for heap in (self._owned.get(worker), self._unowned) if heap]
         if not heaps or most < 1:
             return None
         _, number = heapq.heappop(min(heaps))
@@ -107,46 +107,46 @@ class Shards:
         return Shard(number, lane.name, tuple(lane.take(min(most, lane.size(self.size, self._most)))))
 
     def done(self, shard: Shard, worker: str) -> None:
-        """A shard has ended, and this worker has its lane from now on."""
+        """Record that a shard has ended; this worker owns its lane from now on."""
         lane = self._lanes[shard.lane]
         if not lane.is_empty:
-            heapq.heappush(self._kept.setdefault(worker, []), (lane.rank, shard.lane))
+            heapq.heappush(self._owned.setdefault(worker, []), (lane.rank, shard.lane))
 
     def stay_with(self, workers: Iterable[str]) -> None:
-        """Only these workers are left: the lanes of others are anybody's."""
-        for gone in self._kept.keys() - set(workers):
-            for item in self._kept.pop(gone):
-                heapq.heappush(self._free, item)
+        """Release the lanes of all workers but these."""
+        for gone in self._owned.keys() - set(workers):
+            for item in self._owned.pop(gone):
+                heapq.heappush(self._unowned, item)
 
     @property
     def is_empty(self) -> bool:
-        """Whether no lane is ready: all jobs are taken, or of lanes that have a shard under way."""
-        return not self._free and not any(self._kept.values())
+        """Whether no lane is ready: every job is taken, or waits in a lane with a running shard."""
+        return not self._unowned and not any(self._owned.values())
 
     def rest(self) -> Iterator[int]:
-        """The images whose jobs were never taken."""
+        """Yield the images whose jobs were never taken."""
         for lane in self._lanes:
             yield from lane.rows[lane.at + 1 :: _COLUMNS]
 
 
 def _lanes(waiting: dict[str, array[int]], size: int) -> Iterator[_Lane]:
-    """One for each host with more than half a shard, and one for each shard full of others, in the order of wish.
+    """Yields a lane for each host with more than half a shard, and lanes of one shard for the others, in order.
 
-    Empties `waiting`, which has rank and image of each job, by host.
+    `waiting` has rank and image of each job by host. It is emptied, to save memory.
     """
     small: list[tuple[str, array[int]]] = []
     count = 0
-    for host in list(waiting):  # which come as the first job of each does
+    for host in list(waiting):  # in the order of the first job of each
         jobs = waiting.pop(host)
-        of_host = len(jobs) // 2
-        if of_host > size // 2:
+        number = len(jobs) // 2
+        if number > size // 2:
             yield _lane([(host, jobs)])
             continue
-        if count + of_host > size:
+        if count + number > size:
             yield _lane(small)
             small, count = [], 0
         small.append((host, jobs))
-        count += of_host
+        count += number
     if small:
         yield _lane(small)
 

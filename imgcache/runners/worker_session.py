@@ -1,7 +1,7 @@
-"""In a worker of a cluster: parts that are opened once for a run, and do one shard after the other.
+"""Runs shards inside a worker of a cluster, with a shard handler that is opened once for a run.
 
-They live on an event loop in a thread of its own, so that the worker goes on talking to its scheduler. What comes in
-and goes out is bytes: whoever opens the parts says what they mean, and nothing that came from a network is unpickled.
+The handler runs on an event loop in a thread of its own, so that the worker still answers its scheduler. Input and
+output are bytes, whose meaning only the function that opens the handler knows; nothing from a network is unpickled.
 """
 
 from __future__ import annotations
@@ -18,71 +18,79 @@ ShardHandler = Callable[[bytes], Coroutine[None, None, bytes]]
 """Does one shard: bytes in, bytes out."""
 
 Open = Callable[[bytes, int], AbstractAsyncContextManager[ShardHandler]]
-"""Opens the parts that some bytes tell of, for so many cores. Importable, for it goes to the worker by its name."""
+"""Opens the handler that the bytes describe, for a number of cores. Importable, because only its name is sent."""
 
-_IDLE = 600.0  # seconds: a command that was killed closes nothing
+_IDLE = 600.0  # seconds until an unused session closes, because a killed command does not close it
 
-_FAREWELL = 0.25  # seconds for hosts to answer the end of TLS: uvloop cannot close while one has not (EBUSY)
+_TLS_SHUTDOWN = 0.25  # seconds for hosts to confirm the end of TLS; before that uvloop cannot close (EBUSY)
 
-_stations: dict[bytes, WorkerSession] = {}
-_over: set[bytes] = set()  # SHA-256 of what the runs that have ended here were told
+_sessions: dict[bytes, WorkerSession] = {}
+_ended_runs: set[bytes] = set()  # SHA-256 of the specs of runs that have ended here
 _lock = threading.Lock()
 
 
 class SessionClosed(Exception):
-    """The parts were closed: the run has ended, or the worker ends."""
+    """The session was closed: the run has ended, or the worker is shutting down."""
 
 
 class WorkerSession:
-    """Parts that are open, and the thread that they live in."""
+    """An open shard handler, and the thread with its event loop."""
 
     def __init__(self, opened: AbstractAsyncContextManager[ShardHandler], *, idle: float = _IDLE) -> None:
-        """Open them. They close by themselves after so many seconds without work. Raises whatever opening raises."""
+        """Open the handler, and wait until it is open.
+
+        Args:
+            opened: opens and closes the handler.
+            idle: seconds without work after which the session closes by itself.
+
+        Raises:
+            Exception: whatever opening raises.
+        """
         self._opened = opened
         self._idle = idle
         self._guard = threading.Lock()
-        self._in_hand = 0
-        self._under_way: set[asyncio.Task[bytes]] = set()
+        self._users = 0
+        self._running: set[asyncio.Task[bytes]] = set()
         self._is_open = True
         self._ready = threading.Event()
         self._failed: BaseException | None = None
-        self._thread = threading.Thread(target=self._live, name="imgcache station", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name="imgcache worker session", daemon=True)
         self._thread.start()
         self._ready.wait()
         if self._failed is not None:
             raise self._failed
 
     def enter(self) -> bool:
-        """Say that work is coming; False where the station has closed. `leave` must follow."""
+        """Keep the session open for coming work; False if it has closed. `leave` must follow."""
         with self._guard:
-            self._in_hand += self._is_open
+            self._users += self._is_open
             return self._is_open
 
     def leave(self) -> None:
-        """Say that it is done."""
+        """Release the session after the work."""
         with self._guard:
-            self._in_hand -= 1
+            self._users -= 1
 
     def do(self, shard: bytes) -> bytes:
-        """Have one shard done; many threads may call this at once.
+        """Run one shard; many threads may call this at once.
 
         Raises:
-            Over: the station closed before it was begun.
+            SessionClosed: the session closed first.
         """
         try:
             return asyncio.run_coroutine_threadsafe(self._do(shard), self._loop).result()
         except CancelledError:
-            raise SessionClosed("the parts were closed") from None
+            raise SessionClosed("the worker session was closed") from None
 
     def close(self) -> None:
-        """Cancel what is under way and close the parts; returns when that is done."""
+        """Cancel running shards and close the handler; returns when that is done."""
         with self._guard:
             self._is_open = False
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nothing was asked of it for too long
+        with contextlib.suppress(RuntimeError):  # the loop has ended, because the session was idle for too long
             self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
 
-    def _live(self) -> None:
+    def _run_thread(self) -> None:
         import uvloop
 
         try:
@@ -91,7 +99,7 @@ class WorkerSession:
         except BaseException as error:
             if self._ready.is_set():
                 raise
-            self._failed = error  # for whoever waits for it
+            self._failed = error  # raised by __init__
         finally:
             with self._guard:
                 self._is_open = False
@@ -100,71 +108,85 @@ class WorkerSession:
     async def _do(self, shard: bytes) -> bytes:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (a coroutine that runs has one)
-        self._under_way.add(task)
+        self._running.add(task)
         try:
-            return await self._shop(shard)
+            return await self._handler(shard)
         finally:
-            self._under_way.discard(task)
+            self._running.discard(task)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        async with self._opened as self._shop:
+        async with self._opened as self._handler:
             self._ready.set()
-            while not await self._ended() and self._is_wanted():
+            while not await self._wait_for_end() and self._is_in_use():
                 pass
-            cut_short = tuple(self._under_way)
-            for task in cut_short:  # and no other: what the parts have begun, they end themselves
+            cancelled = tuple(self._running)
+            for task in cancelled:  # only these: the handler ends the tasks that it began
                 task.cancel()
-            await asyncio.gather(*cut_short, return_exceptions=True)
-        if cut_short:
-            await asyncio.sleep(_FAREWELL)
+            await asyncio.gather(*cancelled, return_exceptions=True)
+        if cancelled:
+            await asyncio.sleep(_TLS_SHUTDOWN)
 
-    async def _ended(self) -> bool:
+    async def _wait_for_end(self) -> bool:
         try:
             async with asyncio.timeout(self._idle):
                 return await self._end.wait()
         except TimeoutError:
             return False
 
-    def _is_wanted(self) -> bool:
+    def _is_in_use(self) -> bool:
         with self._guard:
-            self._is_open = self._is_open and self._in_hand > 0
+            self._is_open = self._is_open and self._users > 0
             return self._is_open
 
 
 def do(open_parts: Open, spec: bytes, shard: bytes, cores: int) -> bytes:
-    """Do one shard with the parts that `spec` tells of, which the first one opens. Many threads may call it.
+    """Run one shard in the session of its run, which the first call opens. Many threads may call this at once.
+
+    Args:
+        open_parts: opens the handler.
+        spec: describes the handler, and identifies the run.
+        shard: the encoded jobs.
+        cores: how many cores the handler may use.
+
+    Returns:
+        The encoded results.
 
     Raises:
-        Over: they are closed, and are not opened again.
+        SessionClosed: the run has ended here; its session is not opened again.
     """
-    station = _enter(open_parts, spec, cores)
+    session = _enter(open_parts, spec, cores)
     try:
-        return station.do(shard)
+        return session.do(shard)
     finally:
-        station.leave()
+        session.leave()
 
 
 def open_early(open_parts: Open, spec: bytes, cores: int) -> None:
-    """Open the parts that `spec` tells of before the first shard comes. Raises Over, and whatever opening raises."""
+    """Open the session of a run before its first shard comes.
+
+    Raises:
+        SessionClosed: the run has ended here.
+        Exception: whatever opening raises.
+    """
     _enter(open_parts, spec, cores).leave()
 
 
 def close(spec: bytes) -> None:
-    """Close the parts of one run, if they are open here; they are not opened again."""
+    """Close the session of a run if it is open here; it is not opened again."""
     with _lock:
-        _over.add(hashlib.sha256(spec).digest())
-        station = _stations.pop(spec, None)
-    if station is not None:
-        station.close()
+        _ended_runs.add(hashlib.sha256(spec).digest())
+        session = _sessions.pop(spec, None)
+    if session is not None:
+        session.close()
 
 
 def _enter(open_parts: Open, spec: bytes, cores: int) -> WorkerSession:
-    with _lock:  # also those who come next wait until the first has opened it
-        if hashlib.sha256(spec).digest() in _over:
+    with _lock:  # later callers wait until the first has opened the session
+        if hashlib.sha256(spec).digest() in _ended_runs:
             raise SessionClosed("the run is over")
-        station = _stations.get(spec)
-        while station is None or not station.enter():
-            station = _stations[spec] = WorkerSession(open_parts(spec, cores))
-        return station
+        session = _sessions.get(spec)
+        while session is None or not session.enter():
+            session = _sessions[spec] = WorkerSession(open_parts(spec, cores))
+        return session

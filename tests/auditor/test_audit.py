@@ -1,4 +1,4 @@
-"""`imgcache audit` from the outside: real sockets, real files."""
+"""The `imgcache audit` command with real sockets and real files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.audits import PLAIN, A, Audit, B, by_rule, only
 from tests.syncer.test_sync import articles, tree
 
 
-def test_a_site_that_is_well_has_no_findings_and_stores_no_image(
+def test_a_site_without_problems_has_no_findings_and_stores_no_image(
     audit: Audit, origin: Origin, make_site: MakeSite
 ) -> None:
     origin.answers.set(A, picture(400, 300))
@@ -61,7 +61,9 @@ def test_an_audit_changes_nothing_but_the_index(
     assert "cache/manifest.json" in before
 
 
-def test_offline_touches_nothing_at_all_and_asks_nobody(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_an_offline_audit_writes_nothing_and_contacts_no_host(
+    audit: Audit, origin: Origin, make_site: MakeSite
+) -> None:
     site = make_site({"a.md": article((A, 400, 300), body="![](/nope.png)")})
     ended = audit(site, "--offline", "--json")
     assert (ended.code, only(ended)["rule"]) == (1, "missing-file")
@@ -69,7 +71,7 @@ def test_offline_touches_nothing_at_all_and_asks_nobody(audit: Audit, origin: Or
     assert dict(origin.requests) == {}
 
 
-def test_two_runs_over_the_same_state_say_the_same(
+def test_two_audits_of_the_same_state_give_the_same_report(
     audit: Audit, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin.answers.set(A, picture(300, 400))
@@ -87,7 +89,7 @@ def test_two_runs_over_the_same_state_say_the_same(
     assert audit(site, "--json").out == first.out
 
 
-def test_another_run_holds_the_cache(audit: Audit, make_site: MakeSite) -> None:
+def test_an_audit_is_refused_while_another_run_holds_the_cache(audit: Audit, make_site: MakeSite) -> None:
     site = make_site({"a.md": article((A, 1, 1))})
     with CacheLock(site / "cache/index", command="sync", now=time.time()):
         ended = audit(site)
@@ -121,7 +123,7 @@ def test_an_interrupted_audit_keeps_what_it_learned_and_reports_it(origin: Origi
     index.close()
 
 
-def test_no_network_is_said_once_and_nothing_is_recorded(run: Command, make_site: MakeSite) -> None:
+def test_no_network_is_one_finding_and_nothing_is_recorded(run: Command, make_site: MakeSite) -> None:
     urls = [f"https://h{number}.example/x.jpg" for number in range(3)]
     with in_thread(Origin({url: Answer(down=True) for url in urls})) as origin:
         run.use(origin)
@@ -137,7 +139,7 @@ def test_no_network_is_said_once_and_nothing_is_recorded(run: Command, make_site
     index.close()
 
 
-def test_one_host_that_is_down_is_no_network_that_is_down(run: Command, make_site: MakeSite) -> None:
+def test_a_single_host_that_is_down_is_not_taken_for_a_network_failure(run: Command, make_site: MakeSite) -> None:
     with in_thread(Origin({A: Answer(down=True)})) as origin:
         run.use(origin)
         site = make_site({"a.md": article((A, 1, 2))})
@@ -146,7 +148,9 @@ def test_one_host_that_is_down_is_no_network_that_is_down(run: Command, make_sit
     assert run("status", site, "--json").json()["failing"] == 1
 
 
-def test_the_report_goes_into_a_file_whole(audit: Audit, origin: Origin, make_site: MakeSite, tmp_path: Path) -> None:
+def test_output_writes_the_whole_report_to_a_file(
+    audit: Audit, origin: Origin, make_site: MakeSite, tmp_path: Path
+) -> None:
     site = make_site({"a.md": article((A, 400, 300))})
     ended = audit(site, "--format", "json", "--output", tmp_path / "report.json")
     assert (ended.code, ended.out) == (1, "")
@@ -155,7 +159,7 @@ def test_the_report_goes_into_a_file_whole(audit: Audit, origin: Origin, make_si
     assert audit(site, "--output", tmp_path / "no/such/folder.txt").code == 2
 
 
-def test_a_baseline_makes_what_it_has_old(audit: Audit, make_site: MakeSite, tmp_path: Path) -> None:
+def test_findings_in_the_baseline_are_old(audit: Audit, make_site: MakeSite, tmp_path: Path) -> None:
     site = make_site({"a.md": article((A, 400, 300))})
     audit(site, "--json", "--output", tmp_path / "report.json")
     ended = audit(site, "--json", "--baseline", tmp_path / "report.json")
@@ -184,14 +188,14 @@ def test_fix_writes_what_is_certain_and_reports_the_rest(audit: Audit, origin: O
 
 
 @pytest.mark.parametrize("words", [("--fix", "--diff"), ("--json", "--format", "html"), ("--format", "pdf")])
-def test_options_that_make_no_sense_start_nothing(audit: Audit, make_site: MakeSite, words: tuple[str, ...]) -> None:
+def test_contradictory_options_are_refused(audit: Audit, make_site: MakeSite, words: tuple[str, ...]) -> None:
     site = make_site({"a.md": article((A, 400, 300))})
     assert audit(site, *words).code == 2
     assert sorted(tree(site)) == ["a.md"]
 
 
 @pytest.mark.parametrize("form", ["text", "json", "junit", "sarif", "github", "html"])
-def test_every_format_names_the_image_and_says_nothing_else(audit: Audit, make_site: MakeSite, form: str) -> None:
+def test_every_format_names_the_image_and_prints_only_the_report(audit: Audit, make_site: MakeSite, form: str) -> None:
     ended = audit(make_site({"a.md": article((A, 400, 300))}), "--format", form)
     assert (ended.code, ended.err) == (1, "")
     assert "pictures.example/a.jpg" in ended.out
@@ -206,7 +210,9 @@ def test_junit_has_a_case_for_every_image(audit: Audit, origin: Origin, make_sit
     assert [name for name, case in cases.items() if case.find("failure") is None] == [B]
 
 
-def test_since_tells_what_a_change_brought(audit: Audit, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_since_separates_the_findings_that_a_change_brought(
+    audit: Audit, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = make_site({"a.md": article((A, 400, 300))})
     for name in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{name}_NAME", "n")

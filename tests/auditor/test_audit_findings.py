@@ -1,4 +1,4 @@
-"""What an audit finds, rule by rule, over real sockets."""
+"""Findings of an audit, rule by rule, over real sockets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_one_image_in_many_articles_is_one_finding_with_many_places(
     assert one["url"] == B
 
 
-def test_the_most_used_comes_first_then_the_newest(audit: Audit, make_site: MakeSite) -> None:
+def test_findings_are_sorted_by_number_of_articles_then_by_date(audit: Audit, make_site: MakeSite) -> None:
     urls = {name: f"https://x.example/{name}.jpg" for name in ("old", "new", "twice")}
     site = make_site(
         {
@@ -53,7 +53,9 @@ def test_swapped_sizes_another_shape_and_another_size(audit: Audit, origin: Orig
     assert found["scaled"]["changes"][0]["size"] == {"width": 300, "height": 400}
 
 
-def test_places_that_declare_different_sizes_are_told_apart(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_different_declared_sizes_are_listed_with_their_places(
+    audit: Audit, origin: Origin, make_site: MakeSite
+) -> None:
     origin.answers.set(A, picture(300, 400))
     site = make_site({"a.md": article((A, 500, 300)), "b.md": article((A, 100, 300))})
     found = only(audit(site, "--json"))
@@ -62,7 +64,7 @@ def test_places_that_declare_different_sizes_are_told_apart(audit: Audit, origin
         assert text in found["message"]
 
 
-def test_http_that_is_there_over_https_too(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_an_http_image_that_https_serves_too_can_be_fixed(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(PLAIN, picture(40, 30))
     site = make_site({"a.md": article((PLAIN, 40, 30))})
     found = only(audit(site, "--json"))
@@ -72,7 +74,7 @@ def test_http_that_is_there_over_https_too(audit: Audit, origin: Origin, make_si
     assert origin.requests[PLAIN] == 2  # counted whatever the scheme
 
 
-def test_http_on_a_port_of_its_own_is_only_noted(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_an_http_image_on_a_special_port_is_a_note(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     url = "http://pictures.example:8080/b.png"
     origin.answers.set(url, picture(40, 30))
     site = make_site({"a.md": article((url, 40, 30))})
@@ -93,7 +95,7 @@ def test_redirects(audit: Audit, origin: Origin, make_site: MakeSite, status: in
     assert ended.json()["exposure"]["articles"][0]["hosts"] == ["new.example", "pictures.example"]
 
 
-def test_a_redirect_for_good_to_its_own_https_form_is_said_once(
+def test_a_permanent_redirect_to_the_https_form_is_reported_once(
     audit: Audit, origin: Origin, make_site: MakeSite
 ) -> None:
     plain, secure = "http://a.example/x.png", "https://a.example/x.png"
@@ -106,7 +108,9 @@ def test_a_redirect_for_good_to_its_own_https_form_is_said_once(
     assert (found["rule"], found["severity"], found["changes"][0]["url"]) == ("not-secure", "warning", secure)
 
 
-def test_a_redirect_that_many_addresses_share_is_not_written(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_a_redirect_target_that_many_urls_share_is_not_written(
+    audit: Audit, origin: Origin, make_site: MakeSite
+) -> None:
     target, urls = "https://x.example/gone.png", [f"https://x.example/{number}.jpg" for number in range(2)]
     origin.answers.set(target, picture(40, 30))
     for url in urls:
@@ -116,7 +120,7 @@ def test_a_redirect_that_many_addresses_share_is_not_written(audit: Audit, origi
     assert [(one["rule"], one["changes"]) for one in found] == [("redirected", [])] * 2
 
 
-def test_an_address_without_its_size_that_answers_is_named(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_a_url_without_size_that_answers_is_suggested(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set("https://x.example/p.jpg", picture(40, 30))
     site = make_site({"a.md": article(("https://x.example/p-300x200.jpg", 40, 30))})
     found = only(audit(site, "--json"))
@@ -124,9 +128,7 @@ def test_an_address_without_its_size_that_answers_is_named(audit: Audit, origin:
     assert found["changes"] == []
 
 
-def test_another_size_of_it_in_the_site_that_answers_is_named(
-    audit: Audit, origin: Origin, make_site: MakeSite
-) -> None:
+def test_another_size_of_the_image_in_the_site_is_suggested(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     good, bad = "https://x.example/p?id=7&w=640", "https://x.example/p?id=7&w=9000"
     other = "https://x.example/p?id=8&w=640"
     for url in (good, other):
@@ -149,7 +151,7 @@ def test_a_single_pixel_and_its_cookie(run: Command, audit: Audit, origin: Origi
         run("sync", site)  # which refuses it, and remembers that
 
 
-def test_one_picture_for_many_addresses_is_a_card(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_one_image_at_many_urls_is_a_shared_placeholder(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     urls = [f"https://x.example/{number}.jpg" for number in range(5)]
     body = draw((200, 200), "jpeg", "removed", "x")
     for url in urls:
@@ -187,7 +189,7 @@ def test_an_article_that_cannot_be_read(audit: Audit, make_site: MakeSite) -> No
     )
 
 
-def test_a_certificate_that_ends_soon_is_told_once_for_its_host(
+def test_an_expiring_certificate_is_one_finding_for_its_host(
     run: Command, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     authority = trustme.CA()
@@ -219,7 +221,7 @@ def test_a_certificate_that_ends_soon_is_told_once_for_its_host(
 
 
 class Pictures(BaseHTTPRequestHandler):
-    """A picture at every address, and no robots.txt."""
+    """Serves an image at every URL that ends in .png, and no robots.txt."""
 
     def do_GET(self) -> None:
         is_picture = self.path.endswith(".png")
@@ -230,4 +232,4 @@ class Pictures(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Nothing to say."""
+        """Logs nothing."""

@@ -1,4 +1,4 @@
-"""What an audit makes of the cache, remembers, and counts."""
+"""How an audit checks the cache, records failures, and counts exposure."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def test_flags_without_copies_copies_without_flags_and_missing_variants(
     assert audit(site, "--offline", "--json").json()["findings"] == []
 
 
-def test_a_copy_of_another_shape_lacks_no_flag(run: Command, audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_a_copy_of_another_shape_should_not_be_flagged(
+    run: Command, audit: Audit, origin: Origin, make_site: MakeSite
+) -> None:
     origin.answers.set(A, picture(300, 400))
     site = make_site({"a.md": article((A, 400, 300))})
     run("sync", site)
     assert only(audit(site, "--offline", "--json"))["rule"] == "dimensions"
 
 
-def test_a_copy_that_is_held_is_part_of_what_to_do(
-    run: Command, audit: Audit, origin: Origin, make_site: MakeSite
-) -> None:
+def test_the_remedy_mentions_a_cached_copy(run: Command, audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30))
     site = make_site({"a.md": article((A, 40, 30))})
     run("sync", site)
@@ -72,7 +72,7 @@ def failure_of(site: Path, url: str) -> Failure | None:
         index.close()
 
 
-def test_failures_are_kept_and_end_with_a_good_look(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_failures_are_recorded_until_the_image_answers_again(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, Answer(status=500))
     origin.answers.set(B, picture(4, 3))
     site = make_site({"a.md": article((A, 40, 30), (B, 4, 3))})
@@ -89,7 +89,7 @@ def test_failures_are_kept_and_end_with_a_good_look(audit: Audit, origin: Origin
     assert (ended.code, only(ended)["state"], only(ended)["severity"]) == (0, "flaky", "warning")
 
 
-def test_what_only_the_whole_picture_shows_is_not_refuted_by_its_beginning(
+def test_a_failure_that_needs_the_whole_image_is_not_refuted_by_its_header(
     run: Command, audit: Audit, origin: Origin, make_site: MakeSite
 ) -> None:
     data = draw((400, 300), "png", "broken", "x")
@@ -102,7 +102,7 @@ def test_what_only_the_whole_picture_shows_is_not_refuted_by_its_beginning(
     assert (found["rule"], found["severity"]) == (code.code, "error")
 
 
-def test_a_dead_url_rests_and_is_still_reported(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_a_dead_url_is_backed_off_and_still_reported(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(B, picture(4, 3))
     site = make_site({"a.md": article((A, 40, 30), (B, 4, 3))})
     audit(site)
@@ -116,7 +116,7 @@ def test_a_dead_url_rests_and_is_still_reported(audit: Audit, origin: Origin, ma
     assert "failing since" in found["message"]
 
 
-def test_first_seen_stays_until_it_is_found_no_more(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_first_seen_is_kept_until_the_finding_disappears(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(300, 400))
     site = make_site({"a.md": article((A, 400, 300))})
     index = Index(site / "cache/index")
@@ -138,7 +138,7 @@ def test_the_history_has_the_last_run_of_each_day(audit: Audit, origin: Origin, 
     assert (line["images"], line["failing"]) == (2, 0)
 
 
-def test_exposure_counts_what_is_hotlinked_and_what_copies_would_cost(
+def test_exposure_counts_hotlinked_bytes_and_the_bytes_if_cached(
     run: Command, audit: Audit, origin: Origin, make_site: MakeSite
 ) -> None:
     origin.answers.set(A, picture(1600, 900))
@@ -161,7 +161,7 @@ def origin_bytes(origin: Origin, url: str) -> bytes:
     return content_of(origin.answers[url], normal(url)).body
 
 
-def test_a_budget_that_is_spent_fails(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
+def test_an_exceeded_reader_budget_is_an_error(audit: Audit, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(400, 300))
     limits = "budget: {hosts: 0, bytes_per_article: 1KB}\n"
     site = make_site({"a.md": article((A, 400, 300)), "b.md": "no image\n", "imgcache.yml": limits})

@@ -1,4 +1,4 @@
-"""The audit of own files, flags and cache: on the real site against a second, simpler reading, and case by case."""
+"""The offline audit: on the real site against a second, simpler implementation, and case by case."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BODY = re.compile(r"!\[[^\]]*\]\(([^\s)]+)|<img\b[^>]*?\ssrc=\"([^\"]+)\"")
 
 
 def entries(node: yaml.Node | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every mapping of an `images` list, however deep, with the line of its URL in the YAML, from 0."""
+    """Yields every mapping of an `images` list at any depth, with the line of its URL in the YAML, from 0."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from entries(item)
@@ -52,7 +52,7 @@ def mentions(text: str) -> Iterator[tuple[int, str, tuple[int, int] | None]]:
 
 
 def own_troubles(site: Path) -> tuple[set[Spot], set[Spot]]:
-    """Every mention of an own image that is missing, and of one that has another size than is declared."""
+    """Returns the references to missing own images, and those that declare another size than the file has."""
     config = yaml.safe_load((site / "_config.yml").read_text())
     address = config["url"] + config["baseurl"]
     missing, other = set(), set()
@@ -72,7 +72,7 @@ def own_troubles(site: Path) -> tuple[set[Spot], set[Spot]]:
     return missing, other
 
 
-def test_on_the_real_site_every_own_image_and_none_invented(run: Command, shared: Path, tmp_path: Path) -> None:
+def test_on_the_real_site_all_own_images_are_checked_and_no_others(run: Command, shared: Path, tmp_path: Path) -> None:
     site = shared / "site"
     missing, other = own_troubles(site)
     assert len(missing) > 10
@@ -104,7 +104,7 @@ def png(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-def test_own_images_are_there_pictures_and_of_their_size(run: Command, make_site: MakeSite) -> None:
+def test_own_images_must_exist_be_valid_and_have_the_declared_size(run: Command, make_site: MakeSite) -> None:
     site = make_site(
         {
             "posts/a.md": article(
@@ -150,7 +150,7 @@ def test_own_images_are_there_pictures_and_of_their_size(run: Command, make_site
         ("/news/img/Photo.png", "img/photo.png"),
     ],
 )
-def test_a_file_that_differs_in_its_case_is_named(run: Command, make_site: MakeSite, url: str, file: str) -> None:
+def test_a_file_that_differs_only_in_case_is_suggested(run: Command, make_site: MakeSite, url: str, file: str) -> None:
     settings = "site_url: https://example.org/news\n"
     site = make_site({"posts/a.md": article((url, 40, 30)), file: png(40, 30), "imgcache.yml": settings})
     found = own(run, site)[url]
@@ -159,19 +159,19 @@ def test_a_file_that_differs_in_its_case_is_named(run: Command, make_site: MakeS
     assert "case" in found["remedy"]
 
 
-def test_a_file_of_that_name_elsewhere_is_not_named(run: Command, make_site: MakeSite) -> None:
+def test_a_file_of_the_same_name_in_another_folder_is_not_suggested(run: Command, make_site: MakeSite) -> None:
     site = make_site({"a.md": article(("/img/photo.PNG", 40, 30)), "other/img/photo.png": png(40, 30)})
     assert own(run, site)["/img/photo.PNG"]["message"] == "no such file in the site"
 
 
-def test_a_link_out_of_the_site_is_no_file_of_it_and_no_other_spelling(run: Command, make_site: MakeSite) -> None:
+def test_a_symbolic_link_out_of_the_site_is_neither_found_nor_suggested(run: Command, make_site: MakeSite) -> None:
     site = make_site({"a.md": article(("/photo.png", 40, 30))})
     (site.parent / "outside.png").write_bytes(png(40, 30))
     (site / "photo.png").symlink_to(site.parent / "outside.png")
     assert own(run, site)["/photo.png"]["message"] == "no such file in the site"
 
 
-def test_addresses_that_nobody_could_ask_need_no_network(run: Command, make_site: MakeSite) -> None:
+def test_invalid_urls_are_found_offline(run: Command, make_site: MakeSite) -> None:
     site = make_site({"a.md": article(("ftp://x.example/a.png", 1, 1), ("https://x..example/a.png", 1, 1))})
     found = {url: (one["rule"], one["severity"]) for url, one in own(run, site).items()}
     assert found == {
@@ -180,7 +180,7 @@ def test_addresses_that_nobody_could_ask_need_no_network(run: Command, make_site
     }
 
 
-def test_dimensions_ignore_says_nothing_of_sizes(run: Command, make_site: MakeSite) -> None:
+def test_dimensions_ignore_reports_no_sizes(run: Command, make_site: MakeSite) -> None:
     files: dict[str, str | bytes] = {"a.md": article(("/a.png", 30, 40)), "a.png": png(40, 30)}
     assert list(own(run, make_site(files))) == ["/a.png"]
     assert own(run, make_site(files | {"imgcache.yml": "dimensions: ignore\n"})) == {}

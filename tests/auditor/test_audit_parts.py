@@ -1,4 +1,4 @@
-"""The pure parts of the audit: other addresses, counting, exposure, order."""
+"""The pure parts of the audit: alternative URLs, counts by host, exposure, sorting."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from imgcache.core import Asset, Place, ProbedImage, Severity, Size, Variant
         ("https://x.example/", ()),
     ],
 )
-def test_an_address_without_its_size(url: str, others: tuple[str, ...]) -> None:
+def test_urls_without_their_size(url: str, others: tuple[str, ...]) -> None:
     assert forms.without_size(url) == others
 
 
-def test_addresses_that_differ_in_size_and_scheme_alone_share_their_stem() -> None:
+def test_urls_that_differ_only_in_size_and_scheme_share_their_stem() -> None:
     same = ("https://x.example/a.jpg", "http://x.example/a-300x200.jpg?w=9", "https://x.example/a_640.jpg#top")
     assert len({forms.stem(url) for url in same}) == 1
     others = ("https://x.example/b.jpg", "https://y.example/a.jpg", "https://x.example/a.jpg?id=1")
@@ -48,7 +48,7 @@ def test_addresses_that_differ_in_size_and_scheme_alone_share_their_stem() -> No
 
 
 @given(st.text(alphabet="abx0123456789-_@?&=#/.w:h", max_size=40))
-def test_other_addresses_are_others_and_few(text: str) -> None:
+def test_alternative_urls_differ_from_the_url_and_are_few(text: str) -> None:
     url = f"https://x.example/{text}"
     found = forms.without_size(url)
     assert url not in found
@@ -95,7 +95,7 @@ def use(
     return HotlinkedUse(article, image, f"h{image}.example", hot, total, best and best * 3, best)
 
 
-def test_exposure_counts_an_image_once_in_sum_and_in_each_article() -> None:
+def test_exposure_counts_an_image_once_in_total_and_once_in_each_article() -> None:
     uses = [use("a.md", 1), use("a.md", 2, best=10), use("b.md", 1), use("c.md", 3, hot=False)]
     found = exposure.measure_exposure(uses, {1: frozenset({"cdn.example"})}, HostCounts())
     assert (found.hosts, found.now, found.cached) == (3, 200, 110)
@@ -105,14 +105,14 @@ def test_exposure_counts_an_image_once_in_sum_and_in_each_article() -> None:
     ]
 
 
-def test_without_a_look_the_bytes_are_those_of_the_copy() -> None:
+def test_without_a_probe_the_bytes_are_those_of_the_copy() -> None:
     found = exposure.measure_exposure(
         [use("a.md", 1, total=None, best=10), use("a.md", 2, total=None)], {}, HostCounts()
     )
     assert (found.now, found.cached) == (30, 10)
 
 
-def test_a_budget_is_kept_up_to_its_last_host_and_byte() -> None:
+def test_a_reader_budget_allows_exactly_its_limits() -> None:
     exposed = exposure.measure_exposure([use("a.md", 1), use("a.md", 2)], {}, HostCounts())
     rules = {
         (hosts, count): [found.rule for found in exposure.over_budget(exposed, ReaderBudget(hosts, count))]
@@ -134,14 +134,16 @@ def test_a_budget_is_kept_up_to_its_last_host_and_byte() -> None:
         ([], 80),
     ],
 )
-def test_the_best_variant_is_that_nearest_to_a_column_of_text(variants: list[tuple[int, int]], best: int) -> None:
+def test_the_best_variant_is_the_nearest_to_the_width_of_a_text_column(
+    variants: list[tuple[int, int]], best: int
+) -> None:
     made = tuple(Variant("v", width, 1, "webp", count, "p", "r", "d") for width, count in variants)
     asset = Asset("d", "image/jpeg", "jpeg", 2000, 1000, 1, 80, "#000000", "", "o", made, ())
     assert exposure.best_bytes(asset) == best
 
 
 @given(st.permutations(range(6)))
-def test_the_order_does_not_depend_on_the_order_of_finding(order: list[int]) -> None:
+def test_sorting_does_not_depend_on_the_input_order(order: list[int]) -> None:
     places = [Place(f"{number}.md", 1, 1, "images") for number in range(3)]
     found = [
         places_finding(places[:count], rule, severity, "m", "r")

@@ -1,4 +1,4 @@
-"""The audit's corrections: written into real files, and as patches that real git takes."""
+"""The corrections of an audit, written into real files and as patches that real git applies."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ more
 """
 
 
-class Room:
-    """A site in a repository, with the fixes as the audit calls them."""
+class FixableSite:
+    """A site in a repository, with functions that fix it as the audit command does."""
 
     def __init__(self, site: Path) -> None:
         self.site = site
@@ -82,8 +82,8 @@ def finding(rule: str, *changes: Correction, url: str | None = OLD) -> Finding:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Room:
-    return Room(tmp_path / "site")
+def fixable(tmp_path: Path) -> FixableSite:
+    return FixableSite(tmp_path / "site")
 
 
 Git = Callable[..., bytes]
@@ -91,7 +91,7 @@ Git = Callable[..., bytes]
 
 @pytest.fixture
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
-    """git in a folder, knowing no settings of this machine."""
+    """Runs git in a folder, without the settings of this machine."""
     for name in list(os.environ):
         if name.startswith("GIT_"):
             monkeypatch.delenv(name)
@@ -115,77 +115,79 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def test_urls_and_sizes_are_written_and_nothing_else_changes(room: Room, git: Git) -> None:
-    room.put("a.md", ARTICLE)
-    room.put("_posts/b.html", ARTICLE.replace("\n", "\r\n").replace("![a]", "![no]"))
-    room.put("c.md", "---\nimages: [http://other/x.png]\n---\n")
-    (room.site / "a.md").chmod(0o640)
-    git(room.site, "init", "-q")
-    git(room.site, "add", ".")
-    git(room.site, "commit", "-qm", "before")
-    before = room.bytes()
-    fixed = room.fix(room.findings())
+def test_urls_and_sizes_are_written_and_nothing_else_changes(fixable: FixableSite, git: Git) -> None:
+    fixable.put("a.md", ARTICLE)
+    fixable.put("_posts/b.html", ARTICLE.replace("\n", "\r\n").replace("![a]", "![no]"))
+    fixable.put("c.md", "---\nimages: [http://other/x.png]\n---\n")
+    (fixable.site / "a.md").chmod(0o640)
+    git(fixable.site, "init", "-q")
+    git(fixable.site, "add", ".")
+    git(fixable.site, "commit", "-qm", "before")
+    before = fixable.bytes()
+    fixed = fixable.fix(fixable.findings())
     assert fixed == FixResult(articles=2, urls=5, sizes=2)
-    assert (room.site / "a.md").stat().st_mode & 0o777 == 0o640
+    assert (fixable.site / "a.md").stat().st_mode & 0o777 == 0o640
     expected = ARTICLE.replace(OLD, NEW).replace("width: 1", "width: 640").replace("height: 2", "height: 480")
-    assert room.bytes()["a.md"].decode() == expected
-    assert room.bytes()["c.md"] == before["c.md"]
+    assert fixable.bytes()["a.md"].decode() == expected
+    assert fixable.bytes()["c.md"] == before["c.md"]
     changed = git(
-        room.site, "diff", "-U0", "--word-diff=porcelain", r"--word-diff-regex=[^ \r\n()\"]+", "a.md"
+        fixable.site, "diff", "-U0", "--word-diff=porcelain", r"--word-diff-regex=[^ \r\n()\"]+", "a.md"
     ).decode()
     assert re.findall(r"^[-+]([^-+].*)$", changed, re.MULTILINE) == [OLD, NEW, "1", "640", "2", "480", *[OLD, NEW] * 2]
     assert (
-        git(room.site, "diff", "--stat").decode().splitlines()[-1]
+        git(fixable.site, "diff", "--stat").decode().splitlines()[-1]
         == " 2 files changed, 8 insertions(+), 8 deletions(-)"
     )
-    assert [r.url for name in room.scanned for r in extract_references(room.bytes()[name], name)].count(OLD) == 0
-    assert [p.name for p in room.scratch.iterdir()] == []
+    assert [r.url for name in fixable.scanned for r in extract_references(fixable.bytes()[name], name)].count(OLD) == 0
+    assert [p.name for p in fixable.scratch.iterdir()] == []
 
 
-def test_a_second_fix_finds_nothing_to_write(room: Room) -> None:
-    room.put("a.md", ARTICLE)
-    room.fix(room.findings())
-    room.put("a.md", room.bytes()["a.md"])
-    assert all(not found.changes for found in room.findings(size=False))
-    assert room.fix(room.findings()) == FixResult()
+def test_a_second_fix_finds_nothing_to_write(fixable: FixableSite) -> None:
+    fixable.put("a.md", ARTICLE)
+    fixable.fix(fixable.findings())
+    fixable.put("a.md", fixable.bytes()["a.md"])
+    assert all(not found.changes for found in fixable.findings(size=False))
+    assert fixable.fix(fixable.findings()) == FixResult()
 
 
-def test_an_article_saved_since_the_scan_is_left_alone(room: Room) -> None:
-    room.put("a.md", ARTICLE)
-    room.put("b.md", ARTICLE)
-    findings = room.findings()
+def test_an_article_saved_since_the_scan_is_left_alone(fixable: FixableSite) -> None:
+    fixable.put("a.md", ARTICLE)
+    fixable.put("b.md", ARTICLE)
+    findings = fixable.findings()
     saved = ARTICLE.encode() + b"more\n"
-    (room.site / "a.md").write_bytes(saved)
+    (fixable.site / "a.md").write_bytes(saved)
     places = tuple(
         sorted({change.place for found in findings for change in found.changes if change.place.article == "a.md"})
     )
-    text, told = room.diff(findings)
-    fixed = room.fix(findings)
+    text, told = fixable.diff(findings)
+    fixed = fixable.fix(findings)
     assert fixed == told
     assert (fixed.articles, fixed.urls, fixed.sizes) == (1, 3, 1)
     (problem,) = fixed.problems
     assert (problem.code, problem.retryable, problem.url, problem.references) == ("article-changed", True, OLD, places)
     assert problem.message.startswith("not fixed: ")
-    assert (room.site / "a.md").read_bytes() == saved
+    assert (fixable.site / "a.md").read_bytes() == saved
     assert b"a/a.md" not in text
 
 
-def test_one_that_is_gone_read_only_or_elsewhere_is_reported(room: Room, tmp_path: Path) -> None:
+def test_an_article_that_is_missing_read_only_or_outside_the_site_is_reported(
+    fixable: FixableSite, tmp_path: Path
+) -> None:
     for name in ("gone.md", "only.md", "link.md"):
-        room.put(name, ARTICLE)
-    findings = room.findings()
-    (room.site / "gone.md").unlink()
-    (room.site / "only.md").chmod(0o444)
-    (room.site / "link.md").rename(tmp_path / "out.md")
-    (room.site / "link.md").symlink_to(tmp_path / "out.md")
-    fixed = room.fix(findings)
+        fixable.put(name, ARTICLE)
+    findings = fixable.findings()
+    (fixable.site / "gone.md").unlink()
+    (fixable.site / "only.md").chmod(0o444)
+    (fixable.site / "link.md").rename(tmp_path / "out.md")
+    (fixable.site / "link.md").symlink_to(tmp_path / "out.md")
+    fixed = fixable.fix(findings)
     assert [(p.code, p.references[0].article, len(p.references)) for p in fixed.problems] == [
         ("article-changed", "gone.md", 3),
         ("article-unwritable", "link.md", 3),
         ("article-unwritable", "only.md", 3),
     ]
     assert fixed.articles == 0
-    assert (tmp_path / "out.md").read_text() == (room.site / "only.md").read_text() == ARTICLE
+    assert (tmp_path / "out.md").read_text() == (fixable.site / "only.md").read_text() == ARTICLE
 
 
 MIXED = f"""---
@@ -202,12 +204,12 @@ images:
 """
 
 
-def test_what_is_not_certain_is_left_out_and_the_rest_is_done(room: Room) -> None:
-    room.put("a.md", MIXED)
-    findings = room.findings()
+def test_uncertain_corrections_are_left_out_and_the_others_are_written(fixable: FixableSite) -> None:
+    fixable.put("a.md", MIXED)
+    findings = fixable.findings()
     body = next(r for r in extract_references(MIXED.encode(), "a.md") if r.field == "body")
     findings.append(finding("scaled", Correction(body.place, size=SIZE), url=OLD))
-    fixed = room.fix(findings)
+    fixed = fixable.fix(findings)
     told = [(p.code, p.url, [(place.line, place.field) for place in p.references]) for p in fixed.problems]
     assert told == [
         ("article-unreadable", OLD, [(2, "images")]),  # an alias: the cover would change too
@@ -216,48 +218,48 @@ def test_what_is_not_certain_is_left_out_and_the_rest_is_done(room: Room) -> Non
     ]
     assert (fixed.articles, fixed.urls, fixed.sizes) == (1, 1, 1)
     expected = MIXED.replace(f"  - url: {OLD}\n    width: 1", f"  - url: {NEW}\n    width: 640")
-    assert room.bytes()["a.md"].decode() == expected
+    assert fixable.bytes()["a.md"].decode() == expected
 
 
-def test_what_an_article_says_already_is_no_correction(room: Room) -> None:
-    room.put("a.md", ARTICLE)
+def test_a_value_that_the_article_already_has_is_no_correction(fixable: FixableSite) -> None:
+    fixable.put("a.md", ARTICLE)
     (entry,) = (r for r in extract_references(ARTICLE.encode(), "a.md") if r.field == "images")
     findings = [finding("scaled", Correction(entry.place, size=Size(1, 2)))]
-    assert room.fix(findings) == FixResult()
-    assert room.diff(findings) == (b"", FixResult())
+    assert fixable.fix(findings) == FixResult()
+    assert fixable.diff(findings) == (b"", FixResult())
 
 
-def test_one_bad_correction_among_many_holds_none_back(room: Room) -> None:
+def test_one_bad_correction_does_not_prevent_the_others(fixable: FixableSite) -> None:
     lines = [f"- {{url: {OLD}, width: 1, n: {n}}}" for n in range(200)]
     lines[77] = f"- url: >-\n    {OLD}\n  width: 1"
     text = "\n".join(["---", "images:", *lines, "---", ""])
-    room.put("a.md", text)
-    fixed = room.fix(room.findings())
+    fixable.put("a.md", text)
+    fixed = fixable.fix(fixable.findings())
     assert (fixed.urls, fixed.sizes, len(fixed.problems)) == (199, 199, 1)
     assert [place.line for place in fixed.problems[0].references] == [80]
-    assert room.bytes()["a.md"].decode() == text.replace(f"{{url: {OLD}, width: 1", f"{{url: {NEW}, width: 640")
+    assert fixable.bytes()["a.md"].decode() == text.replace(f"{{url: {OLD}, width: 1", f"{{url: {NEW}, width: 640")
 
 
-def test_a_permanent_redirect_goes_before_another_address(room: Room) -> None:
-    room.put("a.md", f"![a]({OLD})\n")
+def test_the_target_of_a_permanent_redirect_wins_over_another_url(fixable: FixableSite) -> None:
+    fixable.put("a.md", f"![a]({OLD})\n")
     place = Place("a.md", 1, 6, "body")
     https = finding("not-secure", Correction(place, url="https://h/a.png"))
     moved = finding("redirected", Correction(place, url=NEW))
-    assert room.fix([https, moved]) == FixResult(articles=1, urls=1)
-    assert room.bytes()["a.md"].decode() == f"![a]({NEW})\n"
+    assert fixable.fix([https, moved]) == FixResult(articles=1, urls=1)
+    assert fixable.bytes()["a.md"].decode() == f"![a]({NEW})\n"
 
 
-def test_two_links_to_one_file_are_one_article(room: Room) -> None:
-    room.put("real/a.md", ARTICLE)
-    (room.site / "b.md").symlink_to("real/a.md")
-    (room.site / "c.md").symlink_to("b.md")
-    room.scanned |= {"b.md": room.scanned["real/a.md"], "c.md": room.scanned["real/a.md"]}
-    text, told = room.diff(room.findings())
+def test_two_links_to_one_file_are_one_article(fixable: FixableSite) -> None:
+    fixable.put("real/a.md", ARTICLE)
+    (fixable.site / "b.md").symlink_to("real/a.md")
+    (fixable.site / "c.md").symlink_to("b.md")
+    fixable.scanned |= {"b.md": fixable.scanned["real/a.md"], "c.md": fixable.scanned["real/a.md"]}
+    text, told = fixable.diff(fixable.findings())
     assert text.count(b"--- a/") == 1
     assert b"--- a/real/a.md\n" in text
-    assert room.fix(room.findings()) == told == FixResult(articles=1, urls=3, sizes=1)
-    assert (room.site / "c.md").is_symlink()
-    assert OLD.encode() not in room.bytes()["c.md"]
+    assert fixable.fix(fixable.findings()) == told == FixResult(articles=1, urls=3, sizes=1)
+    assert (fixable.site / "c.md").is_symlink()
+    assert OLD.encode() not in fixable.bytes()["c.md"]
 
 
 # --- patches ---------------------------------------------------------------------------------------------------------
@@ -282,51 +284,51 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("where", ["", "sub", "sub folder/é", "b"])
-def test_git_takes_the_patch_and_makes_what_fixing_makes(tmp_path: Path, git: Git, where: str) -> None:
-    room = Room(tmp_path / "repository" / where)
+def test_git_applies_the_patch_with_the_same_bytes_as_fix(tmp_path: Path, git: Git, where: str) -> None:
+    fixable = FixableSite(tmp_path / "repository" / where)
     for name, data in SHAPES.items():
-        room.put(name, data)
-    (room.site / "plain.md").chmod(0o755)
+        fixable.put(name, data)
+    (fixable.site / "plain.md").chmod(0o755)
     git(tmp_path / "repository", "init", "-q")
-    git(room.site, "add", ".")
-    git(room.site, "commit", "-qm", "before")
-    text, told = room.diff(room.findings())
+    git(fixable.site, "add", ".")
+    git(fixable.site, "commit", "-qm", "before")
+    text, told = fixable.diff(fixable.findings())
     assert (told.articles, told.problems) == (len(SHAPES), ())
-    assert git(room.site, "status", "--porcelain") == b""
-    git(room.site, "apply", "-p1", "--check", data=text)
-    git(room.site, "apply", "-p1", "--index", data=text)
-    assert b"old mode" not in git(room.site, "diff", "HEAD")
-    by_git = room.bytes()
-    git(room.site, "reset", "-q", "--hard")
-    assert room.fix(room.findings()) == told
-    assert room.bytes() == by_git
-    assert (room.site / "plain.md").stat().st_mode & 0o777 == 0o755
-    git(room.site, "apply", "-p1", "-R", data=text)
-    assert room.bytes() == {name: data.encode() for name, data in SHAPES.items()}
+    assert git(fixable.site, "status", "--porcelain") == b""
+    git(fixable.site, "apply", "-p1", "--check", data=text)
+    git(fixable.site, "apply", "-p1", "--index", data=text)
+    assert b"old mode" not in git(fixable.site, "diff", "HEAD")
+    by_git = fixable.bytes()
+    git(fixable.site, "reset", "-q", "--hard")
+    assert fixable.fix(fixable.findings()) == told
+    assert fixable.bytes() == by_git
+    assert (fixable.site / "plain.md").stat().st_mode & 0o777 == 0o755
+    git(fixable.site, "apply", "-p1", "-R", data=text)
+    assert fixable.bytes() == {name: data.encode() for name, data in SHAPES.items()}
     if where != "b":  # where a folder of the site has the site's own name only -p1 is clear
-        git(room.site, "apply", data=text)
-        assert room.bytes() == by_git
+        git(fixable.site, "apply", data=text)
+        assert fixable.bytes() == by_git
     if where == "sub":
-        git(room.site, "apply", "-R", data=text)
+        git(fixable.site, "apply", "-R", data=text)
         git(tmp_path / "repository", "apply", "--directory=sub", data=text)
-        assert room.bytes() == by_git
+        assert fixable.bytes() == by_git
 
 
-def test_the_patch_is_the_one_that_git_itself_makes(room: Room, git: Git) -> None:
+def test_the_patch_equals_the_diff_of_git(fixable: FixableSite, git: Git) -> None:
     for name, data in SHAPES.items():
-        room.put(name, data)
-    git(room.site, "init", "-q")
-    git(room.site, "add", ".")
-    text, _ = room.diff(room.findings())
-    room.fix(room.findings())
-    by_git = git(room.site, "-c", "core.quotepath=on", "diff", "--no-color")
+        fixable.put(name, data)
+    git(fixable.site, "init", "-q")
+    git(fixable.site, "add", ".")
+    text, _ = fixable.diff(fixable.findings())
+    fixable.fix(fixable.findings())
+    by_git = git(fixable.site, "-c", "core.quotepath=on", "diff", "--no-color")
     more = re.compile(rb"^(?:diff --git|index) .*\n|(?<= @@) .*$", re.MULTILINE)  # what git adds: ids, headings
     assert text == more.sub(b"", by_git)
 
 
-def test_a_patch_of_nothing_is_empty(room: Room) -> None:
-    room.put("a.md", ARTICLE)
-    assert room.diff([finding("redirected")]) == (b"", FixResult())
+def test_a_patch_without_corrections_is_empty(fixable: FixableSite) -> None:
+    fixable.put("a.md", ARTICLE)
+    assert fixable.diff([finding("redirected")]) == (b"", FixResult())
     assert unified(b"a.md", b"a\n", b"a\n") == b""
     with pytest.raises(ValueError, match="zip"):
         unified(b"a.md", b"a\n", b"a\nb\n")
@@ -344,7 +346,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60)
 @given(lines=LINES, has_end=st.booleans())
-def test_any_change_of_lines_is_applied_by_git(folder: Path, lines: list[tuple[bytes, bool]], has_end: bool) -> None:
+def test_git_applies_any_patch_of_changed_lines(folder: Path, lines: list[tuple[bytes, bool]], has_end: bool) -> None:
     end = b"\n" if has_end else b"."
     old = b"\n".join(line for line, _ in lines) + end
     new = b"\n".join(line + b"+" * changed for line, changed in lines) + end
@@ -360,24 +362,24 @@ def test_any_change_of_lines_is_applied_by_git(folder: Path, lines: list[tuple[b
 # --- the real site ---------------------------------------------------------------------------------------------------
 
 
-def test_the_real_site_patched_is_the_real_site_fixed(shared: Path, tmp_path: Path, git: Git) -> None:
-    room = Room(tmp_path / "site")
+def test_on_the_real_site_the_patch_gives_the_same_bytes_as_fix(shared: Path, tmp_path: Path, git: Git) -> None:
+    fixable = FixableSite(tmp_path / "site")
     changes: dict[str, list[Correction]] = {}
     for path in sorted((shared / "site").rglob("*")):
         name = path.relative_to(shared / "site").as_posix()
         if path.suffix in {".md", ".html"} and "_news" in name:
-            room.put(name, path.read_bytes())
+            fixable.put(name, path.read_bytes())
             for r in extract_references(path.read_bytes(), name):
                 size = SIZE if r.declared.width and r.declared.height else None
                 changes.setdefault(r.url, []).append(Correction(r.place, url=f"{r.url}?moved", size=size))
     findings = [finding("redirected", *mentions, url=url) for url, mentions in changes.items()]
-    before = room.bytes()
-    git(room.site, "init", "-q")
-    text, told = room.diff(findings)
+    before = fixable.bytes()
+    git(fixable.site, "init", "-q")
+    text, told = fixable.diff(findings)
     assert told.problems == ()
     assert told.urls == sum(map(len, changes.values())) > 500
-    assert room.fix(findings) == told
-    fixed = room.bytes()
+    assert fixable.fix(findings) == told
+    fixed = fixable.bytes()
     assert {r.url[-6:] for name, data in fixed.items() for r in extract_references(data, name)} == {"?moved"}
-    git(room.site, "apply", "-R", data=text)
-    assert room.bytes() == before
+    git(fixable.site, "apply", "-R", data=text)
+    assert fixable.bytes() == before

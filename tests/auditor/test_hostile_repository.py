@@ -1,4 +1,4 @@
-"""`audit --since` in a repository from elsewhere: whatever program its settings name, none of them runs."""
+"""`audit --since` in an untrusted repository runs no program that its settings name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ B = "https://pictures.example/b.jpg"
 
 
 class Trap:
-    """A repository, and a program that leaves a mark where it is run."""
+    """A repository, and a program that creates a marker file when it is run."""
 
     def __init__(self, folder: Path) -> None:
         self.work = WorkTree(folder / "work")
@@ -36,7 +36,7 @@ class Trap:
         (self.work.root / path).write_text(text)
 
     def is_armed(self, *words: str) -> bool:
-        """Whether plain git runs the program."""
+        """Returns whether plain git runs the program."""
         subprocess.run(
             ["git", "-C", str(self.work.root), *words],
             stdin=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ def settings_of_a_submodule(trap: Trap) -> tuple[str, ...]:
 
 
 def _partial(trap: Trap, url: str, **settings: str) -> tuple[str, ...]:
-    """A clone that lacks an object, and whose remote brings it by a program."""
+    """A partial clone whose remote would fetch the missing object through a program."""
     name = trap.work.git("rev-parse", "HEAD:b.md")
     trap.write("b.md", article((B, 4, 3)))
     trap.work.commit()
@@ -183,7 +183,7 @@ TRAPS = [
 
 
 @pytest.mark.parametrize("build", TRAPS, ids=lambda build: build.__name__)
-def test_no_program_runs_that_the_repository_names(
+def test_no_program_that_repository_settings_name_is_run(
     run: Command, tmp_path: Path, build: Callable[[Trap], tuple[str, ...]]
 ) -> None:
     trap = Trap(tmp_path)
@@ -196,7 +196,7 @@ def test_no_program_runs_that_the_repository_names(
     assert trap.is_armed(*words), "plain git does run it: the trap is a real one"
 
 
-def test_an_alias_of_the_repository_stands_for_no_command(run: Command, tmp_path: Path) -> None:
+def test_an_alias_in_repository_settings_replaces_no_command(run: Command, tmp_path: Path) -> None:
     trap = Trap(tmp_path)
     for command in ("rev-parse", "diff", "ls-tree", "ls-files", "cat-file", "config"):
         trap.work.git("config", f"alias.{command}", f"!{trap.program}")
@@ -204,8 +204,8 @@ def test_an_alias_of_the_repository_stands_for_no_command(run: Command, tmp_path
     assert not trap.mark.exists()
 
 
-def test_a_repository_that_lies_among_the_articles_is_not_taken_for_one(run: Command, tmp_path: Path) -> None:
-    """A bare one needs no folder `.git`: any folder with three names in it is one."""
+def test_a_bare_repository_among_the_articles_is_not_used(run: Command, tmp_path: Path) -> None:
+    """A bare repository has no `.git`: any folder with HEAD, objects and refs is one."""
     trap = Trap(tmp_path)
     bare = trap.work.root / "site"
     trap.work.git("init", "--quiet", "--bare", str(bare))
@@ -216,15 +216,15 @@ def test_a_repository_that_lies_among_the_articles_is_not_taken_for_one(run: Com
     assert not trap.mark.exists()
 
 
-def test_what_a_filter_would_have_hidden_counts_as_changed(tmp_path: Path) -> None:
-    """The bytes on disk are compared, as nobody from elsewhere has a say in what they are."""
+def test_a_change_that_a_filter_would_hide_counts_as_changed(tmp_path: Path) -> None:
+    """The bytes on disk are compared without filters of the repository."""
     trap = Trap(tmp_path)
     clean_filter(trap)
     repository = Repository(trap.work.root)
     assert repository.changes(repository.tree_of("HEAD")).touched == {"b.md"}
 
 
-def test_line_ends_are_taken_as_the_repository_says(tmp_path: Path) -> None:
+def test_line_end_settings_of_the_repository_apply(tmp_path: Path) -> None:
     trap = Trap(tmp_path)
     trap.work.git("config", "core.autocrlf", "input")
     text = (trap.work.root / "b.md").read_text()
@@ -233,7 +233,7 @@ def test_line_ends_are_taken_as_the_repository_says(tmp_path: Path) -> None:
     assert repository.changes(repository.tree_of("HEAD")).touched == frozenset()
 
 
-def test_an_index_in_two_parts_and_a_second_work_tree_are_read(tmp_path: Path) -> None:
+def test_a_split_index_and_a_second_work_tree_are_read(tmp_path: Path) -> None:
     trap = Trap(tmp_path)
     trap.work.git("worktree", "add", "--quiet", str(tmp_path / "second"), "HEAD")
     trap.work.git("-C", str(tmp_path / "second"), "update-index", "--split-index")

@@ -1,4 +1,4 @@
-"""The page as a file: what is in it, its pictures and its chart."""
+"""The HTML report as a file: its content, thumbnails and chart."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.sample_audit import (
 # html
 
 
-def test_the_page_asks_nobody_and_holds_no_act_of_others(tmp_path: Path) -> None:
+def test_the_page_makes_no_request_and_contains_no_foreign_script(tmp_path: Path) -> None:
     page = Page(render("html", AUDIT, context(tmp_path)))
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert all(source.startswith("data:image/") for source in page.values("src"))
@@ -40,7 +40,7 @@ def test_the_page_asks_nobody_and_holds_no_act_of_others(tmp_path: Path) -> None
     assert "unsafe" not in policy
 
 
-def test_the_page_shows_the_copies_we_hold_within_bounds(tmp_path: Path) -> None:
+def test_the_page_shows_thumbnails_of_cached_images_within_limits(tmp_path: Path) -> None:
     where = context(tmp_path)
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/thumb.png").write_bytes(b"not ours to show")
@@ -57,7 +57,7 @@ def test_the_page_shows_the_copies_we_hold_within_bounds(tmp_path: Path) -> None
     assert thumbnails.thumbnails(where.cache, [HELD_BARELY]) == {}
 
 
-def test_the_page_holds_at_most_so_many_pictures(tmp_path: Path) -> None:
+def test_the_page_has_a_limited_number_of_thumbnails(tmp_path: Path) -> None:
     digests = [f"{number:064x}" for number in range(thumbnails.MAX_THUMBNAILS + 1)]
     for digest in digests:
         folder = tmp_path / "assets" / digest[:2] / digest
@@ -81,5 +81,5 @@ def test_a_chart_stays_in_its_box_and_needs_two_days(days: list[tuple[Any, int]]
         assert int(made.ticks[0].replace(",", "")) == 2 * int(made.ticks[1].replace(",", ""))
 
 
-def test_a_chart_leaves_out_what_is_no_day() -> None:
+def test_a_chart_skips_invalid_dates() -> None:
     assert chart((DayLine("2026-01-01", 1, 1), DayLine(f"2026{HARM}", 1, 1))) is None

@@ -1,4 +1,4 @@
-"""The audit's page in a real browser, opened from disk as a reader would."""
+"""The HTML report in a real browser, opened from disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.sample_audit import AUDIT, HARM, WELL, context
 
 @pytest.fixture
 def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens the page of an audit. Every request, dialog and complaint of the browser fails the test."""
+    """Opens the page of an audit. Any request, dialog or error in the browser fails the test."""
     file = tmp_path / "audit.html"
 
     with watched(browser, lambda url: url == file.as_uri() or url.startswith("data:")) as watch:
@@ -35,7 +35,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
 
 
 def rules(page: Page) -> list[str]:
-    """The rules of the findings that are shown, once the page's own timers have run: a reset shows all in the next."""
+    """Returns the rules of the visible findings, after the timers of the page have run (a reset uses one)."""
     page.evaluate("new Promise(done => setTimeout(done, 50))")
     shown: list[str] = page.evaluate(
         "[...document.querySelectorAll('.card')].filter(c => c.checkVisibility()).map(c => c.dataset.rule)"
@@ -44,16 +44,16 @@ def rules(page: Page) -> list[str]:
 
 
 def choose(page: Page, name: str, value: str) -> None:
-    """Pick a filter's value."""
+    """Selects a value of a filter."""
     page.get_by_role("combobox", name=name, exact=True).select_option(value)
 
 
 def column(page: Page, number: int) -> list[str]:
-    """One column of the table of hosts."""
+    """Returns one column of the host table."""
     return page.locator(f"table >> nth=0 >> tbody tr > :nth-child({number})").all_inner_texts()
 
 
-def test_filters_narrow_what_is_shown(open_page: Open) -> None:
+def test_filters_narrow_the_findings(open_page: Open) -> None:
     page = open_page()
     everything = rules(page)
     assert len(everything) == 11
@@ -77,7 +77,7 @@ def test_filters_narrow_what_is_shown(open_page: Open) -> None:
     expect(page.get_by_text("No finding matches.")).to_be_visible()
 
 
-def test_words_find_addresses_articles_and_messages(open_page: Open) -> None:
+def test_the_search_finds_urls_articles_and_messages(open_page: Open) -> None:
     page = open_page()
     page.keyboard.press("/")
     page.keyboard.type("möwen DECLARED")
@@ -89,7 +89,7 @@ def test_words_find_addresses_articles_and_messages(open_page: Open) -> None:
     assert page.evaluate("document.activeElement.name") == "text"
 
 
-def test_keys_alone_reach_a_filter_and_change_it(open_page: Open) -> None:
+def test_filters_can_be_used_by_keyboard_alone(open_page: Open) -> None:
     page = open_page()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the findings"
@@ -117,7 +117,7 @@ def test_hosts_are_sorted_by_any_column(open_page: Open) -> None:
     assert column(page, 1) == ["cdn.skywatch.example", "img.river-post.example", "old-host.example"]
 
 
-def test_forty_places_are_one_finding_that_opens(open_page: Open) -> None:
+def test_forty_places_are_one_finding_that_expands(open_page: Open) -> None:
     page = open_page()
     first = page.locator(".card").first
     expect(first).to_contain_text("40 places in 40 articles")
@@ -126,7 +126,7 @@ def test_forty_places_are_one_finding_that_opens(open_page: Open) -> None:
     expect(first.get_by_text("2026-01-40-day.md:7:10")).to_be_visible()
 
 
-def test_everything_is_there_without_script(open_page: Open) -> None:
+def test_everything_is_shown_without_scripts(open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
     expect(page.locator(".card")).to_have_count(11)
     expect(page.locator(".card").last).to_be_visible()
@@ -135,7 +135,7 @@ def test_everything_is_there_without_script(open_page: Open) -> None:
     expect(page.get_by_text("2026-01-40-day.md:7:10")).to_be_visible()
 
 
-def test_pictures_load_and_the_chart_tells_its_days(open_page: Open) -> None:
+def test_thumbnails_load_and_the_chart_labels_its_days(open_page: Open) -> None:
     page = open_page()
     widths = page.evaluate("[...document.querySelectorAll('.card img')].map(i => i.naturalWidth)")
     assert widths == [12, 1]
@@ -148,7 +148,7 @@ def test_pictures_load_and_the_chart_tells_its_days(open_page: Open) -> None:
     assert page.evaluate("document.querySelector('.chart g:hover title').textContent") == told[2]
 
 
-def test_what_means_harm_is_text(open_page: Open) -> None:
+def test_hostile_text_stays_text(open_page: Open) -> None:
     page = open_page()
     expect(page.locator(".card[data-rule=bad-scheme] .url")).to_have_text(f"javascript:alert(3)//{HARM}")
     assert page.locator(".card[data-rule=bad-scheme] a, .card[data-rule=bad-url] a").count() == 0
@@ -156,8 +156,8 @@ def test_what_means_harm_is_text(open_page: Open) -> None:
     assert page.evaluate("document.scripts.length") == 1
 
 
-def test_the_policy_stops_a_script_that_was_put_in(browser: Browser, tmp_path: Path) -> None:
-    """What `open_page` relies on: were the escaping to fail, the page's own policy would still hold."""
+def test_the_policy_blocks_an_injected_script(browser: Browser, tmp_path: Path) -> None:
+    """If escaping failed, the content security policy would still block the script."""
     text = render("html", AUDIT, context(tmp_path))
     (tmp_path / "bad.html").write_text(text.replace("<main>", "<main><script>document.title = 'mine'</script>"))
     with lent(browser) as page:
@@ -173,12 +173,12 @@ def test_axe_finds_nothing_in_light_or_dark(open_page: Open) -> None:
     assert axe_violations(page, "color-contrast") == []
 
 
-def test_nothing_reaches_beyond_a_phones_edge(open_page: Open) -> None:
+def test_the_page_fits_the_width_of_a_phone(open_page: Open) -> None:
     page = open_page(width=320, height=700, has_touch=True, is_mobile=True)
     assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [320, 320]
 
 
-def test_a_site_without_a_fault_gets_a_page_that_says_so(open_page: Open) -> None:
+def test_a_site_without_problems_gets_a_page_that_says_so(open_page: Open) -> None:
     page = open_page(WELL)
     expect(page.locator(".verdict")).to_have_text("no problems found")
     expect(page.get_by_text("No problems found.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The reports that services read: JUnit, SARIF, GitHub's annotations and summary."""
+"""The reports for services: JUnit, SARIF, GitHub annotations and job summary."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def case(text: str, name: str) -> ET.Element:
 
 
 @pytest.mark.parametrize("audit", [AUDIT, WELL, AuditReport(Summary(0, 0, 0, 0, {}), ())])
-def test_junit_is_as_jenkins_wants_it(audit: AuditReport, tmp_path: Path) -> None:
+def test_junit_is_valid_for_jenkins(audit: AuditReport, tmp_path: Path) -> None:
     file = tmp_path / "audit.xml"
     file.write_text(render("junit", audit, NOWHERE), encoding="utf-8")
     junit_schema().validate(str(file))
@@ -76,7 +76,7 @@ def test_junit_has_a_case_for_each_image() -> None:
     assert case(text, "the site").get("classname") == "site"
 
 
-def test_junit_tells_all_new_errors_of_an_image_in_one_failure() -> None:
+def test_junit_lists_all_new_errors_of_an_image_in_one_failure() -> None:
     url = "https://a.example/x.jpg"
     errors = [
         finding(rule, Severity.ERROR, url, f"{rule}!", Place("a.md", 1, 1, "body"))
@@ -100,7 +100,7 @@ def test_sarif_is_valid(audit: AuditReport) -> None:
         assert errors == []
 
 
-def test_sarif_points_at_the_file_in_the_repository() -> None:
+def test_sarif_names_files_relative_to_the_repository() -> None:
     run = run_of(AUDIT, msgspec.structs.replace(NOWHERE, prefix="docs/site"))
     by_rule = {result["ruleId"]: result for result in reversed(run["results"])}
     gulls = by_rule["dimensions"]["locations"][0]["physicalLocation"]
@@ -123,7 +123,7 @@ def test_sarif_points_at_the_file_in_the_repository() -> None:
     )
 
 
-def test_sarif_rules_are_named_explained_and_found_by_their_index() -> None:
+def test_sarif_rules_have_names_texts_and_indexes() -> None:
     run = run_of(AUDIT)
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == sorted({found.rule for found in FINDINGS})
@@ -149,7 +149,7 @@ def test_a_finding_keeps_its_fingerprint_when_lines_move() -> None:
     assert prints(audit_of(elsewhere)) != prints(audit_of(FINDINGS[0]))
 
 
-def test_sarif_tells_new_from_old_only_where_the_audit_compared() -> None:
+def test_sarif_has_a_baseline_state_only_if_the_audit_compared() -> None:
     states = {result["ruleId"]: result["baselineState"] for result in run_of(AUDIT)["results"]}
     assert (states["timeout"], states["http-status"]) == ("unchanged", "new")
     alone = audit_of(FINDINGS[0])
@@ -158,7 +158,7 @@ def test_sarif_tells_new_from_old_only_where_the_audit_compared() -> None:
     assert run_of(alone, compared)["results"][0]["baselineState"] == "new"
 
 
-def test_sarif_keeps_within_what_github_takes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sarif_respects_the_result_limit_of_github_and_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reports_sarif.RESULTS == 25_000
     monkeypatch.setattr(reports_sarif, "RESULTS", 20)
     notes = [finding("scaled", Severity.NOTE, f"https://a.example/{n}.jpg", "m") for n in range(20)]
@@ -194,13 +194,13 @@ def test_annotations_name_file_line_and_column() -> None:
     assert told[-2][2] == "2 findings already present before this change, not counted"
 
 
-def test_what_looks_like_an_escape_comes_through_as_it_is() -> None:
+def test_text_that_looks_like_an_escape_is_kept() -> None:
     found = finding("tls", Severity.ERROR, "https://a.example/%0A%25.jpg", "50%0A", Place("a%2Cb%3A.md", 1, 1, "body"))
     ((_, properties, message),) = commands(render("github", audit_of(found), NOWHERE))
     assert (properties["file"], message) == ("a%2Cb%3A.md", "https://a.example/%0A%25.jpg: 50%0A")
 
 
-def test_what_github_does_not_show_is_counted_where_it_does() -> None:
+def test_annotations_beyond_the_github_limits_are_counted_in_a_notice() -> None:
     findings = [
         finding("tls", severity, f"https://a.example/{n}.jpg", "m", *places(1))
         for severity in Severity
@@ -213,7 +213,7 @@ def test_what_github_does_not_show_is_counted_where_it_does() -> None:
     assert render("github", WELL, NOWHERE) == ""
 
 
-def test_the_summary_of_a_job_is_a_table_in_which_nothing_acts() -> None:
+def test_the_job_summary_is_a_table_without_active_markup() -> None:
     text = github.summary(AUDIT, NOWHERE)
     page = MarkdownIt("gfm-like", {"linkify": False}).render(text)
     assert page.count("<tr>") == 1 + 9

@@ -1,4 +1,4 @@
-"""Each form of report: golden files, the schemas of those who read them, and text that means harm."""
+"""Every report format: golden files, wording, and hostile text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SUFFIXES = {"text": "txt", "json": "json", "junit": "xml", "sarif": "sarif", "gi
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_each_form_is_as_it_was(form: str, tmp_path: Path) -> None:
+def test_each_format_matches_its_golden_file(form: str, tmp_path: Path) -> None:
     """`REWRITE_GOLDEN=1 pytest tests/auditor/test_reports.py` rewrites the files; review the difference."""
     root = tmp_path / "harbour-news"
     root.mkdir()
@@ -50,14 +50,14 @@ def test_each_form_is_as_it_was(form: str, tmp_path: Path) -> None:
     assert not text.endswith("\n\n")
 
 
-def test_an_unknown_form_is_named_with_those_that_there_are() -> None:
+def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     known = "text, json, junit, sarif, github, html"
     with pytest.raises(ValueError, match=f"'pdf' is not a report format; use one of {known}"):
         render("pdf", AUDIT, NOWHERE)
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "json"])
-def test_credentials_are_in_no_report_for_people(form: str) -> None:
+def test_no_report_for_people_has_credentials(form: str) -> None:
     text = render(form, AUDIT, NOWHERE)
     assert "files.example/private.png" in text
     assert "hunter2" not in text
@@ -66,7 +66,7 @@ def test_credentials_are_in_no_report_for_people(form: str) -> None:
 # text
 
 
-def test_text_says_the_gravest_and_the_most_used_first() -> None:
+def test_text_is_sorted_by_severity_and_number_of_articles() -> None:
     few, many = (finding("timeout", Severity.ERROR, f"https://a.example/{n}.jpg", "late", *places(n)) for n in (2, 9))
     late = finding("scaled", Severity.NOTE, "https://a.example/n.jpg", "other size", *places(30))
     lines = render("text", audit_of(few, late, many), NOWHERE).splitlines()
@@ -81,7 +81,7 @@ def test_text_says_the_gravest_and_the_most_used_first() -> None:
     assert "    and 6 more: 9 places in 9 articles" in lines
 
 
-def test_text_says_once_what_is_the_same_everywhere() -> None:
+def test_text_shows_shared_messages_and_remedies_once() -> None:
     one, two = (
         finding("flag-without-copy", Severity.ERROR, f"https://a.example/{n}.jpg", "no copy", *places(1), remedy="sync")
         for n in (1, 2)
@@ -97,11 +97,11 @@ def test_text_says_once_what_is_the_same_everywhere() -> None:
     assert (text.count("no copy"), text.count("half a copy"), text.count("→ sync")) == (1, 1, 1)
 
 
-def test_text_says_nothing_of_what_is_zero() -> None:
+def test_text_leaves_out_zero_counts() -> None:
     assert render("text", WELL, NOWHERE) == "images  2 in 1 article\n        no problems found\n"
 
 
-def test_text_is_plain_unless_it_is_asked_to_be_coloured_and_linked() -> None:
+def test_text_has_colors_and_links_only_on_request() -> None:
     assert "\x1b" not in render("text", AUDIT, NOWHERE)
     coloured = render("text", AUDIT, msgspec.structs.replace(NOWHERE, color=True))
     assert "\x1b[31m\x1b[1merror: http-status (1)\x1b[0m\n" in coloured
@@ -115,7 +115,7 @@ def test_text_is_plain_unless_it_is_asked_to_be_coloured_and_linked() -> None:
 @pytest.mark.parametrize(
     "bait", ["::add-mask::a", "##[add-mask]a", "##vso[task.setvariable variable=a]b", "##teamcity[x]"]
 )
-def test_text_gives_no_orders_to_a_build_server(bait: str) -> None:
+def test_text_contains_no_build_server_commands(bait: str) -> None:
     found = finding("missing-file", Severity.ERROR, bait, bait, Place(bait, 1, 1, "body"), remedy=bait)
     text = render("text", audit_of(found, msgspec.structs.replace(found, is_old=True)), NOWHERE)
     assert bait[2:] in text
@@ -124,7 +124,7 @@ def test_text_gives_no_orders_to_a_build_server(bait: str) -> None:
         assert not re.search(r"##\w*\[", line)
 
 
-def test_what_is_old_stands_apart() -> None:
+def test_old_findings_are_listed_separately() -> None:
     text = render("text", AUDIT, NOWHERE)
     before, _, after = text.partition("already present (2)\n")
     assert OLD not in before
@@ -135,7 +135,7 @@ def test_what_is_old_stands_apart() -> None:
 # json
 
 
-def test_json_is_the_object_that_scripts_know() -> None:
+def test_json_has_the_documented_keys() -> None:
     report = json.loads(render("json", AUDIT, NOWHERE))
     assert report == json.loads(AUDIT.to_json())
     assert {"summary", "findings"} <= set(report)
@@ -158,7 +158,7 @@ def test_json_is_the_object_that_scripts_know() -> None:
     assert report["findings"][2]["url"] == SECRET
 
 
-def test_json_is_text_though_a_url_is_not() -> None:
+def test_json_is_valid_if_a_url_is_not_utf8() -> None:
     url = "https://a.example/\ud83d.jpg"
     found = finding("bad-url", Severity.ERROR, url, "möwen", Place("a\udcff.md", 1, 1, "body"))
     report = json.loads(render("json", audit_of(found), NOWHERE))
@@ -187,7 +187,7 @@ ACTIVE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 
 @settings(max_examples=40)
 @given(st.lists(findings_of_any_text(), max_size=4))
-def test_any_text_stays_text(findings: list[Finding]) -> None:
+def test_any_text_stays_text_in_every_format(findings: list[Finding]) -> None:
     audit = audit_of(*findings, images=tuple(sorted({found.url for found in findings if found.url is not None})))
     for form in FORMS:
         text = render(form, audit, NOWHERE)

@@ -1,4 +1,4 @@
-"""`imgcache watch`: a real process, and files saved as editors save them."""
+"""The `imgcache watch` command as a real process, with files saved as editors save them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONG = 30  # seconds that a loaded machine may take
 
 
 class Watch:
-    """A watch that runs, and what it said so far."""
+    """A running watch, and its output so far."""
 
     def __init__(self, site: Path) -> None:
         self.process = subprocess.Popen(
@@ -52,7 +52,7 @@ class Watch:
             self._lines.put(line.rstrip("\n"))
 
     def until(self, wanted: str) -> list[str]:
-        """What it says, up to a line that has this."""
+        """Reads the output up to a line that contains the text."""
         said = list[str]()
         while not said or wanted not in said[-1]:
             try:
@@ -62,12 +62,12 @@ class Watch:
         return said
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str, list[str]]:
-        """Exit status, the rest of standard error, and what was not yet read."""
+        """Returns exit status, the rest of standard error, and the unread output."""
         self.process.send_signal(number)
         return self.ended()
 
     def ended(self) -> tuple[int, str, list[str]]:
-        """The same, where it ends by itself."""
+        """Returns the same, after the process has ended by itself."""
         code = self.process.wait(LONG)
         self._reader.join(LONG)
         assert self.process.stderr is not None
@@ -87,7 +87,7 @@ def watching(site: Path) -> Iterator[Watch]:
             pipe.close()
 
 
-def test_each_saved_article_is_told_and_the_site_stays_as_it_is(make_site: MakeSite) -> None:
+def test_each_saved_article_is_reported_and_the_site_is_not_changed(make_site: MakeSite) -> None:
     site = make_site({"a.md": article(), "posts/b.md": article(("/p.png", 4, 3)), "vendor/c.md": article()})
     with watching(site) as watch:
         assert watch.announced == "watching 2 articles: own files, flags and cache; Ctrl-C ends\n"
@@ -111,7 +111,7 @@ def test_each_saved_article_is_told_and_the_site_stays_as_it_is(make_site: MakeS
         assert watch.end() == (0, "", [])
 
 
-def test_half_written_renamed_and_deleted_articles_and_bursts_are_survived(make_site: MakeSite) -> None:
+def test_partial_writes_renames_deletions_and_bursts_are_handled(make_site: MakeSite) -> None:
     site = make_site({"a.md": article(), "b.md": article()})
     with watching(site) as watch:
         for part in range(20):  # a slow writer, or an impatient one
@@ -141,7 +141,7 @@ def test_half_written_renamed_and_deleted_articles_and_bursts_are_survived(make_
         assert watch.end(signal.SIGTERM)[:2] == (0, "")
 
 
-def test_what_a_sync_fetched_meanwhile_is_known_and_a_site_that_goes_away_ends_it(
+def test_results_of_a_concurrent_sync_are_used_and_a_deleted_site_ends_the_watch(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:
     origin.answers.set(A, picture(400, 300))
@@ -158,7 +158,7 @@ def test_what_a_sync_fetched_meanwhile_is_known_and_a_site_that_goes_away_ends_i
         assert watch.ended()[:2] == (2, f"imgcache: {site}: the site's folder is gone\n")
 
 
-def test_only_events_below_the_site_and_beside_the_cache_concern_it(tmp_path: Path) -> None:
+def test_only_events_in_the_site_and_outside_the_cache_are_used(tmp_path: Path) -> None:
     root = tmp_path / "node_modules" / "vendor" / "site"  # names that count below the site alone
     concerns = WatchFilter(root, root / "cache")
     told = {
@@ -181,7 +181,7 @@ def clean_audit(_: str) -> AuditReport:
 
 @settings(max_examples=60)
 @given(present=st.sets(st.sampled_from(NAMES)), burst=events)
-def test_whatever_the_events_say_the_disk_is_believed(present: set[str], burst: set[tuple[Change, str]]) -> None:
+def test_the_disk_counts_and_not_the_kind_of_event(present: set[str], burst: set[tuple[Change, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "c").mkdir()
@@ -196,7 +196,7 @@ def test_whatever_the_events_say_the_disk_is_believed(present: set[str], burst: 
         assert len(glances) == len({glance.article for glance in glances})
 
 
-def test_an_error_at_one_article_is_not_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_at_one_article_does_not_end_the_watch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def audit(name: str) -> AuditReport:
         if name == "a.md":
             raise DiskFull("no space")

@@ -1,4 +1,4 @@
-"""The laws of work on many workers: how jobs are cut into shards, and what becomes of them. The crew is a fake."""
+"""Shards and the cluster runner, property by property, with a fake worker group."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from imgcache.cache import PendingImage
 from imgcache.core import WorkerLost
-from imgcache.runners import Budget, ClusterRunner, Shards
-from imgcache.runners import worker_session as station
+from imgcache.runners import Budget, ClusterRunner, Shards, worker_session
 from imgcache.runners.shards import LARGE, SIZE, Shard
 
 hosts = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), max_size=120)
@@ -57,7 +56,7 @@ def test_every_job_is_taken_once_and_no_host_is_in_two_shards_at_once(hosts: lis
 
 
 @given(hosts, sizes)
-def test_what_is_ready_goes_out_newest_first_and_many_hosts_share_few_shards(hosts: list[str], size: int) -> None:
+def test_ready_shards_are_taken_newest_first_and_small_hosts_share_few_shards(hosts: list[str], size: int) -> None:
     shards = Shards(pending(hosts), most=size)
     size = shards.size
     taken = []
@@ -70,7 +69,7 @@ def test_what_is_ready_goes_out_newest_first_and_many_hosts_share_few_shards(hos
 
 
 @given(hosts, sizes, seeds)
-def test_a_host_stays_with_its_worker_until_that_one_goes(hosts: list[str], size: int, seed: int) -> None:
+def test_a_host_stays_with_its_worker_until_the_worker_leaves(hosts: list[str], size: int, seed: int) -> None:
     rng, shards = random.Random(seed), Shards(pending(hosts), most=size)
     owner: dict[int, str] = {}
     there = set("xyz")
@@ -87,7 +86,7 @@ def test_a_host_stays_with_its_worker_until_that_one_goes(hosts: list[str], size
     assert list(shards.rest()) == []
 
 
-def test_the_jobs_that_are_not_taken_are_told() -> None:
+def test_rest_yields_the_jobs_that_were_not_taken() -> None:
     shards = Shards(pending("aaab"), most=2)
     shard = shards.take("x", 1)
     assert shard is not None
@@ -95,7 +94,7 @@ def test_the_jobs_that_are_not_taken_are_told() -> None:
 
 
 @given(hosts.filter(bool), st.integers(1, 6))
-def test_a_shard_has_a_weight_and_falls_into_parts(hosts: list[str], per_host: int) -> None:
+def test_the_weight_and_the_parts_of_a_shard(hosts: list[str], per_host: int) -> None:
     shard = Shard(0, "x", tuple(pending(hosts)))
     assert shard.weight(per_host) == sum(min(per_host, count) for count in Counter(hosts).values())
     parts = shard.parts()
@@ -109,7 +108,7 @@ def test_a_small_site_is_shared_by_all_workers() -> None:
 
 
 @given(st.integers(33, 5000), st.integers(1, 8))
-def test_a_host_with_many_has_larger_shards_while_there_are_rounds_enough(count: int, workers: int) -> None:
+def test_a_large_host_has_larger_shards_while_enough_rounds_remain(count: int, workers: int) -> None:
     others = [f"host{number}" for number in range(600)]
     shards = Shards(pending(["big"] * count + others), workers)
     left = count
@@ -124,7 +123,7 @@ def test_a_host_with_many_has_larger_shards_while_there_are_rounds_enough(count:
     assert left == 0
 
 
-def test_a_shard_is_named_after_its_host_or_says_of_how_many_it_is() -> None:
+def test_a_shard_is_named_after_its_host_or_the_number_of_its_hosts() -> None:
     shards = Shards(pending(["big.example"] * SIZE + ["small.example", "tiny.example"]))
     assert {shard.name for _ in range(2) if (shard := shards.take("x", SIZE))} == {"big.example", "2 hosts"}
 
@@ -132,8 +131,8 @@ def test_a_shard_is_named_after_its_host_or_says_of_how_many_it_is() -> None:
 # -- the runner --------------------------------------------------------------------------------------------------------
 
 
-class Crew:
-    """Workers that do a job by giving back its image's number. One that has a poisonous image in hand dies."""
+class FakeWorkers:
+    """Fake workers that return the number of each image. A worker dies of a poisonous image."""
 
     def __init__(self, workers: Mapping[str, int], *, poison: Sequence[int] = (), seed: int = 0) -> None:
         self.workers = dict(workers)
@@ -170,7 +169,7 @@ class Crew:
             for _ in range(self.rng.randint(0, 3)):
                 await asyncio.sleep(0)
             if self.poison & {job for _, job in jobs} or worker in self.mortal:
-                self.workers = {name: room for name, room in self.workers.items() if name not in self.mortal}
+                self.workers = {name: capacity for name, capacity in self.workers.items() if name not in self.mortal}
                 raise WorkerLost("dead")
         finally:
             self.load[worker] -= len(jobs)
@@ -181,7 +180,7 @@ class Crew:
 
 
 class Work:
-    """Counts what becomes of each image."""
+    """Counts the results of each image."""
 
     def __init__(self, bytes_each: int = 0) -> None:
         self.bytes_each = bytes_each
@@ -204,21 +203,21 @@ class Work:
 
 
 def run(
-    jobs: Sequence[PendingImage], crew: Crew, work: Work, budget: Budget | None = None, now: float = 0.0
+    jobs: Sequence[PendingImage], group: FakeWorkers, work: Work, budget: Budget | None = None, now: float = 0.0
 ) -> list[int]:
-    """Run to the end; which images are left."""
+    """Runs all jobs; returns the images that are left."""
     shards = Shards(jobs)
     runner: ClusterRunner[int, int] = ClusterRunner(
-        shards, budget or Budget(), crew, work, per_host=4, clock=lambda: now
+        shards, budget or Budget(), group, work, per_host=4, clock=lambda: now
     )
     asyncio.run(runner.run())
     return sorted(runner.rest())
 
 
 @given(hosts, seeds)
-def test_all_jobs_are_done_once_whoever_does_them(hosts: list[str], seed: int) -> None:
+def test_every_job_is_done_once_on_any_worker(hosts: list[str], seed: int) -> None:
     work = Work()
-    assert run(pending(hosts), Crew({"x": 4, "y": 9}, seed=seed), work) == []
+    assert run(pending(hosts), FakeWorkers({"x": 4, "y": 9}, seed=seed), work) == []
     assert sorted(work.ended) == list(range(len(hosts)))
 
 
@@ -226,71 +225,73 @@ def test_all_jobs_are_done_once_whoever_does_them(hosts: list[str], seed: int) -
 def test_only_the_image_that_kills_workers_is_given_up(hosts: list[str], seed: int, data: st.DataObject) -> None:
     poison = data.draw(st.sets(st.integers(0, len(hosts) - 1), max_size=3))
     work = Work()
-    assert run(pending(hosts), Crew({"x": 4, "y": 9}, poison=sorted(poison), seed=seed), work) == []
+    assert run(pending(hosts), FakeWorkers({"x": 4, "y": 9}, poison=sorted(poison), seed=seed), work) == []
     assert sorted(work.given_up) == sorted(poison)
     assert sorted(work.begun) == list(range(len(hosts)))  # once each, however often it is sent
     assert sorted(work.ended) == [image for image in range(len(hosts)) if image not in poison]
 
 
 def test_a_shard_is_tried_three_times_beside_others_and_then_in_parts_alone() -> None:
-    crew = Crew({"x": 8, "y": 8}, poison=[5])
-    run(pending(["big.example"] * 40 + [f"host{number}" for number in range(600)]), crew, Work())
-    tries = [(len(jobs), is_alone) for _, jobs, is_alone in crew.shards if 5 in jobs]
+    group = FakeWorkers({"x": 8, "y": 8}, poison=[5])
+    run(pending(["big.example"] * 40 + [f"host{number}" for number in range(600)]), group, Work())
+    tries = [(len(jobs), is_alone) for _, jobs, is_alone in group.shards if 5 in jobs]
     assert [size for size, _ in tries] == [40, 40, 40, 5, 1]
     assert [is_alone for _, is_alone in tries[3:]] == [True, True]
 
 
 def test_the_shard_of_a_worker_that_is_lost_is_done_by_another() -> None:
-    crew, work = Crew({"x": 8, "y": 8}), Work()
-    crew.mortal = {"x"}
-    assert run(pending([f"host{number}" for number in range(400)]), crew, work) == []
-    lost = [jobs for worker, jobs, _ in crew.shards if worker == "x"]
+    group, work = FakeWorkers({"x": 8, "y": 8}), Work()
+    group.mortal = {"x"}
+    assert run(pending([f"host{number}" for number in range(400)]), group, work) == []
+    lost = [jobs for worker, jobs, _ in group.shards if worker == "x"]
     assert lost
-    assert all(("y", jobs) in [(worker, mine) for worker, mine, _ in crew.shards] for jobs in lost)
+    assert all(("y", jobs) in [(worker, mine) for worker, mine, _ in group.shards] for jobs in lost)
     assert sorted(work.ended) == sorted(work.begun) == list(range(400))
 
 
-def test_time_is_up_for_what_waits_for_a_worker_to_come_back() -> None:
-    crew, work = Crew({"x": 8}), Work()
-    crew.mortal = {"x"}
+def test_the_deadline_ends_a_run_that_waits_for_workers() -> None:
+    group, work = FakeWorkers({"x": 8}), Work()
+    group.mortal = {"x"}
     shards = Shards(pending([f"host{number}" for number in range(40)]))
     runner: ClusterRunner[int, int] = ClusterRunner(
-        shards, Budget(deadline=10.0), crew, work, per_host=4, clock=lambda: 0.0 if crew.workers else 10.0
+        shards, Budget(deadline=10.0), group, work, per_host=4, clock=lambda: 0.0 if group.workers else 10.0
     )
     asyncio.run(asyncio.wait_for(runner.run(), 20))
     assert work.ended == []
     assert sorted(runner.rest()) == list(range(40))
 
 
-def test_a_worker_has_no_more_in_hand_than_keeps_it_busy() -> None:
-    crew = Crew({"x": 8, "y": 8})
-    run(pending([f"host{number}" for number in range(4000)]), crew, Work())
-    assert crew.most <= 2 * (2 * 8 + SIZE)
+def test_a_worker_gets_only_enough_shards_to_keep_it_busy() -> None:
+    group = FakeWorkers({"x": 8, "y": 8})
+    run(pending([f"host{number}" for number in range(4000)]), group, Work())
+    assert group.most <= 2 * (2 * 8 + SIZE)
 
 
 def test_a_budget_of_bytes_leaves_images_for_the_next_run() -> None:
     work = Work(bytes_each=1_000_000)
-    left = run(pending([f"host{number}" for number in range(400)]), Crew({"x": 8}), work, Budget(max_bytes=50_000_000))
+    left = run(
+        pending([f"host{number}" for number in range(400)]), FakeWorkers({"x": 8}), work, Budget(max_bytes=50_000_000)
+    )
     assert 40 <= len(work.ended) <= 60
     assert sorted([*work.ended, *left]) == list(range(400))
 
 
-def test_what_a_worker_had_no_time_for_is_left() -> None:
-    work, crew = Work(), Crew({"x": 8})
-    crew.finished = 3
-    left = run(pending("a" * 20), crew, work, Budget(deadline=10.0))
+def test_jobs_that_a_worker_had_no_time_for_are_left() -> None:
+    work, group = Work(), FakeWorkers({"x": 8})
+    group.finished = 3
+    left = run(pending("a" * 20), group, work, Budget(deadline=10.0))
     assert sorted([*work.ended, *left]) == list(range(20))
     assert len(left) == 5 + 5 + 1
 
 
 def test_nothing_begins_after_the_deadline() -> None:
-    crew = Crew({"x": 8})
-    assert run(pending("abc"), crew, Work(), Budget(deadline=10.0), now=10.0) == [0, 1, 2]
-    assert crew.asked == []
+    group = FakeWorkers({"x": 8})
+    assert run(pending("abc"), group, Work(), Budget(deadline=10.0), now=10.0) == [0, 1, 2]
+    assert group.asked == []
 
 
-def test_a_run_that_is_interrupted_takes_what_is_finished() -> None:
-    class Waiting(Crew):
+def test_an_interrupted_run_records_finished_results() -> None:
+    class Waiting(FakeWorkers):
         over = asyncio.Event()
 
         async def do(
@@ -318,30 +319,30 @@ def test_a_run_that_is_interrupted_takes_what_is_finished() -> None:
 
 
 def test_work_waits_for_a_worker_and_goes_on_when_one_comes() -> None:
-    async def late(crew: Crew, work: Work) -> None:
+    async def late(group: FakeWorkers, work: Work) -> None:
         runner: ClusterRunner[int, int] = ClusterRunner(
-            Shards(pending("abc")), Budget(), crew, work, per_host=4, clock=lambda: 0.0
+            Shards(pending("abc")), Budget(), group, work, per_host=4, clock=lambda: 0.0
         )
         task = asyncio.ensure_future(runner.run())
         await asyncio.sleep(0.01)
         assert not task.done()
-        crew.workers["x"] = 8
+        group.workers["x"] = 8
         await task
 
-    crew, work = Crew({}), Work()
-    asyncio.run(late(crew, work))
+    group, work = FakeWorkers({}), Work()
+    asyncio.run(late(group, work))
     assert sorted(work.ended) == [0, 1, 2]
 
 
-def test_parts_that_closed_by_themselves_can_be_closed_once_more() -> None:
+def test_a_session_that_closed_by_itself_can_be_closed_again() -> None:
     @asynccontextmanager
-    async def opened() -> AsyncIterator[station.ShardHandler]:
+    async def opened() -> AsyncIterator[worker_session.ShardHandler]:
         async def echo(shard: bytes) -> bytes:
             return shard
 
         yield echo
 
-    idle = station.WorkerSession(opened(), idle=0.01)
+    idle = worker_session.WorkerSession(opened(), idle=0.01)
     until = time.monotonic() + 10
     while idle.enter() and time.monotonic() < until:
         idle.leave()

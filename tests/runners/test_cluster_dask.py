@@ -1,4 +1,4 @@
-"""Sync and audit with Dask's workers in processes of their own: the result is that of one machine, byte for byte."""
+"""Sync and audit with Dask workers in other processes give the same bytes as one machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EQUAL = ("https://one.example/same.png", "https://two.example/same.png")
 
 @pytest.fixture(scope="module")
 def pristine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some articles of the real site, and one with what goes wrong, every flag struck out."""
+    """Some articles of the real site, and one with failing images, all without flags."""
     site = tmp_path_factory.mktemp("pristine")
     for path in sorted((shared / "site").glob("_*/*.md"))[::9]:
         target = site / path.relative_to(shared / "site")
@@ -53,7 +53,7 @@ def pristine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(pristine: Path) -> Iterator[Watched]:
-    """An origin with the images of that site, a little slow."""
+    """A slightly slow origin with the images of that site."""
     answers = answers_for(pristine)
     for url, answer in list(answers.items()):
         answers.set(url, dataclasses.replace(answer, delay=0.05))
@@ -73,27 +73,27 @@ def cluster(world: Watched, s3: S3) -> Iterator[Any]:
 
 @pytest.fixture
 def on(run: Command, world: Watched) -> Command:
-    """The command line, led to the origin."""
+    """The command line, connected to the origin."""
     run.use(world)
     world.forget()
     return run
 
 
 class Place(msgspec.Struct):
-    """A cache: what a user says of it, and the file of it at a path."""
+    """A cache: the options that name it, and a function that reads its files."""
 
     words: list[str]
     file: Callable[[str], bytes]
 
 
 def in_folder(site: Path) -> Place:
-    """The cache of a site where nobody says another."""
+    """The default cache of a site."""
     return Place([], lambda path: (site / "cache" / path).read_bytes())
 
 
 @pytest.fixture(scope="module")
 def alone(pristine: Path, world: Watched, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """What one machine makes of the site."""
+    """The result of a sync on one machine."""
     site = tmp_path_factory.mktemp("alone") / "site"
     shutil.copytree(pristine, site)
     with pytest.MonkeyPatch.context() as patch:
@@ -111,7 +111,7 @@ def site(pristine: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest, site: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A cache that all workers reach."""
+    """A cache that all workers can reach."""
     if request.param == "folder":
         return in_folder(site)
     for name, value in s3.environment.items():
@@ -207,7 +207,7 @@ def test_an_audit_by_workers_finds_what_one_machine_finds(
 
 
 def without_times(found: Any) -> Any:
-    """A report, its dates and seconds left out."""
+    """Returns a report without dates and seconds."""
     if isinstance(found, dict):
         return {key: without_times(value) for key, value in found.items() if key not in _TIMES}
     return [without_times(one) for one in found] if isinstance(found, list) else found
@@ -225,17 +225,17 @@ def without_times(found: Any) -> Any:
         ("pigeon://somewhere:1", "no scheduler answers at pigeon://somewhere:1"),
     ],
 )
-def test_a_place_where_nobody_works_is_said_in_one_line(
+def test_an_unreachable_scheduler_is_reported_in_one_line(
     where: str, words: str, site: Path, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_client, "_CONNECT", 1.0)
+    monkeypatch.setattr(dask_client, "CONNECT_TIMEOUT", 1.0)
     ended = on("sync", site, "--dask", where.format(closed=world.closed_port))
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert ended.err.startswith("imgcache: --dask: ")
     assert words in ended.err
 
 
-def test_other_versions_on_the_other_side_are_said_before_anything_is_asked(
+def test_workers_with_other_versions_are_refused_before_any_request(
     site: Path, cluster: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_worker, "__version__", "9.9.9")
@@ -246,7 +246,7 @@ def test_other_versions_on_the_other_side_are_said_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("command", ["sync", "audit"])
-def test_without_the_extra_it_is_said_what_to_install(
+def test_without_the_extra_the_error_names_what_to_install(
     command: str, site: Path, run: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "imgcache.runners.dask_group", raising=False)
@@ -258,7 +258,7 @@ def test_without_the_extra_it_is_said_what_to_install(
     )
 
 
-def test_dask_is_loaded_only_where_it_is_asked_for(site: Path) -> None:
+def test_dask_is_loaded_only_for_the_dask_option(site: Path) -> None:
     code = (
         "import sys; from imgcache.cli import sync, audit; import imgcache.wiring.cluster;"
         " assert not {'dask', 'distributed', 'tornado'} & sys.modules.keys()"
@@ -266,5 +266,5 @@ def test_dask_is_loaded_only_where_it_is_asked_for(site: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_a_dry_run_asks_no_worker(site: Path, run: Command) -> None:
+def test_a_dry_run_uses_no_worker(site: Path, run: Command) -> None:
     assert run("sync", site, "--dry-run", "--json", "--dask", "tcp://nowhere.example:1").json()["fetched"] > 20

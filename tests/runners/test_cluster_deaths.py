@@ -1,4 +1,4 @@
-"""Workers of a cluster that die, are cut off, or are of no use: the run ends, and says what is wrong with what."""
+"""Cluster workers that die, are disconnected or cannot be used: the run ends and reports the cause."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from imgcache.cli.progress import NoProgress
 from imgcache.config import Config
 from imgcache.core import ConfigError, DiskFull, ImgcacheError, Outcome, WorkerLost
 from imgcache.policy import SyncPolicy
-from imgcache.runners import ShardHandler
+from imgcache.runners import ShardHandler, dask_group
 from imgcache.runners import cluster as cluster_runner
-from imgcache.runners import dask_group as dask_crew
 from imgcache.runners.dask_group import DaskWorkerGroup
 from imgcache.runners.dask_worker import RunSpec
 from imgcache.wiring import cluster as wiring
@@ -40,7 +39,7 @@ _DEADLY = _URLS[21]
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[Watched]:
-    """An origin with pictures for six hosts, a little slow."""
+    """A slightly slow origin with images for six hosts."""
     origin = Watched({url: Answer(size=(40 + place, 30), delay=0.05) for place, url in enumerate(_URLS)})
     with in_thread(origin):
         yield origin
@@ -54,7 +53,7 @@ def cluster(world: Watched, s3: S3) -> Iterator[Any]:
 
 @pytest.fixture
 def both(cluster: Any) -> Any:
-    """The cluster, when those that were killed are back."""
+    """The cluster, after killed workers have been restarted."""
     with _dask.Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=30)
     return cluster
@@ -62,9 +61,9 @@ def both(cluster: Any) -> Any:
 
 @pytest.fixture
 def on(run: Command, world: Watched, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command line, led to the origin; who is gone is known to be gone."""
-    monkeypatch.setattr(dask_crew, "_GRACE", 0.0)
-    monkeypatch.setattr(dask_crew, "_TICK", 0.1)
+    """The command line, connected to the origin; lost workers are recognized at once."""
+    monkeypatch.setattr(dask_group, "GRACE", 0.0)
+    monkeypatch.setattr(dask_group, "TICK", 0.1)
     run.use(world)
     world.forget()
     return run
@@ -86,10 +85,10 @@ def site(tmp_path: Path) -> Path:
 
 
 class Ticks(NoProgress):
-    """Remembers how many images had been asked for when one had ended."""
+    """Records how many images had been requested when each one ended."""
 
     def __init__(self, world: Watched) -> None:
-        self._world = world
+        self._origin = world
         self.begun = 0
         self.asked: list[int] = []
 
@@ -97,10 +96,10 @@ class Ticks(NoProgress):
         self.begun += 1
 
     def ended(self, host: str, outcome: Outcome) -> None:
-        self.asked.append(len(self._world.requests))
+        self.asked.append(len(self._origin.requests))
 
 
-def test_the_only_worker_dies_and_the_run_ends_as_if_it_had_not(
+def test_the_death_of_the_only_worker_does_not_change_the_result(
     site: Path, on: Command, world: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONSAFEPATH", "1")  # Dask sets it for its workers and leaves it: now it is taken back
@@ -110,12 +109,12 @@ def test_the_only_worker_dies_and_the_run_ends_as_if_it_had_not(
     world.forget()
     ticks = Ticks(world)
     monkeypatch.setattr(sync_command, "progress_for", lambda *, quiet: ticks)
-    monkeypatch.setattr(dask_crew, "_ALONE", 1)
+    monkeypatch.setattr(dask_group, "WARN_AFTER", 1)
     world.kills[_DEADLY] = 1
     ended = on("sync", site, "--json", "--dask", "local:1")
     assert result(site, ended.json()) == alone
     assert world.kills[_DEADLY] == 0
-    assert "no worker is there; waiting for one" in ended.err
+    assert "there is no worker; waiting for one" in ended.err
     assert len(ticks.asked) == ticks.begun == len(_URLS)
     assert ticks.asked[0] < len(world.requests)  # it moves while the run goes on
 
@@ -123,7 +122,7 @@ def test_the_only_worker_dies_and_the_run_ends_as_if_it_had_not(
 def test_only_the_image_that_kills_every_worker_is_given_up(
     site: Path, both: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_runner, "_TRIES", 2)  # that they are three is seen in test_cluster.py, without deaths
+    monkeypatch.setattr(cluster_runner, "MAX_LOSSES", 2)  # test_cluster.py tests the real limit
     world.kills[_DEADLY] = 1000
     report = on("sync", site, "--json", "--dask", both.scheduler_address).json()
     assert [(problem["code"], problem["url"]) for problem in report["problems"]] == [("worker-lost", _DEADLY)]
@@ -131,10 +130,10 @@ def test_only_the_image_that_kills_every_worker_is_given_up(
     assert 1000 - world.kills[_DEADLY] == 3  # twice in its shard, and once alone
 
 
-def test_an_audit_tells_of_the_image_that_kills_every_worker(
+def test_an_audit_reports_the_image_that_kills_every_worker(
     site: Path, both: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_runner, "_TRIES", 1)
+    monkeypatch.setattr(cluster_runner, "MAX_LOSSES", 1)
     world.kills[_DEADLY] = 1000
     found = on("audit", site, "--json", "--dask", both.scheduler_address, *world.connect_to).json()
     lost = [finding for finding in found["findings"] if finding["rule"] == "worker-lost"]
@@ -142,12 +141,12 @@ def test_an_audit_tells_of_the_image_that_kills_every_worker(
     assert 1000 - world.kills[_DEADLY] == 2  # in its shard, and alone
 
 
-# -- a crew ------------------------------------------------------------------------------------------------------------
+# -- a group -----------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
 async def open_counted(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
-    """Parts that leave a file in the folder `spec` when they are opened, and do a shard when they are closed."""
+    """A handler that creates a file in the folder `spec` when it is opened."""
     await asyncio.to_thread((Path(spec.decode()) / uuid4().hex).touch)
 
     async def do(order: bytes) -> bytes:
@@ -161,7 +160,7 @@ async def open_counted(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
 
 @asynccontextmanager
 async def open_after(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
-    """Parts that so many workers fail to open as files lie in the folder `spec`: each takes one away."""
+    """A handler that fails to open once for each file in the folder `spec`, and removes the file."""
     for file in await asyncio.to_thread(lambda: [*Path(spec.decode()).iterdir()]):
         with suppress(FileNotFoundError):
             await asyncio.to_thread(file.unlink)
@@ -172,15 +171,15 @@ async def open_after(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
 
 @pytest.fixture
 def counted(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskWorkerGroup[int, int]]:
-    """A crew that counts how often it opens its parts, in tmp_path."""
-    monkeypatch.setattr(dask_crew, "_GRACE", 0.0)
-    monkeypatch.setattr(dask_crew, "_TICK", 0.1)
+    """A worker group that counts in tmp_path how often its session is opened."""
+    monkeypatch.setattr(dask_group, "GRACE", 0.0)
+    monkeypatch.setattr(dask_group, "TICK", 0.1)
     contract = RunSpec(open_counted, str(tmp_path).encode())
-    with dask_crew.connect_workers(cluster.scheduler_address, contract, results=int, room=8) as crew:
-        yield crew
+    with dask_group.connect_workers(cluster.scheduler_address, contract, results=int, room=8) as group:
+        yield group
 
 
-def test_parts_are_opened_once_in_each_worker_before_the_first_shard(
+def test_a_session_is_opened_once_in_each_worker_before_the_first_shard(
     both: Any, counted: DaskWorkerGroup[int, int], tmp_path: Path
 ) -> None:
     async def shards() -> None:
@@ -194,8 +193,8 @@ def test_parts_are_opened_once_in_each_worker_before_the_first_shard(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_shards_are_told_apart_by_host_on_dasks_pages(cluster: Any, counted: DaskWorkerGroup[int, int]) -> None:
-    """They group tasks by the prefix of their keys."""
+def test_the_dask_dashboard_names_shards_by_host(cluster: Any, counted: DaskWorkerGroup[int, int]) -> None:
+    """The dashboard groups tasks by the prefix of their keys."""
     hosts = ["some-host.example", "4.example"]
 
     async def shards() -> None:
@@ -211,7 +210,9 @@ def test_a_shard_is_for_one_process_even_if_another_gets_its_address(counted: Da
     async def impostor() -> None:
         async with counted:
             worker = min(counted.room())
-            counted._roster._members[worker].identity = "the one before"
+            member = counted.workers.member(worker)
+            assert member is not None
+            member.identity = "the process before"
             with pytest.raises(WorkerLost):
                 await counted.do("some.example", [("a", 0)], worker, None)
             while worker not in counted.room():  # noqa: ASYNC110 (it is asked who it is)
@@ -222,24 +223,24 @@ def test_a_shard_is_for_one_process_even_if_another_gets_its_address(counted: Da
 
 
 @pytest.mark.parametrize("failing", [1, 2])
-def test_a_worker_that_cannot_open_its_parts_is_left_aside_if_another_can(
+def test_a_worker_that_cannot_start_its_session_is_not_used_if_another_can(
     failing: int, both: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def work(crew: DaskWorkerGroup[int, int]) -> None:
-        async with crew:
-            (worker,) = crew.room()
-            await crew.do("some.example", [("a", 0)], worker, None)
+    async def work(group: DaskWorkerGroup[int, int]) -> None:
+        async with group:
+            (worker,) = group.room()
+            await group.do("some.example", [("a", 0)], worker, None)
 
     for number in range(failing):
         (tmp_path / f"{number}").touch()
     contract = RunSpec(open_after, str(tmp_path).encode())
-    with dask_crew.connect_workers(both.scheduler_address, contract, results=int, room=8) as crew:
+    with dask_group.connect_workers(both.scheduler_address, contract, results=int, room=8) as group:
         if failing == 1:
-            asyncio.run(work(crew))
-            assert "cannot open its part of the work: no room at all; it is left aside" in caplog.text
+            asyncio.run(work(group))
+            assert "cannot start its session: no room at all; it is not used" in caplog.text
         else:
-            with pytest.raises(ConfigError, match="cannot open its part of the work: no room at all"):
-                asyncio.run(work(crew))
+            with pytest.raises(ConfigError, match="cannot start its session: no room at all"):
+                asyncio.run(work(group))
 
 
 # -- workers that write elsewhere --------------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ def test_a_worker_that_cannot_open_its_parts_is_left_aside_if_another_can(
 
 @pytest.fixture
 def environment(both: Any) -> Iterator[Any]:
-    """Sets variables in the environment of all workers, or takes them away, for as long as a test lasts."""
+    """Sets or removes environment variables in all workers during a test."""
     with _dask.Client(both, set_as_default=False) as client:
         before: dict[str, dict[str, str | None]] = {}
 
@@ -260,7 +261,7 @@ def environment(both: Any) -> Iterator[Any]:
 
 
 def set_environment(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """In a worker. Returns what was there."""
+    """Runs in a worker; returns the previous values."""
     before = {name: os.environ.get(name) for name in values}
     for name, value in values.items():
         if value is None:
@@ -271,7 +272,7 @@ def set_environment(values: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("fault", ["elsewhere", "no keys"])
-def test_workers_with_another_store_are_told_before_anything_is_fetched(
+def test_workers_with_another_store_are_refused_before_anything_is_fetched(
     fault: str,
     site: Path,
     both: Any,
@@ -303,13 +304,13 @@ def test_workers_with_another_store_are_told_before_anything_is_fetched(
     assert not [key for key in s3.keys(bucket) if "sign-" in key]
 
 
-def test_a_worker_that_does_not_see_the_folder_is_told(both: Any, tmp_path: Path) -> None:
+def test_a_worker_that_does_not_see_the_folder_is_refused(both: Any, tmp_path: Path) -> None:
     config = Config()
     spec = wiring.SyncSpec(wiring.run_name(), str(tmp_path), None, config, SyncPolicy(), None, ())
     contract = RunSpec(wiring.open_sync, msgspec.msgpack.encode(spec), wiring.obstacle)
     with (
         pytest.raises(ConfigError, match=r"the worker tcp://.* does not see this cache: it has to be a folder"),
-        dask_crew.connect_workers(both.scheduler_address, contract, results=int, room=8),
+        dask_group.connect_workers(both.scheduler_address, contract, results=int, room=8),
     ):
         pass
 
@@ -319,7 +320,7 @@ def test_a_worker_that_does_not_see_the_folder_is_told(both: Any, tmp_path: Path
 
 @pytest.fixture
 def guest(both: Any) -> Iterator[Any]:
-    """A third worker, in this process: whatever becomes of it, the process goes on."""
+    """A third worker, in this process, which survives it."""
 
     async def start() -> Any:
         return await _dask.Worker(both.scheduler_address, nthreads=1, dashboard=False)
@@ -329,7 +330,7 @@ def guest(both: Any) -> Iterator[Any]:
     both.sync(worker.close)
 
 
-def test_a_worker_that_is_cut_off_lets_go_before_another_takes_over(
+def test_a_disconnected_worker_stops_before_another_takes_over(
     site: Path, both: Any, guest: Any, on: Command, world: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.processes = [os.getpid(), *processes(both)]
@@ -353,7 +354,7 @@ def test_a_worker_that_is_cut_off_lets_go_before_another_takes_over(
     assert world.at_once == {}
 
 
-def test_a_worker_that_retires_has_not_done_what_it_had_in_hand(guest: Any, counted: DaskWorkerGroup[int, int]) -> None:
+def test_the_running_shard_of_a_retiring_worker_is_lost(guest: Any, counted: DaskWorkerGroup[int, int]) -> None:
     async def retirement() -> None:
         async with counted:
             assert guest.address in counted.room()
@@ -370,10 +371,10 @@ def test_a_worker_that_retires_has_not_done_what_it_had_in_hand(guest: Any, coun
 # -- no workers --------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
+def test_a_run_without_workers_ends_after_a_while(
     cluster: Any, counted: DaskWorkerGroup[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_crew, "_DESERTED", 3)
+    monkeypatch.setattr(dask_group, "FAIL_AFTER", 3)
 
     async def alone() -> None:
         async with counted:
@@ -384,7 +385,7 @@ def test_a_run_whose_workers_are_all_gone_ends_after_a_while(
 
     try:
         with pytest.raises(
-            ImgcacheError, match=r"no worker of use has been there for 0.3 s; what was finished is kept"
+            ImgcacheError, match=r"there has been no usable worker for 0.3 s; what was finished is kept"
         ):
             asyncio.run(asyncio.wait_for(alone(), 30))
     finally:

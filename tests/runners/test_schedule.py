@@ -1,4 +1,4 @@
-"""Which job is next: newest first, no host with more than its share, and the budget."""
+"""The schedule and the budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ hosts = st.lists(st.sampled_from("abc"), max_size=40)
 
 
 @given(hosts, st.integers(1, 4), st.randoms(use_true_random=False))
-def test_every_job_is_taken_once_and_no_host_has_more_than_its_share(hosts: list[str], share: int, rng: object) -> None:
+def test_every_job_is_taken_once_and_no_host_exceeds_its_limit(hosts: list[str], share: int, rng: object) -> None:
     pending = [PendingImage(image, host) for image, host in enumerate(hosts)]
     schedule = Schedule(pending, share)
     running: list[PendingImage] = []
@@ -33,7 +33,7 @@ def test_every_job_is_taken_once_and_no_host_has_more_than_its_share(hosts: list
     assert list(schedule.rest()) == []
 
 
-def test_the_newest_startable_job_comes_first_and_the_rest_is_told() -> None:
+def test_the_newest_startable_job_comes_first_and_rest_yields_the_others() -> None:
     schedule = Schedule([PendingImage(0, "a"), PendingImage(1, "a"), PendingImage(2, "b"), PendingImage(3, "a")], 1)
     assert [schedule.take(), schedule.take(), schedule.take()] == [PendingImage(0, "a"), PendingImage(2, "b"), None]
     assert sorted(schedule.rest()) == [1, 3]
@@ -41,7 +41,7 @@ def test_the_newest_startable_job_comes_first_and_the_rest_is_told() -> None:
     assert schedule.take() == PendingImage(1, "a")
 
 
-def test_a_budget_of_bytes_counts_what_is_under_way() -> None:
+def test_a_byte_budget_counts_running_jobs() -> None:
     budget = Budget(max_bytes=100)
     assert budget.allows(0, 0.0)
     assert not budget.allows(1, 0.0)
@@ -52,7 +52,7 @@ def test_a_budget_of_bytes_counts_what_is_under_way() -> None:
     assert not budget.allows(0, 0.0)
 
 
-def test_a_budget_of_time_ends_at_its_deadline() -> None:
+def test_a_time_budget_ends_at_its_deadline() -> None:
     budget = Budget(deadline=10.0)
     assert budget.allows(500, 9.9)
     assert not budget.allows(0, 10.0)
