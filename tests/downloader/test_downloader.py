@@ -30,7 +30,7 @@ from tests.support.faults import BOMB, HANDLERS, IMAGE, Faults, faults, response
 from tests.support.network import LIMITS, Sleeper, contents, downloader, outcome
 
 
-def test_what_a_fetch_tells(tmp_path: pathlib.Path) -> None:
+def test_a_fetch_returns_the_file_and_its_facts(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path) as fetching:
             got = await fetching.fetch(origin.url("/to?/good"))
@@ -125,7 +125,7 @@ def test_what_came_is_counted_whatever_becomes_of_it(tmp_path: pathlib.Path, pat
     asyncio.run(scene())
 
 
-def test_what_two_share_is_counted_once(tmp_path: pathlib.Path) -> None:
+def test_a_shared_request_is_counted_once(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path) as fetching:
             spent = [HostStatistics(), HostStatistics()]
@@ -169,7 +169,7 @@ def test_a_busy_server_sees_fewer_at_once(tmp_path: pathlib.Path, monkeypatch: p
     asyncio.run(scenes())
 
 
-def test_a_name_that_is_none_is_dns(tmp_path: pathlib.Path) -> None:
+def test_an_unknown_host_name_is_a_dns_failure(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with downloader(tmp_path) as fetching:
             assert await outcome(fetching, "http://no-such-name.invalid/x.png") == "dns"
@@ -236,7 +236,7 @@ def test_a_full_disk_is_disk_full_and_nothing_stays(tmp_path: pathlib.Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_user_agent_that_would_split_the_head_is_a_setting_to_mend(tmp_path: pathlib.Path) -> None:
+def test_a_user_agent_with_a_line_break_is_a_config_error(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="user_agent"):
         downloader(tmp_path, policy=FetchPolicy(user_agent="a\r\nX: 1"))
 

@@ -22,7 +22,7 @@ NEVER = "http://127.0.0.1:1/x.png"  # nothing listens on port 1
     ("path", "bounds"),
     [("/busy-seconds", [(7.0, 7.5)]), ("/busy-date", [(7.5, 9.5)]), ("/third-time", [(0.25, 0.5), (0.5, 1.0)])],
 )
-def test_what_may_pass_is_asked_again_after_a_while(
+def test_temporary_failures_are_retried_after_a_wait(
     tmp_path: pathlib.Path, path: str, bounds: list[tuple[float, float]]
 ) -> None:
     async def scene() -> list[float]:

@@ -36,7 +36,7 @@ from tests.support.probes import (
 )
 
 
-def test_what_a_look_tells() -> None:
+def test_a_probe_returns_format_size_and_trace() -> None:
     async def scene() -> None:
         async with faults() as origin, prober() as looking:
             begun = time.monotonic()
@@ -113,7 +113,7 @@ def test_a_picture_that_changes_meanwhile_is_looked_at_anew() -> None:
     assert told.head == hashlib.sha256(PICTURE[:PROBE_BYTES]).hexdigest()
 
 
-def test_a_content_coding_is_undone() -> None:
+def test_a_compressed_body_is_decoded() -> None:
     told, _ = looked("/look/gzipped")
     assert (told.size, told.total) == (Size(300, 400), None)
     told, _ = looked("/look/gzipped-small")
@@ -250,7 +250,7 @@ def test_what_is_announced_too_large_is_refused_by_its_header_alone(monkeypatch:
 
 
 @pytest.mark.parametrize("body", [PICTURE, SMALL])
-def test_the_end_of_the_certificate_is_told(
+def test_the_expiry_of_the_certificate_is_reported(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     from tests.support.faults import HANDLERS
