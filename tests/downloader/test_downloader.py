@@ -1,4 +1,4 @@
-"""The downloader from its front door: on real sockets against an origin that misbehaves, and over respx."""
+"""The downloader on real sockets against an origin that misbehaves, and over httpx with respx."""
 
 from __future__ import annotations
 
@@ -19,21 +19,18 @@ from imgcache.core import (
     Fetched,
     FetchPolicy,
     FetchTimeout,
-    HostDown,
     HttpStatus,
     ImageError,
     Limits,
     NotModified,
     Validators,
 )
-from imgcache.downloader import Downloader, Guard, HostStatistics
+from imgcache.downloader import Downloader, HostStatistics
 from tests.support.faults import BOMB, HANDLERS, IMAGE, Faults, faults, response
-from tests.support.network import LIMITS, Names, Sleeper, contents, downloader, outcome, sniff
-
-NEVER = "http://127.0.0.1:1/x.png"  # nobody listens on port 1
+from tests.support.network import LIMITS, Sleeper, contents, downloader, outcome
 
 
-def test_what_a_fetch_tells(tmp_path: pathlib.Path) -> None:
+def test_a_fetch_returns_the_file_and_its_facts(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path) as fetching:
             got = await fetching.fetch(origin.url("/to?/good"))
@@ -105,71 +102,6 @@ def test_validators_make_it_conditional_and_304_counts_only_then(tmp_path: pathl
 
 
 @pytest.mark.parametrize(
-    ("path", "bounds"),
-    [("/busy-seconds", [(7.0, 7.5)]), ("/busy-date", [(7.5, 9.5)]), ("/third-time", [(0.25, 0.5), (0.5, 1.0)])],
-)
-def test_what_may_pass_is_asked_again_after_a_while(
-    tmp_path: pathlib.Path, path: str, bounds: list[tuple[float, float]]
-) -> None:
-    async def scene() -> list[float]:
-        sleeper = Sleeper()
-        async with faults() as origin, downloader(tmp_path, retries=3, sleep=sleeper) as fetching:
-            assert await outcome(fetching, origin.url(path)) == "ok"
-            assert origin.counts[path] == len(bounds) + 1
-        return sleeper.waits[: len(bounds)]
-
-    for wait, (least, most) in zip(asyncio.run(scene()), bounds, strict=True):
-        assert least <= wait <= most
-
-
-def test_no_slot_is_held_while_waiting_for_a_retry(tmp_path: pathlib.Path) -> None:
-    async def scene() -> None:
-        policy = FetchPolicy(concurrency=1, per_host=1, retries=1)
-        waiting, go_on = asyncio.Event(), asyncio.Event()
-
-        async def sleep(seconds: float) -> None:
-            waiting.set()
-            await go_on.wait()
-
-        async with faults() as origin:
-            fetching = Downloader(
-                folder=tmp_path, sniff=sniff, policy=policy, guard=Guard(["127.0.0.1/32"]), sleep=sleep
-            )
-            async with fetching, asyncio.timeout(10):
-                first = asyncio.create_task(outcome(fetching, origin.url("/reset")))
-                await waiting.wait()
-                assert await outcome(fetching, origin.url("/good")) == "ok"
-                go_on.set()
-                assert await first == "connect"
-
-    asyncio.run(scene())
-
-
-def test_a_host_that_is_down_is_not_asked_for_ever(tmp_path: pathlib.Path) -> None:
-    async def scene() -> None:
-        async with downloader(tmp_path) as fetching:
-            codes = [await outcome(fetching, f"{NEVER}?{n}") for n in range(7)]
-            assert codes == ["connect"] * 5 + ["host-down"] * 2
-            assert fetching.statistics.hosts["127.0.0.1"].failures == 5
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize(("url", "code"), [(NEVER, "connect"), ("http://nowhere.example/x.png", "dns")])
-def test_a_host_that_is_down_is_said_by_those_that_found_out(tmp_path: pathlib.Path, url: str, code: str) -> None:
-    async def scene() -> None:
-        sleeper = Sleeper()
-        async with downloader(tmp_path, retries=3, names=Names(), sleep=sleeper) as fetching:
-            codes = await asyncio.gather(*(outcome(fetching, f"{url}?{n}") for n in range(7)))
-            assert set(codes) <= {code, "host-down"}
-            assert codes.count(code) >= 5
-            with pytest.raises(HostDown, match="failed 5 times in a row"):
-                await fetching.fetch(f"{url}?8")
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize(
     ("path", "least", "most"),
     [
         ("/good", len(IMAGE), len(IMAGE)),
@@ -193,7 +125,7 @@ def test_what_came_is_counted_whatever_becomes_of_it(tmp_path: pathlib.Path, pat
     asyncio.run(scene())
 
 
-def test_what_two_share_is_counted_once(tmp_path: pathlib.Path) -> None:
+def test_a_shared_request_is_counted_once(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path) as fetching:
             spent = [HostStatistics(), HostStatistics()]
@@ -237,7 +169,7 @@ def test_a_busy_server_sees_fewer_at_once(tmp_path: pathlib.Path, monkeypatch: p
     asyncio.run(scenes())
 
 
-def test_a_name_that_is_none_is_dns(tmp_path: pathlib.Path) -> None:
+def test_an_unknown_host_name_is_a_dns_failure(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with downloader(tmp_path) as fetching:
             assert await outcome(fetching, "http://no-such-name.invalid/x.png") == "dns"
@@ -304,7 +236,7 @@ def test_a_full_disk_is_disk_full_and_nothing_stays(tmp_path: pathlib.Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_user_agent_that_would_split_the_head_is_a_setting_to_mend(tmp_path: pathlib.Path) -> None:
+def test_a_user_agent_with_a_line_break_is_a_config_error(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="user_agent"):
         downloader(tmp_path, policy=FetchPolicy(user_agent="a\r\nX: 1"))
 

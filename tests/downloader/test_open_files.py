@@ -27,7 +27,7 @@ CONFIG = "allow_networks: [127.0.0.0/8]\nvariants: [{name: w4, width: 4, format:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Of an origin in another process; every address of 127.0.0.0/8 is a host of its own."""
-    command = [sys.executable, str(ROOT / "scripts/benches/lean_origin.py"), "--address", "0.0.0.0"]
+    command = [sys.executable, str(ROOT / "scripts/benches/bench_origin.py"), "tiny"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as origin:
         assert origin.stdout is not None
         assert origin.stdin is not None

@@ -135,7 +135,7 @@ def test_robots_txt_is_asked_for_as_text_by_our_name(tmp_path: pathlib.Path, say
     play(tmp_path, scene, user_agent="My-Site/2.1 (+https://e.org)")
 
 
-def test_rules_that_there_is_no_room_for_are_read_again(
+def test_rules_dropped_from_memory_are_parsed_again(
     tmp_path: pathlib.Path, says: Says, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[str] = []
@@ -155,7 +155,7 @@ def test_rules_that_there_is_no_room_for_are_read_again(
                 assert await outcome(fetching, here.url(f"/good?{here.port + 1}0")) == "ok"
             assert (origin.counts["/robots.txt"], other.counts["/robots.txt"]) == (1, 1)
 
-    monkeypatch.setattr(robots, "ROOM", 60)
+    monkeypatch.setattr(robots, "MAX_PARSED", 60)
     monkeypatch.setattr(robots, "Protego", type("Counting", (), {"parse": staticmethod(parse)}))
     play(tmp_path, scene)
     assert len(parsed) == 4  # two at a time do not fit

@@ -272,6 +272,5 @@ async def _run_to_completion(threads: Executor, work: Callable[[], None]) -> Non
 
 
 def _disk_full(error: OSError, folder: pathlib.Path) -> DiskFull:
-    return DiskFull(
-        f"{clean_text(str(folder))} cannot be written: {error.strerror or error}; free some space or change its permissions"
-    )
+    reason = error.strerror or error
+    return DiskFull(f"{clean_text(str(folder))} cannot be written: {reason}; free some space or change its permissions")

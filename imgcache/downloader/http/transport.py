@@ -32,6 +32,7 @@ Transport = httpx.AsyncBaseTransport
 
 _CERTIFICATE_ENDS = "certificate_ends"  # the key of httpx's response extensions
 _NO_BODY = httpx.ByteStream(b"")
+_ANY_URL = httpx.URL("http://localhost/")
 # What other transports than ours raise. Ours raises aiohttp's exceptions, which `error_mapping.classify` reads.
 _HTTPX_FAILURES: tuple[tuple[type[Exception], type[ImageError], str], ...] = (
     (httpx.ConnectTimeout, ConnectTimeout, "no connection within the limit (limits.connect)"),
@@ -115,12 +116,30 @@ class RequestSender:
             raise RuntimeError("a client must be used inside `async with`")
         fields = {"Host": url.split("/", 3)[2], **headers}
         try:
-            # With a stream, httpx skips the preparation of a body and of default fields: 0.05 ms per request.
-            request = httpx.Request("GET", url, headers=fields, stream=_NO_BODY)
-            response = await self._transport.handle_async_request(request)
+            response = await self._transport.handle_async_request(_Request(url, fields))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _failure(error, url) from error
         return Response(response, url)
+
+
+class _Request(httpx.Request):
+    """A GET whose `url` is parsed only for transports that read it: parsing takes a tenth of the time of a request.
+
+    With a stream, httpx also skips the preparation of a body and of default fields.
+    """
+
+    def __init__(self, text: str, headers: Mapping[str, str]) -> None:
+        self.text = text
+        super().__init__("GET", _ANY_URL, headers=headers, stream=_NO_BODY)
+
+    @property
+    def url(self) -> httpx.URL:
+        """The URL, parsed by httpx."""
+        return httpx.URL(self.text)
+
+    @url.setter
+    def url(self, value: httpx.URL) -> None:
+        """Ignore what httpx sets."""
 
 
 class _AiohttpResponse(aiohttp.ClientResponse):
@@ -140,13 +159,18 @@ class _AiohttpResponse(aiohttp.ClientResponse):
 
 
 class _Body(httpx.AsyncByteStream):
+    """The stream of a response. No generator: one that is not read to its end costs a task and a system call."""
+
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        while chunk := await content.readany():
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if chunk := await self._response.content.readany():
+            return chunk
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         self._response.release()
@@ -189,7 +213,7 @@ class GuardedTransport(AiohttpTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a GET and return the head of its response; the body is streamed."""
-        url = str(request.url)
+        url = request.text if isinstance(request, _Request) else str(request.url)
         headers = {name.decode("ascii"): value.decode("ascii") for name, value in request.headers.raw}
         response = await self._get(url, headers)
         ends = response.certificate_ends if isinstance(response, _AiohttpResponse) else None
