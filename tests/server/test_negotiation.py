@@ -170,7 +170,7 @@ def test_any_query_is_read_or_refused_in_words(url: bytes, rest: bytes) -> None:
         (b"url=a&%75rl=b", "`url` is given twice"),
         (b"url=a&w=1&w=1", "`w` is given twice"),
         (b"url=%f", "the query has a % that two"),
-        (b"url=%ff", "the query is not UTF-8"),
+        (b"url=%ff", "the query is not valid UTF-8"),
         (b"url=a&w=0", "`w` must be a whole number of pixels"),
         (b"url=a&w=", "`w` must be a whole number of pixels"),
         (b"url=a&format=svg", "`format` must be one of avif, jpeg, original, png, webp"),

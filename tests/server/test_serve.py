@@ -190,7 +190,7 @@ def test_what_is_not_held_is_told_as_the_client_reads(place: Place) -> None:
     told = ask(place.port, target)
     assert (told.status, told.headers["content-type"]) == (404, "application/json")
     assert json.loads(told.body) == {
-        "error": "not-held", "status": 404, "message": "https://elsewhere.example/<b>.jpg is not held",
+        "error": "not-held", "status": 404, "message": "https://elsewhere.example/<b>.jpg is not cached",
     }  # fmt: skip
     page = ask(place.port, target, accept="text/html,application/xhtml+xml,image/webp,*/*;q=0.8")
     assert (page.status, page.headers["content-type"]) == (404, "text/html; charset=utf-8")

@@ -204,10 +204,9 @@ def test_a_file_that_is_missing_or_damaged_is_as_in_a_folder_until_it_is_mended(
 def test_what_is_in_memory_is_asked_for_again_some_time(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
     damaged = cache.bytes_of(path)[:-4] + b"????"
+    tuning = Tuning(remote_manifest_interval=0.0, remote_manifest_max_age=-1.0, remote_data_for=0.0)
     obstore.put(far.client, path, damaged)
-    with in_front(
-        tmp_path, far, tuning=Tuning(remote_manifest_interval=0.0, remote_manifest_max_age=-1.0, remote_data_for=0.0)
-    ) as port:
+    with in_front(tmp_path, far, tuning=tuning) as port:
         assert ask(port, f"/{path}").body == damaged
         far.take(cache.folder)
         assert ask(port, f"/{path}").body == cache.bytes_of(path)

@@ -211,7 +211,7 @@ def test_the_text_log_names_the_request(place: Place, capfd: pytest.CaptureFixtu
 
 def test_an_error_repeats_nothing_that_a_terminal_obeys(place: Place) -> None:
     told = ask(place.port, "/image?url=%1b%5b2J%e2%80%ae")
-    assert json.loads(told.body)["message"] == "\ufffd[2J\ufffd is not held"
+    assert json.loads(told.body)["message"] == "\ufffd[2J\ufffd is not cached"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
