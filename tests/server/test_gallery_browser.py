@@ -117,7 +117,7 @@ def test_it_works_without_script(visit: Open) -> None:
     assert page.url.endswith("/?q=city-bees&sort=largest")
 
 
-def test_it_searches_while_somebody_types(visit: Open) -> None:
+def test_it_searches_while_a_person_types(visit: Open) -> None:
     page = visit()
     page.evaluate("window.stayed = true")
     page.keyboard.press("/")
@@ -137,7 +137,7 @@ def test_it_searches_while_somebody_types(visit: Open) -> None:
     assert page.evaluate("window.stayed")
 
 
-def test_filters_lead_to_what_is_wrong_and_where(visit: Open) -> None:
+def test_filters_lead_to_problems_and_their_places(visit: Open) -> None:
     page = visit()
     page.get_by_role("navigation", name="Filters").get_by_role("link", name=re.compile("^Failing")).click()
     expect(page.get_by_role("link", name=re.compile("^Failing"))).to_have_attribute("aria-current", "true")
@@ -150,7 +150,7 @@ def test_filters_lead_to_what_is_wrong_and_where(visit: Open) -> None:
     expect(page.locator("main")).to_contain_text("Not held")
 
 
-def test_an_image_shows_its_versions_and_a_lie_in_its_article(visit: Open) -> None:
+def test_an_image_shows_its_versions_and_a_wrong_size_in_its_article(visit: Open) -> None:
     page = visit("/?q=bridge-tall")
     page.get_by_role("link", name=re.compile("bridge-tall")).click()
     expect(page.get_by_role("row")).to_have_count(5)
@@ -162,7 +162,7 @@ def test_an_image_shows_its_versions_and_a_lie_in_its_article(visit: Open) -> No
     assert page.request.get(str(link)).headers["content-type"] == "image/webp"
 
 
-def test_keys_lead_everywhere(visit: Open) -> None:
+def test_every_page_can_be_reached_by_keyboard(visit: Open) -> None:
     page = visit("/?sort=url")
     names = cards(page)
     columns = page.evaluate("getComputedStyle(document.getElementById('grid')).gridTemplateColumns.split(' ').length")
@@ -188,7 +188,7 @@ def test_keys_lead_everywhere(visit: Open) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("dark", True), ("light", False)])
-def test_it_is_dark_where_the_reader_asks_for_it(visit: Open, scheme: str, is_dark: bool) -> None:
+def test_it_follows_the_preferred_colour_scheme(visit: Open, scheme: str, is_dark: bool) -> None:
     page = visit(color_scheme=scheme)
     page_colour, ink = page.evaluate("(s => [s.backgroundColor, s.color])(getComputedStyle(document.body))")
     light = [sum(map(int, re.findall(r"\d+", colour))) for colour in (page_colour, ink)]
@@ -205,7 +205,7 @@ def each_page(page: Page) -> Iterator[str]:
         yield path
 
 
-def test_nothing_reaches_beyond_a_phones_edge(visit: Open) -> None:
+def test_nothing_overflows_on_a_phone(visit: Open) -> None:
     page = visit(width=360, height=780, has_touch=True, is_mobile=True)
     for name in each_page(page):
         for width in (320, 360):
@@ -219,7 +219,7 @@ def test_nothing_reaches_beyond_a_phones_edge(visit: Open) -> None:
         assert (name, low) == (name, [])
 
 
-def test_axe_finds_nothing_in_light_or_dark(visit: Open) -> None:
+def test_axe_finds_no_violation_in_light_or_dark(visit: Open) -> None:
     page = visit(color_scheme="light")
     for name in each_page(page):
         page.emulate_media(color_scheme="light")
@@ -228,7 +228,7 @@ def test_axe_finds_nothing_in_light_or_dark(visit: Open) -> None:
         assert (name, "dark", axe_violations(page, "color-contrast")) == (name, "dark", [])
 
 
-def test_an_article_that_means_harm_is_text(visit: Open) -> None:
+def test_a_malicious_article_is_escaped(visit: Open) -> None:
     page = visit("/?q=onerror%3Dalert(4)")
     assert sorted(cards(page)) == ['"><img src=x onerror=alert(3)>.jpg', "x.jpg"]
     page.get_by_role("link", name=re.compile(r"^bad-scheme x.jpg")).click()

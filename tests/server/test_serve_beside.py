@@ -24,7 +24,7 @@ from tests.syncer.test_sync import manifest
 EXTRA = 20_000_000  # bytes: more than the sockets take
 
 
-def test_a_file_that_goes_while_it_is_sent_comes_whole(tmp_path: Path) -> None:
+def test_a_file_removed_while_it_is_sent_is_sent_whole(tmp_path: Path) -> None:
     asset = held(tmp_path)
     file = tmp_path / asset.original
     with file.open("ab") as more:
@@ -45,7 +45,7 @@ def site(tmp_path: Path) -> Path:
     return synced_site(tmp_path / "site")
 
 
-def test_gc_beside_takes_nothing_from_an_answer_under_way(run: Command, site: Path) -> None:
+def test_gc_does_not_cut_off_a_response_in_progress(run: Command, site: Path) -> None:
     original = manifest(site)[A]["original"]
     file = site / "cache" / original
     with file.open("ab") as more:
@@ -65,7 +65,7 @@ def test_gc_beside_takes_nothing_from_an_answer_under_way(run: Command, site: Pa
         assert ask(port, "/healthz").status == 200
 
 
-def test_a_file_that_is_cut_off_while_it_is_sent_ends_the_connection(tmp_path: Path) -> None:
+def test_a_file_truncated_while_it_is_sent_closes_the_connection(tmp_path: Path) -> None:
     """Nothing of imgcache does that. The client must not take half an image for a whole one."""
     asset = held(tmp_path)
     file = tmp_path / asset.original
@@ -82,7 +82,7 @@ def test_a_file_that_is_cut_off_while_it_is_sent_ends_the_connection(tmp_path: P
         assert ask(port, "/healthz").status == 200
 
 
-def test_a_cache_that_is_read_only_is_served(site: Path) -> None:
+def test_a_read_only_cache_is_served(site: Path) -> None:
     """Root is stopped by no file's mode, unless the capability for that is taken away (capabilities(7))."""
     powerless = [system_program("setpriv"), "--bounding-set=-all"] if os.geteuid() == 0 else []
     for path in (site, *site.rglob("*")):
@@ -105,7 +105,7 @@ def test_a_cache_that_is_read_only_is_served(site: Path) -> None:
     assert sorted(path.relative_to(site) for path in site.rglob("*")) == before
 
 
-def test_misses_without_end_leave_nothing_behind(tmp_path: Path) -> None:
+def test_endless_misses_do_not_use_up_memory(tmp_path: Path) -> None:
     write_manifest(tmp_path, {A: held(tmp_path)})
     with serving(tmp_path) as port:
         ask(port, "/metrics")
@@ -128,7 +128,9 @@ def misses(port: int, first: int, last: int) -> None:
     assert found.count(b"HTTP/1.1 404") == last - first
 
 
-def test_who_leaves_costs_no_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_clients_that_disconnect_leave_nothing_on_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     asset = held(tmp_path)
     write_manifest(tmp_path, {A: asset})
     sent = f"GET /{asset.original} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 50

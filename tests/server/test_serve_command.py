@@ -49,7 +49,7 @@ def serve(site: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], in
             process.kill()
 
 
-def test_it_serves_logs_and_ends(site: Path) -> None:
+def test_it_serves_logs_and_stops(site: Path) -> None:
     with serve(site, "--access-log", "json") as (process, port):
         assert ask(port, f"/image?url={A}&w=1", accept="image/webp").headers["content-type"] == "image/webp"
         with socket.create_connection(("127.0.0.1", port)):  # somebody who says nothing holds nothing up
@@ -62,7 +62,7 @@ def test_it_serves_logs_and_ends(site: Path) -> None:
     assert line["target"] == f"/image?url={A}&w=1"
 
 
-def test_an_answer_under_way_is_finished(site: Path) -> None:
+def test_a_response_in_progress_is_completed_at_shutdown(site: Path) -> None:
     config = "serve: {memory: 0, access_log: off}\n"
     (site / "imgcache.yml").write_text(config)
     asset = held(site / "cache", "png", shade=90)
@@ -94,7 +94,7 @@ def test_workers_share_the_port_and_add_their_counts(site: Path) -> None:
         assert process.returncode == 0
 
 
-def test_a_port_that_is_taken(run: Command, site: Path) -> None:
+def test_a_port_in_use_is_an_error(run: Command, site: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ended = run("serve", site, "--port", str(taken.getsockname()[1]))
     assert ended.code == 2
@@ -102,7 +102,7 @@ def test_a_port_that_is_taken(run: Command, site: Path) -> None:
     assert "Address already in use" in ended.err
 
 
-def test_other_servers_are_told_by_the_environment(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_servers_are_configured_by_the_environment(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imgcache import server
 
     monkeypatch.setenv("IMGCACHE_SITE", str(site))
@@ -133,14 +133,14 @@ def test_other_servers_are_told_by_the_environment(site: Path, monkeypatch: pyte
         ("serve: {port: 1}", "unknown key `serve.port`"),
     ],
 )
-def test_settings_that_are_wrong(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "imgcache.yml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(message)):
         load_config(file, {}, {})
 
 
-def test_settings_that_are_right(tmp_path: Path) -> None:
+def test_valid_settings_are_accepted(tmp_path: Path) -> None:
     file = tmp_path / "imgcache.yml"
     file.write_text("serve: {memory: 1MB, fallback: placeholder, client_hints: true, access_log: off}")
     serve = load_config(file, {"IMGCACHE_SERVE__ACCESS_LOG": "json", "IMGCACHE_SITE": "x"}, {}).serve

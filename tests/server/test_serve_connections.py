@@ -53,9 +53,7 @@ FRAMES = [
 
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
-def test_a_request_whose_end_two_readers_could_place_differently_is_refused(
-    place: Place, method: bytes, frame: bytes
-) -> None:
+def test_a_request_with_an_ambiguous_length_is_refused(place: Place, method: bytes, frame: bytes) -> None:
     """RFC 9112, sections 6.1, 6.3 and 11.2. The short way and uvicorn's: both refuse, and read nothing behind it."""
     for target in (place.path.encode(), b"/healthz"):
         ask(place.port, place.path)  # at hand, so that the short way would be taken
@@ -65,7 +63,7 @@ def test_a_request_whose_end_two_readers_could_place_differently_is_refused(
         assert b"smuggled" not in answer
 
 
-def test_a_body_is_no_second_request(place: Place) -> None:
+def test_a_body_is_not_parsed_as_a_request(place: Place) -> None:
     last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     for method in (b"GET", b"POST"):
         for frame, body in (
@@ -82,9 +80,7 @@ def test_a_body_is_no_second_request(place: Place) -> None:
 # -- who takes time, or asks for too much ------------------------------------------------------------------------------
 
 
-def test_heads_that_do_not_end_are_waited_for_a_while_and_nobody_waits_with_them(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_heads_time_out_and_delay_no_other_client(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     assert protocol.HEAD_TIMEOUT == 30
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 1.0)
     kinds = [(b"", b""), (b"GET / HT", b""), (b"GET / HTTP/1.1\r\nHost: x\r\nx-slow: ", b"a")]
@@ -105,7 +101,7 @@ def test_heads_that_do_not_end_are_waited_for_a_while_and_nobody_waits_with_them
             assert is_closed(connection, drip, until)
 
 
-def test_a_connection_is_kept_while_it_is_used(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_in_use_is_kept_open(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     original = protocol.BoundedProtocol.connection_made
 
     def hurried(self: protocol.BoundedProtocol, transport: asyncio.Transport) -> None:
@@ -144,7 +140,7 @@ def is_closed(connection: socket.socket, drip: bytes, until: float) -> bool:
     return False
 
 
-def test_who_does_not_read_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_client_that_does_not_read_delays_no_other(tmp_path: Path) -> None:
     asset = held(tmp_path)
     large = tmp_path / asset.original
     large.write_bytes(large.read_bytes() + bytes(30_000_000))
@@ -163,7 +159,7 @@ def test_who_does_not_read_holds_up_nobody(tmp_path: Path) -> None:
         assert resident() - before < 100 * 2_000_000, "a piece or two each, and never 30 MB"
 
 
-def test_for_who_has_left_nothing_more_is_read(tmp_path: Path) -> None:
+def test_a_file_is_not_read_on_for_a_client_that_has_left(tmp_path: Path) -> None:
     asset = held(tmp_path)
     large = tmp_path / asset.original
     large.write_bytes(large.read_bytes() + bytes(30_000_000))
@@ -191,7 +187,7 @@ def resident() -> int:
     return int(found[1]) * 1024
 
 
-def test_a_thousand_ranges_are_one_whole(place: Place) -> None:
+def test_a_thousand_ranges_get_the_whole_file(place: Place) -> None:
     """RFC 9110, section 14.2; section 17.15 warns of what many small parts would cost."""
     for many in ("0-," * 1000 + "0-", ",".join(f"{at}-{at}" for at in range(1000)), "0-0," * 1000 + "9" * 4000 + "-"):
         for target in (place.path, IMAGE + "&format=webp"):
@@ -207,6 +203,6 @@ def test_a_thousand_ranges_are_one_whole(place: Place) -> None:
         "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ",
     ],
 )
-def test_nothing_is_upgraded(place: Place, upgrade: str) -> None:
+def test_no_connection_is_upgraded(place: Place, upgrade: str) -> None:
     answer = raw(place.port, f"GET /healthz HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n\r\n".encode())
     assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"200"]

@@ -34,7 +34,7 @@ def get(path: str, *fields: bytes) -> bytes:
     return b"\r\n".join((f"GET /{path} HTTP/1.1".encode(), b"Host: x", *fields)) + b"\r\n\r\n"
 
 
-def test_who_sends_thousands_ahead_makes_few_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_pipelined_requests_queue_only_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asset = enlarged(tmp_path)
     longest, queued = 0, protocol.BoundedProtocol.on_headers_complete
 
@@ -60,7 +60,7 @@ def test_who_sends_thousands_ahead_makes_few_wait(tmp_path: Path, monkeypatch: p
         assert resident() - before < 30 * 3_000_000
 
 
-def test_answers_keep_their_order(tmp_path: Path) -> None:
+def test_responses_keep_their_order(tmp_path: Path) -> None:
     asset = enlarged(tmp_path, 2_000_000)
     small, large = f"{asset.variants[1].path}", asset.original
     sizes = [(tmp_path / path).stat().st_size for path in (small, large)]
@@ -73,7 +73,7 @@ def test_answers_keep_their_order(tmp_path: Path) -> None:
     assert len(found) == 8
 
 
-def test_thousands_of_small_ones_all_get_their_answer(tmp_path: Path) -> None:
+def test_thousands_of_pipelined_small_requests_are_all_answered(tmp_path: Path) -> None:
     asset = held(tmp_path)
     write_manifest(tmp_path, {A: asset})
     with serving(tmp_path) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
@@ -87,7 +87,7 @@ def test_thousands_of_small_ones_all_get_their_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "bad", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nx y: z\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"y" * 140_000]
 )
-def test_an_error_is_told_behind_the_answers_before_it(tmp_path: Path, bad: bytes) -> None:
+def test_an_error_response_follows_the_earlier_responses(tmp_path: Path, bad: bytes) -> None:
     """RFC 9112, section 9.3.2. Else the words of the error would stand in the middle of the image."""
     asset = enlarged(tmp_path)
     data = (tmp_path / asset.original).read_bytes()
@@ -107,7 +107,7 @@ def test_an_error_is_told_behind_the_answers_before_it(tmp_path: Path, bad: byte
     assert re.match(rb"HTTP/1\.1 4(00|31) ", rest[len(data) :])
 
 
-def test_a_body_that_breaks_off_gets_no_answer_twice(tmp_path: Path) -> None:
+def test_a_malformed_body_gets_one_response(tmp_path: Path) -> None:
     asset = held(tmp_path)
     write_manifest(tmp_path, {A: asset})
     with serving(tmp_path) as port:
@@ -121,7 +121,7 @@ def test_a_body_that_breaks_off_gets_no_answer_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", [b"http://[", b"http://x:99999/", b"http:///a", b"/\xff%s"])
-def test_a_target_that_cannot_be_split_is_refused_in_its_turn(
+def test_an_invalid_target_is_refused_in_its_turn(
     tmp_path: Path, target: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The parser takes the head, and what looks at the target afterwards does not."""

@@ -105,7 +105,7 @@ REQUESTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_every_way_gives_one_answer(places: Places, name: str) -> None:
+def test_both_paths_give_the_same_response(places: Places, name: str) -> None:
     sent = REQUESTS[name].replace(b"PATH", places.path).replace(b"ASSET", places.path[1:])
     short, long, plain = places.answers(sent)
     assert short.startswith(b"HTTP/1.1 ")
@@ -113,7 +113,7 @@ def test_every_way_gives_one_answer(places: Places, name: str) -> None:
 
 
 @pytest.mark.parametrize("trailer", [b"Range: bytes=0-1", b"Host: b", b"Accept: text/html", b"If-None-Match: *"])
-def test_a_field_behind_the_body_has_no_say(places: Places, trailer: bytes) -> None:
+def test_trailer_fields_are_ignored(places: Places, trailer: bytes) -> None:
     """RFC 9110, section 6.5.1: a trailer field is merged only where its definition allows that."""
     bodies = (b"0\r\n" + end + b"\r\n" for end in (b"", trailer + b"\r\n"))
     without, with_it = (places.answers(request(places.path, HOST, CHUNKED, body=body))[:2] for body in bodies)
@@ -142,7 +142,9 @@ _lines = st.sampled_from([b"GET %s HTTP/1.1"] * 4 + [b"HEAD %s HTTP/1.1", b"GET 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_targets, _fields, _lines)
-def test_any_request_gets_one_answer(places: Places, target: bytes, fields: list[bytes], line: bytes) -> None:
+def test_any_request_gets_the_same_response_on_both_paths(
+    places: Places, target: bytes, fields: list[bytes], line: bytes
+) -> None:
     target = target.replace(b"PATH", places.path).replace(b"ASSET", places.path[1:])
     short, long, _ = places.answers(request(target, *fields, line=line))
     assert short == long
@@ -166,7 +168,7 @@ def _nothing_else(self: object) -> None:
         (httptools_impl.HttpToolsProtocol, "__init__", _nothing_else, "constructor"),
     ],
 )
-def test_where_uvicorn_lacks_something_its_own_protocol_serves(
+def test_uvicorns_own_protocol_serves_if_a_name_is_missing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, owner: Any, name: str, value: Any, named: str
 ) -> None:
     monkeypatch.setattr(owner, name, value)
@@ -176,7 +178,7 @@ def test_where_uvicorn_lacks_something_its_own_protocol_serves(
     assert "install uvicorn 0.54" in caplog.text
 
 
-def test_with_this_uvicorn_our_own_protocol_serves(caplog: pytest.LogCaptureFixture) -> None:
+def test_our_protocol_serves_with_the_installed_uvicorn(caplog: pytest.LogCaptureFixture) -> None:
     found = uvicorn_parts.choose_protocol()
     assert isinstance(found, type)
     assert issubclass(found, asyncio.Protocol)
