@@ -103,7 +103,7 @@ def test_each_state_and_each_problem_has_a_filter(sample: GallerySample) -> None
         "dimensions": {"tall", "scaled"}, "http-status": {"dead", "lying"}, "copy-without-flag": {"flagless"},
         "flag-without-copy": {"lying"}, "quarantined": {"odd"}, "timeout": {"worn"},
     }  # fmt: skip
-    assert "the copy from before is kept" in texts(image(gallery, f"{host}worn.jpg").css(".wrong"))[0]
+    assert "the cached copy is still served" in texts(image(gallery, f"{host}worn.jpg").css(".wrong"))[0]
     odd = image(gallery, f"{host}odd.jpg")
     assert f"imgcache quarantine accept {host}odd.jpg" in texts(odd.css(".wrong code"))
     sources = [str(node.attributes["src"]) for node in odd.css(".picture img")]
@@ -200,7 +200,7 @@ def test_changes_show_on_the_next_page_and_an_unchanged_cache_is_not_read_again(
 
 def test_a_database_that_took_long_to_load_is_kept_for_a_while(sample: GallerySample) -> None:
     sample.hold(A)
-    ticks = iter([0.0, 1.0, 1.0])  # a second to fill
+    ticks = iter([0.0, 1.0, 1.0])  # loading takes a second
     now = 10.9
     gallery = Gallery(sample.written(), monotonic=lambda: next(ticks, now))
     get(gallery, "/")

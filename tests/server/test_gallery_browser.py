@@ -35,14 +35,14 @@ def imgcache(*args: str | Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the endpoint serves examples/site, and an article that means harm, once they are synced."""
+    """Where the endpoint serves examples/site, and a malicious article, after a sync."""
     site = tmp_path_factory.mktemp("gallery") / "harbour-news"
     shutil.copytree(ROOT / "examples/site", site, ignore=shutil.ignore_patterns("cache"))
     (site / "_news/<img src=x onerror=alert(4)>.md").write_text(HOSTILE)
     settings = site / "imgcache.yml"
     settings.write_text(
         re.sub(r"format: webp[^}]*", "format: webp, effort: 0", settings.read_text())
-    )  # not what is shown
+    )  # not tested here
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGCACHE_")}
     with in_thread(Origin(answers_for(site))) as origin:
         given = environment | {"SSL_CERT_FILE": str(origin.ca_file), "IMGCACHE_FETCH__RETRIES": "0"}
@@ -61,7 +61,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, address: str) -> Iterator[Open]:
-    """Opens a page of the gallery. What the browser complains of, and every dialog, fails the test."""
+    """Opens a page of the gallery. Errors on the console and dialogs fail the test."""
     with watched(browser, lambda url: url.startswith(address)) as watch:
 
         def go(path: str = "/", **options: Any) -> Page:
@@ -87,7 +87,7 @@ def test_every_thumbnail_loads_on_its_colour_at_its_size(visit: Open) -> None:
     expect(pictures).to_have_count(held)
     page.evaluate("""async () => {
       for (const image of document.querySelectorAll('.frame img')) { image.scrollIntoView(); await image.decode(); }
-    }""")  # each is loaded when it comes into view; `decode` waits for that, and throws where it cannot
+    }""")  # images load when they come into view; `decode` waits for that and throws on failure
     page.wait_for_function("[...document.querySelectorAll('.frame img')].every(i => i.complete && i.naturalWidth)")
     sizes = page.evaluate(
         "[...document.querySelectorAll('.frame img')].map(i => [i.width > 0, i.naturalWidth == i.getAttribute('width'),"
@@ -127,7 +127,7 @@ def test_it_searches_while_a_person_types(visit: Open) -> None:
     page.wait_for_url(re.compile(r"\?q=skywatch$"))
     assert page.evaluate("window.stayed")
     shown = page.locator(".frame:not(.empty)").first.evaluate("f => getComputedStyle(f).backgroundColor")
-    assert shown != "rgba(0, 0, 0, 0)"  # the new page's colours came with it
+    assert shown != "rgba(0, 0, 0, 0)"  # the colours of the new page were loaded
     page.get_by_role("combobox", name="Order").select_option("By address")
     expect(page).to_have_url(re.compile(r"q=skywatch&sort=url$"))
     expect(page.locator(".card .name").first).to_have_text("ultraviolet.avif")
@@ -180,7 +180,7 @@ def test_every_page_can_be_reached_by_keyboard(visit: Open) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(names[1])
-    page.wait_for_load_state()  # the heading is there before the script that knows the keys
+    page.wait_for_load_state()  # the heading appears before the script that handles keys
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(r"/\?sort=url$"))
     page.keyboard.press("Tab")
@@ -196,7 +196,7 @@ def test_it_follows_the_preferred_colour_scheme(visit: Open, scheme: str, is_dar
 
 
 def each_page(page: Page) -> Iterator[str]:
-    """Leads a page that is at "/" through every kind of page that there is, and names each."""
+    """Takes a page at "/" through every kind of page, and yields their names."""
     images = [page.locator(".card", has_text=name).first.get_attribute("href") for name in ("bridge-night", "mirror")]
     yield "/"
     for path in ("/?state=failing", "/?q=nothing-like-that", *images):
@@ -235,4 +235,4 @@ def test_a_malicious_article_is_escaped(visit: Open) -> None:
     expect(page.locator(".url")).to_have_text("javascript:alert(2)//x.jpg")
     assert page.locator(".url a").count() == 0
     expect(page.locator(".uses")).to_contain_text("_news/<img src=x onerror=alert(4)>.md:4:10")
-    time.sleep(0.1)  # for what would run a moment later
+    time.sleep(0.1)  # for scripts that would run a moment later

@@ -27,7 +27,7 @@ SORTED: dict[str, Callable[[dict[str, float]], float]] = {
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gallery, dict[str, dict[str, float]]]:
-    """130 images in three pages, with all that they can be sorted by."""
+    """130 images in three pages, with the values that they can be sorted by."""
     sample = GallerySample(tmp_path_factory.mktemp("many"))
     images: dict[str, dict[str, float]] = {}
     with sample.index.batch():
@@ -45,7 +45,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gallery, dict[str, d
 
 
 def walk(gallery: Gallery, target: str) -> list[str]:
-    """The URLs on this page and all that follow it."""
+    """Returns the URLs on this page and all following ones."""
     found: list[str] = []
     while target:
         page = get(gallery, target)
@@ -66,7 +66,7 @@ def test_pages_show_every_image_once_in_the_requested_order(
 
 
 def matching(urls: Iterable[str], words: Sequence[str]) -> set[str]:
-    """What a search must find, said in another way."""
+    """Returns what a search must find, computed in another way."""
 
     def articles(url: str) -> list[str]:
         number = int(url[-7:-4])

@@ -1,4 +1,4 @@
-"""Which file a client gets: Accept, width and format, as tables and as laws."""
+"""Which file a client gets: Accept, width and format, as tables and as properties."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HELD = (
         ("image/*;q=0.5, image/webp;q=0.2, */*", "text/html", 1.0),
         ("image/webp;q=0, */*", "image/webp", 0.0),  # 12.4.2: 0 is "not acceptable"
         ("IMAGE/WebP ; Q=0.3", "image/webp", 0.3),  # 8.3.1: types and names are case-insensitive
-        ("image/webp;q=1.5", "image/jpeg", 1.0),  # no weight (12.4.2): passed over, and nothing is left
+        ("image/webp;q=1.5", "image/jpeg", 1.0),  # an invalid weight (12.4.2): ignored, and nothing is left
         ("image/webp;q=0.1234, image/png", "image/webp", 0.0),
         ("image/webp;level=1, image/png;q=0.4", "image/webp", 0.0),  # another type than ours
         ('text/html;a="x,image/webp", image/png;q=0.4', "image/webp", 0.0),  # 5.6.4: a comma in quotes is none
@@ -77,9 +77,9 @@ def test_browsers_get_html_errors(field: str, html: bool) -> None:
         ("image/webp;q=0, */*", 640, None, "original"),
         ("image/jpeg, image/webp;q=0.5", 640, None, "original"),
         ("image/jpeg;q=0.5, image/webp", 640, None, "w640"),
-        ("image/webp, image/jpeg;q=0.5", 1500, None, "original"),  # wide enough goes before wanted most
-        ("image/avif", 640, None, "w640"),  # none of it is held: as if nothing had been said
-        ("image/jpeg", 640, "webp", "w640"),  # who names a format gets it
+        ("image/webp, image/jpeg;q=0.5", 1500, None, "original"),  # width comes before preference
+        ("image/avif", 640, None, "w640"),  # no such file: Accept is ignored
+        ("image/jpeg", 640, "webp", "w640"),  # a format in the query overrides Accept
         ("", 10, "jpeg", "thumb"),
         ("", 10, "original", "original"),
         ("", 10, "png", None),
@@ -97,11 +97,11 @@ def test_choice(field: str, width: int | None, form: str | None, expected: str |
         (CHROME, 640, "w640-avif"),
         (FIREFOX, 321, "w640-avif"),
         ("", 640, "w640-avif"),
-        ("image/webp,*/*;q=0.8", 640, "w640"),  # it says that it wants WebP more
+        ("image/webp,*/*;q=0.8", 640, "w640"),  # it prefers WebP
         ("image/avif;q=0.9, image/webp", 640, "w640"),
         ("image/avif;q=0, image/*", 640, "w640"),
         ("image/jpeg", 200, "thumb"),
-        (CHROME, 320, "w320"),  # the smallest that is enough, though only WebP was made so small
+        (CHROME, 320, "w320"),  # the narrowest sufficient one, which exists as WebP only
         (CHROME, None, "w1280-avif"),
     ],
 )
@@ -169,7 +169,7 @@ def test_any_query_is_parsed_or_refused_with_a_message(url: bytes, rest: bytes) 
         (b"url=a&url=a", "`url` is given twice"),
         (b"url=a&%75rl=b", "`url` is given twice"),
         (b"url=a&w=1&w=1", "`w` is given twice"),
-        (b"url=%f", "the query has a % that two"),
+        (b"url=%f", "the query has a % without two"),
         (b"url=%ff", "the query is not valid UTF-8"),
         (b"url=a&w=0", "`w` must be a whole number of pixels"),
         (b"url=a&w=", "`w` must be a whole number of pixels"),
@@ -190,9 +190,9 @@ def test_invalid_queries_are_refused(text: bytes, message: str) -> None:
         ("bytes=-30", (0, 10)),
         ("bytes=5-99", (5, 10)),
         ("Bytes=1-2", (1, 3)),  # 14.1: units are case-insensitive
-        ("bytes=3-2", None),  # 14.1.1: invalid, passed over
+        ("bytes=3-2", None),  # 14.1.1: invalid, ignored
         ("bytes=-", None),
-        ("bytes=0-1,4-5", None),  # 14.2: several may be answered with the whole
+        ("bytes=0-1,4-5", None),  # 14.2: the whole file may be sent for several ranges
         ("items=0-1", None),
         ("bytes=x-y", None),
         ("bytes=٣-٤", None),

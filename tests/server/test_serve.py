@@ -37,25 +37,25 @@ SAFE = {
 
 
 class Place(NamedTuple):
-    """A running endpoint, its cache, and the image that is held at A."""
+    """A running endpoint, its cache, and the cached image at A."""
 
     port: int
     cache: Path
     asset: Asset
 
     def file(self, name: str) -> bytes:
-        """The bytes of one file of the image."""
+        """Returns the bytes of one file of the image."""
         return (self.cache / self.path(name)[1:]).read_bytes()
 
     def path(self, name: str) -> str:
-        """Where the file is asked for."""
+        """Returns the path of the file on the server."""
         paths = {"original": self.asset.original} | {one.name: one.path for one in self.asset.variants}
         return "/" + paths[name]
 
 
 @pytest.fixture(scope="module", params=[BoundedProtocol, "auto"], ids=["ours", "uvicorn's"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """By our protocol, and by the one of uvicorn that serves where ours cannot be used."""
+    """With our protocol, and with uvicorn's own, which serves if ours cannot be used."""
     cache = tmp_path_factory.mktemp("site") / "cache"
     cache.mkdir()
     asset = held(cache)
@@ -118,9 +118,9 @@ def test_formats_that_browsers_do_not_show_safely_are_downloads(place: Place) ->
     assert found.headers["content-disposition"] == 'attachment; filename="original.tif"'
 
 
-ETAG = "ETAG"  # stands for the one of the file
+ETAG = "ETAG"  # replaced by the one of the file
 RULES = [
-    # what is asked with, status, what the answer's body is of the file, headers that have to be there: section
+    # request fields, status, part of the file in the body, expected headers; section
     ({}, 200, slice(None), {}),
     ({"if_none_match": ETAG}, 304, slice(0, 0), {"etag": ETAG}),  # 13.1.2
     ({"if_none_match": f"W/{ETAG}"}, 304, slice(0, 0), {}),  # 13.1.2: compared weakly (8.8.3.2)
@@ -137,7 +137,7 @@ RULES = [
     ({"range": "bytes=5-"}, 206, slice(5, None), {}),
     ({"range": "bytes=-7"}, 206, slice(-7, None), {}),  # 14.1.2
     ({"range": "bytes=3-99999999"}, 206, slice(3, None), {}),
-    ({"range": "bytes=0-1,5-6"}, 200, slice(None), {}),  # 14.2: may be passed over
+    ({"range": "bytes=0-1,5-6"}, 200, slice(None), {}),  # 14.2: may be ignored
     ({"range": "pages=1-2"}, 200, slice(None), {}),  # 14.2: an unknown unit
     ({"range": "bytes=9-1"}, 200, slice(None), {}),  # 14.1.1: invalid
     ({"range": "bytes=99999999-"}, 416, None, {"content-range": "bytes */SIZE"}),  # 15.5.17
@@ -228,7 +228,7 @@ def test_fallback_and_client_hints(run: Command, origin: Origin, make_site: Make
 
 
 def metrics(port: int) -> dict[str, dict[str, float]]:
-    """Samples by name, and under it by the values of their labels."""
+    """Returns the samples by name and by the values of their labels."""
     found: dict[str, dict[str, float]] = {}
     for family in text_string_to_metric_families(ask(port, "/metrics").body.decode()):
         for sample in family.samples:
@@ -252,7 +252,7 @@ def test_metrics_count_responses(place: Place) -> None:
 
 
 def test_many_requests_on_one_connection(place: Place) -> None:
-    """The short way and uvicorn's way in turn, and pipelined (RFC 9112, 9.3.2): the answers come in order."""
+    """The fast path and the ASGI path in turn, and pipelined (RFC 9112, 9.3.2): responses come in order."""
     path, data = place.path("w320"), place.file("w320")
     ask(place.port, path)
     lines = [f"GET {path}", f"HEAD {path}", "GET /healthz", f"GET {path}", f"GET {path}", "GET /nothing"]
@@ -305,7 +305,7 @@ def test_a_concurrent_sync_shows_within_a_second(run: Command, origin: Origin, m
         stop.set()
         watcher.join()
         written = (site / "cache/manifest.json").stat().st_mtime
-    assert {status for _, status, _ in seen} == {200}, "the image held before was there all the time"
+    assert {status for _, status, _ in seen} == {200}, "the image cached before was served all the time"
     first = next(when for when, _, status in seen if status == 200)
     assert {status for when, _, status in seen if when < written - 0.1} <= {404}
     assert first - written < 1.0

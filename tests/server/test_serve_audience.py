@@ -1,4 +1,4 @@
-"""The gallery names articles and drafts: who is shown it, straight and behind a web server."""
+"""Who may see the gallery, which names articles and drafts: directly and behind a web server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_this_machine_sees_the_gallery(local: int) -> None:
         {"x_real_ip": "127.0.0.1"},
         {"x_forwarded_host": "localhost"},
         {"via": "1.1 cache"},
-        {"host": "images.example.org"},  # also a name that somebody lets point here (DNS rebinding)
+        {"host": "images.example.org"},  # also a foreign name that points here (DNS rebinding)
         {"host": "127.0.0.1.example.org"},
         {"host": "localhost.example.org"},
         {"host": "10.0.0.1"},

@@ -1,4 +1,4 @@
-"""What goes on beside the endpoint: files that vanish under an answer, gc, a read-only cache, misses without end."""
+"""Events beside the endpoint: files that vanish during a response, gc, a read-only cache, endless misses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.exported import A, synced_site
 from tests.support.served import ask, held, raw, serving, write_manifest
 from tests.syncer.test_sync import manifest
 
-EXTRA = 20_000_000  # bytes: more than the sockets take
+EXTRA = 20_000_000  # bytes; more than the socket buffers hold
 
 
 def test_a_file_removed_while_it_is_sent_is_sent_whole(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_gc_does_not_cut_off_a_response_in_progress(run: Command, site: Path) ->
 
 
 def test_a_file_truncated_while_it_is_sent_closes_the_connection(tmp_path: Path) -> None:
-    """Nothing of imgcache does that. The client must not take half an image for a whole one."""
+    """imgcache itself never does that. The client must notice that the image is incomplete."""
     asset = held(tmp_path)
     file = tmp_path / asset.original
     with file.open("ab") as more:
@@ -83,7 +83,7 @@ def test_a_file_truncated_while_it_is_sent_closes_the_connection(tmp_path: Path)
 
 
 def test_a_read_only_cache_is_served(site: Path) -> None:
-    """Root is stopped by no file's mode, unless the capability for that is taken away (capabilities(7))."""
+    """File modes do not stop root, unless its capability is dropped (capabilities(7))."""
     powerless = [system_program("setpriv"), "--bounding-set=-all"] if os.geteuid() == 0 else []
     for path in (site, *site.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -117,7 +117,7 @@ def test_endless_misses_do_not_use_up_memory(tmp_path: Path) -> None:
 
 
 def misses(port: int, first: int, last: int) -> None:
-    """So many different targets, none of which there is."""
+    """Requests many different targets that do not exist."""
     kinds = ("/image?url=https://x.example/%d.jpg", "/assets/ab/ab%062d/a.jpg", "/no/%d", "/image?w=1&url=%d")
     lines = (f"GET {kinds[number % 4] % number} HTTP/1.1\r\nHost: x\r\n\r\n" for number in range(first, last))
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:

@@ -1,4 +1,4 @@
-"""`imgcache serve` as a process: it starts, counts over its workers, and ends in good order."""
+"""`imgcache serve` as a process: it starts, adds up the counts of its workers, and stops cleanly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Path:
 
 @contextmanager
 def serve(site: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The command in a process of its own, with the port that it says it listens at."""
+    """Runs the command in a process; yields it with the port that it prints."""
     command = [sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0", *options]
     environment = {key: text for key, text in os.environ.items() if not key.startswith("IMGCACHE_")}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
@@ -52,7 +52,7 @@ def serve(site: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], in
 def test_it_serves_logs_and_stops(site: Path) -> None:
     with serve(site, "--access-log", "json") as (process, port):
         assert ask(port, f"/image?url={A}&w=1", accept="image/webp").headers["content-type"] == "image/webp"
-        with socket.create_connection(("127.0.0.1", port)):  # somebody who says nothing holds nothing up
+        with socket.create_connection(("127.0.0.1", port)):  # a silent connection delays nothing
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             _, logged = process.communicate(timeout=15)
@@ -84,7 +84,7 @@ def test_workers_share_the_port_and_add_their_counts(site: Path) -> None:
     with serve(site, "--workers", "2") as (process, port):
         for _ in range(20):
             assert ask(port, f"/image?url={A}&w=1&format=webp").status == 200
-        time.sleep(0.5)  # a worker tells the others a tenth of a second later
+        time.sleep(0.5)  # workers publish their counts every tenth of a second
         counted = {ask(port, "/metrics").body.decode() for _ in range(6)}
         for text in counted:
             assert 'imgcache_requests_total{route="image",status="200"} 20.0' in text

@@ -1,4 +1,4 @@
-"""The endpoint and connections that mean harm: where a request ends, how long it takes, how much it asks for."""
+"""Malicious connections: ambiguous ends of requests, slow requests, excessive requests."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ FRAMES = [
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 def test_a_request_with_an_ambiguous_length_is_refused(place: Place, method: bytes, frame: bytes) -> None:
-    """RFC 9112, sections 6.1, 6.3 and 11.2. The short way and uvicorn's: both refuse, and read nothing behind it."""
+    """RFC 9112, sections 6.1, 6.3 and 11.2. Both paths refuse it and read nothing after it."""
     for target in (place.path.encode(), b"/healthz"):
-        ask(place.port, place.path)  # at hand, so that the short way would be taken
+        ask(place.port, place.path)  # in memory, so that the fast path would be taken
         head = method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n" + frame + b"\r\n\r\n"
         answer = raw(place.port, head + b"0\r\n\r\n" + INNER)
         assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"400"]
@@ -93,7 +93,7 @@ def test_slow_heads_time_out_and_delay_no_other_client(place: Place, monkeypatch
             slow.append((connection, drip))
         assert ask(place.port, place.path).body == place.data
         for connection, _ in slow[-len(kinds) :]:
-            with pytest.raises(BlockingIOError):  # it is still there, and waited for
+            with pytest.raises(BlockingIOError):  # it is still open
                 connection.recv(1)
         until = time.monotonic() + 5
         for connection, drip in slow:
@@ -109,15 +109,15 @@ def test_a_connection_in_use_is_kept_open(place: Place, monkeypatch: pytest.Monk
         self.timeout_keep_alive = 0.8  # type: ignore[assignment]  # uvicorn hands it to the event loop
 
     monkeypatch.setattr(protocol.BoundedProtocol, "connection_made", hurried)
-    ask(place.port, place.path)  # at hand from now on
+    ask(place.port, place.path)  # in memory from now on
     with socket.create_connection(("127.0.0.1", place.port)) as connection:
         connection.settimeout(5)
-        for path in (place.path, "/healthz", place.path, place.path):  # longer in all, never without a word
+        for path in (place.path, "/healthz", place.path, place.path):  # longer in total, never idle that long
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert connection.recv(1_000_000).startswith(b"HTTP/1.1 200")
             time.sleep(0.35)
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nx: ")
-        time.sleep(1.0)  # a head under way has its own time
+        time.sleep(1.0)  # an unfinished head has a timeout of its own
         connection.sendall(b"y\r\n\r\n")
         while b"</html>" not in (got := connection.recv(1_000_000)):
             assert got
@@ -127,7 +127,7 @@ def test_a_connection_in_use_is_kept_open(place: Place, monkeypatch: pytest.Monk
 
 
 def is_closed(connection: socket.socket, drip: bytes, until: float) -> bool:
-    """Whether the other side ends it, however often something is sent."""
+    """Whether the server closes it, although more is sent."""
     while time.monotonic() < until:
         try:
             connection.sendall(drip)
@@ -170,18 +170,18 @@ def test_a_file_is_not_read_on_for_a_client_that_has_left(tmp_path: Path) -> Non
             with socket.create_connection(("127.0.0.1", port)) as connection:
                 connection.sendall(f"GET /{asset.original} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 connection.recv(100)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, at once
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset at once
         assert ask(port, f"/{asset.variants[1].path}").status == 200
     assert bytes_read() - before < 20 * 8_000_000, "what the sockets took, and not 20 times 30 MB"
 
 
 def bytes_read() -> int:
-    """By this process, from files and sockets."""
+    """Returns the bytes that this process has read from files and sockets."""
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
 def resident() -> int:
-    """Bytes of memory that this process, in which the endpoint runs, has."""
+    """Returns the resident bytes of this process, in which the endpoint runs."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024

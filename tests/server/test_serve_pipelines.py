@@ -1,4 +1,4 @@
-"""Requests sent ahead on one connection: their answers keep their order, and what waits stays small."""
+"""Pipelined requests: responses keep their order, and the queue stays small."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.served import ask, held, raw, serving, write_manifest
 
 SMALL = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-EXTRA = 30_000_000  # bytes: more than the sockets take
+EXTRA = 30_000_000  # bytes; more than the socket buffers hold
 
 
 def enlarged(cache: Path, extra: int = EXTRA) -> Asset:
-    """An image whose original is large."""
+    """Returns an image with a large original."""
     asset = held(cache)
     with (cache / asset.original).open("ab") as file:
         file.write(bytes(extra))
@@ -51,7 +51,7 @@ def test_thousands_of_pipelined_requests_queue_only_a_few(tmp_path: Path, monkey
             connection.settimeout(0.1)
             connection.sendall(get(asset.original))
             try:
-                for _ in range(30):  # 9,000 requests, if they are taken
+                for _ in range(30):  # 9,000 requests, if they are all accepted
                     connection.sendall(SMALL * 300)
             except TimeoutError:
                 pass
@@ -88,7 +88,7 @@ def test_thousands_of_pipelined_small_requests_are_all_answered(tmp_path: Path) 
     "bad", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nx y: z\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"y" * 140_000]
 )
 def test_an_error_response_follows_the_earlier_responses(tmp_path: Path, bad: bytes) -> None:
-    """RFC 9112, section 9.3.2. Else the words of the error would stand in the middle of the image."""
+    """RFC 9112, section 9.3.2. Otherwise the error would be written into the middle of the image."""
     asset = enlarged(tmp_path)
     data = (tmp_path / asset.original).read_bytes()
     with serving(tmp_path) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
@@ -99,7 +99,7 @@ def test_an_error_response_follows_the_earlier_responses(tmp_path: Path, bad: by
         with suppress(TimeoutError):
             connection.sendall(bad[1000:])
         connection.settimeout(10)
-        with suppress(ConnectionResetError):  # what it did not read of a head without end
+        with suppress(ConnectionResetError):  # the server did not read all of the endless head
             while part := connection.recv(1 << 20):
                 found += part
     _, _, rest = bytes(found).partition(b"\r\n\r\n")
@@ -124,7 +124,7 @@ def test_a_malformed_body_gets_one_response(tmp_path: Path) -> None:
 def test_an_invalid_target_is_refused_in_its_turn(
     tmp_path: Path, target: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The parser takes the head, and what looks at the target afterwards does not."""
+    """The parser accepts the head, but the target cannot be split afterwards."""
     write_manifest(tmp_path, {A: held(tmp_path)})
     odd = b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
     with serving(tmp_path) as port:

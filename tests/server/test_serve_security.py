@@ -1,4 +1,4 @@
-"""The endpoint under attack, over real sockets; docs/security.md says which row each test proves."""
+"""The endpoint under attack, over real sockets; docs/security.md lists the attack of each test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCRIPT = b"<script>alert(document.domain)</script>"
 
 
 class Place(NamedTuple):
-    """A running endpoint, its cache, and the image that is held at A; `path` is that of its w320."""
+    """A running endpoint, its cache, and the cached image at A; `path` is that of its w320."""
 
     port: int
     cache: Path
@@ -43,12 +43,12 @@ class Place(NamedTuple):
 
 @contextmanager
 def one_image(site: Path) -> Iterator[Place]:
-    """An endpoint with the image A."""
+    """Runs an endpoint with the image A."""
     cache = site / "cache"
     cache.mkdir()
     asset = held(cache)
     write_manifest(cache, {A: asset})
-    with serving(cache, ServePolicy(gallery="on")) as port:  # else hosts and proxies have a say: test_serve_audience.py
+    with serving(cache, ServePolicy(gallery="on")) as port:  # independent of host and proxy, see test_serve_audience.py
         yield Place(port, cache, asset)
 
 
@@ -142,7 +142,7 @@ UNKEYED = {
 
 @pytest.mark.parametrize("target", [IMAGE, "ASSET", "/image?url=x", "/nothing", "/manifest.json", "/healthz", "/"])
 def test_only_fields_named_in_vary_change_the_response(place: Place, target: str) -> None:
-    """A cache keeps one answer for all who differ in nothing but these (RFC 9111, section 4.1)."""
+    """A shared cache stores one response for requests that differ only in other fields (RFC 9111, section 4.1)."""
     target = target.replace("ASSET", place.path)
     plain = ask(place.port, target)
     for odd in (ask(place.port, target, host="evil.example"), ask(place.port, target, **UNKEYED)):

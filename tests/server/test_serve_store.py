@@ -1,4 +1,4 @@
-"""`imgcache serve` in front of an object store: the answers of a folder, and few requests; also on S3."""
+"""`imgcache serve` in front of an object store: the same responses as from a folder, with few requests; also on S3."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_it_answers_like_a_folder(tmp_path: Path, cache: Cache, far: Far) -> Non
     asked += [("GET", f"/{tiff}", {}), ("GET", f"/image?url={TIFF}&format=original", {}), ("GET", "/image?url=x", {})]
     asked += [("GET", f"/image?url={A}&format=avif", {}), ("GET", "/assets/no", {}), ("POST", f"/{small}", {})]
     with serving(cache.folder, ServePolicy(memory=SMALL)) as near, in_front(tmp_path, far) as port:
-        for _ in range(2):  # the second time from memory, the short way
+        for _ in range(2):  # the second time from memory, by the fast path
             for method, target, fields in asked:
                 here, there = (parts(ask(one, target, method=method, **fields)) for one in (near, port))
                 assert there == here, (method, target, fields)
@@ -99,7 +99,7 @@ def test_every_range_of_a_large_file_is_right(large: tuple[int, str, bytes], sta
 
 @pytest.fixture
 def large(tmp_path: Path, cache: Cache, far: Far) -> Iterator[tuple[int, str, bytes]]:
-    """A port, and a path there with its bytes, which are read in pieces of 700."""
+    """Yields a port, and the path and bytes of a file that is read in pieces of 700 bytes."""
     with in_front(tmp_path, far, tuning=Tuning(remote_piece_bytes=700)) as port:
         path = cache.assets[B].original
         yield port, path, cache.bytes_of(path)
@@ -169,7 +169,7 @@ def test_the_manifest_is_checked_at_most_every_two_seconds_and_read_when_it_chan
 
 @pytest.fixture(scope="module")
 def bucket(s3: S3, cache: Cache) -> str:
-    """The cache on S3; gives its URL."""
+    """Uploads the cache to S3 and returns its URL."""
     name = f"b{uuid4().hex}"
     s3.make_bucket(name)
     for file in cache.folder.rglob("*"):
@@ -201,7 +201,7 @@ def test_clients_are_redirected_to_large_files_if_configured(tmp_path: Path, cac
         assert (known.status, known.headers["content-length"]) == (200, str(len(cache.bytes_of(original))))
         assert ask(port, f"/{original}", if_none_match=known.headers["etag"]).status == 304
         assert ask(port, f"/{small}").body == cache.bytes_of(small)
-        saved = ask(port, f"/{tiff}")  # the store would not send the header that it needs
+        saved = ask(port, f"/{tiff}")  # the store would not send the header it needs
         assert (saved.status, saved.body) == (200, cache.bytes_of(tiff))
         assert saved.headers["content-disposition"].startswith("attachment")
     with serving(cache.folder, ServePolicy(memory=SMALL, large="redirect")) as port:

@@ -90,7 +90,7 @@ def _indented(document: dict[str, Any]) -> bytes:
 
 
 def _turned_round(document: dict[str, Any]) -> bytes:
-    """One image a line, as imgcache writes it, with the keys of each the other way round."""
+    """One image a line, as imgcache writes it, with the keys of each entry reversed."""
     entries = ((url, dict(reversed(entry.items()))) for url, entry in document["images"].items())
     lines = (f"{json.dumps(url)}:{json.dumps(entry, separators=(',', ':'))}" for url, entry in entries)
     return ('{"version":1,"images":{\n' + ",\n".join(lines) + "\n}}\n").encode()
@@ -149,9 +149,9 @@ def test_a_store_that_hangs_does_not_block_the_server(tmp_path: Path, cache: Cac
         far.is_open.clear()
         try:
             began = time.monotonic()
-            assert ask(port, "/healthz").status == 200  # the manifest was right a moment ago
-            with ThreadPoolExecutor(40) as hands:  # more than may ask at once
-                answers = list(hands.map(lambda target: ask(port, target), targets))
+            assert ask(port, "/healthz").status == 200  # the manifest was checked a moment ago
+            with ThreadPoolExecutor(40) as threads:  # more than may send requests at once
+                answers = list(threads.map(lambda target: ask(port, target), targets))
         finally:
             far.is_open.set()
         assert {problem(answer) for answer in answers} == {(503, "unavailable")}

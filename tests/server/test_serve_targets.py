@@ -1,4 +1,4 @@
-"""Odd request targets, byte by byte: nothing outside of assets/, nothing that a terminal would obey."""
+"""Unusual request targets: nothing outside assets/ is served, no control characters are logged."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ TARGETS = [
 
 
 def log_of(place: Place, capfd: pytest.CaptureFixture[str]) -> str:
-    """What is logged of all answers so far. A line is written after its answer, so one more request is waited for."""
+    """Returns the log so far. A line is written after its response, so one more request is sent."""
     ask(place.port, "/the-last-one", method="HEAD")
     logged, until = "", time.monotonic() + 20
     while "/the-last-one" not in logged:
@@ -156,7 +156,7 @@ def test_a_request_must_have_one_host(
     place: Place, path: str, fields: bytes, expected: int
 ) -> None:  # RFC 9112, section 3.2
     path = path.replace("/FOLDER", f"/{place.folder}")
-    for _ in range(2):  # the second time the file is at hand
+    for _ in range(2):  # the second time the file is in memory
         answer = raw(place.port, f"GET {path} HTTP/1.1\r\n".encode() + fields + b"Connection: close\r\n\r\n")
         assert status(answer) == expected
     older = raw(place.port, f"GET {path} HTTP/1.0\r\n\r\n".encode())
@@ -168,7 +168,7 @@ def test_the_file_itself_can_be_requested(place: Place) -> None:
     path = f"/{place.folder}/original.jpg"
     assert ask(place.port, path).body == data
     assert ask(place.port, path.replace("original", "%6Fri%67inal")).body == data, "RFC 3986, 6.2.2.2"
-    # RFC 9112, 3.2.2: a server has to take the absolute form
+    # RFC 9112, 3.2.2: a server has to accept the absolute form
     line = f"GET http://any.example{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert raw(place.port, line.encode()).endswith(data)
 

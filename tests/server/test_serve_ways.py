@@ -1,4 +1,4 @@
-"""One request, one answer: by the short way, by uvicorn's way, and by uvicorn's own protocol where ours cannot be used.
+"""One request gets one response: on the fast path, on the ASGI path, and with uvicorn's own protocol.
 
 An answer is compared whole, but for its Date.
 """
@@ -24,15 +24,15 @@ from tests.server.test_serve_security import A
 from tests.support.served import ask, held, raw, serving, write_manifest
 
 
-class LongWay(BoundedProtocol):
-    """Our protocol without the short way."""
+class SlowPath(BoundedProtocol):
+    """Our protocol without the fast path."""
 
     def _answer_at_once(self) -> bool:
         return False
 
 
 class Places(NamedTuple):
-    """The ports of one cache, served three ways; `path` is that of a file of it."""
+    """The ports of one cache, served three ways; `path` is one of its files."""
 
     short: int
     long: int
@@ -40,7 +40,7 @@ class Places(NamedTuple):
     path: bytes
 
     def warm(self) -> None:
-        """Have the files in memory, where the short way finds them; the endpoint trusts that for a second."""
+        """Loads the files into memory for the fast path, which uses them for a second."""
         for port in self[:3]:
             ask(port, self.path.decode())
             ask(port, f"/image?w=300&url={A}", accept="image/webp")
@@ -58,7 +58,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     write_manifest(cache, {A: asset})
     with ExitStack() as stack:
         short = stack.enter_context(serving(cache))
-        long = stack.enter_context(serving(cache, http=LongWay))
+        long = stack.enter_context(serving(cache, http=SlowPath))
         plain = stack.enter_context(serving(cache, http="httptools"))
         yield Places(short, long, plain, f"/{asset.variants[1].path}".encode())
 
@@ -67,7 +67,7 @@ LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 def request(target: bytes, *fields: bytes, line: bytes = b"GET %s HTTP/1.1", body: bytes = b"") -> bytes:
-    """With another one behind it that ends the connection: the short way takes none that would end it itself."""
+    """With a second request that closes the connection: the fast path takes none that closes it."""
     return b"\r\n".join((line % target, *fields)) + b"\r\n\r\n" + body + LAST
 
 
@@ -154,7 +154,7 @@ def test_any_request_gets_the_same_response_on_both_paths(
 
 
 def _nothing_else(self: object) -> None:
-    """Has other parameters than what it stands for."""
+    """Has other parameters than the method it replaces."""
 
 
 @pytest.mark.parametrize(
