@@ -56,7 +56,7 @@ def test_gc_does_not_cut_off_a_response_in_progress(run: Command, site: Path) ->
         answer = slow.getresponse()
         begun = answer.read(1000)
         (site / "a.md").write_text("No image any more.\n")
-        ended = run("gc", site)
+        ended = run("gc", site, "--yes")
         assert ended.code == 0, ended
         assert not file.exists()
         assert begun + answer.read() == data
