@@ -1,7 +1,7 @@
-"""Serves the cached images over HTTP, read-only: it never fetches and never renders.
+"""Serves the cached images over HTTP, read-only: it never downloads and never renders images.
 
-`imgcache.server:app` runs on any ASGI server; `imgcache serve` runs it on uvicorn. `application.py` says what the
-environment may set.
+`imgcache.server:app` runs on any ASGI server; `imgcache serve` runs it on uvicorn. `application.py` lists the
+environment variables.
 """
 
 import lazy_loader

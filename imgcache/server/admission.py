@@ -1,6 +1,6 @@
-"""Which requests are refused before anything is looked up, and which route the others take. Pure.
+"""Decides which requests are refused at once, and which route the others take. Pure.
 
-Both ways to an answer, the one through ASGI and the short one of `imgcache.server.protocol`, ask here.
+Both the ASGI path and the fast path of `imgcache.server.protocol` use it, so that they cannot differ.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from imgcache.server.bodies import Headers
 from imgcache.server.request_fields import RequestFields
 
-MAX_TARGET = 60_000  # bytes: the longest URL that is fetched, all escaped, fits; httptools ends at 65,535 with 400
+MAX_TARGET = 60_000  # bytes; enough for the longest allowed image URL, all escaped; httptools refuses 65,536 with 400
 _ALLOW: Headers = ((b"allow", b"GET, HEAD"),)
 _ROUTES = {
     "/image": "image",
@@ -22,7 +22,7 @@ _ROUTES = {
 
 
 class Refusal(NamedTuple):
-    """What is wrong with a request: status, code, a message for the client, and what the answer's head adds."""
+    """Why a request is refused: status, error code, message for the client, and further headers."""
 
     status: int
     code: str
@@ -30,25 +30,25 @@ class Refusal(NamedTuple):
     headers: Headers = ()
 
 
-def refusal(asked: RequestFields, *, version: str, target_bytes: int) -> Refusal | None:
-    """Why a request is refused whatever it asks for; None where it is not.
+def refusal(fields: RequestFields, *, version: str, target_bytes: int) -> Refusal | None:
+    """Returns why a request is refused, whatever its route; None where it is not.
 
     Args:
-        asked: its method and fields.
+        fields: its method and header fields.
         version: of HTTP, such as `1.1`.
-        target_bytes: the length of path and query.
+        target_bytes: length of path and query.
     """
-    if version == "1.1" and not asked.has_one_host:
-        return Refusal(400, "host", "a request of HTTP/1.1 has one Host field")
-    if asked.method not in {"GET", "HEAD"}:
-        return Refusal(405, "method", "only GET and HEAD are answered", _ALLOW)
+    if version == "1.1" and not fields.has_one_host:
+        return Refusal(400, "host", "an HTTP/1.1 request must have exactly one Host field")
+    if fields.method not in {"GET", "HEAD"}:
+        return Refusal(405, "method", "only GET and HEAD are allowed", _ALLOW)
     if target_bytes > MAX_TARGET:
-        return Refusal(414, "too-long", f"at most {MAX_TARGET:,} bytes are read")
+        return Refusal(414, "too-long", f"path and query may have at most {MAX_TARGET:,} bytes")
     return None
 
 
 def route(path: str) -> str:
-    """The name of the route that a path takes: the metrics count by it, so there are few. `other` is none of them."""
+    """Returns the route of a path, `other` for none. Metrics have it as a label, so there are few."""
     name = _ROUTES.get(path)
     if name is not None:
         return name

@@ -1,6 +1,6 @@
-"""The cached images over HTTP: `imgcache.server:app` for any ASGI server, `imgcache serve` on uvicorn.
+"""The ASGI application `imgcache.server:app`, for any ASGI server; `imgcache serve` runs it on uvicorn.
 
-`app` is told by the environment what it serves: IMGCACHE_SITE (a folder, `.` by default), IMGCACHE_CACHE (a folder, by
+Environment variables set what it serves: IMGCACHE_SITE (a folder, `.` by default), IMGCACHE_CACHE (a folder, by
 default IMGCACHE_SITE/cache, or the URL of an object store), IMGCACHE_CONFIG (default IMGCACHE_SITE/imgcache.yml), and
 the settings IMGCACHE_SERVE__MEMORY, IMGCACHE_SERVE__FALLBACK, IMGCACHE_SERVE__CLIENT_HINTS, IMGCACHE_SERVE__ACCESS_LOG,
 IMGCACHE_SERVE__LARGE.
@@ -22,7 +22,7 @@ __all__ = ["app", "build"]
 
 @functools.cache
 def build() -> Endpoint:
-    """What the environment names, built once. Raises ConfigError where the configuration is wrong."""
+    """Returns the endpoint that the environment describes, built once. Raises ConfigError."""
     from imgcache.config import load_config
     from imgcache.server.endpoint import Endpoint
     from imgcache.server.upstream import reach
@@ -37,5 +37,5 @@ def build() -> Endpoint:
 
 
 async def app(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[dict[str, Any]], Any]) -> None:
-    """The ASGI application. Raises ConfigError at its first call where the configuration is wrong."""
+    """The ASGI application. Its first call raises ConfigError if the configuration is wrong."""
     await build()(scope, receive, send)

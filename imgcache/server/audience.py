@@ -1,4 +1,4 @@
-"""Who is shown the gallery, which names articles and drafts: `serve.gallery` in imgcache.yml. Pure."""
+"""Decides who may see the gallery, which names articles and drafts: `serve.gallery` in imgcache.yml. Pure."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-# What a proxy adds (RFC 7239; RFC 9110, section 7.6.3; and those in use before them): then the client is another one.
-_BY_PROXY = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+# Fields that proxies add (RFC 7239; RFC 9110, section 7.6.3; and older ones): the connection is not from the client.
+_PROXY_FIELDS = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z.-]{1,253})(?::[0-9]{1,5})?")
 
 
 def sees_gallery(policy: str, client: str | None, host: str | None, names: Iterable[bytes]) -> bool:
-    """Whether a request is answered with the gallery.
+    """Whether a request may see the gallery.
 
-    For `local` the client has to be on this machine, without a proxy between, and has to have asked for this machine by
-    name: else a page of anybody could have its own name lead here (DNS rebinding) and read the gallery in the browser
-    of whoever visits it.
+    With `local` the client must be on this machine, not behind a proxy, and Host must name this machine. Without the
+    last rule any web page could point its own name here (DNS rebinding) and read the gallery in a visitor's browser.
 
     Args:
         policy: `on`, `local` or `off`.
-        client: the address of the connection's other end; None where there is none, as with a Unix socket.
+        client: address of the peer; None where there is none, as with a Unix socket.
         host: the Host field.
-        names: those of the request's fields, in lower case.
+        names: of the request's header fields, in lower case.
     """
     if policy != "local":
         return policy == "on"
-    return _is_loopback(client or "") and _names_this_machine(host or "") and _BY_PROXY.isdisjoint(names)
+    return _is_loopback(client or "") and _names_this_machine(host or "") and _PROXY_FIELDS.isdisjoint(names)
 
 
 def _names_this_machine(host: str) -> bool:
-    """RFC 6761, section 6.3: `localhost` and what ends in it are this machine."""
+    """`localhost` and names that end in it are this machine (RFC 6761, section 6.3)."""
     found = _HOST.fullmatch(host)
     if found is None:
         return False

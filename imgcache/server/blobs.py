@@ -44,9 +44,9 @@ class Blobs:
         if blob is None:
             blobs = self._large
             blob = blobs.get(path)
-        if blob is None or blob.expires_at < self._clock() or not blob.is_present:
+        if blob is None or blob.expires_at < self._clock():
             return None
-        if self._only_named and (self._manifest.fresh() is None or blob.edition != self._manifest.edition):
+        if self._only_named and not self._is_named(blob):
             return None
         blobs.move_to_end(path)
         return blob
@@ -80,6 +80,10 @@ class Blobs:
             blob = await self._reload(path, named, blob)
         blob.edition = edition
         return blob if blob.is_present else None
+
+    def _is_named(self, blob: Blob) -> bool:
+        """Whether it is there, and a fresh manifest names it. Absent files are remembered only with `only_named`."""
+        return blob.is_present and self._manifest.fresh() is not None and blob.edition == self._manifest.edition
 
     def _known(self, path: str) -> Blob | None:
         return self._small.get(path) or self._large.get(path)

@@ -1,6 +1,6 @@
-"""Preconditions and ranges of a request (RFC 9110, sections 13 and 14). Pure.
+"""Evaluates preconditions and ranges of a request (RFC 9110, sections 13 and 14). Pure.
 
-No Last-Modified is sent, so that conditions on a date are passed over (section 13.1.3), and a date in If-Range never
+Responses have no Last-Modified: conditions on a date are ignored (section 13.1.3), and a date in If-Range never
 matches.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-# Every repeat is possessive (`*+`): no text is gone over twice, however it is made.
+# Every repeat is possessive (`*+`), so that no input causes backtracking.
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
 _SPAN = re.compile(r"bytes\s*+=\s*+(\d*+)\s*+-\s*+(\d*+)\s*+", re.IGNORECASE | re.ASCII)
 _MAX_DIGITS = 18
 
 
 class Precondition(Enum):
-    """What the preconditions say."""
+    """Result of the preconditions; the values are statuses."""
 
     SEND = 200
     NOT_MODIFIED = 304
@@ -24,7 +24,7 @@ class Precondition(Enum):
 
 
 def evaluate_preconditions(etag: str, *, if_match: str | None, if_none_match: str | None) -> Precondition:
-    """The preconditions of a GET or HEAD, in the order of section 13.2.2. `etag` is strong, with its quotes."""
+    """Evaluates them for a GET or HEAD, in the order of section 13.2.2. `etag` is strong, in quotes."""
     if if_match is not None and not _has(if_match, etag, weak=False):
         return Precondition.FAILED
     if if_none_match is not None and _has(if_none_match, etag, weak=True):
@@ -33,13 +33,13 @@ def evaluate_preconditions(etag: str, *, if_match: str | None, if_none_match: st
 
 
 def parse_range(field: str | None, if_range: str | None, *, etag: str, size: int) -> tuple[int, int] | None:
-    """The first byte and the one after the last that a Range asks for; None where the whole is to be sent.
+    """Returns the first byte of a Range and the one after its last; None where the whole file is sent.
 
-    The whole is sent for several ranges, another unit, and what cannot be read (section 14.2), and where If-Range names
+    The whole file is sent for several ranges, other units and malformed fields (section 14.2), and where If-Range names
     another representation (section 13.1.5).
 
     Raises:
-        ValueError: the range lies outside of `size` (section 15.5.17).
+        ValueError: the range is outside `size` bytes (section 15.5.17). The message is a Content-Range.
     """
     if field is None or (if_range is not None and if_range.strip() != etag):
         return None
@@ -61,7 +61,7 @@ def parse_range(field: str | None, if_range: str | None, *, etag: str, size: int
 
 
 def _has(field: str, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags holds this one (section 8.8.3.2); `*` is any."""
+    """Whether a list of entity tags contains this one (section 8.8.3.2); `*` matches all."""
     if field.strip() in {"*", etag}:
         return True
     return any(found[2] == etag and (weak or not found[1]) for found in _TAG.finditer(field))

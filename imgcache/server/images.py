@@ -91,7 +91,9 @@ class Images:
                 candidates = await view.candidates(query_.plain_url)
         except ConfigError as error:
             _logger.warning("%s: %s", redact(url), error)
-            raise _Refused(500, "damaged", "manifest.json is damaged at this image; the log says more") from error
+            raise _Refused(
+                500, "damaged", "the entry of this image in manifest.json is damaged; the log has details"
+            ) from error
         if not candidates and view.lines is None and self._manifest.unreachable:
             raise Unavailable("manifest.json was never read")
         if not candidates:

@@ -143,7 +143,7 @@ class ManifestLines:
             return
         at = len(_HEAD)
         for line in _iter_lines(self.file.number, at, self.stamp.size - len(_TAIL) + 1):
-            found = _DIGEST.search(line)  # a key cannot hold this: its quotes are escaped
+            found = _DIGEST.search(line)  # a key cannot contain this: its quotes are escaped
             digest = found[1].decode() if found else _digest_of(line[_key_end(line) :].rstrip(b","))
             self._digests[hash(digest)] = at
             at += len(line) + 1

@@ -1,4 +1,4 @@
-"""Keeps the newest valid manifest.json at hand: checks for a change now and then, and swaps it in one step."""
+"""Provides the newest valid manifest.json: checks for changes regularly, and replaces it in one step."""
 
 from __future__ import annotations
 

@@ -127,7 +127,9 @@ class _Gauges(Collector):
         yield GaugeMetricFamily("imgcache_manifest_readable", "1 where manifest.json can be read.", readable)
         if state.last_run is not None:
             age = max(0.0, time.time() - state.last_run)
-            yield GaugeMetricFamily("imgcache_last_sync_age_seconds", "Since a command last held the cache.", age)
+            yield GaugeMetricFamily(
+                "imgcache_last_sync_age_seconds", "Seconds since a command last used the cache.", age
+            )
         failing = GaugeMetricFamily("imgcache_failures", "Images that fail, by code.", labels=["code"])
         for code, count in sorted(state.failures.items()):
             failing.add_metric([code], count)

@@ -1,15 +1,15 @@
-"""Which file of an image a client gets. Pure.
+"""Chooses which file of an image a client gets. Pure.
 
-With a width: of the files that are at least so wide those that the client wants most (its quality values, RFC 9110,
-section 12.5.1), and of them the smallest. Where none is so wide: of those wanted most the largest. Without a width: as
-if the width of the largest variant had been asked for, so that a page gets what was made to be shown. Between files
-alike in all this the better format goes first.
+With a width: among the files at least that wide, the ones that the client prefers (quality values, RFC 9110, section
+12.5.1), and of those the narrowest. If none is that wide: of the preferred ones the widest. Without a width: as if the
+width of the widest variant were requested, so that pages get a variant and not the original. Ties go to the better
+format, then to the smaller file.
 
-Of an animation what moves goes before what does not, for a client that takes it, whatever its widths. Not so where a
-WebP or AVIF is a still: those are made of it by `animation: first` alone, and then a still is what its site wants.
+Animated files come before still ones of any width, if the client accepts them. Exception: if a WebP or AVIF is still,
+the site is configured with `animation: first`, and the still is wanted.
 
-A client that takes none of the formats is answered as if it had not said (section 12.5.1 leaves the choice between that
-and 406): whoever asks for an image is better off with one.
+If the client accepts none of the formats, Accept is ignored; section 12.5.1 allows that as well as 406, and an image is
+more useful.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 from imgcache.server.accept import MediaRange, quality
 
-# What browsers show as an image and nothing else; the order is that of preference.
+# Formats that browsers show only as images, best first.
 SHOWN = ("avif", "webp", "jpeg", "png", "gif")
 FORMATS = frozenset({"webp", "avif", "jpeg", "png", "original"})
 
 
 class Candidate(NamedTuple):
-    """One file that could be sent. Width in pixels; `path` is relative to the cache."""
+    """One file that could be sent. `width` in pixels; `path` relative to the cache."""
 
     format: str
     width: int
@@ -36,7 +36,7 @@ class Candidate(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The file to be sent, and whether another Accept could have led to another one."""
+    """The chosen file, and whether another Accept field could have led to another one."""
 
     path: str
     depends_on_accept: bool
@@ -49,12 +49,12 @@ def choose(
     format: str | None,  # noqa: A002
     accept: tuple[MediaRange, ...],
 ) -> Choice | None:
-    """The best file; None where there is none of that format.
+    """Returns the best file; None if there is none of the requested format.
 
     Args:
         candidates: the original and its variants, in any order.
         width: in pixels.
-        format: one of `FORMATS`; then Accept is not looked at.
+        format: one of `FORMATS`, which overrides Accept.
         accept: the client's media ranges.
     """
     shown = [one for one in candidates if one.format in SHOWN]
@@ -64,23 +64,23 @@ def choose(
         shown = [one for one in shown if one.format == format]
     if not shown:
         return None
-    wants = {one.format: quality(accept, f"image/{one.format}") for one in shown}
-    if format is not None or not any(wants.values()):
-        wants = dict.fromkeys(wants, 1.0)
-    depends = format is None and len(wants) > 1
-    shown = _moving(shown, wants)
+    weights = {one.format: quality(accept, f"image/{one.format}") for one in shown}
+    if format is not None or not any(weights.values()):
+        weights = dict.fromkeys(weights, 1.0)
+    depends = format is None and len(weights) > 1
+    shown = _prefer_animated(shown, weights)
     least = width or max((one.width for one in candidates if not one.is_original), default=1)
-    taken = [one for one in shown if wants[one.format] > 0]
+    taken = [one for one in shown if weights[one.format] > 0]
     wide = [one for one in taken if one.width >= least]
     sign = 1 if wide else -1
     best = min(
-        wide or taken, key=lambda one: (-wants[one.format], sign * one.width, SHOWN.index(one.format), one.bytes)
+        wide or taken, key=lambda one: (-weights[one.format], sign * one.width, SHOWN.index(one.format), one.bytes)
     )
     return Choice(best.path, depends)
 
 
-def _moving(shown: list[Candidate], wants: Mapping[str, float]) -> list[Candidate]:
-    """What moves, where it is taken and no still was chosen for it; else everything."""
-    chosen = any(one.frames == 1 and one.format in {"avif", "webp"} for one in shown)
-    moving = [one for one in shown if one.frames > 1 and wants[one.format] > 0]
-    return moving if moving and not chosen else shown
+def _prefer_animated(shown: list[Candidate], weights: Mapping[str, float]) -> list[Candidate]:
+    """Returns the animated files, if they are accepted and the site did not choose a still; else all files."""
+    still_chosen = any(one.frames == 1 and one.format in {"avif", "webp"} for one in shown)
+    animated = [one for one in shown if one.frames > 1 and weights[one.format] > 0]
+    return animated if animated and not still_chosen else shown

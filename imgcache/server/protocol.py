@@ -27,7 +27,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class _Flow(FlowControl):
-    """uvicorn's flow control resumes reading whenever an application waits for its client; this one not while held."""
+    """uvicorn's flow control resumes reading whenever an application waits for its client; this one not if held."""
 
     is_held = False
 

@@ -1,4 +1,4 @@
-"""The query of a request to `/image`, read strictly. Pure."""
+"""Parses the query of a request to `/image` strictly. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from urllib.parse import unquote_to_bytes
 from imgcache.server.negotiation import FORMATS
 
 MAX_WIDTH = 99_999
-_BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _WIDTH = re.compile(r"[1-9][0-9]{0,4}")
 _KNOWN = frozenset({"url", "w", "format"})
 
 
 class Query(NamedTuple):
-    """What is asked for. `plain_url` is `url` with its `+` left as it stands, which not every client escapes."""
+    """The parameters. `plain_url` is `url` with `+` taken literally, because some clients do not escape it."""
 
     url: str
     plain_url: str
@@ -24,35 +24,36 @@ class Query(NamedTuple):
 
 
 def parse(text: bytes) -> Query:
-    """A query as `application/x-www-form-urlencoded` (WHATWG URL, section 5.1). Unknown names are passed over.
+    """Parses `application/x-www-form-urlencoded` (WHATWG URL, section 5.1). Unknown names are ignored.
 
     Raises:
-        ValueError: with words for the client: a name twice, a broken escape, no UTF-8, a value out of range.
+        ValueError: a name is repeated, an escape or the UTF-8 is invalid, or a value is out of range. The message is
+            for the client.
     """
-    if _BROKEN.search(text):
-        raise ValueError("the query has a % that two hexadecimal digits do not follow")
-    given: dict[str, bytes] = {}
+    if _BAD_ESCAPE.search(text):
+        raise ValueError("the query has a % without two hexadecimal digits after it")
+    values: dict[str, bytes] = {}
     for part in text.split(b"&"):
         name, _, value = part.partition(b"=")
-        known = _text(name)
-        if known in given:
+        known = _decode(name)
+        if known in values:
             raise ValueError(f"`{known}` is given twice")
         if known in _KNOWN:
-            given[known] = value
-    if not given.get("url"):
+            values[known] = value
+    if not values.get("url"):
         raise ValueError("`url` is missing: /image?url=URL[&w=WIDTH][&format=webp]")
-    width = _text(given["w"]) if "w" in given else None
+    width = _decode(values["w"]) if "w" in values else None
     if width is not None and not _WIDTH.fullmatch(width):
         raise ValueError(f"`w` must be a whole number of pixels from 1 to {MAX_WIDTH}")
-    format_ = _text(given["format"]) if "format" in given else None
+    format_ = _decode(values["format"]) if "format" in values else None
     if format_ is not None and format_ not in FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(sorted(FORMATS))}")
-    url = given["url"]
-    return Query(_text(url), _text(url.replace(b"+", b"%2B")), int(width) if width else None, format_)
+    url = values["url"]
+    return Query(_decode(url), _decode(url.replace(b"+", b"%2B")), int(width) if width else None, format_)
 
 
-def _text(value: bytes) -> str:
+def _decode(value: bytes) -> str:
     try:
         return unquote_to_bytes(value.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
-        raise ValueError("the query is not UTF-8") from None
+        raise ValueError("the query is not valid UTF-8") from None

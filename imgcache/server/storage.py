@@ -72,7 +72,7 @@ class Storage(Protocol):
 
         Args:
             path: such as `assets/ab/<digest>/<name>`, from a client.
-            named: what the manifest says of it, where `only_named`.
+            named: its entry in the manifest, if `only_named`.
             old: the blob of before, expired.
 
         Raises:

@@ -1,7 +1,7 @@
-"""What `imgcache.server.protocol` uses of uvicorn, looked for at the start.
+"""Checks at startup that uvicorn has the internal names that `imgcache.server.protocol` uses.
 
-uvicorn promises nothing about the classes of its protocols, so a newer version may lack what is used here. Then its own
-protocol serves: the same answers, in about three times the time for small files, and without the limits on one client.
+The protocol classes of uvicorn are no stable interface, so a newer version may lack one of these names. Then uvicorn's
+own protocol is used: the same responses, about three times slower for small files, without the limits on each client.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ _logger = logging.getLogger("imgcache.server")
 
 
 def choose_protocol() -> type[asyncio.Protocol] | str:
-    """The protocol for uvicorn's `http` setting: ours, or uvicorn's own where something is missing, which is logged."""
+    """Returns the protocol for uvicorn's `http` setting; uvicorn's own, with a warning, where a name is missing."""
     missing = tuple(_missing())
     if not missing:
         from imgcache.server.protocol import BoundedProtocol
 
         return BoundedProtocol
     _logger.warning(
-        "uvicorn %s has no %s as 0.54 has it: it serves by its own protocol, which answers more slowly and limits"
-        " neither how long a client may take for a request nor how many it sends ahead; put a proxy in front, or"
+        "uvicorn %s lacks %s of uvicorn 0.54, so its own protocol is used: it is slower and does not limit how long"
+        " a client takes to send a request nor how many requests it pipelines; put a proxy in front of it, or"
         " install uvicorn 0.54",
         uvicorn.__version__,
         ", ".join(missing),
@@ -59,7 +59,7 @@ def choose_protocol() -> type[asyncio.Protocol] | str:
 
 
 def _missing() -> Iterator[str]:
-    """The names that are not there, or differ in their parameters."""
+    """Yields the names that are missing or have other parameters."""
     try:
         from uvicorn.protocols.http import flow_control, httptools_impl
     except ImportError as error:
@@ -85,24 +85,26 @@ def _missing_methods(module: ModuleType) -> Iterator[str]:
 
 
 def _missing_attributes(module: ModuleType, flow_control: ModuleType) -> Iterator[str]:
-    """Those that an object has only once it is made."""
-    made: dict[str, tuple[Any, tuple[str, ...]]] = {}
+    """Yields missing attributes of instances."""
+    instances: dict[str, tuple[Any, tuple[str, ...]]] = {}
     loop = asyncio.new_event_loop()
     try:
-        config = uvicorn.Config(_nothing, http=module.HttpToolsProtocol, ws="none", lifespan="off", log_config=None)
-        one = module.HttpToolsProtocol(config, uvicorn.server.ServerState(), {}, _loop=loop)
-        made["HttpToolsProtocol"] = one, _ATTRIBUTES
-        made["ServerState"] = one.server_state, _STATE
-        made["FlowControl"] = flow_control.FlowControl(asyncio.Transport()), _FLOW
+        config = uvicorn.Config(
+            _unused_application, http=module.HttpToolsProtocol, ws="none", lifespan="off", log_config=None
+        )
+        protocol = module.HttpToolsProtocol(config, uvicorn.server.ServerState(), {}, _loop=loop)
+        instances["HttpToolsProtocol"] = protocol, _ATTRIBUTES
+        instances["ServerState"] = protocol.server_state, _STATE
+        instances["FlowControl"] = flow_control.FlowControl(asyncio.Transport()), _FLOW
         cycle = dict.fromkeys(tuple(inspect.signature(module.RequestResponseCycle.__init__).parameters)[1:])
-        made["RequestResponseCycle"] = module.RequestResponseCycle(**cycle), _CYCLE
+        instances["RequestResponseCycle"] = module.RequestResponseCycle(**cycle), _CYCLE
     except (AttributeError, TypeError) as error:
         yield f"constructor ({error})"
     finally:
         loop.close()
-    for kind, (value, names) in made.items():
+    for kind, (value, names) in instances.items():
         yield from (f"{kind}.{name}" for name in names if not hasattr(value, name))
 
 
-async def _nothing(_scope: object, _receive: object, _send: object) -> None:
+async def _unused_application(_scope: object, _receive: object, _send: object) -> None:
     """An application that is never called."""

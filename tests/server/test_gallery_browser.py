@@ -35,14 +35,14 @@ def imgcache(*args: str | Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the endpoint serves examples/site, and an article that means harm, once they are synced."""
+    """Where the endpoint serves examples/site, and a malicious article, after a sync."""
     site = tmp_path_factory.mktemp("gallery") / "harbour-news"
     shutil.copytree(ROOT / "examples/site", site, ignore=shutil.ignore_patterns("cache"))
     (site / "_news/<img src=x onerror=alert(4)>.md").write_text(HOSTILE)
     settings = site / "imgcache.yml"
     settings.write_text(
         re.sub(r"format: webp[^}]*", "format: webp, effort: 0", settings.read_text())
-    )  # not what is shown
+    )  # not tested here
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGCACHE_")}
     with in_thread(Origin(answers_for(site))) as origin:
         given = environment | {"SSL_CERT_FILE": str(origin.ca_file), "IMGCACHE_FETCH__RETRIES": "0"}
@@ -61,7 +61,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, address: str) -> Iterator[Open]:
-    """Opens a page of the gallery. What the browser complains of, and every dialog, fails the test."""
+    """Opens a page of the gallery. Errors on the console and dialogs fail the test."""
     with watched(browser, lambda url: url.startswith(address)) as watch:
 
         def go(path: str = "/", **options: Any) -> Page:
@@ -87,7 +87,7 @@ def test_every_thumbnail_loads_on_its_colour_at_its_size(visit: Open) -> None:
     expect(pictures).to_have_count(held)
     page.evaluate("""async () => {
       for (const image of document.querySelectorAll('.frame img')) { image.scrollIntoView(); await image.decode(); }
-    }""")  # each is loaded when it comes into view; `decode` waits for that, and throws where it cannot
+    }""")  # images load when they come into view; `decode` waits for that and throws on failure
     page.wait_for_function("[...document.querySelectorAll('.frame img')].every(i => i.complete && i.naturalWidth)")
     sizes = page.evaluate(
         "[...document.querySelectorAll('.frame img')].map(i => [i.width > 0, i.naturalWidth == i.getAttribute('width'),"
@@ -117,7 +117,7 @@ def test_it_works_without_script(visit: Open) -> None:
     assert page.url.endswith("/?q=city-bees&sort=largest")
 
 
-def test_it_searches_while_somebody_types(visit: Open) -> None:
+def test_it_searches_while_a_person_types(visit: Open) -> None:
     page = visit()
     page.evaluate("window.stayed = true")
     page.keyboard.press("/")
@@ -127,7 +127,7 @@ def test_it_searches_while_somebody_types(visit: Open) -> None:
     page.wait_for_url(re.compile(r"\?q=skywatch$"))
     assert page.evaluate("window.stayed")
     shown = page.locator(".frame:not(.empty)").first.evaluate("f => getComputedStyle(f).backgroundColor")
-    assert shown != "rgba(0, 0, 0, 0)"  # the new page's colours came with it
+    assert shown != "rgba(0, 0, 0, 0)"  # the colours of the new page were loaded
     page.get_by_role("combobox", name="Order").select_option("By address")
     expect(page).to_have_url(re.compile(r"q=skywatch&sort=url$"))
     expect(page.locator(".card .name").first).to_have_text("ultraviolet.avif")
@@ -137,7 +137,7 @@ def test_it_searches_while_somebody_types(visit: Open) -> None:
     assert page.evaluate("window.stayed")
 
 
-def test_filters_lead_to_what_is_wrong_and_where(visit: Open) -> None:
+def test_filters_lead_to_problems_and_their_places(visit: Open) -> None:
     page = visit()
     page.get_by_role("navigation", name="Filters").get_by_role("link", name=re.compile("^Failing")).click()
     expect(page.get_by_role("link", name=re.compile("^Failing"))).to_have_attribute("aria-current", "true")
@@ -150,7 +150,7 @@ def test_filters_lead_to_what_is_wrong_and_where(visit: Open) -> None:
     expect(page.locator("main")).to_contain_text("Not held")
 
 
-def test_an_image_shows_its_versions_and_a_lie_in_its_article(visit: Open) -> None:
+def test_an_image_shows_its_versions_and_a_wrong_size_in_its_article(visit: Open) -> None:
     page = visit("/?q=bridge-tall")
     page.get_by_role("link", name=re.compile("bridge-tall")).click()
     expect(page.get_by_role("row")).to_have_count(5)
@@ -162,7 +162,7 @@ def test_an_image_shows_its_versions_and_a_lie_in_its_article(visit: Open) -> No
     assert page.request.get(str(link)).headers["content-type"] == "image/webp"
 
 
-def test_keys_lead_everywhere(visit: Open) -> None:
+def test_every_page_can_be_reached_by_keyboard(visit: Open) -> None:
     page = visit("/?sort=url")
     names = cards(page)
     columns = page.evaluate("getComputedStyle(document.getElementById('grid')).gridTemplateColumns.split(' ').length")
@@ -180,7 +180,7 @@ def test_keys_lead_everywhere(visit: Open) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(names[1])
-    page.wait_for_load_state()  # the heading is there before the script that knows the keys
+    page.wait_for_load_state()  # the heading appears before the script that handles keys
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(r"/\?sort=url$"))
     page.keyboard.press("Tab")
@@ -188,7 +188,7 @@ def test_keys_lead_everywhere(visit: Open) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("dark", True), ("light", False)])
-def test_it_is_dark_where_the_reader_asks_for_it(visit: Open, scheme: str, is_dark: bool) -> None:
+def test_it_follows_the_preferred_colour_scheme(visit: Open, scheme: str, is_dark: bool) -> None:
     page = visit(color_scheme=scheme)
     page_colour, ink = page.evaluate("(s => [s.backgroundColor, s.color])(getComputedStyle(document.body))")
     light = [sum(map(int, re.findall(r"\d+", colour))) for colour in (page_colour, ink)]
@@ -196,7 +196,7 @@ def test_it_is_dark_where_the_reader_asks_for_it(visit: Open, scheme: str, is_da
 
 
 def each_page(page: Page) -> Iterator[str]:
-    """Leads a page that is at "/" through every kind of page that there is, and names each."""
+    """Takes a page at "/" through every kind of page, and yields their names."""
     images = [page.locator(".card", has_text=name).first.get_attribute("href") for name in ("bridge-night", "mirror")]
     yield "/"
     for path in ("/?state=failing", "/?q=nothing-like-that", *images):
@@ -205,7 +205,7 @@ def each_page(page: Page) -> Iterator[str]:
         yield path
 
 
-def test_nothing_reaches_beyond_a_phones_edge(visit: Open) -> None:
+def test_nothing_overflows_on_a_phone(visit: Open) -> None:
     page = visit(width=360, height=780, has_touch=True, is_mobile=True)
     for name in each_page(page):
         for width in (320, 360):
@@ -219,7 +219,7 @@ def test_nothing_reaches_beyond_a_phones_edge(visit: Open) -> None:
         assert (name, low) == (name, [])
 
 
-def test_axe_finds_nothing_in_light_or_dark(visit: Open) -> None:
+def test_axe_finds_no_violation_in_light_or_dark(visit: Open) -> None:
     page = visit(color_scheme="light")
     for name in each_page(page):
         page.emulate_media(color_scheme="light")
@@ -228,11 +228,11 @@ def test_axe_finds_nothing_in_light_or_dark(visit: Open) -> None:
         assert (name, "dark", axe_violations(page, "color-contrast")) == (name, "dark", [])
 
 
-def test_an_article_that_means_harm_is_text(visit: Open) -> None:
+def test_a_malicious_article_is_escaped(visit: Open) -> None:
     page = visit("/?q=onerror%3Dalert(4)")
     assert sorted(cards(page)) == ['"><img src=x onerror=alert(3)>.jpg', "x.jpg"]
     page.get_by_role("link", name=re.compile(r"^bad-scheme x.jpg")).click()
     expect(page.locator(".url")).to_have_text("javascript:alert(2)//x.jpg")
     assert page.locator(".url a").count() == 0
     expect(page.locator(".uses")).to_contain_text("_news/<img src=x onerror=alert(4)>.md:4:10")
-    time.sleep(0.1)  # for what would run a moment later
+    time.sleep(0.1)  # for scripts that would run a moment later

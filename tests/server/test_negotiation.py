@@ -1,4 +1,4 @@
-"""Which file a client gets: Accept, width and format, as tables and as laws."""
+"""Which file a client gets: Accept, width and format, as tables and as properties."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HELD = (
         ("image/*;q=0.5, image/webp;q=0.2, */*", "text/html", 1.0),
         ("image/webp;q=0, */*", "image/webp", 0.0),  # 12.4.2: 0 is "not acceptable"
         ("IMAGE/WebP ; Q=0.3", "image/webp", 0.3),  # 8.3.1: types and names are case-insensitive
-        ("image/webp;q=1.5", "image/jpeg", 1.0),  # no weight (12.4.2): passed over, and nothing is left
+        ("image/webp;q=1.5", "image/jpeg", 1.0),  # an invalid weight (12.4.2): ignored, and nothing is left
         ("image/webp;q=0.1234, image/png", "image/webp", 0.0),
         ("image/webp;level=1, image/png;q=0.4", "image/webp", 0.0),  # another type than ours
         ('text/html;a="x,image/webp", image/png;q=0.4', "image/webp", 0.0),  # 5.6.4: a comma in quotes is none
@@ -55,7 +55,7 @@ def test_accept(field: str, media_type: str, expected: float) -> None:
     ("field", "html"),
     [("", False), ("*/*", False), (CHROME, False), ("text/html,application/xhtml+xml,*/*;q=0.8", True)],
 )
-def test_a_person_gets_a_page(field: str, html: bool) -> None:
+def test_browsers_get_html_errors(field: str, html: bool) -> None:
     assert accept.prefers_html(accept.parse_accept(field)) is html
 
 
@@ -77,9 +77,9 @@ def test_a_person_gets_a_page(field: str, html: bool) -> None:
         ("image/webp;q=0, */*", 640, None, "original"),
         ("image/jpeg, image/webp;q=0.5", 640, None, "original"),
         ("image/jpeg;q=0.5, image/webp", 640, None, "w640"),
-        ("image/webp, image/jpeg;q=0.5", 1500, None, "original"),  # wide enough goes before wanted most
-        ("image/avif", 640, None, "w640"),  # none of it is held: as if nothing had been said
-        ("image/jpeg", 640, "webp", "w640"),  # who names a format gets it
+        ("image/webp, image/jpeg;q=0.5", 1500, None, "original"),  # width comes before preference
+        ("image/avif", 640, None, "w640"),  # no such file: Accept is ignored
+        ("image/jpeg", 640, "webp", "w640"),  # a format in the query overrides Accept
         ("", 10, "jpeg", "thumb"),
         ("", 10, "original", "original"),
         ("", 10, "png", None),
@@ -97,22 +97,22 @@ def test_choice(field: str, width: int | None, form: str | None, expected: str |
         (CHROME, 640, "w640-avif"),
         (FIREFOX, 321, "w640-avif"),
         ("", 640, "w640-avif"),
-        ("image/webp,*/*;q=0.8", 640, "w640"),  # it says that it wants WebP more
+        ("image/webp,*/*;q=0.8", 640, "w640"),  # it prefers WebP
         ("image/avif;q=0.9, image/webp", 640, "w640"),
         ("image/avif;q=0, image/*", 640, "w640"),
         ("image/jpeg", 200, "thumb"),
-        (CHROME, 320, "w320"),  # the smallest that is enough, though only WebP was made so small
+        (CHROME, 320, "w320"),  # the narrowest sufficient one, which exists as WebP only
         (CHROME, None, "w1280-avif"),
     ],
 )
-def test_of_formats_wanted_alike_avif_goes_first(field: str, width: int | None, expected: str) -> None:
+def test_avif_comes_first_among_equally_preferred_formats(field: str, width: int | None, expected: str) -> None:
     avif = [Candidate("avif", one, 99_000, f"w{one}-avif", False) for one in (640, 1280)]
     for held in ([*HELD, *avif], [*avif, *HELD]):
         choice = choose(held, width=width, format=None, accept=accept.parse_accept(field))
         assert choice == (expected, True)
 
 
-def test_what_browsers_do_not_show_is_never_chosen() -> None:
+def test_formats_that_browsers_do_not_show_are_never_chosen() -> None:
     held = (Candidate("tiff", 1600, 9, "original", True), *HELD[2:4])
     assert [choose(held, width=9999, format=form, accept=()) for form in (None, "original")] == [("w640", False), None]
     assert choose(held[:1], width=None, format=None, accept=()) is None
@@ -132,7 +132,7 @@ fields = st.lists(
 
 
 @given(candidates, fields, st.none() | st.integers(1, 120))
-def test_the_choice_keeps_its_word(held: list[Candidate], field: str, width: int | None) -> None:
+def test_any_choice_follows_the_rules(held: list[Candidate], field: str, width: int | None) -> None:
     ranges = accept.parse_accept(field)
     choice = choose(held, width=width, format=None, accept=ranges)
     shown = [one for one in held if one.format in SHOWN]
@@ -152,7 +152,7 @@ def test_any_accept_can_be_read(field: str) -> None:
 
 
 @given(st.binary(), st.binary())
-def test_any_query_is_read_or_refused_in_words(url: bytes, rest: bytes) -> None:
+def test_any_query_is_parsed_or_refused_with_a_message(url: bytes, rest: bytes) -> None:
     try:
         found = query.parse(b"url=" + url + b"&" + rest)
     except ValueError as error:
@@ -169,14 +169,14 @@ def test_any_query_is_read_or_refused_in_words(url: bytes, rest: bytes) -> None:
         (b"url=a&url=a", "`url` is given twice"),
         (b"url=a&%75rl=b", "`url` is given twice"),
         (b"url=a&w=1&w=1", "`w` is given twice"),
-        (b"url=%f", "the query has a % that two"),
-        (b"url=%ff", "the query is not UTF-8"),
+        (b"url=%f", "the query has a % without two"),
+        (b"url=%ff", "the query is not valid UTF-8"),
         (b"url=a&w=0", "`w` must be a whole number of pixels"),
         (b"url=a&w=", "`w` must be a whole number of pixels"),
         (b"url=a&format=svg", "`format` must be one of avif, jpeg, original, png, webp"),
     ],
 )
-def test_a_query_that_is_refused(text: bytes, message: str) -> None:
+def test_invalid_queries_are_refused(text: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         query.parse(text)
 
@@ -190,9 +190,9 @@ def test_a_query_that_is_refused(text: bytes, message: str) -> None:
         ("bytes=-30", (0, 10)),
         ("bytes=5-99", (5, 10)),
         ("Bytes=1-2", (1, 3)),  # 14.1: units are case-insensitive
-        ("bytes=3-2", None),  # 14.1.1: invalid, passed over
+        ("bytes=3-2", None),  # 14.1.1: invalid, ignored
         ("bytes=-", None),
-        ("bytes=0-1,4-5", None),  # 14.2: several may be answered with the whole
+        ("bytes=0-1,4-5", None),  # 14.2: the whole file may be sent for several ranges
         ("items=0-1", None),
         ("bytes=x-y", None),
         ("bytes=٣-٤", None),
@@ -204,7 +204,7 @@ def test_range(field: str | None, expected: tuple[int, int] | None) -> None:
 
 
 @pytest.mark.parametrize("field", ["bytes=10-", "bytes=-0", "bytes=99-100"])
-def test_a_range_outside(field: str) -> None:
+def test_a_range_outside_the_file_is_refused(field: str) -> None:
     with pytest.raises(ValueError, match=r"bytes \*/10"):
         conditions.parse_range(field, None, etag='"a"', size=10)
 
@@ -215,7 +215,7 @@ def test_if_range_is_compared_strongly(tag: str, matches: bool) -> None:
 
 
 @given(st.text(alphabet="bytes=-,0123456789 ", max_size=20), st.integers(1, 100))
-def test_a_span_lies_within(field: str, size: int) -> None:
+def test_a_range_lies_within_the_file(field: str, size: int) -> None:
     try:
         found = conditions.parse_range(field, None, etag='"a"', size=size)
     except ValueError:
@@ -233,7 +233,7 @@ def test_client_hints(hint: str | None, ratio: str | None, named: int | None, ex
 
 
 @given(st.integers(1, 4096), st.integers(1, 4096))
-def test_a_placeholder_is_a_whole_image_of_its_size(width: int, height: int) -> None:
+def test_a_placeholder_is_a_valid_image_of_its_size(width: int, height: int) -> None:
     data = gif(width, height)
     with Image.open(io.BytesIO(data)) as image:
         assert image.size == (width, height)
@@ -243,6 +243,6 @@ def test_a_placeholder_is_a_whole_image_of_its_size(width: int, height: int) -> 
     assert len(data) == 43
 
 
-def test_a_placeholder_that_would_fill_a_browser_keeps_its_shape() -> None:
+def test_a_huge_placeholder_is_scaled_down() -> None:
     with Image.open(io.BytesIO(gif(50_000, 25_000))) as image:
         assert image.size == (4096, 2048)

@@ -37,25 +37,25 @@ SAFE = {
 
 
 class Place(NamedTuple):
-    """A running endpoint, its cache, and the image that is held at A."""
+    """A running endpoint, its cache, and the cached image at A."""
 
     port: int
     cache: Path
     asset: Asset
 
     def file(self, name: str) -> bytes:
-        """The bytes of one file of the image."""
+        """Returns the bytes of one file of the image."""
         return (self.cache / self.path(name)[1:]).read_bytes()
 
     def path(self, name: str) -> str:
-        """Where the file is asked for."""
+        """Returns the path of the file on the server."""
         paths = {"original": self.asset.original} | {one.name: one.path for one in self.asset.variants}
         return "/" + paths[name]
 
 
 @pytest.fixture(scope="module", params=[BoundedProtocol, "auto"], ids=["ours", "uvicorn's"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """By our protocol, and by the one of uvicorn that serves where ours cannot be used."""
+    """With our protocol, and with uvicorn's own, which serves if ours cannot be used."""
     cache = tmp_path_factory.mktemp("site") / "cache"
     cache.mkdir()
     asset = held(cache)
@@ -101,7 +101,7 @@ def test_a_url_may_have_any_character(place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", ["original", "thumb", "w1280"])
-def test_an_asset_never_changes(place: Place, name: str) -> None:
+def test_assets_are_immutable(place: Place, name: str) -> None:
     found = ask(place.port, place.path(name))
     assert (found.status, found.body) == (200, place.file(name))
     assert found.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -109,7 +109,7 @@ def test_an_asset_never_changes(place: Place, name: str) -> None:
     assert "vary" not in found.headers
 
 
-def test_what_browsers_do_not_show_safely_is_saved(place: Place) -> None:
+def test_formats_that_browsers_do_not_show_safely_are_downloads(place: Place) -> None:
     assert ask(place.port, image("https://t.example/t.tif", format="original")).status == 404
     assert ask(place.port, image("https://t.example/t.tif")).headers["content-type"] == "image/png"
     path = json.loads(ask(place.port, "/manifest.json").body)["images"]["https://t.example/t.tif"]["original"]
@@ -118,9 +118,9 @@ def test_what_browsers_do_not_show_safely_is_saved(place: Place) -> None:
     assert found.headers["content-disposition"] == 'attachment; filename="original.tif"'
 
 
-ETAG = "ETAG"  # stands for the one of the file
+ETAG = "ETAG"  # replaced by the one of the file
 RULES = [
-    # what is asked with, status, what the answer's body is of the file, headers that have to be there: section
+    # request fields, status, part of the file in the body, expected headers; section
     ({}, 200, slice(None), {}),
     ({"if_none_match": ETAG}, 304, slice(0, 0), {"etag": ETAG}),  # 13.1.2
     ({"if_none_match": f"W/{ETAG}"}, 304, slice(0, 0), {}),  # 13.1.2: compared weakly (8.8.3.2)
@@ -137,7 +137,7 @@ RULES = [
     ({"range": "bytes=5-"}, 206, slice(5, None), {}),
     ({"range": "bytes=-7"}, 206, slice(-7, None), {}),  # 14.1.2
     ({"range": "bytes=3-99999999"}, 206, slice(3, None), {}),
-    ({"range": "bytes=0-1,5-6"}, 200, slice(None), {}),  # 14.2: may be passed over
+    ({"range": "bytes=0-1,5-6"}, 200, slice(None), {}),  # 14.2: may be ignored
     ({"range": "pages=1-2"}, 200, slice(None), {}),  # 14.2: an unknown unit
     ({"range": "bytes=9-1"}, 200, slice(None), {}),  # 14.1.1: invalid
     ({"range": "bytes=99999999-"}, 416, None, {"content-range": "bytes */SIZE"}),  # 15.5.17
@@ -150,7 +150,7 @@ RULES = [
 
 @pytest.mark.parametrize(("asked", "status", "part", "wanted"), RULES)
 @pytest.mark.parametrize("name", ["w320", "original"])
-def test_the_rules(
+def test_conditions_and_ranges(
     place: Place, name: str, asked: dict[str, str], status: int, part: slice | None, wanted: dict[str, str]
 ) -> None:
     data = place.file(name)
@@ -169,7 +169,7 @@ def test_the_rules(
             assert {**head.headers, "date": ""} == {**found.headers, "date": ""}
 
 
-def test_a_304_says_what_the_200_would_have_said(place: Place) -> None:
+def test_a_304_has_the_caching_headers_of_the_200(place: Place) -> None:
     whole = ask(place.port, image(A, w=320), accept="image/webp")
     kept = ask(place.port, image(A, w=320), accept="image/webp", if_none_match=whole.headers["etag"])
     assert kept.status == 304
@@ -180,23 +180,23 @@ def test_a_304_says_what_the_200_would_have_said(place: Place) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
 @pytest.mark.parametrize("target", ["/", "/image", "/healthz", "/nothing"])
-def test_other_methods(place: Place, method: str, target: str) -> None:
+def test_other_methods_are_refused(place: Place, method: str, target: str) -> None:
     found = ask(place.port, target, method=method)
     assert (found.status, found.headers["allow"]) == (405, "GET, HEAD")  # 15.5.6
 
 
-def test_what_is_not_held_is_told_as_the_client_reads(place: Place) -> None:
+def test_a_missing_image_is_reported_as_json_or_html(place: Place) -> None:
     target = image("https://elsewhere.example/<b>.jpg")
-    told = ask(place.port, target)
-    assert (told.status, told.headers["content-type"]) == (404, "application/json")
-    assert json.loads(told.body) == {
-        "error": "not-held", "status": 404, "message": "https://elsewhere.example/<b>.jpg is not held",
+    answer = ask(place.port, target)
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
+    assert json.loads(answer.body) == {
+        "error": "not-held", "status": 404, "message": "https://elsewhere.example/<b>.jpg is not cached",
     }  # fmt: skip
     page = ask(place.port, target, accept="text/html,application/xhtml+xml,image/webp,*/*;q=0.8")
     assert (page.status, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert b"&lt;b&gt;" in page.body
     assert b"<b>" not in page.body
-    assert page.headers["vary"] == told.headers["vary"] == "Accept"
+    assert page.headers["vary"] == answer.headers["vary"] == "Accept"
 
 
 @pytest.mark.parametrize("client_hints", [True, False])
@@ -228,7 +228,7 @@ def test_fallback_and_client_hints(run: Command, origin: Origin, make_site: Make
 
 
 def metrics(port: int) -> dict[str, dict[str, float]]:
-    """Samples by name, and under it by the values of their labels."""
+    """Returns the samples by name and by the values of their labels."""
     found: dict[str, dict[str, float]] = {}
     for family in text_string_to_metric_families(ask(port, "/metrics").body.decode()):
         for sample in family.samples:
@@ -236,7 +236,7 @@ def metrics(port: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def test_metrics_count_what_was_answered(place: Place) -> None:
+def test_metrics_count_responses(place: Place) -> None:
     before = metrics(place.port)
     ask(place.port, place.path("thumb"))
     ask(place.port, place.path("thumb"), method="HEAD")
@@ -252,7 +252,7 @@ def test_metrics_count_what_was_answered(place: Place) -> None:
 
 
 def test_many_requests_on_one_connection(place: Place) -> None:
-    """The short way and uvicorn's way in turn, and pipelined (RFC 9112, 9.3.2): the answers come in order."""
+    """The fast path and the ASGI path in turn, and pipelined (RFC 9112, 9.3.2): responses come in order."""
     path, data = place.path("w320"), place.file("w320")
     ask(place.port, path)
     lines = [f"GET {path}", f"HEAD {path}", "GET /healthz", f"GET {path}", f"GET {path}", "GET /nothing"]
@@ -273,14 +273,14 @@ def test_many_requests_on_one_connection(place: Place) -> None:
     assert raw(place.port, with_body.encode()).count(data) == 2
 
 
-def test_the_manifest_is_sent_as_it_is(place: Place) -> None:
+def test_the_manifest_is_sent_unchanged(place: Place) -> None:
     found = ask(place.port, "/manifest.json")
     assert found.body == (place.cache / "manifest.json").read_bytes()
     assert ask(place.port, "/manifest.json", if_none_match=found.headers["etag"]).status == 304
     assert ask(place.port, "/manifest.json", range="bytes=0-11").body == b'{"version":1'
 
 
-def test_a_sync_beside_shows_within_a_second(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_a_concurrent_sync_shows_within_a_second(run: Command, origin: Origin, make_site: MakeSite) -> None:
     urls = [f"https://pictures.example/{number}.jpg" for number in range(2)]
     for url in urls:
         origin.answers.set(url, picture(400, 300))
@@ -305,7 +305,7 @@ def test_a_sync_beside_shows_within_a_second(run: Command, origin: Origin, make_
         stop.set()
         watcher.join()
         written = (site / "cache/manifest.json").stat().st_mtime
-    assert {status for _, status, _ in seen} == {200}, "the image held before was there all the time"
+    assert {status for _, status, _ in seen} == {200}, "the image cached before was served all the time"
     first = next(when for when, _, status in seen if status == 200)
     assert {status for when, _, status in seen if when < written - 0.1} <= {404}
     assert first - written < 1.0
@@ -319,8 +319,8 @@ def test_a_removed_file_is_noticed_within_a_second_or_two(tmp_path: Path) -> Non
         assert ask(port, image(A, w=320, format="webp")).status == 200
         (tmp_path / asset.variants[1].path).unlink()
         time.sleep(0.2)
-        told = ask(port, image(A, w=320, format="webp"))
-        assert (told.status, json.loads(told.body)["error"]) == (404, "gone")
+        answer = ask(port, image(A, w=320, format="webp"))
+        assert (answer.status, json.loads(answer.body)["error"]) == (404, "gone")
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_a_removed_file_is_noticed_within_a_second_or_two(tmp_path: Path) -> Non
             f"{json.dumps(url)}: {json.dumps(entry)}" for url, entry in document["images"].items()) + "\n}}\n",
     ],
 )  # fmt: skip
-def test_a_manifest_in_another_form(tmp_path: Path, rewrite: Any) -> None:
+def test_a_reformatted_manifest_is_served(tmp_path: Path, rewrite: Any) -> None:
     write_manifest(tmp_path, {A: held(tmp_path), ODD: held(tmp_path, shade=10)})
     file = tmp_path / "manifest.json"
     file.write_text(rewrite(json.loads(file.read_text())))
@@ -360,7 +360,7 @@ def test_a_damaged_manifest_leaves_the_previous_one_in_use(tmp_path: Path) -> No
             assert ask(port, image(A)).status == 200
 
 
-def test_a_damaged_line_costs_one_image(tmp_path: Path) -> None:
+def test_a_damaged_line_affects_one_image(tmp_path: Path) -> None:
     write_manifest(tmp_path, {A: held(tmp_path), ODD: held(tmp_path, shade=10)})
     file = tmp_path / "manifest.json"
     file.write_bytes(file.read_bytes().replace(b'"digest"', b'"digest', 1))
@@ -368,7 +368,7 @@ def test_a_damaged_line_costs_one_image(tmp_path: Path) -> None:
         assert sorted(ask(port, image(url)).status for url in (A, ODD)) == [200, 500]
 
 
-def test_an_index_that_is_none_tells_nothing(tmp_path: Path) -> None:
+def test_an_invalid_index_is_ignored(tmp_path: Path) -> None:
     write_manifest(tmp_path, {A: held(tmp_path)})
     (tmp_path / "index").mkdir()
     for name in ("cache.db", "catalogue.db"):
@@ -381,7 +381,7 @@ def test_an_index_that_is_none_tells_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("memory", [0, 20_000, 4_000_000])
-def test_memory_has_an_end(tmp_path: Path, memory: int) -> None:
+def test_memory_is_bounded(tmp_path: Path, memory: int) -> None:
     images = {f"https://x.example/{shade}": held(tmp_path, shade=shade, variants=(("w320", 320, "jpeg"),))
               for shade in range(20, 80, 10)}  # fmt: skip
     write_manifest(tmp_path, images)

@@ -1,4 +1,4 @@
-"""The gallery names articles and drafts: who is shown it, straight and behind a web server."""
+"""Who may see the gallery, which names articles and drafts: directly and behind a web server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def local(cache: Path) -> Iterator[int]:
         yield port
 
 
-def test_this_machine_sees_it(local: int) -> None:
+def test_this_machine_sees_the_gallery(local: int) -> None:
     for host in ("localhost", "LOCALHOST:8080", "localhost.", "site.localhost", "127.0.0.1:1", "127.9.9.9", "[::1]:80"):
         assert ask(local, "/", host=host).status == 200
 
@@ -46,7 +46,7 @@ def test_this_machine_sees_it(local: int) -> None:
         {"x_real_ip": "127.0.0.1"},
         {"x_forwarded_host": "localhost"},
         {"via": "1.1 cache"},
-        {"host": "images.example.org"},  # also a name that somebody lets point here (DNS rebinding)
+        {"host": "images.example.org"},  # also a foreign name that points here (DNS rebinding)
         {"host": "127.0.0.1.example.org"},
         {"host": "localhost.example.org"},
         {"host": "10.0.0.1"},
@@ -54,7 +54,7 @@ def test_this_machine_sees_it(local: int) -> None:
         {"host": "localhost@example.org"},
     ],
 )
-def test_who_comes_another_way_does_not(local: int, fields: dict[str, str]) -> None:
+def test_requests_through_proxies_or_other_names_do_not_see_it(local: int, fields: dict[str, str]) -> None:
     for path in PAGES:
         found = ask(local, path, **fields)
         assert (found.status, json.loads(found.body)["error"]) == (404, "not-shown")
@@ -76,14 +76,14 @@ def test_who_comes_another_way_does_not(local: int, fields: dict[str, str]) -> N
         (None, False),  # a Unix socket: a proxy is at the other end
     ],
 )
-def test_the_client_is_on_this_machine(client: str | None, expected: bool) -> None:
+def test_only_loopback_clients_see_it(client: str | None, expected: bool) -> None:
     assert sees_gallery("local", client, "localhost", [b"host", b"accept"]) is expected
     assert sees_gallery("on", client, "localhost", [b"host", b"accept"])
     assert not sees_gallery("off", client, "localhost", [b"host", b"accept"])
 
 
 @pytest.mark.parametrize(("policy", "status"), [("on", 200), ("off", 404)])
-def test_everyone_or_nobody(cache: Path, policy: str, status: int) -> None:
+def test_on_and_off(cache: Path, policy: str, status: int) -> None:
     with serving(cache, ServePolicy(gallery=policy)) as port:
         assert ask(port, "/").status == status
         assert ask(port, "/", host="images.example.org", x_forwarded_for="192.0.2.1").status == status
@@ -101,7 +101,7 @@ def test_the_setting(tmp_path: Path, text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("gallery", ["local", "on"])
-def test_nginx_passes_it_on_only_where_it_is_published(run: Command, tmp_path: Path, gallery: str) -> None:
+def test_nginx_forwards_the_gallery_only_if_it_is_on(run: Command, tmp_path: Path, gallery: str) -> None:
     site = synced_site(tmp_path / "site")
     (site / "imgcache.yml").write_text(f"serve: {{gallery: {gallery}}}\n")
     port = free_port()
@@ -118,7 +118,7 @@ def test_nginx_passes_it_on_only_where_it_is_published(run: Command, tmp_path: P
         assert statuses["/"] == statuses["/gallery/static/icon.svg"] == 200
 
 
-def test_the_caddyfile_passes_it_on_only_where_it_is_published(run: Command, tmp_path: Path) -> None:
+def test_caddy_forwards_the_gallery_only_if_it_is_on(run: Command, tmp_path: Path) -> None:
     refused = "@gallery path / /gallery/*\n\thandle @gallery {\n\t\trespond 404\n"
     assert refused in run("export", "caddy", tmp_path).out
     (tmp_path / "imgcache.yml").write_text("serve: {gallery: on}\n")

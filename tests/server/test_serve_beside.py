@@ -1,4 +1,4 @@
-"""What goes on beside the endpoint: files that vanish under an answer, gc, a read-only cache, misses without end."""
+"""Events beside the endpoint: files that vanish during a response, gc, a read-only cache, endless misses."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.support.exported import A, synced_site
 from tests.support.served import ask, held, raw, serving, write_manifest
 from tests.syncer.test_sync import manifest
 
-EXTRA = 20_000_000  # bytes: more than the sockets take
+EXTRA = 20_000_000  # bytes; more than the socket buffers hold
 
 
-def test_a_file_that_goes_while_it_is_sent_comes_whole(tmp_path: Path) -> None:
+def test_a_file_removed_while_it_is_sent_is_sent_whole(tmp_path: Path) -> None:
     asset = held(tmp_path)
     file = tmp_path / asset.original
     with file.open("ab") as more:
@@ -45,7 +45,7 @@ def site(tmp_path: Path) -> Path:
     return synced_site(tmp_path / "site")
 
 
-def test_gc_beside_takes_nothing_from_an_answer_under_way(run: Command, site: Path) -> None:
+def test_gc_does_not_cut_off_a_response_in_progress(run: Command, site: Path) -> None:
     original = manifest(site)[A]["original"]
     file = site / "cache" / original
     with file.open("ab") as more:
@@ -56,7 +56,7 @@ def test_gc_beside_takes_nothing_from_an_answer_under_way(run: Command, site: Pa
         answer = slow.getresponse()
         begun = answer.read(1000)
         (site / "a.md").write_text("No image any more.\n")
-        ended = run("gc", site)
+        ended = run("gc", site, "--yes")
         assert ended.code == 0, ended
         assert not file.exists()
         assert begun + answer.read() == data
@@ -65,8 +65,8 @@ def test_gc_beside_takes_nothing_from_an_answer_under_way(run: Command, site: Pa
         assert ask(port, "/healthz").status == 200
 
 
-def test_a_file_that_is_cut_off_while_it_is_sent_ends_the_connection(tmp_path: Path) -> None:
-    """Nothing of imgcache does that. The client must not take half an image for a whole one."""
+def test_a_file_truncated_while_it_is_sent_closes_the_connection(tmp_path: Path) -> None:
+    """imgcache itself never does that. The client must notice that the image is incomplete."""
     asset = held(tmp_path)
     file = tmp_path / asset.original
     with file.open("ab") as more:
@@ -82,8 +82,8 @@ def test_a_file_that_is_cut_off_while_it_is_sent_ends_the_connection(tmp_path: P
         assert ask(port, "/healthz").status == 200
 
 
-def test_a_cache_that_is_read_only_is_served(site: Path) -> None:
-    """Root is stopped by no file's mode, unless the capability for that is taken away (capabilities(7))."""
+def test_a_read_only_cache_is_served(site: Path) -> None:
+    """File modes do not stop root, unless its capability is dropped (capabilities(7))."""
     powerless = [system_program("setpriv"), "--bounding-set=-all"] if os.geteuid() == 0 else []
     for path in (site, *site.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -105,7 +105,7 @@ def test_a_cache_that_is_read_only_is_served(site: Path) -> None:
     assert sorted(path.relative_to(site) for path in site.rglob("*")) == before
 
 
-def test_misses_without_end_leave_nothing_behind(tmp_path: Path) -> None:
+def test_endless_misses_do_not_use_up_memory(tmp_path: Path) -> None:
     write_manifest(tmp_path, {A: held(tmp_path)})
     with serving(tmp_path) as port:
         ask(port, "/metrics")
@@ -117,7 +117,7 @@ def test_misses_without_end_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 def misses(port: int, first: int, last: int) -> None:
-    """So many different targets, none of which there is."""
+    """Requests many different targets that do not exist."""
     kinds = ("/image?url=https://x.example/%d.jpg", "/assets/ab/ab%062d/a.jpg", "/no/%d", "/image?w=1&url=%d")
     lines = (f"GET {kinds[number % 4] % number} HTTP/1.1\r\nHost: x\r\n\r\n" for number in range(first, last))
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
@@ -128,7 +128,9 @@ def misses(port: int, first: int, last: int) -> None:
     assert found.count(b"HTTP/1.1 404") == last - first
 
 
-def test_who_leaves_costs_no_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_clients_that_disconnect_leave_nothing_on_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     asset = held(tmp_path)
     write_manifest(tmp_path, {A: asset})
     sent = f"GET /{asset.original} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 50

@@ -1,4 +1,4 @@
-"""`imgcache serve` as a process: it starts, counts over its workers, and ends in good order."""
+"""`imgcache serve` as a process: it starts, adds up the counts of its workers, and stops cleanly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Path:
 
 @contextmanager
 def serve(site: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The command in a process of its own, with the port that it says it listens at."""
+    """Runs the command in a process; yields it with the port that it prints."""
     command = [sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0", *options]
     environment = {key: text for key, text in os.environ.items() if not key.startswith("IMGCACHE_")}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
@@ -49,10 +49,10 @@ def serve(site: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], in
             process.kill()
 
 
-def test_it_serves_logs_and_ends(site: Path) -> None:
+def test_it_serves_logs_and_stops(site: Path) -> None:
     with serve(site, "--access-log", "json") as (process, port):
         assert ask(port, f"/image?url={A}&w=1", accept="image/webp").headers["content-type"] == "image/webp"
-        with socket.create_connection(("127.0.0.1", port)):  # somebody who says nothing holds nothing up
+        with socket.create_connection(("127.0.0.1", port)):  # a silent connection delays nothing
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             _, logged = process.communicate(timeout=15)
@@ -62,7 +62,7 @@ def test_it_serves_logs_and_ends(site: Path) -> None:
     assert line["target"] == f"/image?url={A}&w=1"
 
 
-def test_an_answer_under_way_is_finished(site: Path) -> None:
+def test_a_response_in_progress_is_completed_at_shutdown(site: Path) -> None:
     config = "serve: {memory: 0, access_log: off}\n"
     (site / "imgcache.yml").write_text(config)
     asset = held(site / "cache", "png", shade=90)
@@ -84,7 +84,7 @@ def test_workers_share_the_port_and_add_their_counts(site: Path) -> None:
     with serve(site, "--workers", "2") as (process, port):
         for _ in range(20):
             assert ask(port, f"/image?url={A}&w=1&format=webp").status == 200
-        time.sleep(0.5)  # a worker tells the others a tenth of a second later
+        time.sleep(0.5)  # workers publish their counts every tenth of a second
         counted = {ask(port, "/metrics").body.decode() for _ in range(6)}
         for text in counted:
             assert 'imgcache_requests_total{route="image",status="200"} 20.0' in text
@@ -94,7 +94,7 @@ def test_workers_share_the_port_and_add_their_counts(site: Path) -> None:
         assert process.returncode == 0
 
 
-def test_a_port_that_is_taken(run: Command, site: Path) -> None:
+def test_a_port_in_use_is_an_error(run: Command, site: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ended = run("serve", site, "--port", str(taken.getsockname()[1]))
     assert ended.code == 2
@@ -102,7 +102,7 @@ def test_a_port_that_is_taken(run: Command, site: Path) -> None:
     assert "Address already in use" in ended.err
 
 
-def test_other_servers_are_told_by_the_environment(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_servers_are_configured_by_the_environment(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imgcache import server
 
     monkeypatch.setenv("IMGCACHE_SITE", str(site))
@@ -133,14 +133,14 @@ def test_other_servers_are_told_by_the_environment(site: Path, monkeypatch: pyte
         ("serve: {port: 1}", "unknown key `serve.port`"),
     ],
 )
-def test_settings_that_are_wrong(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "imgcache.yml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(message)):
         load_config(file, {}, {})
 
 
-def test_settings_that_are_right(tmp_path: Path) -> None:
+def test_valid_settings_are_accepted(tmp_path: Path) -> None:
     file = tmp_path / "imgcache.yml"
     file.write_text("serve: {memory: 1MB, fallback: placeholder, client_hints: true, access_log: off}")
     serve = load_config(file, {"IMGCACHE_SERVE__ACCESS_LOG": "json", "IMGCACHE_SITE": "x"}, {}).serve

@@ -1,4 +1,4 @@
-"""The endpoint and connections that mean harm: where a request ends, how long it takes, how much it asks for."""
+"""Malicious connections: ambiguous ends of requests, slow requests, excessive requests."""
 
 from __future__ import annotations
 
@@ -53,19 +53,17 @@ FRAMES = [
 
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
-def test_a_request_whose_end_two_readers_could_place_differently_is_refused(
-    place: Place, method: bytes, frame: bytes
-) -> None:
-    """RFC 9112, sections 6.1, 6.3 and 11.2. The short way and uvicorn's: both refuse, and read nothing behind it."""
+def test_a_request_with_an_ambiguous_length_is_refused(place: Place, method: bytes, frame: bytes) -> None:
+    """RFC 9112, sections 6.1, 6.3 and 11.2. Both paths refuse it and read nothing after it."""
     for target in (place.path.encode(), b"/healthz"):
-        ask(place.port, place.path)  # at hand, so that the short way would be taken
+        ask(place.port, place.path)  # in memory, so that the fast path would be taken
         head = method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n" + frame + b"\r\n\r\n"
         answer = raw(place.port, head + b"0\r\n\r\n" + INNER)
         assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"400"]
         assert b"smuggled" not in answer
 
 
-def test_a_body_is_no_second_request(place: Place) -> None:
+def test_a_body_is_not_parsed_as_a_request(place: Place) -> None:
     last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     for method in (b"GET", b"POST"):
         for frame, body in (
@@ -82,9 +80,7 @@ def test_a_body_is_no_second_request(place: Place) -> None:
 # -- who takes time, or asks for too much ------------------------------------------------------------------------------
 
 
-def test_heads_that_do_not_end_are_waited_for_a_while_and_nobody_waits_with_them(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_heads_time_out_and_delay_no_other_client(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     assert protocol.HEAD_TIMEOUT == 30
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 1.0)
     kinds = [(b"", b""), (b"GET / HT", b""), (b"GET / HTTP/1.1\r\nHost: x\r\nx-slow: ", b"a")]
@@ -97,7 +93,7 @@ def test_heads_that_do_not_end_are_waited_for_a_while_and_nobody_waits_with_them
             slow.append((connection, drip))
         assert ask(place.port, place.path).body == place.data
         for connection, _ in slow[-len(kinds) :]:
-            with pytest.raises(BlockingIOError):  # it is still there, and waited for
+            with pytest.raises(BlockingIOError):  # it is still open
                 connection.recv(1)
         until = time.monotonic() + 5
         for connection, drip in slow:
@@ -105,7 +101,7 @@ def test_heads_that_do_not_end_are_waited_for_a_while_and_nobody_waits_with_them
             assert is_closed(connection, drip, until)
 
 
-def test_a_connection_is_kept_while_it_is_used(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_in_use_is_kept_open(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     original = protocol.BoundedProtocol.connection_made
 
     def hurried(self: protocol.BoundedProtocol, transport: asyncio.Transport) -> None:
@@ -113,15 +109,15 @@ def test_a_connection_is_kept_while_it_is_used(place: Place, monkeypatch: pytest
         self.timeout_keep_alive = 0.8  # type: ignore[assignment]  # uvicorn hands it to the event loop
 
     monkeypatch.setattr(protocol.BoundedProtocol, "connection_made", hurried)
-    ask(place.port, place.path)  # at hand from now on
+    ask(place.port, place.path)  # in memory from now on
     with socket.create_connection(("127.0.0.1", place.port)) as connection:
         connection.settimeout(5)
-        for path in (place.path, "/healthz", place.path, place.path):  # longer in all, never without a word
+        for path in (place.path, "/healthz", place.path, place.path):  # longer in total, never idle that long
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert connection.recv(1_000_000).startswith(b"HTTP/1.1 200")
             time.sleep(0.35)
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nx: ")
-        time.sleep(1.0)  # a head under way has its own time
+        time.sleep(1.0)  # an unfinished head has a timeout of its own
         connection.sendall(b"y\r\n\r\n")
         while b"</html>" not in (got := connection.recv(1_000_000)):
             assert got
@@ -131,7 +127,7 @@ def test_a_connection_is_kept_while_it_is_used(place: Place, monkeypatch: pytest
 
 
 def is_closed(connection: socket.socket, drip: bytes, until: float) -> bool:
-    """Whether the other side ends it, however often something is sent."""
+    """Whether the server closes it, although more is sent."""
     while time.monotonic() < until:
         try:
             connection.sendall(drip)
@@ -144,7 +140,7 @@ def is_closed(connection: socket.socket, drip: bytes, until: float) -> bool:
     return False
 
 
-def test_who_does_not_read_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_client_that_does_not_read_delays_no_other(tmp_path: Path) -> None:
     asset = held(tmp_path)
     large = tmp_path / asset.original
     large.write_bytes(large.read_bytes() + bytes(30_000_000))
@@ -163,7 +159,7 @@ def test_who_does_not_read_holds_up_nobody(tmp_path: Path) -> None:
         assert resident() - before < 100 * 2_000_000, "a piece or two each, and never 30 MB"
 
 
-def test_for_who_has_left_nothing_more_is_read(tmp_path: Path) -> None:
+def test_a_file_is_not_read_on_for_a_client_that_has_left(tmp_path: Path) -> None:
     asset = held(tmp_path)
     large = tmp_path / asset.original
     large.write_bytes(large.read_bytes() + bytes(30_000_000))
@@ -174,24 +170,24 @@ def test_for_who_has_left_nothing_more_is_read(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", port)) as connection:
                 connection.sendall(f"GET /{asset.original} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 connection.recv(100)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, at once
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset at once
         assert ask(port, f"/{asset.variants[1].path}").status == 200
     assert bytes_read() - before < 20 * 8_000_000, "what the sockets took, and not 20 times 30 MB"
 
 
 def bytes_read() -> int:
-    """By this process, from files and sockets."""
+    """Returns the bytes that this process has read from files and sockets."""
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
 def resident() -> int:
-    """Bytes of memory that this process, in which the endpoint runs, has."""
+    """Returns the resident bytes of this process, in which the endpoint runs."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
 
 
-def test_a_thousand_ranges_are_one_whole(place: Place) -> None:
+def test_a_thousand_ranges_get_the_whole_file(place: Place) -> None:
     """RFC 9110, section 14.2; section 17.15 warns of what many small parts would cost."""
     for many in ("0-," * 1000 + "0-", ",".join(f"{at}-{at}" for at in range(1000)), "0-0," * 1000 + "9" * 4000 + "-"):
         for target in (place.path, IMAGE + "&format=webp"):
@@ -207,6 +203,6 @@ def test_a_thousand_ranges_are_one_whole(place: Place) -> None:
         "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ",
     ],
 )
-def test_nothing_is_upgraded(place: Place, upgrade: str) -> None:
+def test_no_connection_is_upgraded(place: Place, upgrade: str) -> None:
     answer = raw(place.port, f"GET /healthz HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n\r\n".encode())
     assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"200"]

@@ -48,7 +48,7 @@ PARTS = (
 
 
 class Tally(NamedTuple):
-    """What was seen: `requests` sent, `answers` by status, `ends` of connections, and what should not be (`wrong`)."""
+    """Counts: `requests` sent, `answers` by status, `ends` of connections, and unacceptable responses (`wrong`)."""
 
     requests: Counter[str]
     answers: Counter[str]
@@ -57,7 +57,7 @@ class Tally(NamedTuple):
 
 
 def mutated(draw: random.Random, path: bytes) -> bytes:
-    """One to four requests, changed at a few places."""
+    """Returns one to four requests, changed in a few places."""
     data = bytearray(b"".join(draw.choices(SEEDS, k=draw.choice((1, 1, 2, 4)))).replace(b"PATH", path))
     for _ in range(draw.choice((0, 1, 1, 2, 5))):
         at, other = sorted(draw.choices(range(len(data) + 1), k=2))
@@ -76,7 +76,7 @@ def mutated(draw: random.Random, path: bytes) -> bytes:
 
 
 def tell(port: int, data: bytes, draw: random.Random) -> tuple[bytes, str]:
-    """What comes back within a tenth of a second, and how the connection ended: some clients leave at once."""
+    """Returns what is received within a tenth of a second, and how the connection ended: some clients leave at once."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         cut = draw.randrange(len(data) + 1) if draw.random() < 0.3 else len(data)
         found = bytearray()
@@ -97,7 +97,7 @@ def tell(port: int, data: bytes, draw: random.Random) -> tuple[bytes, str]:
 
 
 def fuzz(port: int, path: bytes, seconds: float, draw: random.Random) -> Tally:
-    """Mutated requests for so long, each on a connection of its own."""
+    """Sends mutated requests for `seconds`, each on a new connection."""
     tally, until = Tally(Counter(), Counter(), Counter(), []), time.monotonic() + seconds
     while time.monotonic() < until:
         data = mutated(draw, path)
@@ -112,7 +112,7 @@ def fuzz(port: int, path: bytes, seconds: float, draw: random.Random) -> Tally:
 
 
 def run(folder: Path, seconds: float, seed: int) -> tuple[Tally, str]:
-    """A fuzz of `imgcache serve`, and what that wrote on standard error."""
+    """Fuzzes `imgcache serve`; returns the counts and its standard error."""
     cache = folder / "site" / "cache"
     asset = held(cache)
     write_manifest(cache, {A: asset})

@@ -1,4 +1,4 @@
-"""Requests sent ahead on one connection: their answers keep their order, and what waits stays small."""
+"""Pipelined requests: responses keep their order, and the queue stays small."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.served import ask, held, raw, serving, write_manifest
 
 SMALL = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-EXTRA = 30_000_000  # bytes: more than the sockets take
+EXTRA = 30_000_000  # bytes; more than the socket buffers hold
 
 
 def enlarged(cache: Path, extra: int = EXTRA) -> Asset:
-    """An image whose original is large."""
+    """Returns an image with a large original."""
     asset = held(cache)
     with (cache / asset.original).open("ab") as file:
         file.write(bytes(extra))
@@ -34,7 +34,7 @@ def get(path: str, *fields: bytes) -> bytes:
     return b"\r\n".join((f"GET /{path} HTTP/1.1".encode(), b"Host: x", *fields)) + b"\r\n\r\n"
 
 
-def test_who_sends_thousands_ahead_makes_few_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_pipelined_requests_queue_only_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asset = enlarged(tmp_path)
     longest, queued = 0, protocol.BoundedProtocol.on_headers_complete
 
@@ -51,7 +51,7 @@ def test_who_sends_thousands_ahead_makes_few_wait(tmp_path: Path, monkeypatch: p
             connection.settimeout(0.1)
             connection.sendall(get(asset.original))
             try:
-                for _ in range(30):  # 9,000 requests, if they are taken
+                for _ in range(30):  # 9,000 requests, if they are all accepted
                     connection.sendall(SMALL * 300)
             except TimeoutError:
                 pass
@@ -60,7 +60,7 @@ def test_who_sends_thousands_ahead_makes_few_wait(tmp_path: Path, monkeypatch: p
         assert resident() - before < 30 * 3_000_000
 
 
-def test_answers_keep_their_order(tmp_path: Path) -> None:
+def test_responses_keep_their_order(tmp_path: Path) -> None:
     asset = enlarged(tmp_path, 2_000_000)
     small, large = f"{asset.variants[1].path}", asset.original
     sizes = [(tmp_path / path).stat().st_size for path in (small, large)]
@@ -73,7 +73,7 @@ def test_answers_keep_their_order(tmp_path: Path) -> None:
     assert len(found) == 8
 
 
-def test_thousands_of_small_ones_all_get_their_answer(tmp_path: Path) -> None:
+def test_thousands_of_pipelined_small_requests_are_all_answered(tmp_path: Path) -> None:
     asset = held(tmp_path)
     write_manifest(tmp_path, {A: asset})
     with serving(tmp_path) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
@@ -87,8 +87,8 @@ def test_thousands_of_small_ones_all_get_their_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "bad", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nx y: z\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"y" * 140_000]
 )
-def test_an_error_is_told_behind_the_answers_before_it(tmp_path: Path, bad: bytes) -> None:
-    """RFC 9112, section 9.3.2. Else the words of the error would stand in the middle of the image."""
+def test_an_error_response_follows_the_earlier_responses(tmp_path: Path, bad: bytes) -> None:
+    """RFC 9112, section 9.3.2. Otherwise the error would be written into the middle of the image."""
     asset = enlarged(tmp_path)
     data = (tmp_path / asset.original).read_bytes()
     with serving(tmp_path) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
@@ -99,7 +99,7 @@ def test_an_error_is_told_behind_the_answers_before_it(tmp_path: Path, bad: byte
         with suppress(TimeoutError):
             connection.sendall(bad[1000:])
         connection.settimeout(10)
-        with suppress(ConnectionResetError):  # what it did not read of a head without end
+        with suppress(ConnectionResetError):  # the server did not read all of the endless head
             while part := connection.recv(1 << 20):
                 found += part
     _, _, rest = bytes(found).partition(b"\r\n\r\n")
@@ -107,7 +107,7 @@ def test_an_error_is_told_behind_the_answers_before_it(tmp_path: Path, bad: byte
     assert re.match(rb"HTTP/1\.1 4(00|31) ", rest[len(data) :])
 
 
-def test_a_body_that_breaks_off_gets_no_answer_twice(tmp_path: Path) -> None:
+def test_a_malformed_body_gets_one_response(tmp_path: Path) -> None:
     asset = held(tmp_path)
     write_manifest(tmp_path, {A: asset})
     with serving(tmp_path) as port:
@@ -121,10 +121,10 @@ def test_a_body_that_breaks_off_gets_no_answer_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", [b"http://[", b"http://x:99999/", b"http:///a", b"/\xff%s"])
-def test_a_target_that_cannot_be_split_is_refused_in_its_turn(
+def test_an_invalid_target_is_refused_in_its_turn(
     tmp_path: Path, target: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The parser takes the head, and what looks at the target afterwards does not."""
+    """The parser accepts the head, but the target cannot be split afterwards."""
     write_manifest(tmp_path, {A: held(tmp_path)})
     odd = b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
     with serving(tmp_path) as port:

@@ -1,4 +1,4 @@
-"""The endpoint under attack, over real sockets; docs/security.md says which row each test proves."""
+"""The endpoint under attack, over real sockets; docs/security.md lists the attack of each test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCRIPT = b"<script>alert(document.domain)</script>"
 
 
 class Place(NamedTuple):
-    """A running endpoint, its cache, and the image that is held at A; `path` is that of its w320."""
+    """A running endpoint, its cache, and the cached image at A; `path` is that of its w320."""
 
     port: int
     cache: Path
@@ -43,12 +43,12 @@ class Place(NamedTuple):
 
 @contextmanager
 def one_image(site: Path) -> Iterator[Place]:
-    """An endpoint with the image A."""
+    """Runs an endpoint with the image A."""
     cache = site / "cache"
     cache.mkdir()
     asset = held(cache)
     write_manifest(cache, {A: asset})
-    with serving(cache, ServePolicy(gallery="on")) as port:  # else hosts and proxies have a say: test_serve_audience.py
+    with serving(cache, ServePolicy(gallery="on")) as port:  # independent of host and proxy, see test_serve_audience.py
         yield Place(port, cache, asset)
 
 
@@ -61,7 +61,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 # -- what a browser does with an answer --------------------------------------------------------------------------------
 
 
-def test_a_type_goes_by_the_first_bytes_and_what_is_no_image_is_not_sent(place: Place) -> None:
+def test_the_type_follows_the_bytes_and_other_files_are_not_sent(place: Place) -> None:
     folder = place.path.rpartition("/")[0]
     for name, data, kind in (
         ("page.jpg", b"<!doctype html>" + SCRIPT, None),
@@ -105,7 +105,7 @@ def test_a_type_goes_by_the_first_bytes_and_what_is_no_image_is_not_sent(place: 
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_answer_is_guessed_at_framed_or_run(
+def test_every_response_has_the_safety_headers(
     place: Place, method: str, target: str, fields: dict[str, str], status: int
 ) -> None:
     found = ask(place.port, target.replace("ASSET", place.path), method=method, **fields)
@@ -141,8 +141,8 @@ UNKEYED = {
 
 
 @pytest.mark.parametrize("target", [IMAGE, "ASSET", "/image?url=x", "/nothing", "/manifest.json", "/healthz", "/"])
-def test_nothing_that_vary_does_not_name_has_a_say(place: Place, target: str) -> None:
-    """A cache keeps one answer for all who differ in nothing but these (RFC 9111, section 4.1)."""
+def test_only_fields_named_in_vary_change_the_response(place: Place, target: str) -> None:
+    """A shared cache stores one response for requests that differ only in other fields (RFC 9111, section 4.1)."""
     target = target.replace("ASSET", place.path)
     plain = ask(place.port, target)
     for odd in (ask(place.port, target, host="evil.example"), ask(place.port, target, **UNKEYED)):
@@ -151,7 +151,7 @@ def test_nothing_that_vary_does_not_name_has_a_say(place: Place, target: str) ->
     assert plain.headers.get("vary") in {None, "Accept"}
 
 
-def test_one_accept_gets_one_answer_in_whatever_order_they_come(place: Place) -> None:
+def test_one_accept_gets_one_answer_in_any_order_of_requests(place: Place) -> None:
     accepts = ["image/webp", "image/jpeg", "", "image/*;q=0.1, image/jpeg", "text/html", "nonsense"]
     found: dict[str, set[tuple[str, str, bytes]]] = {accept: set() for accept in accepts}
     for accept in [*accepts, *reversed(accepts), *accepts]:
@@ -165,7 +165,7 @@ def test_one_accept_gets_one_answer_in_whatever_order_they_come(place: Place) ->
 # -- what it could be made to ask, or to open --------------------------------------------------------------------------
 
 
-def test_it_asks_nobody_and_sends_nobody_elsewhere(place: Place) -> None:
+def test_it_sends_no_requests_and_no_redirects(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bait:
         there = f"http://127.0.0.1:{bait.getsockname()[1]}/a.jpg"
         targets = [f"/image?url={quote(there, safe='')}", f"/gallery/image?url={there}", f"/{there}", f"//{there[7:]}"]
@@ -179,7 +179,7 @@ def test_it_asks_nobody_and_sends_nobody_elsewhere(place: Place) -> None:
     assert [name for answer in answers for name in ("location", "refresh", "link") if name in answer.headers] == []
 
 
-def test_what_fetches_and_what_decodes_is_not_even_loaded() -> None:
+def test_downloader_and_decoders_are_not_loaded() -> None:
     modules = "imgcache.server.endpoint, imgcache.server.protocol, imgcache.server.gallery"
     script = f"import sys, {modules}; print(*sys.modules)"
     loaded = set(
@@ -194,7 +194,7 @@ def test_what_fetches_and_what_decodes_is_not_even_loaded() -> None:
 
 
 @pytest.mark.parametrize("path", ["../secret.jpg", "/SECRET", "assets/../../secret.jpg", "assets/ab/link.jpg", "x\0y"])
-def test_a_manifest_that_names_a_file_elsewhere_opens_none(tmp_path: Path, path: str) -> None:
+def test_a_manifest_with_paths_outside_assets_opens_no_file(tmp_path: Path, path: str) -> None:
     cache = tmp_path / "cache"
     asset = held(cache)
     secret = tmp_path / "secret.jpg"

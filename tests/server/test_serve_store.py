@@ -1,4 +1,4 @@
-"""`imgcache serve` in front of an object store: the answers of a folder, and few requests; also on S3."""
+"""`imgcache serve` in front of an object store: the same responses as from a folder, with few requests; also on S3."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def far(cache: Cache) -> Far:
     return Far(cache.folder)
 
 
-def said(answer: Response) -> tuple[int, dict[str, str], bytes]:
+def parts(answer: Response) -> tuple[int, dict[str, str], bytes]:
     return answer.status, {name: text for name, text in answer.headers.items() if name not in FRONT}, answer.body
 
 
 # -- the same as from a folder ---------------------------------------------------------------------------------------
 
 
-def test_it_answers_as_from_a_folder(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_it_answers_like_a_folder(tmp_path: Path, cache: Cache, far: Far) -> None:
     small, original, tiff = cache.variant(A, "w320"), cache.assets[B].original, cache.assets[TIFF].original
     tag = f'"{cache.assets[B].digest}"'
     asked: list[tuple[str, str, dict[str, str]]] = [
@@ -76,9 +76,9 @@ def test_it_answers_as_from_a_folder(tmp_path: Path, cache: Cache, far: Far) -> 
     asked += [("GET", f"/{tiff}", {}), ("GET", f"/image?url={TIFF}&format=original", {}), ("GET", "/image?url=x", {})]
     asked += [("GET", f"/image?url={A}&format=avif", {}), ("GET", "/assets/no", {}), ("POST", f"/{small}", {})]
     with serving(cache.folder, ServePolicy(memory=SMALL)) as near, in_front(tmp_path, far) as port:
-        for _ in range(2):  # the second time from memory, the short way
+        for _ in range(2):  # the second time from memory, by the fast path
             for method, target, fields in asked:
-                here, there = (said(ask(one, target, method=method, **fields)) for one in (near, port))
+                here, there = (parts(ask(one, target, method=method, **fields)) for one in (near, port))
                 assert there == here, (method, target, fields)
         manifest = ask(port, "/manifest.json")
         assert manifest.body == cache.bytes_of("manifest.json")
@@ -91,7 +91,7 @@ def test_it_answers_as_from_a_folder(tmp_path: Path, cache: Cache, far: Far) -> 
 
 @given(st.integers(0, 1999), st.integers(1, 2500))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_part_of_a_large_file_is_its_own_bytes(large: tuple[int, str, bytes], start: int, length: int) -> None:
+def test_every_range_of_a_large_file_is_right(large: tuple[int, str, bytes], start: int, length: int) -> None:
     port, path, data = large
     answer = ask(port, f"/{path}", range=f"bytes={start}-{start + length - 1}")
     assert (answer.status, answer.body) == (206, data[start : start + length])
@@ -99,7 +99,7 @@ def test_every_part_of_a_large_file_is_its_own_bytes(large: tuple[int, str, byte
 
 @pytest.fixture
 def large(tmp_path: Path, cache: Cache, far: Far) -> Iterator[tuple[int, str, bytes]]:
-    """A port, and a path there with its bytes, which are read in pieces of 700."""
+    """Yields a port, and the path and bytes of a file that is read in pieces of 700 bytes."""
     with in_front(tmp_path, far, tuning=Tuning(remote_piece_bytes=700)) as port:
         path = cache.assets[B].original
         yield port, path, cache.bytes_of(path)
@@ -108,7 +108,7 @@ def large(tmp_path: Path, cache: Cache, far: Far) -> Iterator[tuple[int, str, by
 # -- few requests ----------------------------------------------------------------------------------------------------
 
 
-def test_what_the_manifest_does_not_name_is_not_asked_for(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_files_that_the_manifest_does_not_name_are_not_requested(tmp_path: Path, cache: Cache, far: Far) -> None:
     base = cache.assets[A].original.rpartition("/")[0]
     stray = f"{base}/w999.webp"
     obstore.put(far.client, stray, drawn(9, 9, "webp"))
@@ -119,7 +119,7 @@ def test_what_the_manifest_does_not_name_is_not_asked_for(tmp_path: Path, cache:
         assert far.files() == {}
 
 
-def test_a_small_file_is_fetched_once_for_all_who_ask(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_concurrent_requests_share_one_download(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
     with in_front(tmp_path, far) as port, ThreadPoolExecutor(12) as hands:
         assert ask(port, "/healthz").status == 200
@@ -135,7 +135,7 @@ def test_a_small_file_is_fetched_once_for_all_who_ask(tmp_path: Path, cache: Cac
         assert far.files() == {path: 1}
 
 
-def test_the_memory_has_its_bound(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_memory_for_remote_files_is_bounded(tmp_path: Path, cache: Cache, far: Far) -> None:
     paths = [cache.variant(url, "w320") for url in (A, B, GIF, TIFF)]
     paths += [cache.variant(url, "thumb") for url in (A, B, GIF, TIFF)]
     sizes = [len(cache.bytes_of(path)) for path in paths]
@@ -150,7 +150,7 @@ def test_the_memory_has_its_bound(tmp_path: Path, cache: Cache, far: Far) -> Non
         assert 0 < float(taken[1]) <= memory
 
 
-def test_a_manifest_is_looked_for_every_two_seconds_at_most_and_read_when_it_changed(tmp_path: Path, far: Far) -> None:
+def test_the_manifest_is_checked_at_most_every_two_seconds_and_read_when_it_changed(tmp_path: Path, far: Far) -> None:
     def asked(tuning: Tuning) -> Counter[str]:
         with in_front(tmp_path, far, tuning=tuning) as port:
             far.asked.clear()
@@ -169,7 +169,7 @@ def test_a_manifest_is_looked_for_every_two_seconds_at_most_and_read_when_it_cha
 
 @pytest.fixture(scope="module")
 def bucket(s3: S3, cache: Cache) -> str:
-    """The cache on S3; gives its URL."""
+    """Uploads the cache to S3 and returns its URL."""
     name = f"b{uuid4().hex}"
     s3.make_bucket(name)
     for file in cache.folder.rglob("*"):
@@ -185,7 +185,7 @@ def near_s3(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("near_s3")
-def test_large_files_are_fetched_by_the_client_where_that_is_wanted(tmp_path: Path, cache: Cache, bucket: str) -> None:
+def test_clients_are_redirected_to_large_files_if_configured(tmp_path: Path, cache: Cache, bucket: str) -> None:
     original, small, tiff = cache.assets[B].original, cache.variant(A, "w320"), cache.assets[TIFF].original
     with in_front(tmp_path, upstream.reach(bucket), large="redirect") as port:
         for target in (f"/{original}", f"/image?url={B}&format=original"):
@@ -201,7 +201,7 @@ def test_large_files_are_fetched_by_the_client_where_that_is_wanted(tmp_path: Pa
         assert (known.status, known.headers["content-length"]) == (200, str(len(cache.bytes_of(original))))
         assert ask(port, f"/{original}", if_none_match=known.headers["etag"]).status == 304
         assert ask(port, f"/{small}").body == cache.bytes_of(small)
-        saved = ask(port, f"/{tiff}")  # the store would not send the header that it needs
+        saved = ask(port, f"/{tiff}")  # the store would not send the header it needs
         assert (saved.status, saved.body) == (200, cache.bytes_of(tiff))
         assert saved.headers["content-disposition"].startswith("attachment")
     with serving(cache.folder, ServePolicy(memory=SMALL, large="redirect")) as port:
@@ -236,7 +236,7 @@ def test_the_command_serves_a_bucket_with_workers(tmp_path: Path, cache: Cache, 
 
 
 @pytest.mark.usefixtures("near_s3")
-def test_the_command_says_what_is_wrong_before_it_listens(
+def test_the_command_reports_errors_before_it_listens(
     run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "imgcache.yml").write_text("serve:\n  large: send\n")
@@ -256,7 +256,7 @@ def test_the_command_says_what_is_wrong_before_it_listens(
 
 
 @pytest.mark.usefixtures("near_s3")
-def test_a_server_has_less_patience_than_a_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_has_shorter_timeouts_than_a_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()

@@ -34,7 +34,7 @@ IMPATIENT = Tuning(remote_manifest_interval=0.0, remote_manifest_max_age=-1.0)
 # -- the manifest changes --------------------------------------------------------------------------------------------
 
 
-def test_what_comes_and_goes_in_the_manifest_comes_and_goes_here(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_changes_of_the_manifest_are_followed(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -54,7 +54,7 @@ def test_what_comes_and_goes_in_the_manifest_comes_and_goes_here(tmp_path: Path,
         assert ask(port, f"/{path}").status == 200
 
 
-def test_an_image_that_went_is_not_served_from_memory(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_a_removed_image_is_not_served_from_memory(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
     with in_front(tmp_path, far, tuning=Tuning(remote_manifest_interval=0.05)) as port:
         assert [ask(port, target).status for target in (f"/{path}", f"/{path}", f"/image?url={A}")] == [200] * 3
@@ -90,13 +90,13 @@ def _indented(document: dict[str, Any]) -> bytes:
 
 
 def _turned_round(document: dict[str, Any]) -> bytes:
-    """One image a line, as imgcache writes it, with the keys of each the other way round."""
+    """One image a line, as imgcache writes it, with the keys of each entry reversed."""
     entries = ((url, dict(reversed(entry.items()))) for url, entry in document["images"].items())
     lines = (f"{json.dumps(url)}:{json.dumps(entry, separators=(',', ':'))}" for url, entry in entries)
     return ('{"version":1,"images":{\n' + ",\n".join(lines) + "\n}}\n").encode()
 
 
-def test_a_manifest_in_another_layout_is_read_and_a_damaged_line_harms_no_other(
+def test_a_reformatted_manifest_is_read_and_a_damaged_line_affects_one_image(
     tmp_path: Path, cache: Cache, far: Far
 ) -> None:
     path, document = cache.variant(A, "w320"), cache.bytes_of("manifest.json")
@@ -115,7 +115,9 @@ def test_a_manifest_in_another_layout_is_read_and_a_damaged_line_harms_no_other(
 # -- what goes wrong -------------------------------------------------------------------------------------------------
 
 
-def test_without_an_answer_it_says_so_and_serves_what_it_has(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_while_the_store_is_down_files_in_memory_are_served_and_others_are_503(
+    tmp_path: Path, cache: Cache, far: Far
+) -> None:
     hot, cold = cache.variant(A, "w320"), cache.variant(B, "w320")
     with in_front(tmp_path, far, tuning=IMPATIENT) as port:
         ask(port, f"/{hot}")
@@ -132,7 +134,7 @@ def test_without_an_answer_it_says_so_and_serves_what_it_has(tmp_path: Path, cac
         assert (ask(port, f"/{cold}").status, ask(port, "/healthz").status) == (200, 200)
 
 
-def test_a_server_that_starts_before_its_store_waits_for_it(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_a_server_may_start_before_its_store(tmp_path: Path, cache: Cache, far: Far) -> None:
     far.is_down = True
     targets = (f"/image?url={A}", f"/{cache.assets[A].original}", "/manifest.json", "/healthz")
     with in_front(tmp_path, far, tuning=IMPATIENT) as port:
@@ -141,15 +143,15 @@ def test_a_server_that_starts_before_its_store_waits_for_it(tmp_path: Path, cach
         assert [ask(port, target).status for target in targets] == [200] * 4
 
 
-def test_a_store_that_hangs_is_not_waited_for(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_a_store_that_hangs_does_not_block_the_server(tmp_path: Path, cache: Cache, far: Far) -> None:
     targets = [f"/{variant.path}" for asset in cache.assets.values() for variant in asset.variants] * 3
     with in_front(tmp_path, far, tuning=Tuning(remote_manifest_interval=0.0, remote_wait=0.5)) as port:
         far.is_open.clear()
         try:
             began = time.monotonic()
-            assert ask(port, "/healthz").status == 200  # the manifest was right a moment ago
-            with ThreadPoolExecutor(40) as hands:  # more than may ask at once
-                answers = list(hands.map(lambda target: ask(port, target), targets))
+            assert ask(port, "/healthz").status == 200  # the manifest was checked a moment ago
+            with ThreadPoolExecutor(40) as threads:  # more than may send requests at once
+                answers = list(threads.map(lambda target: ask(port, target), targets))
         finally:
             far.is_open.set()
         assert {problem(answer) for answer in answers} == {(503, "unavailable")}
@@ -157,7 +159,7 @@ def test_a_store_that_hangs_is_not_waited_for(tmp_path: Path, cache: Cache, far:
         assert ask(port, targets[0]).status == 200
 
 
-def test_a_large_file_is_whole_or_it_is_told(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_a_large_file_is_sent_whole_or_fails_visibly(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.assets[B].original
 
     def fail(_: str) -> None:
@@ -177,9 +179,7 @@ def test_a_large_file_is_whole_or_it_is_told(tmp_path: Path, cache: Cache, far: 
             ask(port, f"/{path}")
 
 
-def test_a_file_that_is_missing_or_damaged_is_as_in_a_folder_until_it_is_mended(
-    tmp_path: Path, cache: Cache, far: Far
-) -> None:
+def test_missing_and_damaged_files_are_404_until_they_are_repaired(tmp_path: Path, cache: Cache, far: Far) -> None:
     small = {url: cache.variant(url, "w320") for url in cache.assets}
     large = {url: asset.original for url, asset in cache.assets.items()}
     for path in (small[A], large[A]):
@@ -201,13 +201,12 @@ def test_a_file_that_is_missing_or_damaged_is_as_in_a_folder_until_it_is_mended(
             assert ask(port, f"/{path}").body == cache.bytes_of(path)
 
 
-def test_what_is_in_memory_is_asked_for_again_some_time(tmp_path: Path, cache: Cache, far: Far) -> None:
+def test_files_in_memory_are_checked_again_after_a_while(tmp_path: Path, cache: Cache, far: Far) -> None:
     path = cache.variant(A, "w320")
     damaged = cache.bytes_of(path)[:-4] + b"????"
+    tuning = Tuning(remote_manifest_interval=0.0, remote_manifest_max_age=-1.0, remote_data_for=0.0)
     obstore.put(far.client, path, damaged)
-    with in_front(
-        tmp_path, far, tuning=Tuning(remote_manifest_interval=0.0, remote_manifest_max_age=-1.0, remote_data_for=0.0)
-    ) as port:
+    with in_front(tmp_path, far, tuning=tuning) as port:
         assert ask(port, f"/{path}").body == damaged
         far.take(cache.folder)
         assert ask(port, f"/{path}").body == cache.bytes_of(path)

@@ -1,4 +1,4 @@
-"""Odd request targets, byte by byte: nothing outside of assets/, nothing that a terminal would obey."""
+"""Unusual request targets: nothing outside assets/ is served, no control characters are logged."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ TARGETS = [
 
 
 def log_of(place: Place, capfd: pytest.CaptureFixture[str]) -> str:
-    """What is logged of all answers so far. A line is written after its answer, so one more request is waited for."""
+    """Returns the log so far. A line is written after its response, so one more request is sent."""
     ask(place.port, "/the-last-one", method="HEAD")
     logged, until = "", time.monotonic() + 20
     while "/the-last-one" not in logged:
@@ -130,7 +130,7 @@ def log_of(place: Place, capfd: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=[ascii(target[:60].decode("latin-1")) for target in TARGETS])
-def test_a_target_that_names_nothing(place: Place, target: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_targets_without_a_file_are_404_or_400(place: Place, target: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     below = place.folder.removeprefix("assets/")
     line = target.replace(b"FOLDER", below.encode()).replace(b"BARE", below[3:].encode())
     answer = raw(place.port, b"GET " + line + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -152,21 +152,23 @@ def test_a_target_that_names_nothing(place: Place, target: bytes, capfd: pytest.
         (b"Host:\r\n", 200),
     ],
 )
-def test_a_request_has_one_host(place: Place, path: str, fields: bytes, expected: int) -> None:  # RFC 9112, section 3.2
+def test_a_request_must_have_one_host(
+    place: Place, path: str, fields: bytes, expected: int
+) -> None:  # RFC 9112, section 3.2
     path = path.replace("/FOLDER", f"/{place.folder}")
-    for _ in range(2):  # the second time the file is at hand
+    for _ in range(2):  # the second time the file is in memory
         answer = raw(place.port, f"GET {path} HTTP/1.1\r\n".encode() + fields + b"Connection: close\r\n\r\n")
         assert status(answer) == expected
     older = raw(place.port, f"GET {path} HTTP/1.0\r\n\r\n".encode())
     assert status(older) == 200
 
 
-def test_the_file_is_there_all_the_same(place: Place) -> None:
+def test_the_file_itself_can_be_requested(place: Place) -> None:
     data = (place.cache / place.folder / "original.jpg").read_bytes()
     path = f"/{place.folder}/original.jpg"
     assert ask(place.port, path).body == data
     assert ask(place.port, path.replace("original", "%6Fri%67inal")).body == data, "RFC 3986, 6.2.2.2"
-    # RFC 9112, 3.2.2: a server has to take the absolute form
+    # RFC 9112, 3.2.2: a server has to accept the absolute form
     line = f"GET http://any.example{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert raw(place.port, line.encode()).endswith(data)
 
@@ -187,12 +189,12 @@ def test_the_file_is_there_all_the_same(place: Place) -> None:
         (b"nonsense", {400}),
     ],
 )
-def test_an_odd_request_line(place: Place, request_line: bytes, expected: set[int]) -> None:
+def test_unusual_request_lines(place: Place, request_line: bytes, expected: set[int]) -> None:
     answer = raw(place.port, request_line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert status(answer) in expected
 
 
-def test_a_head_without_end_is_cut_off(place: Place) -> None:
+def test_an_endless_head_is_refused(place: Place) -> None:
     answer = raw(
         place.port,
         b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"a" * 9000) for n in range(15)),
@@ -209,13 +211,13 @@ def test_the_text_log_names_the_request(place: Place, capfd: pytest.CaptureFixtu
     )
 
 
-def test_an_error_repeats_nothing_that_a_terminal_obeys(place: Place) -> None:
-    told = ask(place.port, "/image?url=%1b%5b2J%e2%80%ae")
-    assert json.loads(told.body)["message"] == "\ufffd[2J\ufffd is not held"
+def test_error_messages_have_no_control_characters(place: Place) -> None:
+    answer = ask(place.port, "/image?url=%1b%5b2J%e2%80%ae")
+    assert json.loads(answer.body)["message"] == "\ufffd[2J\ufffd is not cached"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_whatever_another_server_lets_through_is_cleaned(form: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_log_has_no_control_characters_with_any_server(form: str, capfd: pytest.CaptureFixture[str]) -> None:
     write = access_log(form)
     assert write is not None
     write(Request(0.0, "192.0.2.1", "G\x1bT", b"/\x1b[2J\x9b2J\n\x00" + b"a" * 9000, 200, 1, 0.5))

@@ -1,4 +1,4 @@
-"""One request, one answer: by the short way, by uvicorn's way, and by uvicorn's own protocol where ours cannot be used.
+"""One request gets one response: on the fast path, on the ASGI path, and with uvicorn's own protocol.
 
 An answer is compared whole, but for its Date.
 """
@@ -24,15 +24,15 @@ from tests.server.test_serve_security import A
 from tests.support.served import ask, held, raw, serving, write_manifest
 
 
-class LongWay(BoundedProtocol):
-    """Our protocol without the short way."""
+class SlowPath(BoundedProtocol):
+    """Our protocol without the fast path."""
 
     def _answer_at_once(self) -> bool:
         return False
 
 
 class Places(NamedTuple):
-    """The ports of one cache, served three ways; `path` is that of a file of it."""
+    """The ports of one cache, served three ways; `path` is one of its files."""
 
     short: int
     long: int
@@ -40,7 +40,7 @@ class Places(NamedTuple):
     path: bytes
 
     def warm(self) -> None:
-        """Have the files in memory, where the short way finds them; the endpoint trusts that for a second."""
+        """Loads the files into memory for the fast path, which uses them for a second."""
         for port in self[:3]:
             ask(port, self.path.decode())
             ask(port, f"/image?w=300&url={A}", accept="image/webp")
@@ -58,7 +58,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     write_manifest(cache, {A: asset})
     with ExitStack() as stack:
         short = stack.enter_context(serving(cache))
-        long = stack.enter_context(serving(cache, http=LongWay))
+        long = stack.enter_context(serving(cache, http=SlowPath))
         plain = stack.enter_context(serving(cache, http="httptools"))
         yield Places(short, long, plain, f"/{asset.variants[1].path}".encode())
 
@@ -67,7 +67,7 @@ LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 def request(target: bytes, *fields: bytes, line: bytes = b"GET %s HTTP/1.1", body: bytes = b"") -> bytes:
-    """With another one behind it that ends the connection: the short way takes none that would end it itself."""
+    """With a second request that closes the connection: the fast path takes none that closes it."""
     return b"\r\n".join((line % target, *fields)) + b"\r\n\r\n" + body + LAST
 
 
@@ -105,7 +105,7 @@ REQUESTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_every_way_gives_one_answer(places: Places, name: str) -> None:
+def test_both_paths_give_the_same_response(places: Places, name: str) -> None:
     sent = REQUESTS[name].replace(b"PATH", places.path).replace(b"ASSET", places.path[1:])
     short, long, plain = places.answers(sent)
     assert short.startswith(b"HTTP/1.1 ")
@@ -113,7 +113,7 @@ def test_every_way_gives_one_answer(places: Places, name: str) -> None:
 
 
 @pytest.mark.parametrize("trailer", [b"Range: bytes=0-1", b"Host: b", b"Accept: text/html", b"If-None-Match: *"])
-def test_a_field_behind_the_body_has_no_say(places: Places, trailer: bytes) -> None:
+def test_trailer_fields_are_ignored(places: Places, trailer: bytes) -> None:
     """RFC 9110, section 6.5.1: a trailer field is merged only where its definition allows that."""
     bodies = (b"0\r\n" + end + b"\r\n" for end in (b"", trailer + b"\r\n"))
     without, with_it = (places.answers(request(places.path, HOST, CHUNKED, body=body))[:2] for body in bodies)
@@ -142,7 +142,9 @@ _lines = st.sampled_from([b"GET %s HTTP/1.1"] * 4 + [b"HEAD %s HTTP/1.1", b"GET 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_targets, _fields, _lines)
-def test_any_request_gets_one_answer(places: Places, target: bytes, fields: list[bytes], line: bytes) -> None:
+def test_any_request_gets_the_same_response_on_both_paths(
+    places: Places, target: bytes, fields: list[bytes], line: bytes
+) -> None:
     target = target.replace(b"PATH", places.path).replace(b"ASSET", places.path[1:])
     short, long, _ = places.answers(request(target, *fields, line=line))
     assert short == long
@@ -152,7 +154,7 @@ def test_any_request_gets_one_answer(places: Places, target: bytes, fields: list
 
 
 def _nothing_else(self: object) -> None:
-    """Has other parameters than what it stands for."""
+    """Has other parameters than the method it replaces."""
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def _nothing_else(self: object) -> None:
         (httptools_impl.HttpToolsProtocol, "__init__", _nothing_else, "constructor"),
     ],
 )
-def test_where_uvicorn_lacks_something_its_own_protocol_serves(
+def test_uvicorns_own_protocol_serves_if_a_name_is_missing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, owner: Any, name: str, value: Any, named: str
 ) -> None:
     monkeypatch.setattr(owner, name, value)
@@ -176,7 +178,7 @@ def test_where_uvicorn_lacks_something_its_own_protocol_serves(
     assert "install uvicorn 0.54" in caplog.text
 
 
-def test_with_this_uvicorn_our_own_protocol_serves(caplog: pytest.LogCaptureFixture) -> None:
+def test_our_protocol_serves_with_the_installed_uvicorn(caplog: pytest.LogCaptureFixture) -> None:
     found = uvicorn_parts.choose_protocol()
     assert isinstance(found, type)
     assert issubclass(found, asyncio.Protocol)

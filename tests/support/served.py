@@ -100,7 +100,7 @@ def serving(
                 log_level="critical",
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # or the application is wrapped, and the short way is not taken
+                proxy_headers=False,  # else the application is wrapped, and the fast path is not used
                 timeout_graceful_shutdown=2,
             )
         )

@@ -1,4 +1,4 @@
-"""The gallery: for the person who runs the site, every image with what is wrong with it, as pages of plain HTML."""
+"""The gallery: HTML pages with every image of a cache and its problems, for the person who runs the site."""
 
 from imgcache.server.gallery.pages import POLICY, Gallery
 

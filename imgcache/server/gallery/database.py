@@ -1,7 +1,7 @@
-"""The gallery's own picture of a cache: compact rows in a temporary SQLite file, asked in SQL. Never changed once made.
+"""A snapshot of a cache for the gallery: compact rows in a temporary SQLite file, read-only once it is filled.
 
-Manifest and index are copied when they change, not read for each page: a page then costs one query, it cannot be torn
-by a sync that runs beside it, and 100,000 images need no memory but SQLite's page cache.
+Manifest and index are copied when they change, not read for each page: a page then costs one query, a concurrent sync
+cannot make it inconsistent, and 100,000 images need no more memory than SQLite's page cache.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from imgcache.server.gallery.problems import DeclaredEntry
 from imgcache.server.gallery.search import ANY_PROBLEM, PAGE, SORTS, Search
 
 _T = TypeVar("_T")
-MOST_PLACES = 200  # of one image, on its page
-_MOST_SEARCHES = 16  # whose results are kept: 8 bytes an image
-_MOST_HOSTS = 200  # in the list of hosts
+MAX_PLACES = 200  # uses of one image on its page
+_MAX_SEARCHES = 16  # with results in memory, 8 bytes an image
+_MAX_HOSTS = 200  # in the list of hosts
 
 SCHEMA = """
 CREATE TABLE image (
@@ -37,7 +37,7 @@ CREATE TABLE article (id INTEGER PRIMARY KEY, path TEXT NOT NULL, words TEXT NOT
 CREATE TABLE use (
   image INTEGER NOT NULL, article INTEGER NOT NULL, line INTEGER, column INTEGER, field TEXT, width INTEGER,
   height INTEGER, is_cached INTEGER, flaggable INTEGER);
-CREATE TABLE remark (place TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL);
+CREATE TABLE site_issue (place TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL);
 """
 INDEXES = """
 CREATE INDEX use_image ON use (image);
@@ -48,7 +48,7 @@ _TILE = (
     "url, host, state, width, height, bytes, light, color, thumb, thumb_width, thumb_height, uses,"
     " status, code, severity"
 )
-# Whether an article with the word in its path uses the image: where few have it, from those; else from each image.
+# Whether an article with the word in its path uses the image: from the articles if few match, else from the image.
 _IN_FEW = "id IN (SELECT image FROM use WHERE article IN (SELECT id FROM article WHERE instr(words, ?)))"
 _IN_MANY = (
     "EXISTS (SELECT 1 FROM use JOIN article ON article.id = use.article"
@@ -61,7 +61,7 @@ SELECT count(*), count(DISTINCT host), coalesce(sum(state = 'held'), 0), coalesc
 
 
 class Tile(NamedTuple):
-    """One image in the grid. `light` is the size in bytes of what a page would show; None: not held, or not known."""
+    """One image in the grid. `light`: bytes of the version that a page would load. None: not cached, or not known."""
 
     url: str
     host: str
@@ -75,13 +75,13 @@ class Tile(NamedTuple):
     thumb_width: int | None
     thumb_height: int | None
     uses: int | None
-    status: int | None  # that its server answered with
-    code: str | None  # of the worst that is wrong
+    status: int | None  # of its server's response
+    code: str | None  # of the worst problem
     severity: str | None
 
 
 class Totals(NamedTuple):
-    """The whole cache: images known, their hosts, images held, bytes of originals, bytes that a page would show."""
+    """Totals: known images, their hosts, cached images, bytes of originals, bytes of the versions that pages load."""
 
     images: int
     hosts: int
@@ -91,17 +91,17 @@ class Totals(NamedTuple):
 
 
 class UseRow(NamedTuple):
-    """One place where an image is used, and what is said of it there."""
+    """One use of an image, and what the article declares there."""
 
     article: str
     line: int
     column: int
     field: str
-    claim: DeclaredEntry
+    entry: DeclaredEntry
 
 
 class SiteIssue(NamedTuple):
-    """Something wrong that belongs to no remote image: an article, or one of the site's own files."""
+    """A problem of an article, or of one of the site's own files."""
 
     place: str
     code: str
@@ -109,14 +109,14 @@ class SiteIssue(NamedTuple):
 
 
 class SearchResult(NamedTuple):
-    """One page of a search, and the number of images that the whole search finds."""
+    """One page of results, and the number of images that the search finds in all."""
 
     tiles: list[Tile]
     number: int
 
 
 class ImageDetails(msgspec.Struct, frozen=True):
-    """All that is known of one image. `uses` is None where there is no catalogue; `use_count` counts them all."""
+    """Everything known about one image. `uses`: the first ones, None without a catalogue; `use_count`: of all uses."""
 
     url: str
     host: str
@@ -125,29 +125,29 @@ class ImageDetails(msgspec.Struct, frozen=True):
     copy: Copy | None
     failure: Failure | None
     health: Health | None
-    doubt: QuarantineRecord | None
+    quarantine: QuarantineRecord | None
     candidate: ManifestEntry | None
     uses: list[UseRow] | None
     use_count: int
 
 
 class Overview(NamedTuple):
-    """What the head of every page needs. States and problems are counted over all images."""
+    """The values at the head of every page, counted over all images."""
 
     totals: Totals
     states: dict[str, int]
     problems: dict[str, int]
-    wrong: int  # images with any problem
+    images_with_problems: int
     hosts: list[str]
-    remarks: list[SiteIssue]
+    site_issues: list[SiteIssue]
     notices: list[str]  # what could not be read
 
 
 class GalleryDatabase:
-    """One picture of a cache. Threads may ask it at once; the file goes with the object."""
+    """One snapshot of a cache, for any number of threads. The file is deleted with the object."""
 
     def __init__(self, db: sqlite3.Connection, notices: list[str]) -> None:
-        """`db` is filled by `stock.fill`, and belongs to this object from now on."""
+        """`db` was filled by `load_gallery`; this object takes it over. `notices`: what could not be read."""
         self._db = db
         self._lock = threading.Lock()
         self._searches: dict[Search, array[int]] = {}
@@ -157,20 +157,22 @@ class GalleryDatabase:
     def _overview(self, notices: list[str]) -> Overview:
         states = dict(self._rows("SELECT state, count(*) FROM image GROUP BY state"))
         unused = self._rows("SELECT count(*) FROM image WHERE uses = 0")[0][0]
-        hosts = self._rows("SELECT host FROM image GROUP BY host ORDER BY count(*) DESC, host LIMIT ?", _MOST_HOSTS)
+        hosts = self._rows("SELECT host FROM image GROUP BY host ORDER BY count(*) DESC, host LIMIT ?", _MAX_HOSTS)
         problems = self._rows("SELECT code, count(*) FROM problem GROUP BY code ORDER BY count(*) DESC, code")
         return Overview(
             totals=Totals(*self._rows(_TOTALS)[0]),
             states=states | ({"unused": unused} if unused else {}),
             problems=dict(problems),
-            wrong=self._rows("SELECT count(*) FROM image WHERE code IS NOT NULL")[0][0],
+            images_with_problems=self._rows("SELECT count(*) FROM image WHERE code IS NOT NULL")[0][0],
             hosts=sorted(host for (host,) in hosts if host),
-            remarks=[SiteIssue(*row) for row in self._rows("SELECT place, code, message FROM remark ORDER BY place")],
+            site_issues=[
+                SiteIssue(*row) for row in self._rows("SELECT place, code, message FROM site_issue ORDER BY place")
+            ],
             notices=notices,
         )
 
     def find(self, search: Search) -> SearchResult:
-        """One page of the images that a search asks for."""
+        """Returns one page of the images that a search finds."""
         found = self._found(search.changed())
         start = (search.page - 1) * PAGE
         page = found[start : start + PAGE].tolist()
@@ -180,19 +182,19 @@ class GalleryDatabase:
         return SearchResult([tiles[number] for number in page], len(found))
 
     def _found(self, search: Search) -> array[int]:
-        """Every image that a search finds, in order; kept for its other pages. `search` is of the first page."""
+        """Returns the ids of all images that a search finds, in order, and keeps them for its other pages."""
         known = self._searches.get(search)
         if known is None:
             where, values = self._where(search)
             query = f"SELECT id FROM image WHERE {where} ORDER BY {SORTS[search.sort].columns}, url"  # noqa: S608
             known = array("q", (number for (number,) in self._rows(query, *values)))
-            while len(self._searches) >= _MOST_SEARCHES:
+            while len(self._searches) >= _MAX_SEARCHES:
                 self._searches.pop(next(iter(self._searches)), None)
             self._searches[search] = known
         return known
 
     def _where(self, search: Search) -> tuple[str, list[object]]:
-        """The condition of a search in SQL, and its values."""
+        """Returns the condition of a search in SQL, and its values."""
         parts, values = ["1"], list[object]()
         for term in search.terms:
             in_articles, taken = self._in_articles(term)
@@ -214,7 +216,7 @@ class GalleryDatabase:
         return " AND ".join(parts), values
 
     def _in_articles(self, term: str) -> tuple[str, list[object]]:
-        """The condition that an article with this word in its path uses the image."""
+        """Returns the condition that an article with this word in its path uses the image."""
         ((matches, articles),) = self._rows("SELECT sum(instr(words, ?) > 0), count(*) FROM article", term)
         if not matches:
             return "0", []
@@ -223,7 +225,7 @@ class GalleryDatabase:
         return (_IN_MANY if matches * 4 > articles else _IN_FEW), [term]
 
     def image(self, url: str) -> ImageDetails | None:
-        """All that is known of one image, None where nothing is."""
+        """Returns everything known about one image, None if it is unknown."""
         rows = self._rows("SELECT id, host, state, uses FROM image WHERE url = ?", url)
         if not rows:
             return None
@@ -237,7 +239,7 @@ class GalleryDatabase:
             copy=_decoded(facts, "copy", Copy),
             failure=_decoded(facts, "failure", Failure),
             health=_decoded(facts, "health", Health),
-            doubt=_decoded(facts, "doubt", QuarantineRecord),
+            quarantine=_decoded(facts, "quarantine", QuarantineRecord),
             candidate=_decoded(facts, "candidate", ManifestEntry),
             uses=None if uses is None else self._uses(number),
             use_count=uses or 0,
@@ -248,17 +250,17 @@ class GalleryDatabase:
             "SELECT path, line, column, field, width, height, is_cached, flaggable FROM use"
             " JOIN article ON article.id = use.article WHERE image = ? ORDER BY path, line, column LIMIT ?",
             image,
-            MOST_PLACES,
+            MAX_PLACES,
         )
-        return [UseRow(path, line, column, field, claim_of(*claim)) for path, line, column, field, *claim in rows]
+        return [UseRow(path, line, column, field, entry_of(*entry)) for path, line, column, field, *entry in rows]
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
 
-def claim_of(width: int | None, height: int | None, flag: int | None, flaggable: int) -> DeclaredEntry:
-    """A claim from the columns of a row."""
+def entry_of(width: int | None, height: int | None, flag: int | None, flaggable: int) -> DeclaredEntry:
+    """Builds a declared entry from the columns of a row."""
     return DeclaredEntry(Declared(width, height), None if flag is None else bool(flag), bool(flaggable))
 
 

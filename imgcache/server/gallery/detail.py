@@ -1,4 +1,4 @@
-"""The page of one image as the templates show it. Pure."""
+"""Prepares the values of the template of one image. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from imgcache.server.gallery.problems import ImageIssue
 from imgcache.server.gallery.search import Search
 from imgcache.server.gallery.views import Picture, asset_link, colour_of, name_of, share, stylesheet
 
-_STATES_TOLD = {
-    "held": "Held: the original and its versions are on disk",
-    "failing": "Not held: its server does not give it",
-    "waiting": "Not held: the next sync fetches it",
-    "forgotten": "Not held: somebody asked never to fetch it again",
+_STATE_TEXTS = {
+    "held": "Held: the original and its versions are in the cache",
+    "failing": "Not held: its server does not deliver it",
+    "waiting": "Not held: the next sync downloads it",
+    "forgotten": "Not held: imgcache forget excluded it from downloads",
 }
-_LARGEST_SHOWN = 1280  # pixels
+_MAX_WIDTH = 1280  # pixels
 
 
 class Version(NamedTuple):
@@ -41,7 +41,7 @@ class UseView(NamedTuple):
     field: str
     declared: str
     flag: str
-    wrong: list[ImageIssue]
+    issues: list[ImageIssue]
 
 
 class Detail(NamedTuple):
@@ -49,16 +49,16 @@ class Detail(NamedTuple):
 
     name: str
     url: str
-    outside: str  # "" where the URL is nothing to follow
+    outside: str  # the URL for a link; "" if it is no URL of the web
     state: str
-    state_told: str
+    state_text: str
     picture: Picture | None
     candidate: Picture | None
     colours: str
     facts: list[tuple[str, str]]
     saved: str
     versions: list[Version]
-    wrong: list[ImageIssue]
+    issues: list[ImageIssue]
     uses: list[UseView] | None
     more_uses: int
     back: str
@@ -67,7 +67,7 @@ class Detail(NamedTuple):
 
 
 def detail(known: ImageDetails, search: Search, now: float) -> Detail:
-    """One image as it is shown. `now`: seconds since the epoch."""
+    """Returns the values of the template. `now`: seconds since the epoch."""
     entry = known.entry
     picture = _picture(_large(entry), entry.color) if entry else None
     candidate = _picture(_large(known.candidate), known.candidate.color) if known.candidate else None
@@ -76,15 +76,15 @@ def detail(known: ImageDetails, search: Search, now: float) -> Detail:
         url=redact(known.url, 2000),
         outside=_outside(known.url),
         state=known.state,
-        state_told=_STATES_TOLD[known.state],
+        state_text=_STATE_TEXTS[known.state],
         picture=picture,
         candidate=candidate,
         colours=stylesheet([picture, candidate]),
         facts=_facts(known),
         saved=_saved(entry) if entry else "",
         versions=_versions(entry) if entry else [],
-        wrong=_wrong(known, now),
-        uses=_usages(known),
+        issues=_image_issues(known, now),
+        uses=_uses(known),
         more_uses=known.use_count - len(known.uses or ()),
         back=search.back(),
         host=known.host,
@@ -95,7 +95,7 @@ def detail(known: ImageDetails, search: Search, now: float) -> Detail:
 def _outside(url: str) -> str:
     try:
         return request_url(url)
-    except ImageError:  # javascript:, control characters: a text, and nothing to follow
+    except ImageError:  # javascript: or control characters: shown as text, without a link
         return ""
 
 
@@ -104,11 +104,11 @@ def _picture(file: ManifestVariant | None, color: str) -> Picture | None:
 
 
 def _large(entry: ManifestEntry | None) -> ManifestVariant | None:
-    """What the page of an image shows: the widest file up to `_LARGEST_SHOWN`."""
+    """Returns the file to show: the widest up to `_MAX_WIDTH`."""
     if entry is None:
         return None
-    files = sorted(candidates(entry), key=lambda one: (one.width, -one.bytes))
-    small = [one for one in files if one.width <= _LARGEST_SHOWN]
+    files = sorted(candidates(entry), key=lambda file: (file.width, -file.bytes))
+    small = [file for file in files if file.width <= _MAX_WIDTH]
     return small[-1] if small else files[0] if files else None
 
 
@@ -155,26 +155,26 @@ def _versions(entry: ManifestEntry) -> list[Version]:
     ]
 
 
-def _wrong(known: ImageDetails, now: float) -> list[ImageIssue]:
-    """What is wrong with the image itself; what is wrong in an article stands beside its place."""
+def _image_issues(known: ImageDetails, now: float) -> list[ImageIssue]:
+    """Returns the problems of the image itself; those of articles are listed with the uses."""
     found = []
     if known.failure:
-        found.append(problems.of_failure(known.failure, known.health, now, held=known.entry is not None))
-    if known.doubt and known.doubt.candidate:
-        found.append(problems.of_doubt(known.doubt))
+        found.append(problems.failure_issue(known.failure, known.health, now, held=known.entry is not None))
+    if known.quarantine and known.quarantine.candidate:
+        found.append(problems.quarantine_issue(known.quarantine))
     return found
 
 
-def _usages(known: ImageDetails) -> list[UseView] | None:
+def _uses(known: ImageDetails) -> list[UseView] | None:
     if known.uses is None:
         return None
-    true = Size(known.entry.width, known.entry.height) if known.entry else None
+    actual = Size(known.entry.width, known.entry.height) if known.entry else None
     shown = []
     for use in known.uses:
-        claim = use.claim
-        flag = "isCached: true" if claim.is_cached else "no flag" if claim.flaggable else "carries no flag"
-        wrong = list(problems.of_claim(claim, true, held=known.entry is not None))
-        declared = claim.declared
+        entry = use.entry
+        flag = "isCached: true" if entry.is_cached else "no flag" if entry.flaggable else "carries no flag"
+        issues = list(problems.entry_issues(entry, actual, held=known.entry is not None))
+        declared = entry.declared
         shown.append(
             UseView(
                 place=f"{clean_text(use.article, 300)}:{use.line}:{use.column}",
@@ -183,7 +183,7 @@ def _usages(known: ImageDetails) -> list[UseView] | None:
                 if declared.width or declared.height
                 else "",
                 flag=flag,
-                wrong=sorted(wrong, key=lambda one: one.severity is not Severity.ERROR),
+                issues=sorted(issues, key=lambda one: one.severity is not Severity.ERROR),
             )
         )
     return shown

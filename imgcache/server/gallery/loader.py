@@ -1,4 +1,4 @@
-"""Fills the gallery's shelf from manifest.json and the index, each of which may be missing or unreadable."""
+"""Fills the gallery's database from manifest.json and the index, each of which may be missing or unreadable."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from imgcache.cache import Index
 from imgcache.core import Asset, ImgcacheError, Size, clean_text, host_if_any
 from imgcache.manifest import ManifestEntry, ManifestVariant
 from imgcache.server.gallery import problems
-from imgcache.server.gallery.database import INDEXES, SCHEMA, GalleryDatabase, claim_of
-from imgcache.server.gallery.sources import GallerySources, entries
+from imgcache.server.gallery.database import INDEXES, SCHEMA, GalleryDatabase, entry_of
+from imgcache.server.gallery.sources import GallerySources, IndexView, entries
 
 _BATCH = 1000
 _AUTHORITY = re.compile(r"\s*(?:https?:)?//[^/\\?#]*", re.IGNORECASE)
-LIGHT_WIDTH = 640  # pixels: what is compared with the original is the version that a page of this width would show
-_THUMB_WIDTH = 240  # pixels that a tile of the grid needs
-_SHOWN = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")  # that browsers show
+LIGHT_WIDTH = 640  # pixels; the version for a page of this width is compared with the original
+_THUMB_WIDTH = 240  # pixels of a tile in the grid
+_SHOWN = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")  # formats that browsers show
 
 _PUT_IMAGE = "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)"
 _PUT_WAITING = """
@@ -36,19 +36,19 @@ INSERT INTO use SELECT s.id, r.article + ?1, r.line, r.column, r.field, r.width,
 FROM catalogue.reference r JOIN catalogue.image i ON i.id = r.image JOIN image s ON s.url = i.url
 WHERE i.kind = 'remote'
 """
-_PUT_REMARKS = """
-INSERT INTO remark SELECT path || ':' || line || ':' || column, code, message FROM catalogue.article
+_PUT_SITE_ISSUES = """
+INSERT INTO site_issue SELECT path || ':' || line || ':' || column, code, message FROM catalogue.article
 WHERE code IS NOT NULL
 UNION ALL SELECT url, code, message FROM catalogue.image WHERE kind = 'own' AND code IS NOT NULL
 """
-_FALSE_CLAIMS = """
+_MISMATCHES = """
 SELECT i.id, i.state = 'held', i.width, i.height, u.width, u.height, u.is_cached, u.flaggable
 FROM use u JOIN image i ON i.id = u.image
 WHERE coalesce(u.is_cached, 0) AND i.state != 'held'
   OR u.flaggable AND NOT coalesce(u.is_cached, 0) AND i.state = 'held'
   OR i.width IS NOT NULL AND (coalesce(u.width, i.width) != i.width OR coalesce(u.height, i.height) != i.height)
 """
-# The worst of each image: `error` comes before `warning` in the alphabet.
+# The worst problem of each image: `error` sorts before `warning`.
 _WORST = """
 UPDATE image SET (code, severity) = (
   SELECT code, severity FROM problem WHERE problem.image = image.id ORDER BY severity, code LIMIT 1)
@@ -57,12 +57,12 @@ WHERE id IN (SELECT image FROM problem)
 
 
 def load_gallery(sources: GallerySources, now: float) -> GalleryDatabase:
-    """A shelf with all that can be read now. `now`: seconds since the epoch. What cannot be read becomes a notice."""
+    """Returns a database with everything that can be read. `now`: seconds since the epoch. Failures become notices."""
     notices: list[str] = []
-    with ExitStack() as undo:
-        # A database without a name is a file without a name: SQLite keeps it in memory while it is small.
+    with ExitStack() as on_error:
+        # With an empty name SQLite uses an anonymous temporary file, and memory alone while the database is small.
         db = sqlite3.connect("", uri=True, isolation_level=None, check_same_thread=False)
-        undo.callback(db.close)
+        on_error.callback(db.close)
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA cache_size = -16000")  # kB
         db.executescript(SCHEMA)
@@ -72,15 +72,15 @@ def load_gallery(sources: GallerySources, now: float) -> GalleryDatabase:
             db.execute("COMMIT")
         except ImgcacheError as error:
             db.execute("COMMIT")
-            notices.append(f"The manifest is not shown in full: {error}")
+            notices.append(f"Some images are missing here, because the manifest cannot be read: {error}")
         _put_catalogue(db, sources, notices)
         _put_records(db, sources, now, notices)
         db.execute("BEGIN")
-        db.executemany("INSERT OR IGNORE INTO problem VALUES (?, ?, ?)", _false_claims(db))
+        db.executemany("INSERT OR IGNORE INTO problem VALUES (?, ?, ?)", _mismatches(db))
         db.execute(_WORST)
         db.execute("COMMIT")
         db.executescript(INDEXES)
-        undo.pop_all()
+        on_error.pop_all()
     return GalleryDatabase(db, notices)
 
 
@@ -95,7 +95,7 @@ def _put_entries(db: sqlite3.Connection, sources: GallerySources) -> None:
 
 
 def _encoded(entry: ManifestEntry) -> bytes:
-    """Without its placeholder, which no page shows and which is a third of the whole."""
+    """Encodes an entry without its placeholder, which no page shows and which takes a third of the bytes."""
     return msgspec.json.encode(msgspec.structs.replace(entry, placeholder=""))
 
 
@@ -121,7 +121,7 @@ def _words(url: str, host: str) -> str:
 
 
 def thumbnail(entry: ManifestEntry) -> ManifestVariant | None:
-    """The lightest file that is sharp in a tile; None where no browser shows what there is."""
+    """Returns the smallest file that is sharp in a tile; None if browsers show none."""
     wide = [one for one in candidates(entry) if one.width >= _THUMB_WIDTH]
     if wide:
         return min(wide, key=lambda one: (one.width, one.bytes))
@@ -129,7 +129,7 @@ def thumbnail(entry: ManifestEntry) -> ManifestVariant | None:
 
 
 def for_page(entry: ManifestEntry) -> ManifestVariant | None:
-    """The lightest file for a page `LIGHT_WIDTH` wide: the narrowest at least as wide, else the widest."""
+    """Returns the file for a page `LIGHT_WIDTH` wide: the narrowest at least that wide, else the widest."""
     wide = [one for one in candidates(entry) if one.width >= LIGHT_WIDTH]
     if wide:
         narrowest = min(one.width for one in wide)
@@ -139,7 +139,7 @@ def for_page(entry: ManifestEntry) -> ManifestVariant | None:
 
 
 def candidates(entry: ManifestEntry) -> list[ManifestVariant]:
-    """Every file of an image that a browser shows."""
+    """Returns the files of an image that browsers show."""
     if entry.media_type not in _SHOWN:
         return list(entry.variants)
     kind = entry.media_type.removeprefix("image/")
@@ -147,7 +147,9 @@ def candidates(entry: ManifestEntry) -> list[ManifestVariant]:
 
 
 def _put_catalogue(db: sqlite3.Connection, sources: GallerySources, notices: list[str]) -> None:
-    """Articles and uses; without a catalogue, uses are not known."""
+    """Adds articles and uses; without a catalogue uses are unknown."""
+    if not sources.catalogue.is_file():
+        return
     try:
         for file, folder in [(sources.catalogue, ""), *sources.built]:
             if file.is_file():
@@ -158,7 +160,7 @@ def _put_catalogue(db: sqlite3.Connection, sources: GallerySources, notices: lis
                     db.execute("DETACH catalogue")
     except sqlite3.DatabaseError as error:
         notices.append(
-            f"Where images are used is not known now: catalogue.db cannot be read ({clean_text(str(error))})"
+            f"It is unknown where images are used, because catalogue.db cannot be read: {clean_text(str(error))}"
         )
 
 
@@ -172,11 +174,10 @@ def _copy_catalogue(db: sqlite3.Connection, folder: str) -> None:
         db.executemany(
             "UPDATE image SET words = ? WHERE id = ?", ((_words(url, host), number) for number, url, host in new)
         )
-        start = f"{folder}/" if folder else ""
-        rows = db.execute("SELECT id + ?, ? || path FROM catalogue.article", (before, start))
-        db.executemany("INSERT INTO article VALUES (?, ?, ?)", ((n, path, path.casefold()) for n, path in rows))
-        db.execute(_PUT_USES, (before, not folder))
-        db.execute(_PUT_REMARKS)
+        articles = db.execute("SELECT id, path FROM catalogue.article")
+        db.executemany("INSERT INTO article VALUES (?, ?, ?)", ((n, path, path.casefold()) for n, path in articles))
+        db.execute(_PUT_USES)
+        db.execute(_PUT_SITE_ISSUES)
         db.execute("UPDATE image SET uses = 0")
         counts = db.execute("SELECT count(*), image FROM use GROUP BY image").fetchall()
         db.executemany("UPDATE image SET uses = ? WHERE id = ?", counts)
@@ -187,7 +188,7 @@ def _copy_catalogue(db: sqlite3.Connection, folder: str) -> None:
 
 
 def _put_records(db: sqlite3.Connection, sources: GallerySources, now: float, notices: list[str]) -> None:
-    """Times, failures and doubts; without an index, none is known."""
+    """Adds times, failures and quarantined images; without an index they are unknown."""
     if not sources.records.is_file():
         return
     index = Index.open_read_only(sources.index)
@@ -195,12 +196,12 @@ def _put_records(db: sqlite3.Connection, sources: GallerySources, now: float, no
     try:
         _put_copies(db, index)
         _put_failures(db, index, now)
-        _put_doubts(db, index)
+        _put_quarantined(db, index)
         for url in index.forgotten_urls():
             db.execute("UPDATE image SET state = 'forgotten' WHERE url = ? AND state != 'held'", (url,))
     except ImgcacheError as error:
         db.execute("ROLLBACK")
-        notices.append(f"Times and failures are not known now: {error}")
+        notices.append(f"Times and failures are unknown, because the index cannot be read: {error}")
     else:
         db.execute("COMMIT")
 
@@ -214,16 +215,16 @@ def _put_copies(db: sqlite3.Connection, index: Index) -> None:
     db.execute("DROP TABLE copied")
 
 
-def _put_failures(db: sqlite3.Connection, index: Index, now: float) -> None:
-    healths = dict(index.healths())
+def _put_failures(db: sqlite3.Connection, index: IndexView, now: float) -> None:
+    health_by_url = dict(index.healths())
     for url, failure in index.failures():
         found = db.execute("SELECT id, state = 'held' FROM image WHERE url = ?", (url,)).fetchone()
-        if not found:  # no article names it any more
+        if not found:  # no article refers to it any more
             continue
         number, held = found
-        past = healths.get(url)
-        wrong = problems.of_failure(failure, past, now, held=bool(held))
-        db.execute("INSERT INTO problem VALUES (?, ?, ?)", (number, wrong.code, wrong.severity.value))
+        past = health_by_url.get(url)
+        issue = problems.failure_issue(failure, past, now, held=bool(held))
+        db.execute("INSERT INTO problem VALUES (?, ?, ?)", (number, issue.code, issue.severity.value))
         db.execute("INSERT INTO fact VALUES (?, 'failure', ?)", (number, msgspec.json.encode(failure)))
         if past is not None:
             db.execute("INSERT INTO fact VALUES (?, 'health', ?)", (number, msgspec.json.encode(past)))
@@ -232,26 +233,26 @@ def _put_failures(db: sqlite3.Connection, index: Index, now: float) -> None:
             db.execute("UPDATE image SET state = 'failing', time = ? WHERE id = ?", (failure.last_at, number))
 
 
-def _put_doubts(db: sqlite3.Connection, index: Index) -> None:
-    for url, doubt in index.doubts():
+def _put_quarantined(db: sqlite3.Connection, index: IndexView) -> None:
+    for url, record in index.doubts():
         found = db.execute("SELECT id FROM image WHERE url = ?", (url,)).fetchone()
-        if doubt.candidate is None or not found:
+        if record.candidate is None or not found:
             continue
-        wrong = problems.of_doubt(doubt)
-        db.execute("INSERT OR IGNORE INTO problem VALUES (?, ?, ?)", (found[0], wrong.code, wrong.severity.value))
-        db.execute("INSERT INTO fact VALUES (?, 'doubt', ?)", (found[0], msgspec.json.encode(doubt)))
-        asset: Asset | None = index.asset(doubt.candidate.digest)
+        issue = problems.quarantine_issue(record)
+        db.execute("INSERT OR IGNORE INTO problem VALUES (?, ?, ?)", (found[0], issue.code, issue.severity.value))
+        db.execute("INSERT INTO fact VALUES (?, 'quarantine', ?)", (found[0], msgspec.json.encode(record)))
+        asset: Asset | None = index.asset(record.candidate.digest)
         if asset is not None:
             db.execute(
                 "INSERT INTO fact VALUES (?, 'candidate', ?)", (found[0], msgspec.json.encode(ManifestEntry.of(asset)))
             )
 
 
-def _false_claims(db: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
-    """Every entry of an article that is not so. Errors first, for the first of an image and code is kept."""
+def _mismatches(db: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
+    """Yields the problems of all uses, errors first: only the first of each image and code is kept."""
     found = set[tuple[int, str, str]]()
-    for number, held, width, height, *claim in db.execute(_FALSE_CLAIMS):
-        true = None if width is None else Size(width, height)
-        for wrong in problems.of_claim(claim_of(*claim), true, held=bool(held)):
-            found.add((number, wrong.code, wrong.severity.value))
+    for number, held, width, height, *entry in db.execute(_MISMATCHES):
+        actual = None if width is None else Size(width, height)
+        for issue in problems.entry_issues(entry_of(*entry), actual, held=bool(held)):
+            found.add((number, issue.code, issue.severity.value))
     yield from sorted(found, key=lambda row: row[2])

@@ -1,6 +1,6 @@
-"""The gallery: HTML pages about one cache, for the person who runs the site. Reads files, writes none, fetches nothing.
+"""Serves the HTML pages of the gallery. They only read the cache, and download nothing.
 
-Pages need no script and no origin but this one; the policy below forbids everything else.
+The pages work without scripts and load nothing from other origins; the policy below forbids it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from imgcache.server.gallery.search import Search
 from imgcache.server.gallery.sources import FilesStamp, GallerySources
 from imgcache.server.responses import Page
 
-# `connect-src 'self'` lets the page's own script fetch the same pages while somebody types; nothing else is asked for.
+# `connect-src 'self'` lets the page's script load results while a person types.
 POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -36,14 +36,13 @@ _HEADERS = (
 _HTML, _CSS = b"text/html; charset=utf-8", b"text/css; charset=utf-8"
 _TYPES = {".css": _CSS, ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
 _FOREVER = b"public, max-age=31536000, immutable"
-_REST = (
-    10  # a shelf is kept at least this many times as long as it took to fill: a sync that runs changes it all the time
-)
+# A database is used at least this many times as long as it took to fill, because a running sync changes its sources.
+_MIN_AGE = 10
 _HERE = Path(__file__).parent
 
 
 class Gallery:
-    """Answers for `/` and everything below `/gallery/`. Threads may call it at once."""
+    """Answers `/` and everything below `/gallery/`, in any thread."""
 
     def __init__(
         self,
@@ -53,19 +52,19 @@ class Gallery:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is read yet: the first page fills the shelf.
+        """Reads no cache yet; the first page does.
 
         Args:
             cache: the folder of manifest.json; the index may be missing.
-            site: the site's folder, if there is one: its name is shown, and an index may lie in its `cache/`.
+            site: the folder of the site, if there is one; its name is shown, and the index may be in its `cache/`.
             clock: seconds since the epoch.
-            monotonic: seconds that never go back.
+            monotonic: seconds of a monotonic clock.
         """
         self._cache, self._site = cache, site
         self._clock, self._monotonic = clock, monotonic
-        self._filling = threading.Lock()
-        self._shelf: tuple[GalleryDatabase, FilesStamp] | None = None
-        self._rest_until = 0.0
+        self._loading = threading.Lock()
+        self._loaded: tuple[GalleryDatabase, FilesStamp] | None = None
+        self._valid_until = 0.0
         self._static = {file.name: file.read_bytes() for file in sorted((_HERE / "static").iterdir())}
         version = hashlib.sha256(b"".join(self._static.values())).hexdigest()[:12]
         self._templates = jinja2.Environment(
@@ -79,14 +78,14 @@ class Gallery:
         self._templates.globals.update(place=root.name, version=__version__, static=version)
 
     def respond(self, path: str, query: Mapping[str, list[str]]) -> Page | None:
-        """The answer to a GET.
+        """Answers a GET request.
 
         Args:
             path: of the request, percent-decoded.
             query: every value of each parameter, decoded.
 
         Returns:
-            None where the gallery has no such page.
+            The page; None if there is none at this path.
         """
         if path == "/":
             return self._grid(Search.of(query))
@@ -101,12 +100,12 @@ class Gallery:
         return None
 
     def _grid(self, search: Search) -> Page:
-        shelf = self._filled()
-        grid = views.grid(shelf.overview, shelf.find(search), search)
-        return self._render(200, "grid.html", grid=grid, overview=shelf.overview)
+        database = self._database()
+        grid = views.grid(database.overview, database.find(search), search)
+        return self._render(200, "grid.html", grid=grid, overview=database.overview)
 
     def _image(self, url: str, search: Search) -> Page:
-        known = self._filled().image(url)
+        known = self._database().image(url)
         if known is None:
             return self._render(404, "missing.html", url=redact(url), back=search.back())
         return self._render(200, "image.html", image=detail(known, search, self._clock()))
@@ -114,31 +113,31 @@ class Gallery:
     def _render(self, status: int, name: str, **values: object) -> Page:
         return _page(status, self._templates.get_template(name).render(**values), _HTML, b"no-cache")
 
-    def _filled(self) -> GalleryDatabase:
-        """The shelf; filled anew where the files have changed and the last filling is long enough ago.
+    def _database(self) -> GalleryDatabase:
+        """Returns the database, reloaded if the files have changed and the last load is long enough ago.
 
-        While one thread fills, the others go on with the shelf from before.
+        While one thread loads, the others use the previous database.
         """
-        kept = self._shelf
-        if kept is not None and self._monotonic() < self._rest_until:
+        kept = self._loaded
+        if kept is not None and self._monotonic() < self._valid_until:
             return kept[0]
-        if not self._filling.acquire(blocking=kept is None):
-            return kept[0] if kept else self._filled()
+        if not self._loading.acquire(blocking=kept is None):
+            return kept[0] if kept else self._database()
         try:
-            return self._refill()
+            return self._reload()
         finally:
-            self._filling.release()
+            self._loading.release()
 
-    def _refill(self) -> GalleryDatabase:
+    def _reload(self) -> GalleryDatabase:
         sources = GallerySources.of(self._cache, self._site)
-        stamp = sources.stamp()  # before reading: what comes in between is found next time
-        if self._shelf is not None and self._shelf[1] == stamp:
-            return self._shelf[0]
-        began = self._monotonic()
-        shelf = load_gallery(sources, self._clock())
-        self._shelf = shelf, stamp
-        self._rest_until = self._monotonic() + _REST * (self._monotonic() - began)
-        return shelf
+        stamp = sources.stamp()  # before loading, so that a change during the load is noticed next time
+        if self._loaded is not None and self._loaded[1] == stamp:
+            return self._loaded[0]
+        started = self._monotonic()
+        database = load_gallery(sources, self._clock())
+        self._loaded = database, stamp
+        self._valid_until = self._monotonic() + _MIN_AGE * (self._monotonic() - started)
+        return database
 
 
 def _page(status: int, body: str | bytes, media_type: bytes, caching: bytes) -> Page:

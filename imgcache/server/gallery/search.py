@@ -1,4 +1,4 @@
-"""What a visitor of the gallery asks for, read from the address and written back into links. Pure."""
+"""The search of a gallery page: parsed from the query string and written into links. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 PAGE = 60  # tiles: a multiple of 2, 3, 4, 5 and 6 columns
-_LONGEST = 300  # characters of a search
-_MOST_WORDS = 8
+_MAX_TEXT = 300  # characters of a search
+_MAX_WORDS = 8
 _LAST_PAGE = 1_000_000
 ANY_PROBLEM = "any"
 
@@ -42,7 +42,7 @@ STATES = {
 
 
 class Search(msgspec.Struct, frozen=True):
-    """One view of the images. Empty texts ask for nothing; pages count from 1."""
+    """A search with its order and page. Empty strings do not filter; pages count from 1."""
 
     words: str = ""
     state: str = ""  # a key of STATES
@@ -53,11 +53,11 @@ class Search(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, query: Mapping[str, list[str]]) -> Search:
-        """What a query string asks for; whatever makes no sense is as if it were not there."""
+        """Parses a query string; invalid values are ignored."""
 
         def last(name: str) -> str:
             values = query.get(name)
-            return values[-1].strip()[:_LONGEST] if values else ""
+            return values[-1].strip()[:_MAX_TEXT] if values else ""
 
         state, sort, page = last("state"), last("sort"), last("page")
         number = int(page) if page.isascii() and page.isdecimal() else 1
@@ -72,33 +72,33 @@ class Search(msgspec.Struct, frozen=True):
 
     @property
     def terms(self) -> list[str]:
-        """The words, each of which must be found."""
-        return self.words.casefold().split()[:_MOST_WORDS]
+        """The words, all of which must match."""
+        return self.words.casefold().split()[:_MAX_WORDS]
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether not every image is asked for."""
+        """Whether any filter is set."""
         return bool(self.words or self.state or self.problem or self.host)
 
     def changed(self, **changes: str | int) -> Search:
-        """The same search with other values, from its first page on."""
+        """Returns the search with other values, on its first page."""
         return msgspec.structs.replace(self, **{"page": 1, **changes})
 
     def link(self, **changes: str | int) -> str:
-        """The address of this search, or of one that differs in these values."""
+        """Returns the path of this search with other values."""
         query = urlencode(self.changed(**changes).fields())
         return f"/?{query}" if query else "/"
 
     def image(self, url: str) -> str:
-        """The address of an image's page, from which this search can be gone back to."""
+        """Returns the path of an image's page that links back to this search."""
         return image_link(url, {"page": str(self.page), **self.fields()} if self.page > 1 else self.fields())
 
     def back(self) -> str:
-        """The address of this very page of the search."""
+        """Returns the path of this search on the same page."""
         return self.link(page=self.page)
 
     def fields(self) -> dict[str, str]:
-        """The query that asks for this, without what is so anyway."""
+        """Returns the query parameters, without those that have their default."""
         values = {"q": self.words, "state": self.state, "problem": self.problem, "host": self.host}
         values["sort"] = "" if self.sort == "newest" else self.sort
         values["page"] = "" if self.page == 1 else str(self.page)
@@ -106,6 +106,6 @@ class Search(msgspec.Struct, frozen=True):
 
 
 def image_link(url: str, fields: Mapping[str, str] | None = None) -> str:
-    """The address of an image's page. `quote` leaves nothing that HTML or a header would read otherwise."""
+    """Returns the path of an image's page; percent-encoded, it is safe in HTML and in headers."""
     rest = f"&{urlencode(fields)}" if fields else ""
     return f"/gallery/image?url={quote(url, safe='', errors='replace')}{rest}"

@@ -1,4 +1,4 @@
-"""Where the gallery's facts lie: manifest.json, and the two files of the index, none of which it ever writes."""
+"""The files that the gallery reads: manifest.json and the two databases of the index. It never writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FilesStamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class GallerySources(msgspec.Struct, frozen=True):
-    """The files of one cache. The index of a cache that lies elsewhere is under the site."""
+    """The files of one cache. If the cache is outside the site, the index may be in the site."""
 
     manifest: Path
     index: Path
@@ -25,7 +25,7 @@ class GallerySources(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, cache: Path, site: Path | None) -> GallerySources:
-        """The files as they lie now; any of them may be missing."""
+        """Returns the current paths; any of the files may be missing."""
         folder = cache / "index"
         if site is not None and not folder.is_dir():
             folder = site / "cache" / "index"
@@ -33,7 +33,7 @@ class GallerySources(msgspec.Struct, frozen=True):
 
     @property
     def records(self) -> Path:
-        """Copies, failures and doubts by URL."""
+        """Copies, failures and quarantined images by URL."""
         return self.index / "cache.db"
 
     @property
@@ -50,10 +50,10 @@ class GallerySources(msgspec.Struct, frozen=True):
         return [(file, folder.removeprefix(root)) for file, folder in folders]
 
     def stamp(self) -> FilesStamp:
-        """Another value whenever one of the files has changed."""
-        databases = (self.records, self.catalogue, *sorted((self.index / "sites").glob("*.db")))
+        """Returns a value that changes with every change of a file."""
+        databases = (self.records, self.catalogue)
         logs = (file.with_name(f"{file.name}-wal") for file in databases)
-        # An empty log says nothing: a reader makes one where there is none.
+        # Empty logs do not count: readers create them.
         return (*map(_stamp, (self.manifest, *databases)), *(_stamp(log, empty=False) for log in logs))
 
 
@@ -66,10 +66,10 @@ def _stamp(file: Path, *, empty: bool = True) -> tuple[int, int, int] | None:
 
 
 def entries(manifest: Path) -> Iterator[tuple[str, ManifestEntry]]:
-    """What a manifest.json says, in flat memory where it has one image a line, as imgcache writes it.
+    """Yields the entries of manifest.json, one line at a time if it has one image a line, as imgcache writes it.
 
     Raises:
-        ConfigError: it is damaged, or of another version.
+        ConfigError: it is damaged or has another version.
     """
     try:
         file = manifest.open("rb")
@@ -88,4 +88,33 @@ def entries(manifest: Path) -> Iterator[tuple[str, ManifestEntry]]:
                 yield from _line.decode(b"{%s}" % line.rstrip(b",\n")).items()
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise ConfigError(f"a line cannot be read ({error})", where=display_path(manifest)) from error
-    raise ConfigError("it ends too early: let sync write it anew", where=display_path(manifest))
+    raise ConfigError("it is incomplete: run sync to write it again", where=display_path(manifest))
+
+
+class IndexView(Index):
+    """An index that is only read. Opened as `Index` opens it, the file would be written to, behind a running sync."""
+
+    def __init__(self, file: Path) -> None:
+        """`file` is the cache.db; every question opens it anew."""
+        super(Index, self).__init__(_RecordsView(file))
+
+
+class _RecordsView(Records):
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def get(self, key: bytes) -> bytes | None:
+        with self._guarded(), closing(read_only(self._file)) as database:
+            row = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+    def condemn(self, key: bytes) -> IndexDamaged:  # noqa: ARG002  # the writer finds it by itself
+        return IndexDamaged(f"{display_path(self._file)} has a record that cannot be read: the next sync mends it")
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def read_only(file: Path) -> sqlite3.Connection:
+    """A database that this connection cannot change."""
+    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)

@@ -1,4 +1,4 @@
-"""What the gallery's templates show: every text ready for a person, every link ready for an attribute. Pure."""
+"""Prepares the values of the gallery's templates: formatted texts and escaped links. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imgcache.server.gallery.search import ANY_PROBLEM, PAGE, SORTS, STATES, Sea
 
 
 class Picture(NamedTuple):
-    """An `<img>`. `colour` names a class of the generated stylesheet, "" for none."""
+    """An `<img>`. `colour` is a class of the generated style sheet, "" for none."""
 
     src: str
     width: int
@@ -34,8 +34,8 @@ class Card(NamedTuple):
     state: str
 
 
-class Chip(NamedTuple):
-    """A filter that is set or taken back by a link."""
+class FilterLink(NamedTuple):
+    """A link that sets or removes a filter."""
 
     label: str
     number: str
@@ -44,7 +44,7 @@ class Chip(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """One number with its name."""
+    """One total with its name."""
 
     name: str
     value: str
@@ -56,8 +56,8 @@ class Grid(NamedTuple):
 
     search: Search
     figures: list[Figure]
-    states: list[Chip]
-    problems: list[Chip]
+    states: list[FilterLink]
+    problems: list[FilterLink]
     hosts: list[str]
     sorts: list[tuple[str, str]]
     summary: str
@@ -70,7 +70,7 @@ class Grid(NamedTuple):
 
 
 def grid(overview: Overview, found: SearchResult, search: Search) -> Grid:
-    """The grid as it is shown."""
+    """Returns the values of the grid's template."""
     cards = [_card(tile, search) for tile in found.tiles]
     pages = max(-(-found.number // PAGE), 1)
     return Grid(
@@ -91,20 +91,20 @@ def grid(overview: Overview, found: SearchResult, search: Search) -> Grid:
 
 
 def figures(overview: Overview) -> list[Figure]:
-    """The totals."""
+    """Returns the totals at the head of the page."""
     totals = overview.totals
-    held = "all held" if totals.held == totals.images else f"{totals.held:,} held"
+    note = "all cached" if totals.held == totals.images else f"{totals.held:,} cached"
     return [
-        Figure("Images", f"{totals.images:,}", held if totals.images else ""),
+        Figure("Images", f"{totals.images:,}", note if totals.images else ""),
         Figure("Hosts", f"{totals.hosts:,}", ""),
         Figure("Originals", format_bytes(totals.before), ""),
         Figure(f"Served at {LIGHT_WIDTH} px", format_bytes(totals.after), share(totals.before, totals.after)),
     ]
 
 
-def colours_css(asked: str) -> str:
-    """A class for each asked colour (`aabbcc-ddeeff`): `style` attributes would need a hole in the policy."""
-    colours = dict.fromkeys(part for part in asked.lower().split("-")[: 2 * PAGE] if _is_colour(part))
+def colours_css(requested: str) -> str:
+    """Returns a style sheet with a class for each colour of `aabbcc-ddeeff`: the policy forbids `style` attributes."""
+    colours = dict.fromkeys(part for part in requested.lower().split("-")[: 2 * PAGE] if _is_colour(part))
     return "".join(f".c-{colour}{{background-color:#{colour}}}\n" for colour in colours)
 
 
@@ -113,24 +113,24 @@ def _is_colour(text: str) -> bool:
 
 
 def stylesheet(pictures: Iterable[Picture | None]) -> str:
-    """The address of the stylesheet with the colours of these pictures, "" where there are none."""
+    """Returns the path of the style sheet with the colours of these pictures, "" if there are none."""
     colours = sorted({one.colour for one in pictures if one and one.colour})
     return f"/gallery/colours.css?c={'-'.join(colours)}" if colours else ""
 
 
 def colour_of(color: str | None) -> str:
-    """`aabbcc` of `#AABBCC`, "" of anything else."""
+    """Returns `aabbcc` for `#AABBCC`, "" for anything else."""
     text = (color or "").lower().removeprefix("#")
     return text if _is_colour(text) else ""
 
 
 def asset_link(path: str) -> str:
-    """Where the endpoint serves a file of the cache."""
+    """Returns the path at which the endpoint serves a file of the cache."""
     return "/" + quote(path.lstrip("/"))
 
 
 def name_of(url: str) -> str:
-    """What a person would call an image: the last part of its path."""
+    """Returns a short name of an image: the last segment of its path."""
     path = url.partition("#")[0].partition("?")[0].rstrip("/")
     return clean_text(unquote(path.rpartition("/")[2]) or url, 120)
 
@@ -159,36 +159,38 @@ def _card(tile: Tile, search: Search) -> Card:
     )
 
 
-def _states(overview: Overview, search: Search) -> list[Chip]:
-    chips = [Chip("All", f"{overview.totals.images:,}", search.link(state="", problem=""), is_on=not search.state)]
+def _states(overview: Overview, search: Search) -> list[FilterLink]:
+    links = [
+        FilterLink("All", f"{overview.totals.images:,}", search.link(state="", problem=""), is_on=not search.state)
+    ]
     for key, label in STATES.items():
         if count := overview.states.get(key, 0):
             is_on = search.state == key
-            chips.append(Chip(label, f"{count:,}", search.link(state="" if is_on else key), is_on))
-    return chips
+            links.append(FilterLink(label, f"{count:,}", search.link(state="" if is_on else key), is_on))
+    return links
 
 
-def _problems(overview: Overview, search: Search) -> list[Chip]:
-    chips = []
-    if overview.wrong:
+def _problems(overview: Overview, search: Search) -> list[FilterLink]:
+    links = []
+    if overview.images_with_problems:
         is_on = search.problem == ANY_PROBLEM
         link = search.link(problem="" if is_on else ANY_PROBLEM)
-        chips.append(Chip("Any problem", f"{overview.wrong:,}", link, is_on))
+        links.append(FilterLink("Any problem", f"{overview.images_with_problems:,}", link, is_on))
     for code, count in overview.problems.items():
         is_on = search.problem == code
-        chips.append(Chip(clean_text(code, 40), f"{count:,}", search.link(problem="" if is_on else code), is_on))
-    return chips
+        links.append(FilterLink(clean_text(code, 40), f"{count:,}", search.link(problem="" if is_on else code), is_on))
+    return links
 
 
 def _summary(overview: Overview, count: int, search: Search) -> str:
     images = plural(count, "image")
     if not search.is_narrowed:
         return images
-    return f"{images} of {overview.totals.images:,}" if count else "No image is like that"
+    return f"{images} of {overview.totals.images:,}" if count else "No image matches"
 
 
 def share(before: int, after: int) -> str:
-    """`−74 %`; "" where there is nothing to compare."""
+    """Returns the difference such as `−74 %`, "" if nothing is saved."""
     if before <= 0 or after >= before:
         return ""
     return f"−{100 * (before - after) / before:.0f} %"

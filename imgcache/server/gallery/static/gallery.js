@@ -1,11 +1,11 @@
-// Makes the gallery quicker to use: search while typing, keys. Every page works without it.
+// Adds search while typing and keyboard shortcuts to the gallery. Every page works without it.
 "use strict";
 
 const form = document.getElementById("search");
 const input = form && form.elements.q;
 const WAIT = 150; // milliseconds after the last key
 
-let asked = 0; // number of the last question: a slow answer to an earlier one is dropped
+let latest = 0; // number of the latest request: a late response to an earlier one is dropped
 let timer = 0;
 
 function address() {
@@ -17,17 +17,17 @@ function address() {
 async function show() {
   clearTimeout(timer);
   const target = address();
-  const number = ++asked;
+  const number = ++latest;
   let page;
   try {
     const answer = await fetch(target, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     page = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch {
-    if (number === asked) location.assign(target); // the browser says what is wrong
+    if (number === latest) location.assign(target); // the browser shows what is wrong
     return;
   }
-  if (number !== asked) return;
+  if (number !== latest) return;
   document.getElementById("colours").setAttribute("href", page.getElementById("colours").getAttribute("href"));
   document.getElementById("results").replaceWith(document.adoptNode(page.getElementById("results")));
   document.title = page.title;
@@ -39,7 +39,7 @@ function tiles() {
   return [...document.querySelectorAll("#grid .card")];
 }
 
-// Where an arrow key leads from the tile at `from`; rows are told apart by where they stand on the page.
+// Returns the tile that an arrow key leads to from the one at `from`; rows are found by their position on the page.
 function neighbour(all, from, key) {
   if (key === "ArrowRight") return from + 1;
   if (key === "ArrowLeft") return from - 1;
