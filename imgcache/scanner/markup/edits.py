@@ -66,7 +66,7 @@ def _by_reference(found: Sequence[Reference], edits: Iterable[Edit]) -> dict[int
     for edit in edits:
         number = index.get((edit.line, edit.column))
         if number is None or edit.was not in {None, found[number].url}:
-            message = "the image that was here is not here any more: the file was saved since it was scanned"
+            message = "the image that was here is no longer here: the file was saved after it was scanned"
             raise ArticleChanged(message, line=edit.line, column=edit.column)
         if edit.flag is not None or edit.size is not None:
             message = "an image in the text carries no flag and declares no size: give it an entry in the front matter"
