@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from examples.origin import Origin
-from imgcache.cache import ArticleStat
+from imgcache.cache import ArticleStat, ReadArticle
 from imgcache.scanner import Site
 from imgcache.scanner.extract import ArticleReader
 from imgcache.scanner.markup import bodies, references
@@ -137,9 +137,11 @@ def test_a_bug_in_a_helper_process_costs_one_article(make_site: MakeSite) -> Non
             time.sleep(0.1)
             return []
 
-    files = [ArticleStat(f"n{number}.md", 1, 3) for number in range(200)]
-    batches = read_all(Idle(Site(site, None), []), iter(files), few=0, most_helpers=1, program=program)
-    found = [article for batch in batches for article in batch]
+    found: list[ReadArticle] = []
+    # More and more articles, until the helper has answered.
+    files = (ArticleStat(f"n{number % 200}.md", 1, 3) for number in range(20_000) if not found)
+    for batch in read_all(Idle(Site(site, None), []), files, few=0, most_helpers=1, program=program):
+        found += batch
     assert found
     assert all(one.wrong and one.wrong.code == "internal" and "Traceback" in one.trace for one in found)
 
