@@ -119,7 +119,7 @@ def test_what_fits_and_what_is_not_declared_is_kept_however_many_share_it(
     [warning] = [one for one in report["problems"] if one["code"] == "placeholder"]
     assert (warning["severity"], len(warning["references"])) == ("warning", 10)
     assert {place["article"] for place in warning["references"]} == {"b.md"}
-    assert "cards.example gives the same bytes at 10 addresses" in warning["message"]
+    assert "cards.example sends the same bytes at 10 URLs" in warning["message"]
     (site / "b.md").write_text((site / "b.md").read_text().replace(f"![x]({plain[0]})", ""))
     report = run("sync", site, "--json").json()
     assert (report["fetched"], [one["code"] for one in report["problems"] if one["code"] == "placeholder"]) == (0, [])

@@ -12,7 +12,7 @@ from imgcache.core import Edit, Size
 from imgcache.scanner.frontmatter import apply, parse
 from imgcache.scanner.frontmatter import edits as splices
 from imgcache.scanner.frontmatter.flagging import flagged
-from tests.scanner.test_frontmatter_edits import articles
+from tests.scanner.test_frontmatter_laws import articles
 from tests.support.front_matter import at
 from tests.syncer.test_golden import strike
 
