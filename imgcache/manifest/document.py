@@ -187,7 +187,7 @@ class Manifest:
         return self._document.replace(part)
 
     def read(self) -> dict[str, ManifestEntry]:
-        """What manifest.json says; empty where there is none.
+        """Return the entries of manifest.json; empty if there is none.
 
         Raises:
             ConfigError: it is damaged, or has another version.

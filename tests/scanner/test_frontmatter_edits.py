@@ -56,7 +56,7 @@ def test_set_and_clear(before: str, after: str, rest: str) -> None:
         ("- url: U\n  isCached: no\n", "- url: U\n  isCached: no\n"),
     ],
 )
-def test_clear_wherever_the_flag_stands(before: str, cleared: str) -> None:
+def test_a_flag_is_cleared_at_any_position(before: str, cleared: str) -> None:
     before, cleared = (f"---\nimages:\n{text.replace('U', URL)}---\n" for text in (before, cleared))
     assert flagged(before, flag=False) == cleared
 
@@ -67,7 +67,7 @@ def test_a_false_becomes_true_in_place(word: str) -> None:
     assert flagged(text) == text.replace(word, "true")
 
 
-def test_the_new_line_ends_as_its_neighbour_does() -> None:
+def test_the_new_line_has_the_line_end_of_the_line_before() -> None:
     text = f"---\r\nimages:\n  - url: {URL}?1\r\n  - url: {URL}?2\n---\r\n"
     assert flagged(text) == text.replace("?1\r\n", "?1\r\n    isCached: true\r\n").replace(
         "?2\n", "?2\n    isCached: true\n"
@@ -119,7 +119,7 @@ def test_what_cannot_be_edited_alone_is_refused(entry: str) -> None:
 @pytest.mark.parametrize(
     ("good", "damage"), [("title: t", "title: u"), (URL, f"{URL}x"), ("}", ""), ("d: true", "d: no")]
 )
-def test_a_wrong_splice_never_leaves_the_room(monkeypatch: pytest.MonkeyPatch, good: str, damage: str) -> None:
+def test_a_wrong_splice_is_refused(monkeypatch: pytest.MonkeyPatch, good: str, damage: str) -> None:
     """The net below the splices: whatever goes wrong there, the article stays as it is."""
     monkeypatch.setattr(splices, "spliced", lambda *args: spliced(*args).replace(good, damage))
     data = f"---\ntitle: t\ntags:\n  - b\nimages:\n  - {{url: {URL}}}\n---\n".encode()
@@ -202,7 +202,7 @@ def test_url_size_and_flag_of_several_entries_at_once() -> None:
         'images:\n- url: "U\\\n    "\n',
     ],
 )
-def test_a_url_that_other_places_show_or_that_fills_lines_is_refused(head: str) -> None:
+def test_a_shared_or_multiline_url_is_not_replaced(head: str) -> None:
     data = f"---\n{head.replace('U', URL)}---\n".encode()
     for reference in read(data):
         with pytest.raises(ArticleUnreadable, match="without changing something else") as caught:
@@ -211,13 +211,13 @@ def test_a_url_that_other_places_show_or_that_fills_lines_is_refused(head: str) 
 
 
 @pytest.mark.parametrize("new", ["", "a\nb", "a\tb", "a\x00b", "a\u2028b"])
-def test_a_url_that_no_article_should_hold_is_refused(new: str) -> None:
+def test_an_unprintable_url_is_refused(new: str) -> None:
     data = f"---\nimages:\n- url: {URL}\n---\n".encode()
     with pytest.raises(ArticleUnreadable):
         apply(data, [Edit(3, 8, url=new)])
 
 
-def test_where_another_url_stands_than_was_expected_the_file_has_changed() -> None:
+def test_an_unexpected_url_means_that_the_file_has_changed() -> None:
     data = f"---\nimages:\n- url: {URL}\n---\n".encode()
     with pytest.raises(ArticleChanged):
         apply(data, [Edit(3, 8, url=NEW, was=f"{URL}x")])

@@ -97,7 +97,7 @@ def test_set_then_clear_gives_the_same_bytes(data: bytes, choice: st.DataObject)
 
 @laws
 @given(articles())
-def test_leaving_plain_keys_out_changes_no_reference(data: bytes) -> None:
+def test_skipping_plain_keys_changes_no_reference(data: bytes) -> None:
     head = read_head(data)
     whole = entries(head.root, head.text) if head.root else []
     found = [(e.url, e.field, e.line, e.column, e.declared, e.is_cached, e.flaggable) for e in whole]
@@ -143,7 +143,7 @@ def test_leaving_plain_keys_out_changes_no_reference(data: bytes) -> None:
         max_size=40,
     )
 )
-def test_whatever_comes_is_read_or_refused(parts: list[str]) -> None:
+def test_any_bytes_are_read_or_refused(parts: list[str]) -> None:
     data = ("---\nimages:" + "".join(parts) + "\n---\n").encode()
     try:
         found = [r for r in read(data) if r.flaggable]

@@ -57,7 +57,7 @@ class Patient(ArticleReader):
         return super().read(files)
 
 
-def test_helpers_read_what_is_read_here(site: Path) -> None:
+def test_helpers_give_the_same_results_as_this_process(site: Path) -> None:
     files = listed(site)
     reader = Patient(Site(site, "https://h"), ["images"])
     found = [article for batch in read_all(reader, iter(files), few=0, most_helpers=1) for article in batch]
@@ -68,7 +68,7 @@ def test_helpers_read_what_is_read_here(site: Path) -> None:
     assert wrong == {"gone.md": (1, 1), "latin.md": (2, 11), "torn.md": (3, 1), "below.md": (4, 16)}
 
 
-def test_the_longest_of_paths_and_answers_do_not_wait_for_each_other(make_site: MakeSite) -> None:
+def test_long_paths_and_long_answers_cause_no_deadlock(make_site: MakeSite) -> None:
     folder = "/".join(["d" * 200] * 15)
     text = article(*((f"https://h/{number}/{'x' * 100}.png", 6, 4) for number in range(50)))
     site = make_site({f"{folder}/n{number}.md": text for number in range(NUMBER)})
@@ -117,7 +117,7 @@ def children() -> list[int]:
     return found
 
 
-def test_an_article_saved_this_moment_is_from_now(tmp_path: Path) -> None:
+def test_an_article_saved_just_now_is_read_again_by_the_next_run(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("---\nimages: []\n---\n")
     stat = (tmp_path / "a.md").stat()
     (read,) = ArticleReader(Site(tmp_path, None), ["images"]).read(

@@ -91,7 +91,7 @@ def _write_size(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
 
 
 def _write_url(text: str, entry: Entry, url: str, usage: Standing) -> Splice:
-    """Refused where the URL comes from an alias or a merge: another place would change with it."""
+    """Replace a URL. Refused if it comes from an alias or a merge, since another place would change too."""
     scalar = entry.scalar
     if scalar is None or id(scalar) in usage.shared:
         raise unsafe_edit(entry.line, entry.column)

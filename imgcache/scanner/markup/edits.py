@@ -46,7 +46,7 @@ def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, ht
         if reference.field == CALL:
             splice = _in_call(text, start, reference.url, url)
         else:
-            splice = _splice(text, start, reference.url, url, html=html)
+            splice = find_splice(text, start, reference.url, url, html=html)
         if splice is None or splice.start < position:
             raise _unsafe(reference)
         pieces += [text[position : splice.start], splice.text]
@@ -76,7 +76,7 @@ def _by_reference(found: Sequence[Reference], edits: Iterable[Edit]) -> dict[int
     return new_urls
 
 
-def _splice(text: str, start: int, old: str, new: str, *, html: bool) -> _Splice | None:
+def find_splice(text: str, start: int, old: str, new: str, *, html: bool) -> _Splice | None:
     """Return a splice; None if the text there is not the URL, or the new URL cannot be written."""
     if not new.isprintable():
         return None

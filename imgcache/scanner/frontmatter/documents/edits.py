@@ -130,7 +130,7 @@ def _end(member: Member) -> int:
     return member.value.end
 
 
-# -- verification ---------------------------------------------------------------------------------------------------------
+# -- verification ------------------------------------------------------------------------------------------------------
 
 
 def _check(edited: bytes, data: bytes, before: Document, by_number: list[tuple[Entry, Edit]]) -> None:
