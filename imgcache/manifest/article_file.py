@@ -1,4 +1,4 @@
-"""One article edited and rewritten as a whole, or left as it is. Its errors leave the path to whoever reports them."""
+"""Edits one article and replaces its file atomically, or leaves it as it is. Errors do not contain the path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BOM = "\ufeff"
 
 
 class ArticleFile(NamedTuple):
-    """An article on the disk: its file, to which a link may have led, its bytes, and what the system says of it."""
+    """An article on disk: its file, which may be the target of a link, its bytes and its stat."""
 
     target: Path
     data: bytes
@@ -28,7 +28,7 @@ class ArticleFile(NamedTuple):
 
 
 def apply_edits(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
-    """The bytes of an article after edits of its front matter and its body, those of one changing none of the other.
+    """Return the bytes of an article after edits of its front matter and its body.
 
     Args:
         data: the whole file.
@@ -36,9 +36,9 @@ def apply_edits(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
         edits: each names its image by the line and column of the URL.
 
     Raises:
-        ArticleChanged: an edit names a place where its image is not.
-        ArticleUnreadable: the file cannot be read, or an edit cannot be made without changing something else.
-        ArticleInternal: a bug in doing so.
+        ArticleChanged: the image of an edit is not at its place.
+        ArticleUnreadable: the file cannot be read, or an edit would change something else.
+        ArticleInternal: a bug in imgcache.
     """
     with contain_article_errors(article):
         return _edited(data, article, edits)
@@ -57,17 +57,17 @@ def _edited(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
 
 
 def read_if_unchanged(path: Path, *, site: Path, scanned: str) -> ArticleFile:
-    """An article, if it is the one that was scanned.
+    """Read an article if it has not changed since it was scanned.
 
     Args:
-        path: of the article.
-        site: the article, and what it links to, has to lie in it.
+        path: the path of the article.
+        site: the article, and the target of a link, must be inside this folder.
         scanned: SHA-256 of its bytes, in hex.
 
     Raises:
-        ArticleChanged: it is not the file that was scanned, or no file at all any more.
+        ArticleChanged: it is not the file that was scanned, or was deleted.
         ArticleUnreadable: it cannot be read.
-        ArticleUnwritable: it lies outside of the site.
+        ArticleUnwritable: it is outside of the site.
     """
     target = _target(path, site)
     data, read = _read(target)
@@ -77,41 +77,41 @@ def read_if_unchanged(path: Path, *, site: Path, scanned: str) -> ArticleFile:
 
 
 def link_target(path: Path, *, site: Path) -> str | None:
-    """The file that an article which is a link leads to, relative to the site.
+    """Return the target of an article that is a link, relative to the site.
 
-    None for one that is no link, or leads to nothing in the site.
+    None if it is no link, or its target is not in the site.
     """
     if not path.is_symlink():
         return None
     try:
         target, root = path.resolve(strict=True), site.resolve()
-    except (OSError, RuntimeError):  # to nowhere; in a circle
+    except (OSError, RuntimeError):  # a broken link or a loop of links
         return None
     return target.relative_to(root).as_posix() if target.is_relative_to(root) else None
 
 
 def replace_article(path: Path, *, site: Path, scratch: Path, scanned: str, change: Callable[[bytes], bytes]) -> bool:
-    """Replaces an article's bytes by rename, if they are still those that were scanned.
+    """Replace the bytes of an article by rename, if they are still those that were scanned.
 
     Mode, owner, ACLs and other extended attributes stay. A symbolic link stays a link: its target is rewritten. Limits:
-    a hard link becomes a file of its own, and what is saved in the microseconds between the last look and the rename
-    is lost.
+    a hard link becomes a separate file, and a save in the microseconds between the last check and the rename is
+    lost.
 
     Args:
-        path: of the article.
-        site: the article, and what it links to, has to lie in it.
-        scratch: a folder for the new bytes while they are incomplete: outside of what a site generator watches. Where
-            it is on another file system, a hidden file beside the article serves.
-        scanned: SHA-256 of the bytes that `change` was decided on, in hex.
-        change: old bytes to new.
+        path: the path of the article.
+        site: the article, and the target of a link, must be inside this folder.
+        scratch: a folder for the new bytes while they are incomplete, which no site generator watches. If it is on
+            another file system, a hidden file beside the article is used.
+        scanned: SHA-256, in hex, of the bytes that `change` is for.
+        change: returns the new bytes for the old ones.
 
     Returns:
         False if `change` changed nothing; then nothing is written.
 
     Raises:
-        ArticleChanged: it is not the file that was scanned, or no file at all any more.
+        ArticleChanged: it is not the file that was scanned, or was deleted.
         ArticleUnreadable: it cannot be read.
-        ArticleUnwritable: it is read-only, another user's, outside of the site, or the disk is full.
+        ArticleUnwritable: it is read-only, belongs to another user, is outside of the site, or the disk is full.
     """
     target, data, read = read_if_unchanged(path, site=site, scanned=scanned)
     new = change(data)
@@ -133,24 +133,24 @@ def _target(path: Path, site: Path) -> Path:
     except (OSError, RuntimeError) as error:
         raise _changed() from error
     if not target.is_relative_to(site.resolve()):
-        raise ArticleUnwritable("it leads to a file outside of the site, which is left as it is")
+        raise ArticleUnwritable("it links to a file outside of the site, which is left as it is")
     return target
 
 
 def _read(target: Path) -> tuple[bytes, os.stat_result]:
     try:
-        # Not blocking, for a pipe in place of the article would hold the run up.
+        # Non-blocking, since opening a pipe in place of the article would block the run.
         with os.fdopen(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise ArticleUnreadable("it is no plain file")
+                raise ArticleUnreadable("it is not a regular file")
             return file.read(), found
     except OSError as error:
         raise ArticleUnreadable(f"it cannot be read: {error.strerror}") from error
 
 
 def _refuse_read_only(target: Path, read: os.stat_result) -> None:
-    """A rename would replace a file that its owner made read-only, and give another user's file to us."""
+    """Raise an error for a read-only file, and for one of another user: a rename would ignore both."""
     if _identity(target) != _key(read):
         raise _changed()
     if not stat.S_IMODE(read.st_mode) & 0o222 or not os.access(target, os.W_OK):
@@ -160,10 +160,10 @@ def _refuse_read_only(target: Path, read: os.stat_result) -> None:
 
 
 def _replace(target: Path, read: os.stat_result, new: bytes, place: Path) -> bool:
-    """Writes at `place`, then renames. False if the two are not on one file system.
+    """Write at `place`, then rename. Returns False if the two are on different file systems.
 
-    The new bytes are on the disk before the rename; the rename itself need not be: after a power cut the old article is
-    there, whole, and the next run writes it again.
+    The new bytes are on disk before the rename. The rename itself may not be: after a power cut the old article is
+    complete, and the next run writes it again.
     """
     if not place.parent.is_dir():
         return False
@@ -174,7 +174,7 @@ def _replace(target: Path, read: os.stat_result, new: bytes, place: Path) -> boo
             own = os.fstat(file.fileno())
             if (own.st_uid, own.st_gid) != (read.st_uid, read.st_gid):
                 os.chown(place, read.st_uid, read.st_gid)
-            shutil.copystat(target, place)  # mode and extended attributes; after chown, which takes bits of the mode
+            shutil.copystat(target, place)  # mode and extended attributes; after chown, which clears bits of the mode
             os.utime(place)
         if _identity(target) != _key(read):
             raise _changed()

@@ -1,4 +1,4 @@
-"""What the world is told of the cache: manifest.json, and the flags in the articles. The only writer of both."""
+"""Reads and writes manifest.json, and applies edits to articles. The only writer of both."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FORMATS = {media_type: name for name, media_type in MEDIA_TYPES.items()}
 
 
 class ManifestVariant(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A variant as manifest.json has it. `path` is relative to the cache; sizes are in pixels and bytes.
+    """A variant in manifest.json. `path` is relative to the cache; sizes are in pixels and bytes.
 
-    `frames` is there for one that moves.
+    `frames` is written only for an animation.
     """
 
     name: str
@@ -32,10 +32,10 @@ class ManifestVariant(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An image as manifest.json has it, under its URL. Keys that a later version adds are passed over.
+    """An image in manifest.json, under its URL. Unknown keys of later versions are ignored.
 
-    `robots_tag` is the X-Robots-Tag that came with the image; without one the key is left out. `frames` is there for an
-    animation.
+    `robots_tag` is the X-Robots-Tag header of the image; the key is omitted without one. `frames` is written only for
+    an animation.
     """
 
     digest: str
@@ -52,7 +52,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @classmethod
     def of(cls, asset: Asset, robots_tag: str | None = None) -> ManifestEntry:
-        """The public part of what is held at a URL."""
+        """Return the public part of an asset."""
         return cls(
             digest=asset.digest,
             media_type=asset.media_type,
@@ -70,12 +70,12 @@ class ManifestEntry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         )
 
     def files(self) -> Iterator[tuple[str, int]]:
-        """Path, relative to the cache, and bytes of each file; a variant may share the original's."""
+        """Yield the path, relative to the cache, and bytes of each file. A variant may share that of the original."""
         yield self.original, self.bytes
         yield from ((variant.path, variant.bytes) for variant in self.variants)
 
     def asset(self) -> Asset:
-        """As much of the asset as can be told: no recipes, no digests of variants."""
+        """Return the asset as far as it is known: without recipes and digests of variants."""
         return Asset(
             digest=self.digest,
             media_type=self.media_type,
@@ -104,30 +104,34 @@ class _Version(msgspec.Struct):
 
 
 class Manifest:
-    """manifest.json of one cache and the flags of one site. Whoever writes holds `CacheLock`."""
+    """manifest.json of one cache, and the articles of one site. To write, hold `CacheLock`."""
 
     def __init__(self, *, site: Path, cache: Path, scratch: Path, document: Document | None = None) -> None:
-        """`scratch` is a folder that the next run empties: what is incomplete lies there.
+        """Describe where the files are.
 
-        `document` is manifest.json where that is not a file of the cache.
+        Args:
+            site: the folder of the site.
+            cache: the folder of the cache.
+            scratch: a folder for incomplete files, which the next run empties.
+            document: manifest.json if it is not a file of the cache.
         """
         self._site = site
         self._document: Document = document or LocalDocument(cache / MANIFEST_NAME)
         self._scratch = scratch
 
     def write_article(self, article: str, *, scanned: str, edits: Sequence[Edit]) -> bool:
-        """Applies edits to one article, front matter and body, and changes nothing else by a byte.
+        """Apply edits to the front matter and body of one article; every other byte stays.
 
         Args:
             article: its path relative to the site.
-            scanned: SHA-256 of the bytes in which the edits' lines and columns were found, in hex.
-            edits: what to change.
+            scanned: SHA-256, in hex, of the bytes to which the lines and columns of the edits refer.
+            edits: the changes.
 
         Returns:
-            False if it says all that already; then nothing is written.
+            False if the edits change nothing; then nothing is written.
 
         Raises:
-            ArticleError: it was changed in between, cannot be written, or not safely edited; it is left as it is.
+            ArticleError: it was changed since, or cannot be written or safely edited. It stays as it is.
         """
         return replace_article(
             self._site / article,
@@ -138,20 +142,20 @@ class Manifest:
         )
 
     def leads_to(self, article: str) -> str | None:
-        """The file that an article which is a link leads to, as `article.leads_to`. Paths are relative to the site."""
+        """Return the target of an article that is a link, as `link_target`. Paths are relative to the site."""
         return link_target(self._site / article, site=self._site)
 
     def export(self, index: Index) -> bool:
-        """Brings manifest.json up to date with the index; does nothing if neither has changed since.
+        """Update manifest.json from the index; does nothing if neither has changed.
 
-        Whether the file has is told by its mark: one that was damaged, copied, or written by another machine is
+        A change of the file shows in its mark: a file that was damaged, copied, or written by another machine is
         written again.
 
         Returns:
             Whether the file was replaced.
 
         Raises:
-            DiskFull: it cannot be written; the one that is there stays.
+            DiskFull: it cannot be written; the old file stays.
         """
         mark = self.mark()
         if not index.changed and index.exported == mark != "":
@@ -161,20 +165,20 @@ class Manifest:
         return replaced
 
     def mark(self) -> str:
-        """Another one whenever manifest.json was written; "" where there is none."""
+        """Return a mark that changes with every write of manifest.json; "" if there is no file."""
         return self._document.mark()
 
     def write(self, entries: Iterable[HeldEntry]) -> bool:
-        """Writes manifest.json, one image a line, in flat memory and in one step.
+        """Write manifest.json, one image on a line, in constant memory, and replace the file atomically.
 
         Args:
-            entries: what is held, by URL in the order of code points, none twice.
+            entries: the cached images, sorted by the code points of their URLs, without duplicates.
 
         Returns:
-            False if the file has these very bytes; then it is not touched.
+            False if the file already has these bytes; then it is not replaced.
 
         Raises:
-            DiskFull: it cannot be written; the one that is there stays.
+            DiskFull: it cannot be written; the old file stays.
             ValueError: the URLs are not in order.
         """
         part = self._scratch / MANIFEST_NAME
@@ -183,29 +187,29 @@ class Manifest:
         return self._document.replace(part)
 
     def read(self) -> dict[str, ManifestEntry]:
-        """What manifest.json says; empty where there is none.
+        """Return the entries of manifest.json; empty if there is none.
 
         Raises:
-            ConfigError: it is damaged, or of another version.
+            ConfigError: it is damaged, or has another version.
         """
         return read_document(self._document)
 
 
 def read_manifest(path: Path) -> dict[str, ManifestEntry]:
-    """What a manifest.json says, by URL; empty where there is no such file.
+    """Return the entries of a manifest.json, by URL; empty if there is no such file.
 
     Raises:
-        ConfigError: it is damaged, or of another version.
+        ConfigError: it is damaged, or has another version.
     """
     return read_document(LocalDocument(path))
 
 
 def read_document(document: Document) -> dict[str, ManifestEntry]:
-    """The same for a manifest.json wherever it is.
+    """Return the entries of a manifest.json in any store, by URL; empty if there is none.
 
     Raises:
-        ConfigError: it is damaged, or of another version.
-        StoreError: the store gives no answer.
+        ConfigError: it is damaged, or has another version.
+        StoreError: the store does not answer.
     """
     data = document.read()
     if data is None:
@@ -224,7 +228,7 @@ def read_document(document: Document) -> dict[str, ManifestEntry]:
 
 
 def _lines(entries: Iterable[HeldEntry]) -> Iterator[bytes]:
-    """One image a line, so that a diff shows images."""
+    """Yield one line for each image, so that a diff shows images."""
     encode = msgspec.json.Encoder().encode
     before: str | None = None
     yield b'{"version":%d,"images":{' % VERSION

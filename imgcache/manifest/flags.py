@@ -1,4 +1,10 @@
-"""Brings the articles in line with what is held: flags set and cleared, declared sizes told or mended."""
+"""Writes the flags and declared sizes of articles, and reports the sizes that are wrong.
+
+`policy.plan.decide_flag` alone decides what a flag and a size should be. The query `disagreements` of the catalogue
+only preselects references: it may return too many, since each one is decided here, but it must never leave one out. So
+its conditions are wider than the decision: it returns every flag that differs from whether a copy is held, and every
+declared size that differs from the true one, whatever the shape, the `dimensions` setting and `may_clear`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,7 @@ from imgcache.manifest.document import Manifest
 from imgcache.policy import FlagDecision, plan
 from imgcache.scanner import Scanner
 
-# Articles written at once: each waits for the disk, and the disk takes many waits together for one.
+# Articles written at the same time: each waits for the disk, which handles many waits in the time of one.
 _WRITERS = 16
 
 
@@ -29,7 +35,7 @@ class ArticleChange(NamedTuple):
 
 
 class FlagCounts(msgspec.Struct):
-    """What one pass over the articles did: flags set and cleared, declared sizes mended."""
+    """The counts of one pass over the articles: flags set and cleared, declared sizes corrected."""
 
     set: int = 0
     cleared: int = 0
@@ -38,14 +44,14 @@ class FlagCounts(msgspec.Struct):
 
 
 class _Links(NamedTuple):
-    """The files that links led to and that were written by them, and the links whose files are written otherwise."""
+    """The files that were written through links, and the links that were skipped because their file is an article."""
 
     written: set[str]
-    passed_over: list[str]
+    skipped: list[str]
 
 
 class FlagWriter:
-    """Goes through the references that disagree with the truth, one article at a time."""
+    """Updates the flags and sizes of the articles of one site, one article at a time."""
 
     def __init__(
         self,
@@ -57,7 +63,16 @@ class FlagWriter:
         dry_run: bool = False,
         prefix: str = "",
     ) -> None:
-        """In a catalogue of several sites, the articles of this one are those whose paths begin with `prefix`."""
+        """Prepare to write.
+
+        Args:
+            catalogue: the references, and what is known of their images.
+            manifest: writes the articles.
+            scanner: reads articles again after they were written.
+            dimensions: `check`, `fix` or `ignore` declared sizes.
+            dry_run: only count.
+            prefix: the articles of this site are those whose paths begin with it, in a catalogue of several sites.
+        """
         self._prefix = prefix
         self._catalogue = catalogue
         self._manifest = manifest
@@ -66,48 +81,57 @@ class FlagWriter:
         self._dry_run = dry_run
 
     def write(self, *, may_clear: bool, url: str | None = None) -> FlagCounts:
-        """Write every article that needs it, once. With `url`, only the flags of that image are looked at."""
-        done, links = FlagCounts(), _Links(set(), [])
+        """Write every article that needs it, once.
+
+        Args:
+            may_clear: whether flags may be removed (not while the network is down).
+            url: change only the references to this image.
+        """
+        counts, links = FlagCounts(), _Links(set(), [])
         with ThreadPoolExecutor(_WRITERS) as writers:
             for page in self._pages(url):
                 changes = [
                     ArticleChange(path, digest, self._edits(rows, may_clear=may_clear)) for path, digest, rows in page
                 ]
-                wanted = [change for change in changes if change.edits and not self._stands_elsewhere(change, links)]
+                wanted = [
+                    change for change in changes if change.edits and not self._is_written_elsewhere(change, links)
+                ]
                 errors = writers.map(self._write, wanted)
-                written = [change for change, error in zip(wanted, errors, strict=True) if _count(change, error, done)]
+                written = [
+                    change for change, error in zip(wanted, errors, strict=True) if _count(change, error, counts)
+                ]
                 self._reread(change.path for change in written)
-        self._reread(path for path in links.passed_over if self._leads_to(path) is not None)
-        return done
+        self._reread(path for path in links.skipped if self._leads_to(path) is not None)
+        return counts
 
-    def _stands_elsewhere(self, change: ArticleChange, links: _Links) -> bool:
-        """Whether an article is a link to a file that this run writes under another name."""
+    def _is_written_elsewhere(self, change: ArticleChange, links: _Links) -> bool:
+        """Return whether an article is a link to a file that this run writes under another path."""
         target = self._leads_to(change.path)
         if target is None:
             return False
-        if target in links.written or self._catalogue.articles.digest(target) is not None:
-            links.passed_over.append(change.path)
+        if target in links.written or self._catalogue.article_digest(target) is not None:
+            links.skipped.append(change.path)
             return True
         links.written.add(target)
         return False
 
     def _leads_to(self, path: str) -> str | None:
-        """What an article that is a link leads to. Both are paths of the catalogue."""
+        """Return the target of an article that is a link. Both are paths of the catalogue."""
         target = self._manifest.leads_to(path.removeprefix(self._prefix))
         return None if target is None else self._prefix + os.fsencode(target).decode(errors="replace")
 
     def _reread(self, paths: Iterable[str]) -> None:
-        """Read what was written, for the places of what is written next, or told."""
+        """Read written articles again: their lines have moved, and later edits and reports need the new places."""
         if (changed := list(paths)) and not self._dry_run:
             with self._catalogue.transaction():
                 self._scanner.reread(changed, self._catalogue)
 
     def size_mismatches(self) -> list[Problem]:
-        """Every declared size that is not the true one; asked for after `write`, which moves lines."""
+        """Return a problem for every declared size that is not the true one. Call it after `write`: lines move."""
         found: dict[tuple[str, Severity, str], list[Place]] = {}
         for page in self._pages(None):
             for row in (row for _, _, rows in page for row in rows):
-                severity = self._judge(row, may_clear=False).severity
+                severity = self._decide(row, may_clear=False).severity
                 if severity is not None and row.true is not None:
                     message = plan.describe_mismatch(row.reference.declared, row.true)
                     found.setdefault((row.reference.url, severity, message), []).append(row.reference.place)
@@ -117,27 +141,27 @@ class FlagWriter:
         ]
 
     def _pages(self, url: str | None) -> Iterator[list[tuple[str, str, list[ReferenceMismatch]]]]:
-        """Path, digest and disagreements of the articles that have any, some hundred articles at a time."""
+        """Yield path, digest and mismatches of articles that have any, some hundred articles at a time."""
         after = self._prefix
-        while page := self._catalogue.references.mismatches(after, url):
-            own = [row for row in page if row.path.startswith(self._prefix)]  # they lie together, in order
+        while page := self._catalogue.disagreements(after, url):
+            own = [row for row in page if row.path.startswith(self._prefix)]  # consecutive, in order
             articles = groupby(own, key=lambda row: (row.path, row.digest))
             yield [(path, digest, list(rows)) for (path, digest), rows in articles]
             if len(own) < len(page):
                 return
             after = page[-1].path
 
-    def _judge(self, row: ReferenceMismatch, *, may_clear: bool) -> FlagDecision:
+    def _decide(self, row: ReferenceMismatch, *, may_clear: bool) -> FlagDecision:
         return plan.decide_flag(
             row.reference, held=row.held, true=row.true, dimensions=self._dimensions, may_clear=may_clear
         )
 
     def _edits(self, rows: list[ReferenceMismatch], *, may_clear: bool) -> list[Edit]:
-        verdicts = (self._judge(row, may_clear=may_clear) for row in rows)
-        return [verdict.edit for verdict in verdicts if verdict.edit]
+        decisions = (self._decide(row, may_clear=may_clear) for row in rows)
+        return [decision.edit for decision in decisions if decision.edit]
 
     def _write(self, change: ArticleChange) -> ArticleError | None:
-        """In a thread: most of it is waiting for the disk."""
+        """Write one article; runs in a thread, since it mostly waits for the disk. Returns the error, if any."""
         if not self._dry_run:
             try:
                 path = change.path.removeprefix(self._prefix)
@@ -149,34 +173,34 @@ class FlagWriter:
 
 
 class FlagWriters:
-    """Those of several sites, as one."""
+    """The flag writers of several sites, as one."""
 
     def __init__(self, writers: Sequence[FlagWriter]) -> None:
         self._writers = writers
 
     def write(self, *, may_clear: bool, url: str | None = None) -> FlagCounts:
-        """Write every article of every site that needs it."""
-        done = FlagCounts()
+        """Write every article of every site that needs it. Arguments as for `FlagWriter.write`."""
+        counts = FlagCounts()
         for writer in self._writers:
             more = writer.write(may_clear=may_clear, url=url)
-            done.set += more.set
-            done.cleared += more.cleared
-            done.sized += more.sized
-            done.problems += more.problems
-        return done
+            counts.set += more.set
+            counts.cleared += more.cleared
+            counts.sized += more.sized
+            counts.problems += more.problems
+        return counts
 
     def size_mismatches(self) -> list[Problem]:
-        """Every declared size that is not the true one, site by site."""
+        """Return the size mismatches of every site."""
         return [problem for writer in self._writers for problem in writer.size_mismatches()]
 
 
-def _count(change: ArticleChange, error: ArticleError | None, done: FlagCounts) -> bool:
-    """Add what became of one article; whether it was written."""
+def _count(change: ArticleChange, error: ArticleError | None, counts: FlagCounts) -> bool:
+    """Add the result of one article to the counts; returns whether it was written."""
     if error is not None:
         place = Place(change.path, error.line, error.column, "")
-        done.problems.append(Problem(error.code, None, error.message, retryable=True, references=(place,)))
+        counts.problems.append(Problem(error.code, None, error.message, retryable=True, references=(place,)))
         return False
-    done.set += sum(edit.flag is True for edit in change.edits)
-    done.cleared += sum(edit.flag is False for edit in change.edits)
-    done.sized += sum(edit.size is not None for edit in change.edits)
+    counts.set += sum(edit.flag is True for edit in change.edits)
+    counts.cleared += sum(edit.flag is False for edit in change.edits)
+    counts.sized += sum(edit.size is not None for edit in change.edits)
     return True

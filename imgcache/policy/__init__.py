@@ -1,4 +1,4 @@
-"""Decides, without any input or output: what to do next for an image, when to ask again, what a flag should say."""
+"""Makes decisions without input or output: the next step for an image, when to ask again, what a flag should be."""
 
 import lazy_loader
 

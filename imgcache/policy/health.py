@@ -1,4 +1,4 @@
-"""What a URL's failures say of it, and when it is asked again. Pure: the clock is passed in, in seconds."""
+"""Derives the state of a URL from its failures, and when to ask again. Pure: time is passed in, in seconds."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import msgspec
 from imgcache.core import Failure, Problem, UrlState, plural
 
 DAY = 86_400.0
-MEMORY = 30 * DAY  # without a failure for so long, the earlier ones say nothing any more
+MEMORY = 30 * DAY  # after this time without a failure, earlier failures do not count
 DEAD_COUNT, DEAD_SPAN = 5, 7 * DAY
 LONGEST_BACKOFF = 30  # days
 
-# Causes that lie here, in the article or in the settings: no server is dead for them, and trying again asks nobody.
+# Failures caused by this machine, the article or the settings: no server is dead because of them.
 OURS = frozenset(
     {
         *("bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full", "worker-lost"),
         *("open-files", "internal"),
     }
 )
-# The failures that a network which is down makes of every URL.
+# Failures of every URL while the network is down.
 NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
-# Those that say nothing of the network: no host was asked, or what failed lies here.
+# Failures without information about the network: no host was asked, or this machine failed.
 NOT_ASKED = frozenset(
     {"bad-url", "bad-scheme", "blocked-address", "disk-full", "worker-lost", "open-files", "internal"}
 )
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):
-    """What is remembered of a URL that failed and has answered since; all failures within one `MEMORY`."""
+    """The failures of a URL that has answered since. Only failures within `MEMORY` count."""
 
     first_failure: float
     last_failure: float
@@ -38,7 +38,7 @@ class Health(msgspec.Struct, frozen=True, gc=False):
 
 
 def url_state(failure: Failure | None, health: Health | None, now: float) -> UrlState:
-    """The state of a URL by the failures since it last answered, and by those before."""
+    """Return the state of a URL by the failures since its last answer and those before."""
     if failure is None:
         return UrlState.FLAKY if health and now - health.last_failure <= MEMORY else UrlState.OK
     if failure.status == 410:
@@ -62,15 +62,15 @@ def failed(
     wall: str | None = None,
     digest: str | None = None,
 ) -> Failure:
-    """What is remembered of a URL after one more failure in a row.
+    """Return the record of a URL after one more failure.
 
     Args:
-        previous: what was remembered, None where it answered before.
-        problem: what is wrong now.
-        now: seconds since the epoch. Set back before the first failure, it begins the row anew.
-        last_good: when it last answered, for the first failure of a row.
-        wall: the bot wall that refused, if one did.
-        digest: of the bytes that came and were refused, if any did.
+        previous: the record before; None if the URL answered last time.
+        problem: the failure.
+        now: seconds since the epoch. If the clock was set back before the first failure, counting starts at `now`.
+        last_good: when the URL last answered; used for the first failure.
+        wall: the bot wall that refused the request, if any.
+        digest: SHA-256 of bytes that were received and refused, if any.
     """
     failure = Failure(
         code=problem.code,
@@ -90,27 +90,27 @@ def failed(
 
 
 def recovered(failure: Failure, health: Health | None, now: float) -> Health:
-    """What is remembered of a URL that answers again."""
+    """Return the record of a URL that answers again."""
     if health is None or failure.first_at - health.last_failure > MEMORY:
         return Health(failure.first_at, failure.last_at, failure.count, now)
     return Health(health.first_failure, failure.last_at, health.failures + failure.count, now)
 
 
 def next_attempt(failure: Failure) -> float | None:
-    """When a dead or gone URL is asked again: after 1 day, then 2, 4, … up to 30; None: at every sync."""
+    """Return when to ask a dead or gone URL again: after 1, 2, 4, … 30 days. None for other URLs: at every sync."""
     if failure.rests == 0:
         return None
     return failure.last_at + DAY * min(LONGEST_BACKOFF, 1 << min(failure.rests - 1, 10))
 
 
 def is_backed_off(failure: Failure, now: float) -> bool:
-    """Whether a URL is not to be asked now. A clock that was set back makes nothing silent."""
+    """Return whether a URL must not be asked now. A clock that was set back delays nothing."""
     due = next_attempt(failure)
     return due is not None and failure.last_at <= now < due
 
 
 def describe_backoff(failure: Failure, health: Health | None, now: float) -> str:
-    """The words for a URL that is not asked now."""
+    """Return the message for a URL that is not asked now."""
     times = f"failed {plural(failure.count, 'time')} since {format_day(failure.first_at)}"
     due = format_day(next_attempt(failure) or now)
     return (
@@ -120,10 +120,10 @@ def describe_backoff(failure: Failure, health: Health | None, now: float) -> str
 
 
 def format_day(seconds: float) -> str:
-    """A time for people: 2026-02-05 14:00 UTC."""
+    """Return a time for people: 2026-02-05 14:00 UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _is_dead(failure: Failure) -> bool:
-    lasting = failure.count >= DEAD_COUNT and failure.last_at - failure.first_at >= DEAD_SPAN
-    return lasting and failure.code not in OURS
+    is_lasting = failure.count >= DEAD_COUNT and failure.last_at - failure.first_at >= DEAD_SPAN
+    return is_lasting and failure.code not in OURS

@@ -1,7 +1,8 @@
-"""What is to be done for one image, and whether it is what its articles say. Pure: the clock is passed in."""
+"""Decides the next step for an image, and what the flag and size in an article should be. Pure: time is passed in."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 
@@ -21,22 +22,22 @@ from imgcache.core import (
     UnsupportedFormat,
 )
 
-# Two shapes are the same if their ratios of width to height differ by no more than this.
+# Two sizes have the same shape if their ratios of width to height differ by no more than this.
 SHAPE_TOLERANCE = 0.02
 
 
 class Step(StrEnum):
-    """The next thing to do for one URL."""
+    """The next step for one URL."""
 
     REUSE = "reuse"
     RENDER = "render"
     REVALIDATE = "revalidate"
     FETCH = "fetch"
-    REST = "rest"  # dead or gone: not asked this time
+    REST = "rest"  # dead or gone: no request this time
 
 
 class SyncPolicy(msgspec.Struct, frozen=True):
-    """What this run was asked for. `recipes` are the fingerprints of all `variants`."""
+    """The settings of a run. `recipes` are the fingerprints of all `variants`; `refresh_after` is in seconds."""
 
     recipes: tuple[str, ...] = ()
     refresh: bool = False
@@ -46,88 +47,91 @@ class SyncPolicy(msgspec.Struct, frozen=True):
 
     @classmethod
     def for_variants(cls, variants: Sequence[Recipe]) -> SyncPolicy:
-        """All of these, and nothing else that a run can be asked for."""
+        """Return the policy with these variants and defaults for everything else."""
         return cls(fingerprints(variants), variants=tuple(variants))
 
     @property
     def crops(self) -> bool:
-        """Whether a focal point makes a difference."""
+        """Whether a focal point changes any variant."""
         return any(recipe.crops for recipe in self.variants)
 
     def aimed(self, focus: tuple[float, float] | None) -> SyncPolicy:
-        """What is wished for a picture whose articles give this focal point: where a recipe crops, it says where."""
-        if focus is None or not self.crops:
-            return self
-        variants = tuple(
-            msgspec.structs.replace(recipe, focus=focus, position="center") if recipe.crops else recipe
-            for recipe in self.variants
-        )
-        return msgspec.structs.replace(self, recipes=fingerprints(variants), variants=variants)
+        """Return the policy for an image with this focal point: recipes that crop use it."""
+        return self if focus is None or not self.crops else _aim(self, focus)
 
 
-def next_step(copy: Copy | None, asset: Asset | None, missing: Collection[str], wish: SyncPolicy, now: float) -> Step:
-    """The next step for one URL.
+@functools.lru_cache(maxsize=64)  # each step of a job needs it; the jobs under way at the same time fit
+def _aim(policy: SyncPolicy, focus: tuple[float, float]) -> SyncPolicy:
+    variants = tuple(
+        msgspec.structs.replace(recipe, focus=focus, position="center") if recipe.crops else recipe
+        for recipe in policy.variants
+    )
+    return msgspec.structs.replace(policy, recipes=fingerprints(variants), variants=variants)
+
+
+def next_step(copy: Copy | None, asset: Asset | None, missing: Collection[str], policy: SyncPolicy, now: float) -> Step:
+    """Return the next step for one URL.
 
     Args:
-        copy: what is recorded of the URL.
-        asset: the asset that the copy names.
-        missing: the files of the asset that are not on disk in full length.
-        wish: what this run was asked for.
+        copy: the record of the URL.
+        asset: the asset of the copy.
+        missing: the files of the asset that are not complete on disk.
+        policy: the settings of the run.
         now: seconds since the epoch.
     """
     if copy is None or asset is None or asset.original in missing:
         return Step.FETCH
-    if not wish.offline and (wish.refresh or is_due(copy, wish.refresh_after, now)):
+    if not policy.offline and (policy.refresh or is_due(copy, policy.refresh_after, now)):
         return Step.REVALIDATE
-    if missing or asset.recipes != wish.recipes:
+    if missing or asset.recipes != policy.recipes:
         return Step.RENDER
     return Step.REUSE
 
 
-def is_complete(asset: Asset, missing: Collection[str], wish: SyncPolicy) -> bool:
-    """Whether an image counts as cached: its original and every variant that is wished are on disk; more may be.
+def is_complete(asset: Asset, missing: Collection[str], policy: SyncPolicy) -> bool:
+    """Return whether an image counts as cached: its original and all configured variants are on disk.
 
-    Of a record that was made from manifest.json no recipe is known: its variants are taken for those that are wished.
+    A record that was rebuilt from manifest.json has no recipes: its variants count as the configured ones.
     """
     is_rebuilt = bool(asset.variants) and not asset.recipes
-    return not missing and (is_rebuilt or set(wish.recipes) <= set(asset.recipes))
+    return not missing and (is_rebuilt or set(policy.recipes) <= set(asset.recipes))
 
 
 def needs_network(copy: Copy | None, asset: Asset | None, missing: Collection[str]) -> bool:
-    """Whether nothing can be done for a URL without asking its server."""
+    """Return whether nothing can be done for a URL without a request to its server."""
     return next_step(copy, asset, missing, SyncPolicy(offline=True), 0.0) is Step.FETCH
 
 
 def is_due(copy: Copy, refresh_after: float, now: float) -> bool:
-    """Whether the server is to be asked again. A clock that was set back makes nothing due and nothing eternal."""
+    """Return whether to ask the server again. A clock set back by less than a day makes nothing due."""
     age = now - copy.checked_at
     return age >= refresh_after or age < -86_400.0
 
 
 def misread_focus(url: str, place: Place) -> Problem:
-    """The word for a focal point that is none. The image is cached all the same."""
+    """Return the warning for an invalid focal point. The image is cached nevertheless."""
     message = (
-        "`focus` is not two numbers from 0 to 1, so the crops are laid as the variants say:"
-        " write how far from the left and from the top, such as focus: [0.3, 0.6]"
+        "`focus` is not two numbers from 0 to 1, so crops use the position of their variants:"
+        " write the fractions from the left and from the top, for example focus: [0.3, 0.6]"
     )
     return Problem("focus", url, message, severity=Severity.WARNING, references=(place,))
 
 
 def fingerprints(recipes: Iterable[Recipe]) -> tuple[str, ...]:
-    """The fingerprints of a list of recipes: what `Asset.recipes` is compared with."""
+    """Return the fingerprints of recipes, to compare with `Asset.recipes`."""
     return tuple(recipe.fingerprint for recipe in recipes)
 
 
 class SizeMatch(StrEnum):
-    """How a true size stands to a declared one."""
+    """How a declared size matches the true one."""
 
     EXACT = "exact"
-    SCALED = "scaled"  # another size, and no other shape: passes, with a warning
-    OTHER = "other"  # another shape: a problem
+    SCALED = "scaled"  # another size, the same shape: a warning
+    OTHER = "other"  # another shape: an error
 
 
 def compare_size(declared: Declared, true: Size) -> SizeMatch:
-    """Compare what an article declares with what the image is. What is not declared is not compared."""
+    """Compare a declared size with the true one. An undeclared width or height is not compared."""
     if declared.width in (None, true.width) and declared.height in (None, true.height):
         return SizeMatch.EXACT
     if declared.width is None or declared.height is None:
@@ -137,7 +141,7 @@ def compare_size(declared: Declared, true: Size) -> SizeMatch:
 
 
 def describe_mismatch(declared: Declared, true: Size) -> str:
-    """The words for a reference whose declared size is not the true one."""
+    """Return the message for a reference whose declared size is not the true one."""
     width, height = declared.width or "?", declared.height or "?"
     shape = "the same shape" if compare_size(declared, true) is SizeMatch.SCALED else "another shape"
     return (
@@ -147,7 +151,7 @@ def describe_mismatch(declared: Declared, true: Size) -> str:
 
 
 class FlagDecision(msgspec.Struct, frozen=True):
-    """What one reference asks for: a change to its entry, a word to its author, both or neither."""
+    """The decision for one reference: an edit of its entry, the severity of a problem, both or neither."""
 
     edit: Edit | None = None
     severity: Severity | None = None  # of a `dimensions` problem
@@ -156,14 +160,14 @@ class FlagDecision(msgspec.Struct, frozen=True):
 def decide_flag(
     reference: Reference, *, held: bool, true: Size | None, dimensions: str, may_clear: bool
 ) -> FlagDecision:
-    """Hold one reference against the truth.
+    """Decide what the flag and the declared size of one reference should be: the only place that does.
 
     Args:
-        reference: with its flag and its declared size.
-        held: whether the image is on disk in full.
-        true: its displayed size, None if that is not known.
-        dimensions: check | fix | ignore.
-        may_clear: whether a flag may be taken away (not while the network is down).
+        reference: the reference with its flag and declared size.
+        held: whether the image is complete on disk.
+        true: its displayed size; None if unknown.
+        dimensions: `check`, `fix` or `ignore`.
+        may_clear: whether a flag may be removed (not while the network is down).
     """
     shape = SizeMatch.EXACT if true is None else compare_size(reference.declared, true)
     fix = true if dimensions == "fix" and shape is not SizeMatch.EXACT else None
@@ -179,5 +183,5 @@ def decide_flag(
 
 
 def own_severity(code: str) -> Severity:
-    """How bad it is that something is wrong with a file of the site. One that only browsers can read is no error."""
+    """Return the severity of a problem with an own image. A format that only browsers can read is a note."""
     return Severity.NOTE if code == UnsupportedFormat.code else Severity.ERROR

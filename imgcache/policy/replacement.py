@@ -1,4 +1,4 @@
-"""Whether what came at a refresh may take the place of a good copy, and what is remembered where it may not. Pure."""
+"""Decides whether a changed image may replace a good copy, and what is recorded if it may not. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from imgcache.core import Copy, Declared, Size
 from imgcache.policy.plan import SizeMatch, compare_size
 
 # Measured with `processor.likeness` on 84 photographs and drawings: encoded anew (JPEG 40 to 90, WebP 60), scaled,
-# brighter, darker, grey or with more contrast, none was further than 8 bits from its original; cropped by 2.5 % at
-# each side 13 at most; cropped by 5 %, 10 of 84 were further than 14. Of 3,486 pairs of different pictures 99.7 % were.
+# brighter, darker, grey or with more contrast, none differed from its original in more than 8 bits; cropped by 2.5 %
+# at each side, in 13 at most; cropped by 5 %, 10 of 84 in more than 14. Of 3,486 pairs of different images 99.7 % did.
 FARTHEST = 14
 MUCH_SMALLER = 4  # times fewer pixels
 MOST_REJECTED = 16  # digests remembered for one URL
 
 
 class QuarantineRecord(msgspec.Struct, frozen=True):
-    """What is remembered of a URL whose bytes changed in a way that nobody has confirmed.
+    """The record of a URL whose image changed in a doubtful way.
 
-    `candidate` waits for a decision since `since`, because of `reason`; `rejected` are digests that were decided
-    against: they are taken for "not modified".
+    `candidate` waits for a decision since `since`, because of `reason`. `rejected` are the digests that a user
+    rejected: they count as "not modified".
     """
 
     candidate: Copy | None = None
@@ -31,13 +31,13 @@ class QuarantineRecord(msgspec.Struct, frozen=True):
 
 
 def is_declared(old: Size, new: Size, declared: Iterable[Declared]) -> bool:
-    """Whether the articles ask for the new picture: they declare its size, and none declares the old one's."""
-    said = [Size(one.width, one.height) for one in declared if one.width is not None and one.height is not None]
-    return new in said and old not in said
+    """Return whether articles declare the size of the new image, and none that of the old one."""
+    sizes = [Size(one.width, one.height) for one in declared if one.width is not None and one.height is not None]
+    return new in sizes and old not in sizes
 
 
 def size_mismatch(old: Size, new: Size) -> str | None:
-    """What is doubtful of a picture's size beside that of the copy held; None where nothing is."""
+    """Return why the size of a new image is doubtful beside that of the copy; None if it is not."""
     if new.width * new.height * MUCH_SMALLER < old.width * old.height:
         return f"much smaller: {new}, the copy is {old}"
     if compare_size(Declared(old.width, old.height), new) is SizeMatch.OTHER:
@@ -46,7 +46,13 @@ def size_mismatch(old: Size, new: Size) -> str | None:
 
 
 def looks_different(old: int, new: int, sizes: tuple[Size, Size]) -> str | None:
-    """What is doubtful of a picture by its `processor.likeness` beside that of the copy held; None: nothing is."""
+    """Return why a new image is doubtful by its perceptual hash; None if it is not.
+
+    Args:
+        old: the `processor.likeness` of the copy.
+        new: that of the new image.
+        sizes: the sizes of both, in the same order.
+    """
     bits = (old ^ new).bit_count()
     if bits <= FARTHEST:
         return None
@@ -54,6 +60,6 @@ def looks_different(old: int, new: int, sizes: tuple[Size, Size]) -> str | None:
 
 
 def rejected(doubt: QuarantineRecord, digest: str) -> QuarantineRecord:
-    """The same with one more digest decided against, and nothing waiting."""
+    """Return the record with one more rejected digest, and no candidate."""
     others = [one for one in doubt.rejected if one != digest]
     return QuarantineRecord(rejected=(*others, digest)[-MOST_REJECTED:])

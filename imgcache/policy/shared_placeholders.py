@@ -1,4 +1,4 @@
-"""The "image removed" card: one picture that a host sends for many that it does not have. Pure."""
+"""Finds shared placeholders: one "image removed" picture that a host sends for many missing images. Pure."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ import msgspec
 from imgcache.core import Declared, Problem, Severity, SharedImageRow
 from imgcache.policy.plan import SizeMatch, compare_size
 
-SHARED_BY = 4  # addresses of one host with the same bytes: fewer prove nothing
-WARNED_AT = 10  # addresses of one host with the same bytes whose size no article proves
-NAMED = 100  # addresses whose places one warning lists
+SHARED_BY = 4  # URLs of one host with the same bytes; fewer prove nothing
+WARNED_AT = 10  # URLs of one host with the same bytes, without a declared size that fits
+NAMED = 100  # URLs in one warning
 
 
 class SharedPlaceholders(msgspec.Struct):
-    """What stands for other pictures: images to be refused (8 bytes each), and what is only warned of."""
+    """The numbers of images to refuse (8 bytes each), and the warnings."""
 
     refused: array[int]
     cards: list[tuple[str, str]]  # host and digest
-    warnings: list[tuple[Problem, list[str]]]  # with the URLs that it is about
+    warnings: list[tuple[Problem, list[str]]]  # each with its URLs
 
 
 def find_shared_placeholders(sharers: Iterable[SharedImageRow]) -> SharedPlaceholders:
-    """Judge images that share their bytes with others of their host; rows of one host, digest and URL together.
+    """Find placeholders among images that share their bytes with others of their host.
 
-    An image is refused where an article declares a size of another shape than the picture has, and none declares a size
-    that fits. One without any declared size is kept.
+    An image is refused if articles declare only sizes of another shape. An image without a declared size is kept.
+
+    Args:
+        sharers: rows of the same host, digest and URL must follow each other.
     """
     found = SharedPlaceholders(array("q"), [], [])
     for (host, digest), group in groupby(sharers, key=lambda row: (row.host, row.digest)):
         before, unproven, named = len(found.refused), 0, list[str]()
         for (image, url), rows in groupby(group, key=lambda row: (row.image, row.url)):
             declared = [(row.declared, row.true) for row in rows if row.declared != Declared()]
-            fits = {compare_size(said, true) for said, true in declared}
+            fits = {compare_size(size, true) for size, true in declared}
             unproven += fits <= {SizeMatch.OTHER}
             if not fits:
                 named += [url] if len(named) < NAMED else []
@@ -49,18 +51,18 @@ def find_shared_placeholders(sharers: Iterable[SharedImageRow]) -> SharedPlaceho
 
 
 def placeholder_problem(url: str) -> Problem:
-    """What is wrong with an image that is refused."""
+    """Return the problem of an image that is refused."""
     return Problem(
         "placeholder",
         url,
-        "the host sends this very picture at other addresses too, and the article declares one of another shape:"
-        " it stands for pictures that are not there; the article needs another address",
+        "the host sends the same picture at other URLs too, and the article declares one of another shape:"
+        " it is a placeholder for missing images; the article needs another URL",
     )
 
 
 def _warning(host: str, count: int, url: str) -> Problem:
     message = (
-        f"{host} gives the same bytes at {count} addresses, and no article declares a size that would prove them:"
-        " if the picture stands for missing ones, give the articles other addresses"
+        f"{host} sends the same bytes at {count} URLs, and no article declares a size that confirms them:"
+        " if the picture is a placeholder for missing images, give the articles other URLs"
     )
     return Problem("placeholder", url, message, severity=Severity.WARNING)

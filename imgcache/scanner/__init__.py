@@ -1,7 +1,7 @@
-"""Finds the image references of a site: in front matter, in Markdown and in HTML.
+"""Finds the image references of a site in front matter, Markdown and HTML.
 
 `walk.py` finds the articles, `extract.py` reads one, `pool.py` reads many on all cores. `frontmatter/` and `markup/`
-also write edits back, and change nothing else by a byte.
+also apply edits and keep every other byte.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Reads articles: from a file to the rows that the catalogue keeps of it. Knows nothing of other articles."""
+"""Reads one article: from its file to the rows that the catalogue stores. Independent of all other articles."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from imgcache.core import (
 from imgcache.scanner import frontmatter, markup
 from imgcache.scanner.site import Site
 
-# A file saved less than this long before it was read may be saved again within the same tick of the file system's
-# clock (4 ms on Linux): its time proves nothing yet, so it is read once more by the next run.
+# A file that was saved shortly before it was read may be saved again within the same tick of the file system's clock
+# (4 ms on Linux). Its modification time proves nothing then, so the next run reads it once more.
 _RACY_NS = 50_000_000
-_MAX_KNOWN_URLS = 2048  # the same images come again and again; half a megabyte
+_MAX_KNOWN_URLS = 2048  # many articles name the same images; half a megabyte
 
 _BOM = "\ufeff"
 
@@ -41,25 +41,33 @@ class ArticleReader:
     """Reads the articles of one site."""
 
     def __init__(self, site: Site, flag: Iterable[str]) -> None:
-        """`flag` are the fields whose entries carry isCached."""
+        """Prepare to read.
+
+        Args:
+            site: decides which images are remote.
+            flag: the fields whose entries carry `isCached`.
+        """
         self.site = site
         self.flag = frozenset(flag)
-        self._whose = functools.lru_cache(maxsize=_MAX_KNOWN_URLS)(self._look_at)
+        self._classify = functools.lru_cache(maxsize=_MAX_KNOWN_URLS)(self._classify_url)
 
     def read(self, files: Sequence[ArticleStat]) -> list[ReadArticle]:
-        """Read articles, some ten or thirty at once; an error is part of the answer.
+        """Read articles, ten to thirty in one call.
 
-        Each stage is done for all of them before the next one begins, so that its code stays in the processor's cache:
-        each takes three quarters of the time that it takes alone.
+        Each stage runs for all articles before the next stage begins, so that its code stays in the processor's cache:
+        an article takes three quarters of the time that it takes alone.
+
+        Returns:
+            One result for each file, in their order. An article that cannot be read has its error in the result.
         """
         drafts = [_Draft(file) for file in files]
-        for stage in (self._load, _outline, _read_front, _read_body):
+        for stage in (self._load, _find_front, _read_front, _read_body):
             for draft in drafts:
-                if draft.wrong is None:
+                if draft.error is None:
                     try:
                         stage(draft)
                     except ArticleError as error:
-                        draft.wrong = _wrong(error)
+                        draft.error = _read_error(error)
                     except Exception as error:  # noqa: BLE001 - no article ends the run
                         draft.fail(error)
         return [self._finished(draft) for draft in drafts]
@@ -81,45 +89,46 @@ class ArticleReader:
             draft.file = file._replace(mtime_ns=0)
 
     def _finished(self, draft: _Draft) -> ReadArticle:
-        if draft.wrong is None:
+        if draft.error is None:
             try:
-                mentions = [self._mention(reference) for reference in draft.front.references + draft.body]
+                mentions = [self._row(reference) for reference in draft.front.references + draft.body]
                 return ReadArticle(draft.file, draft.digest, draft.newest, mentions)
             except Exception as error:  # noqa: BLE001 - no article ends the run
                 draft.fail(error)
-        return ReadArticle(draft.file, draft.digest, "", [], draft.wrong, draft.trace)
+        return ReadArticle(draft.file, draft.digest, "", [], draft.error, draft.trace)
 
-    def _mention(self, reference: Reference) -> ReferenceRow:
-        url, field, declared = reference.url, reference.field, reference.declared
-        kind, host = self._whose(url)
+    def _row(self, reference: Reference) -> ReferenceRow:
+        """Return a reference as the catalogue stores it: the only place that makes this row."""
+        kind, host = self._classify(reference.url)
+        is_remote = kind == "remote"
         return ReferenceRow(
-            url,
-            reference.article.rpartition("/")[0] + "/" if host is None else "",
-            kind,
-            host or "",
-            reference.line,
-            reference.column,
-            field,
-            declared.width,
-            declared.height,
-            reference.is_cached,
-            reference.flaggable and kind == "remote" and field in self.flag,
-            reference.focus if kind == "remote" else None,
+            url=reference.url,
+            base=reference.article.rpartition("/")[0] + "/" if host is None else "",
+            kind=kind,
+            host=host or "",
+            line=reference.line,
+            column=reference.column,
+            field=reference.field,
+            width=reference.declared.width,
+            height=reference.declared.height,
+            is_cached=reference.is_cached,
+            flaggable=reference.flaggable and is_remote and reference.field in self.flag,
+            focus=reference.focus if is_remote else None,
         )
 
-    def _look_at(self, url: str) -> tuple[str, str | None]:
-        """Whose image it is and the host to ask for it: None where that is a file beside the article."""
+    def _classify_url(self, url: str) -> tuple[str, str | None]:
+        """Return the kind of a URL and the host that serves it; None as host for a file relative to the article."""
         kind = self.site.kind(url)
         if kind is Kind.REMOTE:
             return kind.value, host_if_any(url)
-        beside = kind is Kind.OWN and not url.startswith("/") and "://" not in url
-        return kind.value, None if beside else ""
+        is_relative = kind is Kind.OWN and not url.startswith("/") and "://" not in url
+        return kind.value, None if is_relative else ""
 
 
 class _Draft:
-    """An article between two stages."""
+    """An article between two stages of reading."""
 
-    __slots__ = ("body", "data", "digest", "file", "front", "newest", "outline", "trace", "wrong")
+    __slots__ = ("body", "data", "digest", "error", "file", "front", "newest", "outline", "trace")
 
     data: bytes
     newest: str
@@ -130,19 +139,19 @@ class _Draft:
     def __init__(self, file: ArticleStat) -> None:
         self.file = file
         self.digest = ""
-        self.wrong: ReadError | None = None
+        self.error: ReadError | None = None
         self.trace = ""
 
     def fail(self, error: Exception) -> None:
-        """Take a bug for what is wrong with this article, which every run reads again."""
+        """Record a bug as the error of this article. Every run reads it again."""
         self.file = self.file._replace(mtime_ns=0)
-        self.wrong, self.trace = _wrong(unexpected_article_error(error)), trace(error)
+        self.error, self.trace = _read_error(unexpected_article_error(error)), trace(error)
 
 
-_NONE = frontmatter.FrontMatter((), 0, 1)
+_NO_FRONT_MATTER = frontmatter.FrontMatter((), 0, 1)
 
 
-def _outline(draft: _Draft) -> None:
+def _find_front(draft: _Draft) -> None:
     if draft.file.is_template:
         return
     draft.outline = frontmatter.outline(draft.data)
@@ -150,7 +159,7 @@ def _outline(draft: _Draft) -> None:
 
 def _read_front(draft: _Draft) -> None:
     if draft.file.is_template:
-        draft.front = _NONE
+        draft.front = _NO_FRONT_MATTER
         return
     draft.front = frontmatter.read(draft.outline, draft.file.path)
 
@@ -163,23 +172,31 @@ def _read_body(draft: _Draft) -> None:
 
 
 def _content(path: str, size: int) -> bytes:
-    """The bytes of a file that had so many when it was looked at: half the system calls that `open` makes."""
+    """Return the bytes of a file whose size was `size` a moment ago. Half the system calls that `open` makes."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         data = os.read(descriptor, size + 1)
-        while len(data) != size and (more := os.read(descriptor, size + 1)):  # it was saved since, or came in parts
+        while len(data) != size and (more := os.read(descriptor, size + 1)):  # saved in the meantime, or a short read
             data += more
     finally:
         os.close(descriptor)
     return data
 
 
-def _wrong(error: ArticleError) -> ReadError:
+def _read_error(error: ArticleError) -> ReadError:
     return ReadError(error.code, error.message, error.line, error.column)
 
 
 def extract_references(data: bytes, article: str) -> tuple[Reference, ...]:
-    """All image references of one article, front matter and body. Raises ArticleError."""
+    """Return all image references of one article, in front matter and body.
+
+    Args:
+        data: the whole file.
+        article: its path relative to the site.
+
+    Raises:
+        ArticleError: the article cannot be read.
+    """
     with contain_article_errors(article):
         front = frontmatter.parse(data, article)
         return front.references + _body_references(data, front, article)
@@ -189,14 +206,14 @@ def _body_references(data: bytes, front: frontmatter.FrontMatter, article: str) 
     try:
         body = data[front.body_offset :].decode()
     except UnicodeDecodeError:
-        frontmatter.check_utf8(data)  # says where
+        frontmatter.check_utf8(data)  # raises an error with the line
         raise
     html = article.endswith((".html", ".htm"))
     return markup.references(body.removeprefix(_BOM), article, first_line=front.body_line, html=html)
 
 
 def article_date(file: ArticleStat, data: bytes) -> str:
-    """When the article is from, as a text that sorts: by its name, else its front matter, else the file's time."""
+    """Return the date of an article as text that sorts: from its name, else its front matter, else the file's time."""
     if match := _DATE_IN_NAME.match(file.path.rpartition("/")[2]):
         return match[1]
     if found := _DATE_IN_FRONT.search(data, 0, 4096):

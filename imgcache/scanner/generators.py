@@ -1,4 +1,4 @@
-"""Which site generator a site is for, by its files, and what of the site is no article because of that."""
+"""Recognises the generator of a site by its files, and with it the folders that hold no articles."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-# Never entered, wherever they stand: repositories, other people's code, what generators built or keep for themselves.
+# Never entered at any depth: repositories, third-party code, output and caches of generators.
 NEVER_ENTERED = frozenset({".git", "node_modules", "vendor", "_site", ".jekyll-cache", "_sass"})
-# Layouts and includes, wherever they stand: Jekyll and Eleventy know them by these names.
+# Layouts and includes at any depth: Jekyll and Eleventy know them by these names.
 _TEMPLATES = frozenset({"_layouts", "_includes"})
-# What may hold a call of our own include, partial or shortcode.
+# Files that may call the include, partial or shortcode of imgcache.
 TEMPLATE_ENDINGS = (".html", ".htm", ".liquid", ".njk", ".md", ".markdown", ".hbs", ".xml")
 
 
@@ -29,7 +29,7 @@ class Role(enum.Enum):
 
 
 class _Generator(msgspec.Struct, frozen=True):
-    """One generator. It is that of a site where one of `files` is there, and, if it has any, one of `folders`."""
+    """One generator. A site uses it if one of `files` exists and, if `folders` is not empty, one of `folders`."""
 
     name: str
     files: tuple[str, ...]
@@ -44,7 +44,7 @@ def _configs(stem: str) -> tuple[str, ...]:
 
 _HUGO_TEMPLATES = frozenset({"layouts", "themes"})
 _HUGO_NOTHING = frozenset({"archetypes", "public", "resources"})
-# The default folders of each, at the root of the site.
+# With the default folders of each, at the root of the site.
 _GENERATORS = (
     _Generator(
         "hugo",
@@ -55,7 +55,7 @@ _GENERATORS = (
     ),
     _Generator(
         "hugo",
-        ("config.toml", "config.yaml", "config.yml", "config.json"),  # until version 0.109, and still read
+        ("config.toml", "config.yaml", "config.yml", "config.json"),  # the names before version 0.109, still valid
         ("content", "layouts", "archetypes", "themes"),
         _HUGO_TEMPLATES,
         _HUGO_NOTHING,
@@ -78,26 +78,26 @@ _GENERATORS = (
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Which folders of one site hold no articles."""
+    """The folders of one site that hold no articles."""
 
     generators: tuple[str, ...] = ()
     templates: frozenset[str] = frozenset()
     nothing: frozenset[str] = frozenset()
 
     def role(self, name: str, above: Role, *, is_top: bool) -> Role:
-        """What a folder holds, by its name.
+        """Return what a folder holds, by its name.
 
         Args:
-            name: of the folder.
-            above: what the folder around it holds.
-            is_top: it stands at the root of the site.
+            name: the name of the folder.
+            above: what its parent folder holds.
+            is_top: whether the folder is at the root of the site.
         """
         if above is Role.NOTHING or name in NEVER_ENTERED or (is_top and name in self.nothing):
             return Role.NOTHING
         return Role.TEMPLATES if name in _TEMPLATES or (is_top and name in self.templates) else above
 
     def role_of(self, folders: Collection[str]) -> Role:
-        """The same for a folder by the names that lead to it from the root."""
+        """Return what a folder holds, by the names on the way to it from the root of the site."""
         role = Role.ARTICLES
         for number, name in enumerate(folders):
             role = self.role(name, role, is_top=number == 0)
@@ -105,12 +105,12 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def left_out(self) -> list[str]:
-        """The folders in which no article is looked for, sorted."""
+        """The names of folders in which no articles are searched, sorted."""
         return sorted(NEVER_ENTERED | _TEMPLATES | self.templates | self.nothing)
 
 
 def layout_of(root: Path) -> Layout:
-    """The layout of the site in a folder, by the files that its generator needs."""
+    """Return the layout of the site in a folder, by the files that its generator needs."""
     found = [one for one in _GENERATORS if _has(root, one.files) and (not one.folders or _has(root, one.folders))]
     return Layout(
         tuple(dict.fromkeys(one.name for one in found)),

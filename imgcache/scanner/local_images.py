@@ -1,4 +1,4 @@
-"""The site's own images: files to check, never to fetch or flag."""
+"""Checks the site's own images: their files must exist and be readable. They are never fetched or flagged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from imgcache.scanner.site import Site
 
 
 def check_local_images(site: Site, catalogue: Catalogue, limits: Limits) -> None:
-    """Look at every own image that an article names; a file that did not change since the last look is not read."""
+    """Check every own image that an article names. A file that has not changed since the last check is not read."""
     with catalogue.transaction():
         for own in catalogue.images.local():
             try:
                 _check(own, site, catalogue, limits)
-            except Exception as error:  # noqa: BLE001 - one image never ends the run
+            except Exception as error:  # noqa: BLE001 - no image ends the run
                 log(own.url, trace(error))
                 found = unexpected_article_error(error, "this image")
                 catalogue.images.put_local(own.image, None, None, (found.code, found.message))
@@ -22,10 +22,10 @@ def check_local_images(site: Site, catalogue: Catalogue, limits: Limits) -> None
 def _check(own: OwnImage, site: Site, catalogue: Catalogue, limits: Limits) -> None:
     file = site.own_file(own.url, own.base)
     if file is None:
-        near = site.misspelt(own.url, own.base)
+        similar = site.misspelt(own.url, own.base)
         message = (
-            f"no such file in the site, but there is {clean_text(near, 300)}; spell it so, for servers tell the case apart"
-            if near
+            f"no such file in the site, but there is {clean_text(similar, 300)}; use the same upper and lower case"
+            if similar
             else "no such file in the site; add it, or correct the address"
         )
         catalogue.images.put_local(own.image, None, None, (MissingFile.code, message))
@@ -35,7 +35,7 @@ def _check(own: OwnImage, site: Site, catalogue: Catalogue, limits: Limits) -> N
     if stamp == own.stamp:
         return
     try:
-        from imgcache import processor  # with all of Pillow: only where there is a file to look at
+        from imgcache import processor  # loads Pillow, so only when there is a file to read
 
         header = processor.probe(file, limits)
     except ImageError as error:

@@ -1,4 +1,4 @@
-"""Whose image a URL names, and which file of the site it is."""
+"""Decides whether a URL names a remote image or a file of the site, and finds that file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgcache.core import ArticleUnreadable, ConfigError, Kind
 from imgcache.scanner.frontmatter.yaml_marks import check_utf8, compose
 
 # Folders whose content generators publish at the root of the site: `static` (Hugo's staticDir), `public` and `src`
-# (what Eleventy's guides copy with addPassthroughCopy), `source` (Jekyll's and Hexo's `source`), `content` (Hugo's page
+# (Eleventy's guides copy them with addPassthroughCopy), `source` (Jekyll's and Hexo's `source`), `content` (Hugo's page
 # bundles) and `assets` (Hugo's assetDir).
 STATIC_FOLDERS = ("static", "public", "src", "source", "content", "assets")
 
@@ -28,14 +28,19 @@ class Site:
     """A folder of articles and the address under which it is published."""
 
     def __init__(self, root: Path, site_url: str | None) -> None:
-        """Take `site_url` as `https://example.org/news`, or `/news` where the host is not known; None if neither is."""
+        """Describe a site.
+
+        Args:
+            root: the folder of the site.
+            site_url: `https://example.org/news`, or `/news` if the host is unknown; None if neither is known.
+        """
         self.root = root.resolve()
         self.site_url = site_url
         self._address = _address(site_url.rstrip("/")) if site_url else None
         self._names: dict[Path, frozenset[str]] = {}
 
     def kind(self, url: str) -> Kind:
-        """Remote, the site's own, or inline. What has a scheme that is no web address counts as remote too."""
+        """Return whether a URL is remote, the site's own, or inline. A URL of any other scheme counts as remote."""
         url = url.strip(_EDGES)
         scheme = _SCHEME.match(url)
         if scheme and scheme[1].lower() == "data":
@@ -45,11 +50,11 @@ class Site:
         return Kind.REMOTE if self._below(url) is None else Kind.OWN
 
     def own_file(self, url: str, article: str) -> Path | None:
-        """The file that a URL of the site names, spelt exactly so; None where there is none inside the site.
+        """Return the file that a URL of the site names, spelt exactly so; None if the site has no such file.
 
         Args:
-            url: one whose kind is OWN.
-            article: path of the article relative to the site.
+            url: a URL whose kind is OWN.
+            article: the path of its article relative to the site.
         """
         for candidate in self.candidates(url, article):
             found = self._exact(candidate)
@@ -58,11 +63,11 @@ class Site:
         return None
 
     def misspelt(self, url: str, article: str) -> str | None:
-        """The path of a file that differs from what `own_file` looks for in its case alone, if there is one."""
+        """Return the path of a file that differs from the wanted path in upper and lower case only."""
         return next(filter(None, map(self._in_any_case, self.candidates(url, article))), None)
 
     def candidates(self, url: str, article: str) -> list[str]:
-        """The paths, relative to the site, at which `own_file` looks for a file, in its order. Arguments as there."""
+        """Return the paths, relative to the site, that `own_file` tries in this order. Same arguments."""
         url = url.strip(_EDGES)
         below = self._below(url)
         path = unquote((url if below is None else below).partition("#")[0].partition("?")[0])
@@ -76,11 +81,11 @@ class Site:
         return paths + [f"{folder}/{path}" for folder in STATIC_FOLDERS for path in paths]
 
     def _below(self, url: str) -> str | None:
-        """The path of an address under the site's, from the site's own root; None for any other address."""
+        """Return the path of a URL below the URL of the site, from the root of the site; None for any other URL."""
         if not self._address or not self._address[0]:
             return None
         if url.isascii() and url.isprintable() and self._address[0] not in url.lower():
-            return None  # as nearly all are, and this is a tenth of the work
+            return None  # nearly always, and this check takes a tenth of the time
         address = _address(url)
         if not address or address[:2] != self._address[:2]:
             return None
@@ -90,7 +95,7 @@ class Site:
         return None
 
     def _exact(self, relative: str) -> Path | None:
-        """The file at a path whose every name is spelt as on disk, also where the disk does not care for case."""
+        """Return the file at a path if every name is spelt as on disk, also on a file system that ignores case."""
         names = relative.split("/")
         if ".." in names or "" in names or "\0" in relative:
             return None
@@ -99,51 +104,51 @@ class Site:
             real = path.resolve()
             if not real.is_relative_to(self.root) or not real.is_file():
                 return None
-        except (OSError, RuntimeError):  # a name too long, a folder that may not be entered, a loop of links
+        except (OSError, RuntimeError):  # name too long, folder not accessible, loop of links
             return None
         folder = self.root
         for name in names:
-            if not self._holds(folder, name):
+            if not self._contains(folder, name):
                 return None
             folder /= name
         return path
 
     def _in_any_case(self, relative: str) -> str | None:
-        """The path with each name as it is spelt on disk; one that is spelt exactly so goes before others."""
+        """Return the path with each name as it is spelt on disk; an exact match is preferred."""
         folder, spelt = self.root, list[str]()
         for name in relative.split("/"):
             try:
-                there = self._names.get(folder) or frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
+                names = self._names.get(folder) or frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
             except (OSError, ValueError):
                 return None
-            alike = [name] if name in there else sorted(one for one in there if one.casefold() == name.casefold())
-            if not alike:
+            matches = [name] if name in names else sorted(one for one in names if one.casefold() == name.casefold())
+            if not matches:
                 return None
-            spelt.append(alike[0])
-            folder /= alike[0]
+            spelt.append(matches[0])
+            folder /= matches[0]
         path = "/".join(spelt)
         return path if path != relative and self._exact(path) else None
 
-    def _holds(self, folder: Path, name: str) -> bool:
+    def _contains(self, folder: Path, name: str) -> bool:
         if name not in self._names.get(folder, ()):
             self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
         return name in self._names[folder]
 
 
 class Sites(Site):
-    """Several sites as one; the path of an article begins with `prefix_of` its site."""
+    """Several sites as one; the path of an article begins with the `path_prefix` of its site."""
 
     def __init__(self, sites: Sequence[Site]) -> None:
         super().__init__(sites[0].root, sites[0].site_url)
         self._sites = {path_prefix(site): site for site in sites}
 
     def own_file(self, url: str, article: str) -> Path | None:
-        """The file that a URL of one of the sites names."""
+        """Return the file that a URL of one of the sites names."""
         site, path = self._of(article)
         return site.own_file(url, path)
 
     def misspelt(self, url: str, article: str) -> str | None:
-        """The path, relative to that site, of a file whose name differs in its case alone, if there is one."""
+        """Return the path, relative to its site, of a file that differs only in upper and lower case."""
         site, path = self._of(article)
         return site.misspelt(url, path)
 
@@ -154,15 +159,15 @@ class Sites(Site):
 
 
 def path_prefix(site: Site) -> str:
-    """What the paths of its articles begin with where those of other sites are beside them: its root, and a slash."""
+    """Return the prefix of article paths in a catalogue of several sites: the root of the site, and a slash."""
     return f"{site.root.as_posix().rstrip('/')}/"
 
 
 def site_url_of(config_yml: bytes) -> str | None:
-    """`url` + `baseurl` of a Jekyll configuration; the `baseurl` alone where there is no `url`; None without both.
+    """Return `url` + `baseurl` of a Jekyll configuration, `baseurl` alone without a `url`, or None without both.
 
     Raises:
-        ConfigError: the file is not UTF-8 or not YAML; `where` names the line.
+        ConfigError: the file is not UTF-8 or not YAML; `where` has the line.
     """
     try:
         check_utf8(config_yml)

@@ -1,4 +1,4 @@
-"""Walks a site and reads the articles that changed: their references go into the catalogue."""
+"""Walks a site and reads the articles that changed; writes their references to the catalogue."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role, layou
 from imgcache.scanner.pool import read_all
 from imgcache.scanner.site import Site
 
-# Globs that only ask for the end of a name, as the usual ones do: these need no matcher, which takes 10 µs a file.
+# Globs that only test the end of a name, like the usual ones. They need no matcher, which takes 10 µs a file.
 _BY_ENDING = re.compile(r"\*\*/\*(\.[A-Za-z0-9.]+)")
-_OWN_EXPORT = "imgcache.html"  # an include or a partial that `imgcache export` wrote, wherever somebody moved it
-_LOOKED_UP = 500  # articles that are held against the catalogue at once
-_REREAD = 32  # articles that are in memory at once
+_OWN_EXPORT = "imgcache.html"  # an include or a partial that `imgcache export` wrote, even if it was moved
+_LOOKUP = 500  # articles that are compared with the catalogue in one query
+_REREAD = 32  # articles that are in memory at the same time
 
 
 class ScanResult(msgspec.Struct):
-    """What one walk over a site did."""
+    """The counts of one walk over a site."""
 
     articles: int = 0
     templates: int = 0
@@ -50,9 +50,15 @@ class Scanner:
         cache: Path,
         prefix: str = "",
     ):
-        """`flag` are the fields whose entries carry isCached; `cache` is a folder that is never entered.
+        """Prepare to scan a site.
 
-        `prefix` goes before each path in a catalogue that has the articles of several sites.
+        Args:
+            site: the site.
+            articles: globs of the articles.
+            exclude: globs of files that are no articles.
+            flag: the fields whose entries carry `isCached`.
+            cache: a folder that is never entered.
+            prefix: goes before each path in a catalogue with the articles of several sites.
         """
         self._site = site
         self.prefix = prefix
@@ -68,25 +74,25 @@ class Scanner:
         self._only: str | None = None
 
     def only(self, article: str) -> Scanner:
-        """The same for one article: it finds no other."""
+        """Return a scanner that finds this article only."""
         scanner = copy.copy(self)
         scanner._only = article  # noqa: SLF001
         return scanner
 
     def with_others(self, others: Iterable[Scanner]) -> Scanner:
-        """The same, and its `scan` takes in the articles of other sites."""
+        """Return a scanner whose `scan` also reads the articles of other sites."""
         scanner = copy.copy(self)
         scanner._others = tuple(others)  # noqa: SLF001
         return scanner
 
     def walk(self) -> Iterator[ArticleStat]:
-        """Every article of its site, folder by folder. Folders that are links are not entered. Raises ConfigError."""
+        """Yield every article of its site, folder by folder. Linked folders are not entered. Raises ConfigError."""
         return (file for file in self._files() if not file.is_template)
 
     def _files(self) -> Iterator[ArticleStat]:
-        """The same, and the layouts, includes and partials, which may name images too."""
+        """Yield the articles and the layouts, includes and partials, which may name images too."""
         if self._only is not None:
-            with contextlib.suppress(OSError):  # it is gone
+            with contextlib.suppress(OSError):  # deleted
                 stat = (self._site.root / self._only).stat()
                 yield ArticleStat(self._only, stat.st_mtime_ns, stat.st_size)
             return
@@ -105,9 +111,9 @@ class Scanner:
                     if inner is not Role.NOTHING and os.path.realpath(entry.path) != self._cache:
                         below.append((path + "/", inner))
                 elif role is Role.TEMPLATES:
-                    if path.endswith(TEMPLATE_ENDINGS) and (file := self._found(path, entry)):
+                    if path.endswith(TEMPLATE_ENDINGS) and (file := self._stat(path, entry)):
                         yield file._replace(is_template=True)
-                elif self._is_wanted(path) and (file := self._found(path, entry)):
+                elif self._is_wanted(path) and (file := self._stat(path, entry)):
                     yield file
             folders.extend(reversed(below))
 
@@ -118,7 +124,7 @@ class Scanner:
             yield from self._reader.read(batch)
 
     def is_article(self, path: str) -> bool:
-        """Whether a walk would find an article at this path, which need not be there."""
+        """Return whether a walk would find an article at this path. The file need not exist."""
         folders = path.split("/")[:-1]
         file = os.path.realpath(self._site.root / path)
         is_entered = self._layout.role_of(folders) is Role.ARTICLES and not file.startswith(f"{self._cache}{os.sep}")
@@ -138,17 +144,17 @@ class Scanner:
             return False
 
     @staticmethod
-    def _found(path: str, entry: os.DirEntry[str]) -> ArticleStat | None:
+    def _stat(path: str, entry: os.DirEntry[str]) -> ArticleStat | None:
         if not path.isascii() and (text := path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) != path:
-            return ArticleStat(text, 0, 0)  # not UTF-8, and so no path that can be written down: reading it says so
+            return ArticleStat(text, 0, 0)  # not UTF-8, so the path cannot be stored; reading it reports that
         try:
             stat = entry.stat()
         except OSError:
-            return ArticleStat(path, 0, 0)  # a link to nowhere: reading it says so
+            return ArticleStat(path, 0, 0)  # a broken link; reading it reports that
         return ArticleStat(path, stat.st_mtime_ns, stat.st_size) if entry.is_file() else None
 
     def scan(self, catalogue: Catalogue, on_article: Callable[[], None] = lambda: None) -> ScanResult:
-        """Bring the catalogue up to date with the site: read what changed, drop what is gone."""
+        """Update the catalogue from the site: read what changed, drop what no longer exists."""
         scan = ScanResult()
         was_bare = catalogue.articles.is_empty()
         scanners = (self, *self._others)
@@ -166,10 +172,10 @@ class Scanner:
         return scan
 
     def require(self, scan: ScanResult, catalogue: Catalogue) -> None:
-        """Refuse to go on where a scan found nothing.
+        """Raise an error if a scan found nothing.
 
         Raises:
-            ConfigError: there is no article, and nothing names an image; with where it looked and for what.
+            ConfigError: there is no article and no reference; the message has the folders and globs.
         """
         if scan.articles or self._only is not None or catalogue.articles.counts()["references"]:
             return
@@ -194,7 +200,7 @@ class Scanner:
         )
 
     def read_changed(self, catalogue: Catalogue, scan: ScanResult, on_article: Callable[[], None]) -> None:
-        """Read what changed in its site into the catalogue; a part of `scan`."""
+        """Read what changed in its own site into the catalogue; one step of `scan`."""
         with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
             for batch in batches:
                 self._put(batch, catalogue)
@@ -209,23 +215,23 @@ class Scanner:
     def _changed(self, catalogue: Catalogue, scan: ScanResult, on_article: Callable[[], None]) -> Iterator[ArticleStat]:
         is_first = catalogue.articles.is_empty()
         walk = self._files()
-        while files := list(itertools.islice(walk, _LOOKED_UP)):
+        while files := list(itertools.islice(walk, _LOOKUP)):
             for file in files:
                 if file.is_template:
                     scan.templates += 1
                 else:
                     scan.articles += 1
                     on_article()
-            yield from files if is_first else self._new(files, catalogue)
+            yield from files if is_first else self._unread(files, catalogue)
 
-    def _new(self, files: list[ArticleStat], catalogue: Catalogue) -> Iterator[ArticleStat]:
+    def _unread(self, files: list[ArticleStat], catalogue: Catalogue) -> Iterator[ArticleStat]:
         prefix = self.prefix
         named = [file._replace(path=prefix + file.path) for file in files] if prefix else files
         for file in catalogue.articles.changed(named):
             yield file._replace(path=file.path.removeprefix(prefix)) if prefix else file
 
     def _prefixed(self, articles: list[ReadArticle]) -> list[ReadArticle]:
-        """As the catalogue is to have them: the site's own image is another than one of that URL elsewhere."""
+        """Add the prefix to paths, and to own images: the same URL is another file in another site."""
         prefix = self.prefix
         if not prefix:
             return articles
@@ -244,7 +250,7 @@ class Scanner:
         ]
 
     def reread(self, paths: Iterable[str], catalogue: Catalogue) -> None:
-        """Read articles of its site again, after they were written. Paths are those of the catalogue."""
+        """Read articles of its site again after they were written. `paths` are those of the catalogue."""
         files = (_file_at(self._site.root, path.removeprefix(self.prefix)) for path in paths)
         while batch := list(itertools.islice(files, _REREAD)):
             self._put(self._reader.read(batch), catalogue)
@@ -253,6 +259,6 @@ class Scanner:
 def _file_at(root: Path, path: str) -> ArticleStat:
     try:
         stat = (root / path).stat()
-    except OSError:  # it is gone since it was written: reading it says so
+    except OSError:  # deleted since it was written; reading it reports that
         return ArticleStat(path, 0, 0)
     return ArticleStat(path, stat.st_mtime_ns, stat.st_size)

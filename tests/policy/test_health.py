@@ -111,7 +111,7 @@ times = st.floats(-1e10, 1e10)
 
 
 @given(st.lists(st.tuples(times, st.sampled_from([NOT_FOUND, GONE, LATE])), min_size=1, max_size=12), times)
-def test_no_clock_makes_a_url_silent_for_more_than_thirty_days(events: list[tuple[float, Problem]], now: float) -> None:
+def test_no_clock_delays_a_url_for_more_than_thirty_days(events: list[tuple[float, Problem]], now: float) -> None:
     failure = None
     for at, problem in events:
         failure = health.failed(failure, problem, at)
@@ -159,7 +159,7 @@ def failing(run: Command, site: Path, url: str) -> dict[str, object]:
     return found
 
 
-def test_a_dead_url_rests_is_still_listed_and_is_asked_when_somebody_wishes(
+def test_a_dead_url_is_not_asked_but_listed_and_asked_on_request(
     run: Command, origin: Origin, make_site: MakeSite, clock: Clock
 ) -> None:
     site = make_site({"a.md": article((A, 40, 30)), "imgcache.yml": YML})
@@ -231,7 +231,7 @@ def test_a_dead_url_that_is_held_is_a_warning_and_still_gets_new_variants(
     assert run("status", site, "--json").json()["states"] == dict.fromkeys(UrlState, 0) | {"ok": 1}
 
 
-def test_a_bot_wall_is_told_from_a_server_that_refuses(
+def test_a_bot_wall_is_distinguished_from_a_refusal(
     run: Command, origin: Origin, make_site: MakeSite, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = "https://slow.example/c.jpg"

@@ -50,7 +50,7 @@ def refused(report: dict[str, object]) -> list[str]:
     return [one["url"] for one in problems if (one["code"], one["severity"]) == ("placeholder", "error")]
 
 
-def test_the_card_of_a_host_is_refused_taken_back_and_forgotten_when_the_picture_comes(
+def test_a_placeholder_is_refused_and_forgotten_when_the_image_is_sent(
     run: Command, card: Origin, make_site: MakeSite
 ) -> None:
     first, *others = urls(4)
@@ -89,7 +89,7 @@ def test_the_card_of_a_host_is_refused_taken_back_and_forgotten_when_the_picture
     assert run("status", site, "--json").json()["failures"] == []
 
 
-def test_flags_go_even_where_the_run_may_clear_no_others(run: Command, card: Origin, make_site: MakeSite) -> None:
+def test_flags_of_placeholders_are_cleared_in_any_run(run: Command, card: Origin, make_site: MakeSite) -> None:
     first = urls(1)[0]
     yml = YML + "dimensions: ignore\n"
     site = make_site({"a.md": article(*((url, 16, 16) for url in urls(4))), "imgcache.yml": yml})
@@ -100,9 +100,7 @@ def test_flags_go_even_where_the_run_may_clear_no_others(run: Command, card: Ori
     assert (site / "a.md").read_text().count("isCached: true") == 3
 
 
-def test_what_fits_and_what_is_not_declared_is_kept_however_many_share_it(
-    run: Command, card: Origin, make_site: MakeSite
-) -> None:
+def test_images_with_a_fitting_or_no_declared_size_are_kept(run: Command, card: Origin, make_site: MakeSite) -> None:
     fitting, plain = urls(20)[:8], urls(20)[8:18]
     body = "\n".join(f"![x]({url})" for url in plain)
     site = make_site(
@@ -119,13 +117,13 @@ def test_what_fits_and_what_is_not_declared_is_kept_however_many_share_it(
     [warning] = [one for one in report["problems"] if one["code"] == "placeholder"]
     assert (warning["severity"], len(warning["references"])) == ("warning", 10)
     assert {place["article"] for place in warning["references"]} == {"b.md"}
-    assert "cards.example gives the same bytes at 10 addresses" in warning["message"]
+    assert "cards.example sends the same bytes at 10 URLs" in warning["message"]
     (site / "b.md").write_text((site / "b.md").read_text().replace(f"![x]({plain[0]})", ""))
     report = run("sync", site, "--json").json()
     assert (report["fetched"], [one["code"] for one in report["problems"] if one["code"] == "placeholder"]) == (0, [])
 
 
-def test_other_hosts_and_fragments_are_no_company(run: Command, card: Origin, make_site: MakeSite) -> None:
+def test_other_hosts_and_fragments_do_not_count_as_sharing(run: Command, card: Origin, make_site: MakeSite) -> None:
     elsewhere = urls(2, "other.example")
     for url in elsewhere:
         card.answers.set(url, CARD)
@@ -157,7 +155,7 @@ def test_nothing_that_fits_or_declares_nothing_is_ever_refused(rows: list[tuple[
         assert not {int(url.split("/")[1]) for url in named} & {number for other, number in lies if other == host}
 
 
-def test_a_card_found_before_a_crash_is_refused_after_it(
+def test_a_placeholder_found_before_a_crash_is_refused_after_it(
     run: Command, card: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from imgcache.syncer import Sync

@@ -69,7 +69,7 @@ references = st.builds(
 
 
 @given(references, st.booleans(), st.none() | sizes, st.sampled_from(["check", "fix", "ignore"]), st.booleans())
-def test_a_flag_never_says_more_than_is_held_and_none_goes_while_none_may(
+def test_a_flag_is_set_only_for_a_held_image_and_cleared_only_if_allowed(
     reference: Reference, held: bool, true: Size | None, dimensions: str, may_clear: bool
 ) -> None:
     verdict = plan.decide_flag(reference, held=held, true=true, dimensions=dimensions, may_clear=may_clear)
@@ -88,7 +88,7 @@ def test_a_flag_never_says_more_than_is_held_and_none_goes_while_none_may(
         assert bool(reference.is_cached) == (held and passes)
 
 
-def test_fix_writes_the_size_and_check_tells_it() -> None:
+def test_fix_writes_the_size_and_check_reports_it() -> None:
     reference = Reference("u", "a.md", 3, 5, "images", Declared(400, 300), None, flaggable=True)
     fixed = plan.decide_flag(reference, held=True, true=Size(300, 400), dimensions="fix", may_clear=True)
     assert (fixed.edit, fixed.severity) == (Edit(3, 5, True, Size(300, 400)), None)

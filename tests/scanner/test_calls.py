@@ -53,7 +53,7 @@ def test_a_literal_url_is_a_reference(call: str, html: bool) -> None:
 
 
 @pytest.mark.parametrize("call", NONE)
-def test_what_names_nothing(call: str) -> None:
+def test_a_call_without_a_literal_url_is_no_reference(call: str) -> None:
     assert references(call, "a.md", first_line=1, html=False) == ()
 
 

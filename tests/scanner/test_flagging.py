@@ -12,7 +12,7 @@ from imgcache.core import Edit, Size
 from imgcache.scanner.frontmatter import apply, parse
 from imgcache.scanner.frontmatter import edits as splices
 from imgcache.scanner.frontmatter.flagging import flagged
-from tests.scanner.test_frontmatter_edits import articles
+from tests.scanner.test_frontmatter_laws import articles
 from tests.support.front_matter import at
 from tests.syncer.test_golden import strike
 
@@ -29,7 +29,7 @@ def wishes(data: bytes) -> list[Edit]:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 @given(articles(), st.data())
-def test_it_is_what_the_nodes_say(data: bytes, choice: st.DataObject) -> None:
+def test_flags_are_the_same_as_with_the_parser(data: bytes, choice: st.DataObject) -> None:
     every = wishes(data)
     edits = [edit for edit in every if choice.draw(st.booleans())]
     if edits:
@@ -67,6 +67,6 @@ PLAIN = b"---\nimages:\n- url: https://e.org/a.jpg\n  width: 6\n---\n"
         (b"no front matter", Edit(1, 1, flag=True)),
     ],
 )
-def test_what_is_left_to_the_nodes(data: bytes, edit: Edit) -> None:
+def test_other_edits_are_left_to_the_parser(data: bytes, edit: Edit) -> None:
     assert flagged(PLAIN, [Edit(3, 8, flag=True)]) == PLAIN.replace(b"6\n", b"6\n  isCached: true\n")
     assert flagged(data, [edit]) is None

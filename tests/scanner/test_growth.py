@@ -58,10 +58,19 @@ def cost(work: Callable[[], object], tries: int) -> float:
 
 
 def grows_too_fast(small: Callable[[], object], large: Callable[[], object], before: float, after: float) -> bool:
-    """Whether ten times the length takes more than `ALLOWED` times the time; a suspicion is measured again."""
+    """Whether ten times the length takes more than `ALLOWED` times the time.
+
+    A suspicion is measured again, the small text ten times in a row: both then run for about as long, so that a busy
+    machine slows down both alike. It has to show in each of six rounds.
+    """
     if after <= ALLOWED * max(before, FLOOR):
         return False
-    return cost(large, 3) > ALLOWED * max(cost(small, 5), FLOOR)
+
+    def ten_small() -> None:
+        for _ in range(10):
+            small()
+
+    return all(cost(large, 1) > ALLOWED / 10 * max(cost(ten_small, 1), 10 * FLOOR) for _ in range(6))
 
 
 # --- every pattern ---------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_lines_count_from_the_first_line_of_the_body() -> None:
     assert (found.line, found.article) == (11, "a.md")
 
 
-def test_liquid_blocks_hide_only_what_they_hold() -> None:
+def test_liquid_blocks_hide_only_their_content() -> None:
     text = "{% comment %}{% highlight %}![a](no){% endcomment %} ![a](x)\n{% highlight %} ![a](y)"
     assert find(text) == [("x", 1, 59), ("y", 2, 22)]
 
@@ -242,7 +242,7 @@ def test_every_place_holds_its_url(images: list[tuple[str, str]], between: str) 
         "<p>" + "&amp" * 20_000 + "<img src=" + "&amp" * 20_000 + ">",
     ],
 )  # fmt: skip
-def test_cost_stays_in_proportion(text: str, html: bool) -> None:
+def test_time_is_linear(text: str, html: bool) -> None:
     started = time.monotonic()
     find(text, html=html)
     assert time.monotonic() - started < 10
@@ -251,7 +251,7 @@ def test_cost_stays_in_proportion(text: str, html: bool) -> None:
 # --- the real site ---------------------------------------------------------------------------------------------------
 
 
-def test_every_body_image_of_the_real_site_stands_where_it_is_said(shared: Path) -> None:
+def test_every_body_image_of_the_real_site_is_at_its_place(shared: Path) -> None:
     total = 0
     for path in sorted((shared / "site").rglob("*")):
         if path.suffix not in {".md", ".html"}:

@@ -78,9 +78,7 @@ HTML = [
 @pytest.mark.parametrize(
     ("html", "text", "new", "written"), [(False, *case) for case in MARKDOWN] + [(True, *case) for case in HTML]
 )
-def test_another_url_is_written_as_its_place_demands(
-    html: bool, text: str, new: str, written: str, line_end: str
-) -> None:
+def test_a_new_url_is_escaped_for_its_place(html: bool, text: str, new: str, written: str, line_end: str) -> None:
     text = text.replace("O", OLD).replace("\n", line_end)
     (number,) = [n for n, reference in enumerate(find(text, html=html)) if reference.url == OLD]
     reference = find(text, html=html)[number]
@@ -148,12 +146,12 @@ def test_a_body_takes_no_flag_and_no_size(edit: Edit) -> None:
         apply(f"![a]({OLD})", "a.md", [edit], first_line=5, html=False)
 
 
-def test_a_wrong_splice_never_leaves_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The net below the splices: whatever goes wrong there, the text stays as it is."""
-    splice = edits._splice
+def test_a_wrong_splice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with a splice, the text stays as it is."""
+    original = edits.find_splice
     for damage in ("\n", ") ![b](c"):
         monkeypatch.setattr(
-            edits, "_splice", lambda *a, d=damage, **k: (s := splice(*a, **k)) and s._replace(text=s.text + d)
+            edits, "find_splice", lambda *a, d=damage, **k: (s := original(*a, **k)) and s._replace(text=s.text + d)
         )
         with pytest.raises(ArticleUnreadable):
             replace(f"![a]({OLD})\n\n![b](x)", NEW)

@@ -65,7 +65,7 @@ LINES = st.builds(
 @example("images:", ["  - url: /a", "   width: 6"], "\n")
 @example("images:", ["  - url: /a", "    url: /b"], "\n")
 @example("my-images:", ["    title: x", "  - url: /b", "  images: /a"], "\n")
-def test_says_what_the_parser_says_or_nothing(key: str, lines: list[str], line_end: str) -> None:
+def test_plain_lines_give_the_same_as_the_parser_or_nothing(key: str, lines: list[str], line_end: str) -> None:
     data = front([key, *lines], line_end)
     found = plain(data)
     assert found is None or found == composed(data)

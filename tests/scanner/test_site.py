@@ -116,7 +116,7 @@ def test_a_file_that_comes_later_is_found(root: Path) -> None:
     assert site.own_file("/new.png", "x.md") is None
 
 
-def test_case_counts_where_the_disk_does_not_care(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case_matters_on_a_file_system_that_ignores_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that finds TOP.png for top.png: only the listing says how the file is spelt."""
     is_file = Path.is_file
     monkeypatch.setattr(Path, "is_file", lambda path: is_file(path.with_name(path.name.lower())))

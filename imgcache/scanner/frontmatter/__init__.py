@@ -1,7 +1,7 @@
-"""Front matter: article bytes to image references, and article bytes with edits to bytes. Pure.
+"""Reads image references from front matter, and applies edits to it. Pure.
 
-`parse` reads, or `outline` and then `read` for the two halves of it; `apply` writes by splicing bytes at the marks that
-the reading gives. YAML is never written back.
+`parse` reads; `outline` and `read` are its two halves. `apply` replaces characters at the marks of the parsed
+nodes. YAML is never serialised.
 """
 
 from imgcache.scanner.frontmatter.edits import apply

@@ -1,4 +1,4 @@
-"""The net below every edit of a front matter: the result is parsed, and must be what it was but for the wishes."""
+"""Verifies every edit of front matter: the result is parsed, and may differ only in what was to be changed."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from imgcache.scanner.frontmatter.entries import Entry, entries
 from imgcache.scanner.frontmatter.yaml_marks import read_head
 
 
-def check_edit(edited: bytes, rest: bytes, root: yaml.Node | None, found: list[Entry], wished: dict[int, Edit]) -> None:
-    """Parse the result; it must be what it was, but for the wishes.
+def check_edit(edited: bytes, rest: bytes, root: yaml.Node | None, found: list[Entry], edits: dict[int, Edit]) -> None:
+    """Parse the result of edits and compare it with what was there.
 
     Args:
         edited: the whole file after the edits.
-        rest: the file below its front matter, before them.
-        root: the nodes before them.
-        found: the entries before them.
-        wished: the edits, by the number of their entry in `found`.
+        rest: the file below its front matter, before the edits.
+        root: the nodes before the edits.
+        found: the entries before the edits.
+        edits: the edits, by the index of their entry in `found`.
 
     Raises:
-        ArticleUnreadable: at the first entry that was to be edited.
+        ArticleUnreadable: the result differs in anything else; at the first entry that was to be edited.
     """
-    first = found[min(wished)]
+    first = found[min(edits)]
     try:
         head = read_head(edited)
         after = entries(head.root, head.text) if head.root else []
     except ArticleUnreadable as error:
         raise unsafe_edit(first.line, first.column) from error
-    said = [(e.url, e.field, e.declared, e.is_cached, e.flaggable) for e in after]
-    expected = [_wished(entry, wished.get(number)) for number, entry in enumerate(found)]
-    if said != expected or edited[head.body_offset :] != rest:
+    actual = [(e.url, e.field, e.declared, e.is_cached, e.flaggable) for e in after]
+    expected = [_expected(entry, edits.get(number)) for number, entry in enumerate(found)]
+    if actual != expected or edited[head.body_offset :] != rest:
         raise unsafe_edit(first.line, first.column)
-    if _content(root, found, wished) != _content(head.root, after, wished):
+    if _content(root, found, edits) != _content(head.root, after, edits):
         raise unsafe_edit(first.line, first.column)
 
 
-def _wished(entry: Entry, edit: Edit | None) -> tuple[str, str, Declared, bool | None, bool]:
-    """What the entry should say after the edit."""
+def _expected(entry: Entry, edit: Edit | None) -> tuple[str, str, Declared, bool | None, bool]:
+    """Return the content of an entry after its edit."""
     declared, is_cached = entry.declared, entry.is_cached
     if edit and edit.size:
         keys = {key.value for key, _ in entry.mapping.value} if entry.mapping else set[str]()
@@ -50,24 +50,24 @@ def _wished(entry: Entry, edit: Edit | None) -> tuple[str, str, Declared, bool |
     return url, entry.field, declared, is_cached, entry.flaggable
 
 
-def _content(root: yaml.Node | None, found: list[Entry], wished: dict[int, Edit]) -> list[str | int]:
-    """Everything that the YAML says, in order, without what the wishes are free to change."""
-    free: set[int] = set()
-    for number, edit in wished.items():
+def _content(root: yaml.Node | None, found: list[Entry], edits: dict[int, Edit]) -> list[str | int]:
+    """Return everything that the YAML contains, in order, without what the edits may change."""
+    excluded: set[int] = set()
+    for number, edit in edits.items():
         mapping, scalar = found[number].mapping, found[number].scalar
         if edit.url is not None:
-            free.add(id(scalar))
+            excluded.add(id(scalar))
         for key, value in mapping.value if mapping else ():
             if edit.flag is not None and key.value == "isCached":
-                free |= {id(key), id(value)}
+                excluded |= {id(key), id(value)}
             elif edit.size and key.value in {"width", "height"}:
-                free.add(id(value))
+                excluded.add(id(value))
     content: list[str | int] = []
     order: dict[int, int] = {}
     stack = [root] if root else []
     while stack:
         node = stack.pop()
-        if id(node) in free:
+        if id(node) in excluded:
             continue
         content.append(order.setdefault(id(node), len(order)))
         if content[-1] != len(order) - 1:
@@ -83,6 +83,6 @@ def _content(root: yaml.Node | None, found: list[Entry], wished: dict[int, Edit]
 
 
 def unsafe_edit(line: int, column: int) -> ArticleUnreadable:
-    """The word for an edit that is refused."""
+    """Return the error for an edit that is refused."""
     message = "this entry cannot be edited without changing something else: write it as plain `key: value` lines"
     return ArticleUnreadable(message, line=line, column=column)

@@ -1,7 +1,7 @@
-"""Edits of front matter: article bytes with edits to article bytes.
+"""Applies edits to front matter.
 
 An edit is a splice at the marks of the YAML nodes, so every other byte stays. Each result is parsed again and compared
-with what was there: an edit that would do anything else than was asked is refused, and the article stays as it is.
+with what was there. An edit that would change anything else is refused, and the article stays as it is.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ _TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
 
 
 def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
-    """Set or clear flags, write true sizes and other URLs, changing nothing else by a byte.
+    """Set or clear flags, write true sizes and other URLs; every other byte stays.
 
     Args:
         data: the whole file.
         edits: each names its entry by the line and column of the URL, as `parse` gave them.
 
     Raises:
-        ArticleChanged: an edit names a place where its entry is not.
-        ArticleUnreadable: the file cannot be read, or the edit cannot be made without changing something else.
+        ArticleChanged: the entry of an edit is not at its place.
+        ArticleUnreadable: the file cannot be read, or the edit would change something else.
     """
     if not edits:
         return data
     check_utf8(data)
     if documents.opens(data):
         return documents.apply(data, edits)
-    if (plainly := flagged(data, edits)) is not None:
-        return plainly
+    if (with_flags := flagged(data, edits)) is not None:
+        return with_flags
     before = read_head(data)
     found = entries(before.root, before.text) if before.root else []
-    wished = by_entry(found, edits)
+    by_number = by_entry(found, edits)
     bom = BOM if data.startswith(BOM) else b""
     text = data[len(bom) :].decode()
-    splices = [splice for number, edit in wished.items() for splice in _splices(text, found[number], edit)]
-    urls = {number: edit.url for number, edit in wished.items() if edit.url is not None}
+    splices = [splice for number, edit in by_number.items() for splice in _splices(text, found[number], edit)]
+    urls = {number: edit.url for number, edit in by_number.items() if edit.url is not None}
     if before.root and urls:
-        stands = standing(before.root)
-        splices += [_write_url(text, found[number], url, stands) for number, url in urls.items()]
+        usage = standing(before.root)
+        splices += [_write_url(text, found[number], url, usage) for number, url in urls.items()]
     if not splices:
         return data
     edited = bom + spliced(text, splices).encode()
-    check_edit(edited, data[before.body_offset :], before.root, found, wished)
+    check_edit(edited, data[before.body_offset :], before.root, found, by_number)
     return edited
 
 
@@ -90,24 +90,24 @@ def _write_size(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
         yield Splice(part.start, part.end, f"{space}{quote}{number}{quote}")
 
 
-def _write_url(text: str, entry: Entry, url: str, stands: Standing) -> Splice:
-    """Not where an alias or a merge brings the URL: another place would change with it."""
+def _write_url(text: str, entry: Entry, url: str, usage: Standing) -> Splice:
+    """Replace a URL. Refused if it comes from an alias or a merge, since another place would change too."""
     scalar = entry.scalar
-    if scalar is None or id(scalar) in stands.shared:
+    if scalar is None or id(scalar) in usage.shared:
         raise unsafe_edit(entry.line, entry.column)
     start, end = scalar.start_mark.index, scalar.end_mark.index
-    written = rewritten(text[start:end], scalar.style, url, in_flow=id(scalar) in stands.in_flow)
+    written = rewritten(text[start:end], scalar.style, url, in_flow=id(scalar) in usage.in_flow)
     if written is None:
         raise unsafe_edit(entry.line, entry.column)
     return Splice(start, end, written)
 
 
 def _flag_line(text: str, own: dict[str, Part]) -> Splice:
-    """A line after the last of url, width and height, at their indent, ended as the line before it is."""
+    """Add a line after the last of url, width and height, with their indent and the line end of the line before."""
     last = max((own[name] for name in ("url", "width", "height") if name in own), key=lambda part: part.end)
     at = last.end
     line_end = "\n"
-    if text[at - 1] in "\r\n":  # a block scalar's end is after its last line
+    if text[at - 1] in "\r\n":  # the end of a block scalar is after its last line
         line_end = "\r\n" if text.endswith("\r\n", 0, at) else text[at - 1]
     elif rest := _TO_LINE_END.match(text, at):
         at, line_end = rest.end(), rest[1]
@@ -115,13 +115,13 @@ def _flag_line(text: str, own: dict[str, Part]) -> Splice:
 
 
 def _flag_in_braces(text: str, mapping: yaml.MappingNode) -> Splice:
-    """An item after the last one."""
+    """Add an item after the last one."""
     at = _value_end(text, *mapping.value[-1])
     return Splice(at, at, ", isCached: true")
 
 
 def _without_line(text: str, flag: Part) -> Splice:
-    """Take the flag's line away; where it stands on the line of the dash, the next key moves up to the dash."""
+    """Remove the line of the flag. If it is on the line of the dash, the next key moves up to the dash."""
     key_start = flag.key.start_mark.index
     line_start = max(text.rfind("\n", 0, key_start), text.rfind("\r", 0, key_start)) + 1
     if not text[line_start:key_start].strip(" \t"):
@@ -133,7 +133,7 @@ def _without_line(text: str, flag: Part) -> Splice:
 
 
 def _without_item(text: str, mapping: yaml.MappingNode, flag: Part) -> Splice:
-    """Take the flag and one comma away; a comment beside it stays."""
+    """Remove the flag and one comma; a comment beside it stays."""
     keys = [key for key, _ in mapping.value]
     number = keys.index(flag.key)
     start, end = flag.key.start_mark.index, flag.end
@@ -149,7 +149,7 @@ def _without_item(text: str, mapping: yaml.MappingNode, flag: Part) -> Splice:
 
 
 def _value_end(text: str, key: yaml.Node, value: yaml.Node) -> int:
-    """Where the text of a pair ends. An alias's own text is not marked: it runs to the next separator."""
+    """Return the end of a pair in the text. The text of an alias has no mark: it ends at the next separator."""
     end: int = value.end_mark.index
     if value.start_mark.index >= key.end_mark.index:
         return max(end, key.end_mark.index)

@@ -1,4 +1,4 @@
-"""The `images` lists of one front matter: which image each entry names, and where its parts stand."""
+"""Finds the entries of the `images` lists in parsed YAML, with the place of each part."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import yaml
 
-from imgcache.core import ArticleUnreadable, Declared, Focus
+from imgcache.core import ArticleUnreadable, Declared, Focus, Reference
 from imgcache.scanner.frontmatter.places import Places
 from imgcache.scanner.frontmatter.yaml_marks import clean
 
-MAX_MERGES = 100  # mappings that one entry may draw from by `<<`
-MAX_NAME = 100  # characters of one key in a field's path, which every list below repeats
+MAX_MERGES = 100  # mappings that one entry may merge by `<<`
+MAX_NAME = 100  # characters of one key in the path of a field, which every nested list repeats
 PARTS = frozenset({"url", "width", "height", "isCached"})
-READ = PARTS | {"focus"}  # what an entry may say; focus is never written
+READ = PARTS | {"focus"}  # the keys that are read; focus is never written
 
 _STR = "tag:yaml.org,2002:str"
 _BOOL = "tag:yaml.org,2002:bool"
@@ -31,17 +31,17 @@ _Found = tuple[yaml.Node, str, bool, bool]  # node, field, directly under `image
 
 
 class Part(NamedTuple):
-    """One key of an entry with its value; `start` and `end` are the value's characters (an alias: those of `*name`)."""
+    """One key of an entry with its value. `start` and `end` delimit the value, or the `*name` of an alias."""
 
     key: yaml.ScalarNode
     value: yaml.ScalarNode
     start: int
     end: int
-    bound: bool  # by an anchor, an alias or a tag: not to be replaced
+    bound: bool  # has an anchor, an alias or a tag, so it must not be replaced
 
 
 class Entry(NamedTuple):
-    """One image of a front matter list. `mapping` is None for a bare URL, `scalar` where the URL comes by a merge."""
+    """One image of a front matter list. `mapping` is None for a bare URL, `scalar` if the URL comes from a merge."""
 
     url: str
     field: str
@@ -54,37 +54,53 @@ class Entry(NamedTuple):
     scalar: yaml.ScalarNode | None = None
     focus: Focus | None = None
 
+    def reference(self, article: str) -> Reference:
+        """Return the entry as a reference of an article."""
+        return Reference(
+            url=self.url,
+            article=article,
+            line=self.line,
+            column=self.column,
+            field=self.field,
+            declared=self.declared,
+            is_cached=self.is_cached,
+            flaggable=self.flaggable,
+            focus=self.focus,
+        )
 
-class _Drawn(NamedTuple):
+
+class _MergeSource(NamedTuple):
+    """What one node contributes to the entries that merge it."""
+
     values: dict[str, yaml.Node]
     merged: list[yaml.Node]
 
 
 class Standing(NamedTuple):
-    """The nodes, by their id, that more than one place shows, and those that stand in brackets or braces."""
+    """The nodes, by their id, that are used in more than one place, and those inside brackets or braces."""
 
     shared: frozenset[int]
     in_flow: frozenset[int]
 
 
 def entries(root: yaml.MappingNode, text: str) -> list[Entry]:
-    """Every image under `root`, in the order of the file. Linear in the size of the file, whatever its aliases.
+    """Return every image under `root`, in the order of the file. Takes linear time, whatever the aliases.
 
-    A node that is reached twice gives one entry, under the first path. An entry that another path or a merge (`<<`)
-    also shows is not flaggable, since an edit would show there too; nor is one that draws on a merge itself.
+    A node that is reached twice gives one entry, under the first path. An entry that is also reached by another path
+    or a merge (`<<`) is not flaggable, since an edit would change that place too. An entry with a merge is not either.
 
     Args:
-        root: as composed.
-        text: what the marks of `root` count in.
+        root: the composed mapping.
+        text: the text to which the marks of `root` refer.
 
     Raises:
-        ArticleUnreadable: a key comes twice in an entry or in a mapping that leads to one.
+        ArticleUnreadable: a key is repeated in an entry or in a mapping above one.
     """
-    places, drawn = Places(text), dict[int, _Drawn]()
+    places, sources = Places(text), dict[int, _MergeSource]()
     found: list[tuple[yaml.Node, Entry]] = []
     first_path: dict[int, str] = {}
     shared: list[yaml.Node] = []
-    doubled: list[tuple[yaml.MappingNode, yaml.Node]] = []
+    repeated: list[tuple[yaml.MappingNode, yaml.Node]] = []
     stack: list[_Found] = [(root, "", False, False)]
     while stack:
         item = stack.pop()
@@ -94,14 +110,14 @@ def entries(root: yaml.MappingNode, text: str) -> list[Entry]:
                 shared.append(node)
             continue
         first_path[id(node)] = field
-        if isinstance(node, yaml.MappingNode) and (second := _doubled_key(node)):
-            doubled.append((node, second))
-        if in_images and (entry := _entry(node, field, places, drawn)):
+        if isinstance(node, yaml.MappingNode) and (second := _repeated_key(node)):
+            repeated.append((node, second))
+        if in_images and (entry := _entry(node, field, places, sources)):
             found.append((node, entry))
         if not isinstance(node, yaml.ScalarNode):
             stack.extend(_children(item)[::-1])
-    if doubled:
-        _refuse_doubled(doubled, {id(node) for node, _ in found}, places)
+    if repeated:
+        _refuse_repeated(repeated, {id(node) for node, _ in found}, places)
     exposed = {id(node) for node in _below(shared)} if shared else set[int]()
     unique: dict[tuple[int, int], Entry] = {}
     for node, entry in found:
@@ -125,7 +141,7 @@ def _children(item: _Found) -> list[_Found]:
     return children
 
 
-def _entry(node: yaml.Node, field: str, places: Places, drawn: dict[int, _Drawn]) -> Entry | None:
+def _entry(node: yaml.Node, field: str, places: Places, sources: dict[int, _MergeSource]) -> Entry | None:
     text = places.text
     if isinstance(node, yaml.ScalarNode):
         if node.tag != _STR or not node.value:
@@ -136,7 +152,7 @@ def _entry(node: yaml.Node, field: str, places: Places, drawn: dict[int, _Drawn]
         return None
     own: dict[str, Pair] = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     merging = any(key.tag == _MERGE for key, _ in node.value)
-    values = _effective(node, drawn) if merging else {name: own[name][1] for name in READ if name in own}
+    values = _effective(node, sources) if merging else {name: own[name][1] for name in READ if name in own}
     url = values.get("url")
     if not isinstance(url, yaml.ScalarNode) or url.tag != _STR or not url.value:
         return None
@@ -146,14 +162,14 @@ def _entry(node: yaml.Node, field: str, places: Places, drawn: dict[int, _Drawn]
     is_cached = _flag(values.get("isCached"))
     declared = Declared(_pixels(values.get("width")), _pixels(values.get("height")))
     readable_flag = is_cached is not None or "isCached" not in values
-    flaggable = not merging and readable_flag and _has_room(node, own, text)
+    flaggable = not merging and readable_flag and _can_be_flagged(node, own, text)
     scalar = url if "url" in own else None
     focus = _focus(values["focus"], places) if "focus" in values else None
     return Entry(url.value, field, line, column, declared, is_cached, flaggable, node, scalar, focus)
 
 
-def _effective(node: yaml.MappingNode, drawn: dict[int, _Drawn]) -> dict[str, yaml.Node]:
-    """The values of `READ`, own keys before merged ones, earlier merges before later ones (YAML 1.1 merge type)."""
+def _effective(node: yaml.MappingNode, sources: dict[int, _MergeSource]) -> dict[str, yaml.Node]:
+    """Return the values of `READ`: own keys first, then merges in their order (YAML 1.1 merge type)."""
     values: dict[str, yaml.Node] = {}
     stack: list[yaml.Node] = [node]
     seen: set[int] = set()
@@ -164,38 +180,38 @@ def _effective(node: yaml.MappingNode, drawn: dict[int, _Drawn]) -> dict[str, ya
         seen.add(id(mapping))
         if len(seen) > MAX_MERGES:
             mark = node.start_mark
-            message = f"this entry merges more than {MAX_MERGES} mappings by `<<`: write its keys out"
+            message = f"this entry merges more than {MAX_MERGES} mappings by `<<`: write out its keys instead"
             raise ArticleUnreadable(message, line=mark.line + 1, column=mark.column + 1)
-        if id(mapping) not in drawn:  # many entries may merge the same
-            drawn[id(mapping)] = _draw(mapping)
-        for name, value in drawn[id(mapping)].values.items():
+        if id(mapping) not in sources:  # many entries may merge the same node
+            sources[id(mapping)] = _merge_source(mapping)
+        for name, value in sources[id(mapping)].values.items():
             values.setdefault(name, value)
-        stack.extend(drawn[id(mapping)].merged)
+        stack.extend(sources[id(mapping)].merged)
     return values
 
 
-def _draw(node: yaml.Node) -> _Drawn:
-    """What an entry gets from one node that it merges: values by their names, and what that merges itself, reversed."""
+def _merge_source(node: yaml.Node) -> _MergeSource:
+    """Return the values that a merged node has itself, by name, and the nodes that it merges, in reverse order."""
     if isinstance(node, yaml.SequenceNode):
-        return _Drawn({}, node.value[: MAX_MERGES + 1][::-1])
+        return _MergeSource({}, node.value[: MAX_MERGES + 1][::-1])
     if not isinstance(node, yaml.MappingNode):
-        return _Drawn({}, [])
+        return _MergeSource({}, [])
     values: dict[str, yaml.Node] = {}
     for key, value in node.value:
         if isinstance(key, yaml.ScalarNode) and key.value in READ:
             values.setdefault(key.value, value)
     merged = [value for key, value in node.value if key.tag == _MERGE]
-    return _Drawn(values, merged[: MAX_MERGES + 1][::-1])
+    return _MergeSource(values, merged[: MAX_MERGES + 1][::-1])
 
 
 def parts(mapping: yaml.MappingNode, text: str) -> dict[str, Part]:
-    """The scalar `PARTS` that an entry itself holds, by name."""
+    """Return the scalar `PARTS` of an entry, without merged ones, by name."""
     found = (part_of(key, value, text) for key, value in mapping.value if getattr(key, "value", None) in PARTS)
     return {part.key.value: part for part in found if part}
 
 
 def part_of(key: yaml.Node, value: yaml.Node, text: str) -> Part | None:
-    """A key and its scalar value; None for another value. One that stands before its key is an alias of it."""
+    """Return a key with its scalar value; None for another value. A value before its key belongs to an alias."""
     if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
         return None
     start, end = value.start_mark.index, value.end_mark.index
@@ -206,7 +222,7 @@ def part_of(key: yaml.Node, value: yaml.Node, text: str) -> Part | None:
 
 
 def standing(root: yaml.Node) -> Standing:
-    """How every node under `root` is reached."""
+    """Return how the nodes under `root` are used."""
     reached, again, in_flow = {id(root)}, list[yaml.Node](), set[int]()
     for node in _below([root]):
         for child in _within(node):
@@ -218,8 +234,8 @@ def standing(root: yaml.Node) -> Standing:
     return Standing(frozenset(id(node) for node in _below(again)), frozenset(in_flow))
 
 
-def _has_room(node: yaml.MappingNode, own: dict[str, Pair], text: str) -> bool:
-    """Whether a flag can be added to this entry, or taken from it, by a splice of its own."""
+def _can_be_flagged(node: yaml.MappingNode, own: dict[str, Pair], text: str) -> bool:
+    """Return whether a splice can add a flag to this entry or remove it."""
     if "isCached" in own:
         flag = part_of(*own["isCached"], text)
         if not flag or flag.bound or flag.value.style in {"|", ">"}:
@@ -230,7 +246,7 @@ def _has_room(node: yaml.MappingNode, own: dict[str, Pair], text: str) -> bool:
 
 
 def _flag(node: yaml.Node | None) -> bool | None:
-    """A YAML 1.1 boolean, or `true` and `false` in quotes, which a template takes for the same."""
+    """Return a YAML 1.1 boolean, or the value of a quoted `true` or `false`, which templates treat alike."""
     if not isinstance(node, yaml.ScalarNode):
         return None
     word = node.value.lower()
@@ -240,14 +256,14 @@ def _flag(node: yaml.Node | None) -> bool | None:
 
 
 def _pixels(node: yaml.Node | None) -> int | None:
-    """A positive decimal number, quoted or not; everything else declares nothing."""
+    """Return a positive decimal number, quoted or not; None for any other value."""
     if isinstance(node, yaml.ScalarNode) and _PIXELS.fullmatch(node.value):
         return int(node.value)
     return None
 
 
 def _focus(node: yaml.Node, places: Places) -> Focus | None:
-    """A list of two numbers from 0 to 1, quoted or not; without a value, none is given."""
+    """Return a list of two numbers from 0 to 1, quoted or not; None without a value."""
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
         return None
     given = node.value if isinstance(node, yaml.SequenceNode) else []
@@ -256,7 +272,7 @@ def _focus(node: yaml.Node, places: Places) -> Focus | None:
     return Focus((numbers[0], numbers[1]) if fits else None, *places.of_mark(node.start_mark))
 
 
-def _doubled_key(node: yaml.MappingNode) -> yaml.Node | None:
+def _repeated_key(node: yaml.MappingNode) -> yaml.Node | None:
     seen: set[str] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
@@ -267,16 +283,16 @@ def _doubled_key(node: yaml.MappingNode) -> yaml.Node | None:
     return None
 
 
-def _refuse_doubled(doubled: list[tuple[yaml.MappingNode, yaml.Node]], wanted: set[int], places: Places) -> None:
-    for mapping, key in doubled:
+def _refuse_repeated(repeated: list[tuple[yaml.MappingNode, yaml.Node]], wanted: set[int], places: Places) -> None:
+    for mapping, key in repeated:
         if any(id(node) in wanted for node in _below([mapping])):
             line, column = places.of_mark(key.start_mark)
-            message = f"the key `{clean(str(key.value))}` comes twice in one mapping: take one of the two away"
+            message = f"the key `{clean(str(key.value))}` comes twice in one mapping: remove one of the two"
             raise ArticleUnreadable(message, line=line, column=column)
 
 
 def _below(roots: list[yaml.Node]) -> Iterator[yaml.Node]:
-    """Each node at or under `roots`, once."""
+    """Yield each node at or below `roots` once."""
     stack, seen = list(roots), set[int]()
     while stack:
         node = stack.pop()

@@ -1,8 +1,8 @@
-"""Front matter of one plain line after another, cut into its top-level keys and read without a YAML parser.
+"""Reads simple front matter, line by line, without a YAML parser.
 
-Most front matter needs little of YAML: `key:`, `key: scalar`, `- scalar` and `- key: scalar`, a scalar being one plain
-word or sentence or a quoted string that ends on its line. What is in that language is read here in a fraction of the
-time that libyaml takes; all else is handed back unread, so that there is one judge of what is YAML and what is not.
+Most front matter uses little of YAML: `key:`, `key: scalar`, `- scalar` and `- key: scalar`. A scalar is one plain
+word or sentence, or a quoted string that ends on its line. This subset is read here in a fraction of the time that
+libyaml takes. Everything else is left to libyaml, which alone decides what valid YAML is.
 """
 
 from __future__ import annotations
@@ -14,47 +14,47 @@ from typing import NamedTuple
 from imgcache.core import Declared
 from imgcache.scanner.frontmatter.entries import Entry
 
-# The first form is that of nearly all strings, and takes half the time of the second: it looks for a quote alone.
+# The first form matches nearly all strings in half the time of the second: it only searches for a quote.
 _SCALAR = (
     rb"""(?:"(?=.*"[ ]*+\r?\n)[^"]*+"(?<!\\")|"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"|'[^'\r\n]*+'|"""
     rb"""-?[A-Za-z0-9/.][^\s:]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\s:]*+)*+)"""
 )
 _PAIR = rb"[A-Za-z_][A-Za-z0-9_-]*+:(?=[ \r\n])(?:[ ]++%b)?+" % _SCALAR
-# A whole block of sections: each a key at the left margin, and below it lines that are indented or begin with a dash.
+# A block of sections: each is a key at the left margin with lines below it that are indented or begin with a dash.
 _PLAIN = re.compile(
     rb"(?:[A-Za-z_][A-Za-z0-9_-]*+:(?:[ ]++%(scalar)b)?+[ ]*+\r?\n"
     rb"(?:(?:[ ]++(?:-[ ]++)?+%(pair)b|[ ]*+-[ ]++(?:%(pair)b|%(scalar)b))?+[ ]*+\r?\n)*+)*+"
     % {b"pair": _PAIR, b"scalar": _SCALAR}
 )
 _TOP_KEY = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_-]*+):")  # in a plain block
-# The same lines once more, now for what they say, and stricter: no control characters, no escapes but the commonest,
-# no key near the 1,024 characters at which YAML stops looking for its colon.
+# The same lines for their content, and stricter: no control characters, only the most common escapes, no key near the
+# 1,024 characters after which YAML no longer accepts its colon.
 _LINE = re.compile(
     rb"^([ ]*+)(-[ ]++)?+(?:([A-Za-z_][A-Za-z0-9_-]{0,99}+):(?=[ \r\n])([ ]*+))?+"
     rb"""("[^"\\\x00-\x1f\x7f]*+(?:\\["\\/nt][^"\\\x00-\x1f\x7f]*+)*+"|'[^'\x00-\x1f\x7f]*+'|"""
     rb"""-?[A-Za-z0-9/.][^\x00-\x20:\x7f]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\x00-\x20:\x7f]*+)*+)?+[ ]*+\r?\n""",
     re.MULTILINE,
 )
-# Line breaks to YAML 1.1 and to no editor, and what YAML calls unprintable.
-_ODD = re.compile("[\x80-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_WANTED = b"images"  # where this word does not stand, there is no list of images
+# Line breaks in YAML 1.1, but in no editor, and what YAML calls unprintable.
+_SPECIAL = re.compile("[\x80-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_IMAGES = b"images"  # a section without this word has no list of images
 _FLAGS = {b"true": True, b'"true"': True, b"'true'": True, b"false": False, b'"false"': False, b"'false'": False}
-_KNOWN = 64  # sections kept at hand: articles of one site name the same provider and the same author again and again
-_FAR_RIGHT = 40  # a deeper indent is left to the parser, which counts the levels
+_CACHED_SECTIONS = 64  # many articles of a site repeat the same provider and the same author
+_MAX_INDENT = 40  # a deeper indent is left to the parser, which counts the levels
 
 
 class Section(NamedTuple):
-    """One top-level key with all lines below it. `line` counts from 1 in the block, the opening `---` being line 1."""
+    """One top-level key with all lines below it. `line` counts from 1, which is the opening `---`."""
 
     line: int
     text: bytes
 
 
 def plain_sections(lines: bytes) -> list[Section] | None:
-    """The top-level keys whose lines contain the word `images`; None if any line is not plain.
+    """Return the top-level keys whose lines contain the word `images`; None if any line is not plain.
 
-    Plain means no anchor, tag, flow or block style anywhere, and no top-level key twice: so nothing outside of a
-    section can change its meaning. A mistake in a section without the word goes unnoticed.
+    Plain means: no anchor, tag, flow or block style anywhere, and no repeated top-level key. Then nothing outside a
+    section can change its meaning. A mistake in a section without the word is not detected.
 
     Args:
         lines: the front matter between its fences, with the line feed before it.
@@ -66,7 +66,7 @@ def plain_sections(lines: bytes) -> list[Section] | None:
         return None
     found: list[Section] = []
     line, counted = 1, 0
-    at = lines.find(_WANTED)
+    at = lines.find(_IMAGES)
     while at >= 0:
         start = _section_start(lines, at)
         following = _TOP_KEY.search(lines, at)
@@ -74,12 +74,12 @@ def plain_sections(lines: bytes) -> list[Section] | None:
         line += lines.count(b"\n", counted, start)
         counted = start
         found.append(Section(line, lines[start:end]))
-        at = lines.find(_WANTED, end)
+        at = lines.find(_IMAGES, end)
     return found
 
 
 def _section_start(lines: bytes, at: int) -> int:
-    """Where the top-level key stands that a place belongs to: the lines below it are indented, blank or items."""
+    """Return the start of the section around a place: the lines below its key are indented, blank or items."""
     while True:
         start = lines.rfind(b"\n", 0, at) + 1
         if lines[start] not in b" -\r\n":
@@ -87,15 +87,15 @@ def _section_start(lines: bytes, at: int) -> int:
         at = start - 1
 
 
-class _Unclear(Exception):
-    """What a value means is for a YAML parser to say."""
+class _NeedsParser(Exception):
+    """Only a YAML parser can decide what a value means."""
 
 
 class _Open:
     """A mapping or a sequence whose lines are being read.
 
-    `rank` orders what may stand inside what: a mapping in column c has rank 2c, a sequence 2c + 1. `key` is the last
-    key of a mapping, as long as nothing has been its value.
+    `rank` orders what may be nested in what: a mapping in column c has rank 2c, a sequence 2c + 1. `key` is the last
+    key of a mapping while it has no value yet.
     """
 
     __slots__ = ("field", "in_images", "key", "rank", "values")
@@ -109,34 +109,43 @@ class _Open:
 
 
 def plain_entries(sections: list[Section]) -> list[Entry] | None:
-    """Every image of plain sections, as `entries` finds them; None where that is not plain to see."""
+    """Return every image of plain sections, like `entries`; None if a parser is needed."""
     found: list[Entry] = []
     try:
         for first, text in sections:
             found += [
-                Entry(url, field, first + line, column, declared, is_cached, flaggable)
-                for url, field, line, column, declared, is_cached, flaggable, _, _, _ in _entries(text)
+                Entry(
+                    url=entry.url,
+                    field=entry.field,
+                    line=first + entry.line,
+                    column=entry.column,
+                    declared=entry.declared,
+                    is_cached=entry.is_cached,
+                    flaggable=entry.flaggable,
+                )
+                for entry in _entries(text)
             ]
-    except _Unclear:
+    except _NeedsParser:
         return None
     return found
 
 
-@functools.lru_cache(maxsize=_KNOWN)
+@functools.lru_cache(maxsize=_CACHED_SECTIONS)
 def _entries(text: bytes) -> tuple[Entry, ...]:
-    """Every image of one section, its first line being line 0. Raises _Unclear."""
+    """Return every image of one section, whose first line is line 0. Raises _NeedsParser."""
     found = [one if isinstance(one, Entry) else _entry(one) for one in _images([Section(0, text)])]
     return tuple([entry for entry in found if entry])
 
 
 def flag_places(sections: list[Section]) -> dict[tuple[int, int], tuple[int, int]] | None:
-    """Where the flag of each entry belongs that has none: after which line, and how many columns in.
+    """Return where to insert a flag in each entry that has none; None if a parser is needed.
 
-    By the line and column of the entry's URL; None where that is not plain to see.
+    Returns:
+        The line after which it goes and its indent, by the line and column of the URL of the entry.
     """
     try:
         mappings = [found for found in _images(sections) if isinstance(found, _Open)]
-    except _Unclear:
+    except _NeedsParser:
         return None
     places: dict[tuple[int, int], tuple[int, int]] = {}
     for mapping in mappings:
@@ -148,23 +157,23 @@ def flag_places(sections: list[Section]) -> dict[tuple[int, int], tuple[int, int
 
 
 def _images(sections: list[Section]) -> list[Entry | _Open]:
-    """Bare URLs and mappings where an image may stand. Raises _Unclear."""
+    """Return bare URLs and mappings in places of images. Raises _NeedsParser."""
     found: list[Entry | _Open] = []
     for section in sections:
         lines = _LINE.findall(section.text)
         if len(lines) != section.text.count(b"\n"):
-            raise _Unclear
-        if not section.text.isascii() and _ODD.search(section.text.decode()):
-            raise _Unclear
+            raise _NeedsParser
+        if not section.text.isascii() and _SPECIAL.search(section.text.decode()):
+            raise _NeedsParser
         found += _in_lines(lines, section.line)
     return found
 
 
 def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], line: int) -> list[Entry | _Open]:
-    """Bare URLs, and the mappings that stand where an image may, in the order of the lines.
+    """Return bare URLs and mappings in places of images, in the order of the lines.
 
     Raises:
-        _Unclear: the indents are none of a plain tree, or a key comes twice.
+        _NeedsParser: the indents form no plain tree, or a key is repeated.
     """
     found: list[Entry | _Open] = []
     stack = [_Open(0, "", in_images=False)]
@@ -183,8 +192,8 @@ def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], line: int) 
             stack.append(mapping)
         else:
             mapping = _opened(stack, 2 * column)
-        if column > _FAR_RIGHT or key in mapping.values:
-            raise _Unclear
+        if column > _MAX_INDENT or key in mapping.values:
+            raise _NeedsParser
         if mapping.in_images and not mapping.values:
             found.append(mapping)
         at = column + len(key) + len(gap) + 2
@@ -196,7 +205,7 @@ def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], line: int) 
 
 
 def _opened(stack: list[_Open], rank: int) -> _Open:
-    """The collection of this rank that a line belongs to: one that is open, or a new one as the value of a key."""
+    """Return the collection of this rank around a line: one that is open, or a new one as the value of a key."""
     top = stack[-1]
     while top.rank > rank:
         stack.pop()
@@ -204,7 +213,7 @@ def _opened(stack: list[_Open], rank: int) -> _Open:
     if top.rank == rank:
         return top
     if not top.key:
-        raise _Unclear
+        raise _NeedsParser
     inner = _Open(rank, _path(top.field, top.key), in_images=top.key == b"images")
     top.key = b""
     stack.append(inner)
@@ -228,19 +237,19 @@ def _entry(mapping: _Open) -> Entry | None:
         return None
     flag = values.get(b"isCached")
     if (flag and flag[0] not in _FLAGS) or b"focus" in values:
-        raise _Unclear
+        raise _NeedsParser
     declared = Declared(_pixels(values.get(b"width")), _pixels(values.get(b"height")))
     return Entry(text, mapping.field, line, column, declared, _FLAGS[flag[0]] if flag else None, flaggable=True)
 
 
 def _text(scalar: bytes) -> str:
-    """What a scalar says if it is a string. Plain ones that may be YAML's numbers, dates and words are not clear."""
+    """Return the value of a string. Plain scalars that may be numbers, dates or words of YAML need a parser."""
     if scalar.startswith((b'"', b"'")):
         if b"\\" in scalar and scalar.startswith(b'"'):
-            raise _Unclear
+            raise _NeedsParser
         return scalar[1:-1].decode()
     if scalar and b"/" not in scalar and not (scalar[:1].isalpha() and len(scalar) > len("false")):
-        raise _Unclear
+        raise _NeedsParser
     return scalar.decode()
 
 

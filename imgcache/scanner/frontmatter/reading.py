@@ -1,4 +1,4 @@
-"""Reading front matter: article bytes to image references, in plain lines or by a YAML parser."""
+"""Reads the image references of front matter, in plain lines or with a YAML parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imgcache.scanner.frontmatter.yaml_marks import Block, Head, check_utf8, com
 
 
 class FrontMatter(msgspec.Struct, frozen=True):
-    """What the head of an article says of images. `body_offset` is in bytes, `body_line` counts from 1."""
+    """The image references of front matter, and where the body starts: an offset in bytes, a line from 1."""
 
     references: tuple[Reference, ...]
     body_offset: int
@@ -22,9 +22,9 @@ class FrontMatter(msgspec.Struct, frozen=True):
 
 
 class Outline(NamedTuple):
-    """A front matter of which it is known where it stands, and which sections name images.
+    """The place of a front matter, and its sections that name images.
 
-    `sections` is None where that is for a YAML parser to say.
+    `sections` is None if a YAML parser is needed.
     """
 
     block: Block | Head | documents.Document
@@ -36,18 +36,18 @@ def parse(data: bytes, article: str) -> FrontMatter:
 
     Args:
         data: the whole file.
-        article: its path relative to the site, to put into the references.
+        article: its path relative to the site, for the references.
 
     Raises:
-        ArticleUnreadable: not UTF-8, an unclosed or malformed front matter, or a key twice on the way to an image.
-            Mistakes in keys that hold no images may go unreported.
+        ArticleUnreadable: not UTF-8, an unclosed or malformed front matter, or a repeated key above an image.
+            Mistakes in keys without images may not be reported.
     """
     check_utf8(data)
     return read(outline(data), article)
 
 
 def outline(data: bytes) -> Outline:
-    """The first half of `parse`, but for a look whether the body is UTF-8. Raises as that does."""
+    """Do the first half of `parse`, without checking whether the body is UTF-8. Raises the same errors."""
     if documents.opens(data):
         return Outline(documents.read(data), None)
     block = find_block(data)
@@ -55,7 +55,7 @@ def outline(data: bytes) -> Outline:
 
 
 def read(front: Outline, article: str) -> FrontMatter:
-    """The second half of `parse`. Raises as that does."""
+    """Do the second half of `parse`. Raises the same errors."""
     block, sections = front
     if isinstance(block, documents.Document):
         return FrontMatter(documents.references(block, article), block.body_offset, block.body_line)
@@ -69,9 +69,4 @@ def read(front: Outline, article: str) -> FrontMatter:
 
 
 def _references(found: list[Entry], article: str) -> tuple[Reference, ...]:
-    return tuple(
-        [
-            Reference(url, article, line, column, field, declared, is_cached, flaggable, focus)
-            for url, field, line, column, declared, is_cached, flaggable, _, _, focus in found
-        ]
-    )
+    return tuple([entry.reference(article) for entry in found])

@@ -1,4 +1,4 @@
-"""How one YAML scalar is written: a string in the style of the scalar that it replaces."""
+"""Writes a string as a YAML scalar in the style of the scalar that it replaces."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _LINE_BREAK = re.compile("[\r\n\x85\u2028\u2029]")
 
 
 def rewritten(raw: str, style: str | None, value: str, *, in_flow: bool) -> str | None:
-    """`value` as a scalar on one line: plain, in 'single' or in "double" quotes, as `raw` is.
+    """Return `value` as a scalar on one line: plain, in 'single' or in "double" quotes, like `raw`.
 
-    A plain one that would say something else gets single quotes (YAML 1.1, section 9.1: indicators, comments, `: `, and
-    what resolves to a number, a date or a word like `yes`). The parser is the judge of it.
+    A plain scalar that would mean something else gets single quotes (YAML 1.1, section 9.1: indicators, comments, `: `,
+    and what resolves to a number, a date or a word like `yes`). The parser decides.
 
     Args:
-        raw: the scalar as it stands.
+        raw: the scalar in the file.
         style: its style, as PyYAML names it.
         value: printable characters.
-        in_flow: whether it stands in brackets or braces.
+        in_flow: whether it is inside brackets or braces.
 
     Returns:
-        None where that is not certain: `raw` has an anchor or a tag, or more than one line; `value` cannot be written.
+        None if it cannot be replaced: `raw` has an anchor, a tag or several lines, or `value` cannot be written.
     """
     if not value.isprintable() or _BOUND.match(raw) or _LINE_BREAK.search(raw):
         return None
@@ -35,10 +35,10 @@ def rewritten(raw: str, style: str | None, value: str, *, in_flow: bool) -> str 
     forms = [f'"{double}"'] if style == '"' else [f"'{single}'"]
     if not style:
         forms.insert(0, value)
-    return next((form for form in forms if _says(form, value, in_flow=in_flow)), None)
+    return next((form for form in forms if _parses_as(form, value, in_flow=in_flow)), None)
 
 
-def _says(form: str, value: str, *, in_flow: bool) -> bool:
+def _parses_as(form: str, value: str, *, in_flow: bool) -> bool:
     try:
         root = compose(f"[{form}]\n".encode() if in_flow else f"- {form}\n".encode())
     except ArticleUnreadable:

@@ -1,4 +1,4 @@
-"""What all edits of front matter share: splices of text, and edits matched to the entries that they name."""
+"""Splices of text, and the matching of edits to entries, for all formats of front matter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgcache.core import ArticleChanged, Edit
 
 
 class Splice(NamedTuple):
-    """Text to put in place of the characters from `start` to `end`."""
+    """A text that replaces the characters from `start` to `end`."""
 
     start: int
     end: int
@@ -19,23 +19,23 @@ class Splice(NamedTuple):
 
 
 class Placed(Protocol):
-    """An entry as far as an edit names it."""
+    """The part of an entry that identifies it for an edit."""
 
     @property
     def url(self) -> str:
-        """As the article has it."""
+        """The URL as the article has it."""
 
     @property
     def line(self) -> int:
-        """Of the URL, counted from 1."""
+        """The line of the URL, from 1."""
 
     @property
     def column(self) -> int:
-        """Of the URL, in characters counted from 1."""
+        """The column of the URL, in characters from 1."""
 
 
 def spliced(text: str, splices: Iterable[Splice]) -> str:
-    """The text after splices that do not overlap."""
+    """Return the text after splices that do not overlap."""
     pieces, position = [], 0
     for splice in sorted(splices):
         pieces += [text[position : splice.start], splice.text]
@@ -44,20 +44,20 @@ def spliced(text: str, splices: Iterable[Splice]) -> str:
 
 
 def by_entry(found: Sequence[Placed], edits: Sequence[Edit]) -> dict[int, Edit]:
-    """The edits by the number of their entry in `found`; several edits of one entry become one.
+    """Return the edits by the index of their entry in `found`. Several edits of one entry become one.
 
     Raises:
-        ArticleChanged: an edit names a place where its entry is not.
+        ArticleChanged: the entry of an edit is not at its place.
     """
     index = {(entry.line, entry.column): number for number, entry in enumerate(found)}
-    wished: dict[int, Edit] = {}
+    merged: dict[int, Edit] = {}
     for edit in edits:
         number = index.get((edit.line, edit.column))
         if number is None or edit.was not in {None, found[number].url}:
-            message = "the image that was here is not here any more: the file was saved since it was scanned"
+            message = "the image that was here is no longer here: the file was saved after it was scanned"
             raise ArticleChanged(message, line=edit.line, column=edit.column)
-        earlier = wished.get(number, edit)
+        earlier = merged.get(number, edit)
         flag = earlier.flag if edit.flag is None else edit.flag
         url = earlier.url if edit.url is None else edit.url
-        wished[number] = msgspec.structs.replace(edit, flag=flag, size=edit.size or earlier.size, url=url)
-    return wished
+        merged[number] = msgspec.structs.replace(edit, flag=flag, size=edit.size or earlier.size, url=url)
+    return merged

@@ -1,8 +1,8 @@
-"""The YAML block at the head of an article: where it ends, and its nodes with their marks. Nothing is constructed.
+"""Finds the YAML block of an article and parses it to nodes with marks. No objects are constructed from YAML.
 
-Front matter is what Jekyll takes for it (its `YAML_FRONT_MATTER_REGEXP`): a first line `---`, a closing line `---` or
-`...`, both at the left margin. Two things are read more kindly: a `---` line inside a quoted string does not close the
-block, and a thematic break (CommonMark 0.31, section 4.1) that merely opens a file is not a broken front matter.
+Front matter is what Jekyll accepts (its `YAML_FRONT_MATTER_REGEXP`): a first line `---` and a closing line `---` or
+`...`, both at the left margin. There are two exceptions: a `---` line inside a quoted string does not close the block,
+and a thematic break (CommonMark 0.31, section 4.1) at the start of a file is not a broken front matter.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import yaml
 from imgcache.core import ArticleUnreadable
 
 BOM = b"\xef\xbb\xbf"
-MAX_DEPTH = (
-    100  # no real front matter comes near; PyYAML composes recursively in C, and 100,000 brackets kill the process
-)
+# Far more than in real front matter. PyYAML composes recursively in C, and 100,000 brackets crash the process.
+MAX_DEPTH = 100
 MAX_INNER_FENCES = 50  # each `---` line inside a string costs one more parse
 
 _OPENING = re.compile(rb"---[ \t]*\r?\n")
@@ -25,19 +24,19 @@ _CLOSING = re.compile(rb"\n(?:---|\.\.\.)[ \t]*(?=[\r\n]|\Z)")
 _LINE_END = re.compile(rb"\r?\n")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _BLANK = re.compile(rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n]+)*+[ \t]*")
-# The start of a YAML mapping and not of a paragraph: `key:` at a line's start, an opening brace that is not Liquid's.
+# The start of a YAML mapping, not of a paragraph: `key:` at the start of a line, a brace that does not open Liquid.
 _MAPPING = re.compile(rb"\{(?![{%])|\?[ \t]|[^\s#<>*|@`\[{%!>-][^\r\n]*?:(?=[\s]|\Z)|<<:")
 
-# Without this block style goes no deeper than twice MAX_DEPTH: each mapping in a mapping starts further to the right.
-_FAR_RIGHT = re.compile(rb"[ \t?:-]{%d}" % MAX_DEPTH)
+# Without a match, block style is no deeper than twice MAX_DEPTH: each nested mapping starts further to the right.
+_DEEP_INDENT = re.compile(rb"[ \t?:-]{%d}" % MAX_DEPTH)
 
 
 class Head(NamedTuple):
     """One front matter.
 
-    `root` is its mapping, None where it is empty. `text` is what the marks' indexes count in: as long as the file's own
-    text from the first `---`, and equal to it but for the ends of lines and the marks of fences inside strings.
-    `body_offset` is in bytes, `body_line` a line of the file.
+    `root` is its mapping, None if it is empty. The marks are indexes in `text`. It is as long as the text of the file
+    from the first `---`, and differs from it only in line ends and in fences inside strings. `body_offset` is in bytes,
+    `body_line` a line of the file.
     """
 
     root: yaml.MappingNode | None
@@ -47,10 +46,10 @@ class Head(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Where a front matter stands, before any of it is parsed.
+    """The place of a front matter that is not parsed yet.
 
-    `data` is the file with LF for each CR that ends a line alone; the block begins at `start`, its first line after the
-    fence at `inside`. `closing` may yet turn out to be part of a quoted string.
+    `data` is the file with LF for each CR without LF. The block begins at `start`, its first line after the fence at
+    `inside`. `closing` may turn out to be part of a quoted string.
     """
 
     data: bytes
@@ -60,16 +59,16 @@ class Block(NamedTuple):
 
     @property
     def text(self) -> bytes:
-        """From the opening fence to the end of the line before the closing one."""
+        """The text from the opening fence to the end of the line before the closing fence."""
         return self.data[self.start : self.closing.start() + 1]
 
     @property
     def lines(self) -> bytes:
-        """What stands between the two fences, with the line feed before it."""
+        """The text between the two fences, with the line feed before it."""
         return self.data[self.inside - 1 : self.closing.start() + 1]
 
     def body(self) -> tuple[int, int]:
-        """The offset of the body in bytes, and the line of the file on which it starts."""
+        """Return the offset of the body in bytes, and the line of the file on which it starts."""
         line_end = _LINE_END.match(self.data, self.closing.end())
         offset = line_end.end() if line_end else len(self.data)
         return offset, 1 + self.data.count(b"\n", self.start, offset)
@@ -79,7 +78,7 @@ _NO_FRONT_MATTER = Head(None, "", 0, 1)
 
 
 def find_block(data: bytes) -> Block | Head:
-    """The front matter of an article, or at once a head without one. That the body is UTF-8 is not looked at.
+    """Find the front matter of an article. Returns a head without content if there is none. The body is not checked.
 
     Raises:
         ArticleUnreadable: not UTF-8, or not closed.
@@ -129,12 +128,12 @@ def read_head(data: bytes) -> Head:
 
 
 def compose(block: bytes) -> yaml.Node | None:
-    """The nodes of one YAML document; None if it has none.
+    """Return the root node of one YAML document; None if it is empty.
 
     Raises:
         ArticleUnreadable: with the line and column inside `block`.
     """
-    if block.count(b"[") + block.count(b"{") > MAX_DEPTH or _FAR_RIGHT.search(block):
+    if block.count(b"[") + block.count(b"{") > MAX_DEPTH or _DEEP_INDENT.search(block):
         _check_depth(block)
     try:
         return yaml.compose(block, Loader=yaml.CSafeLoader)
@@ -143,12 +142,12 @@ def compose(block: bytes) -> yaml.Node | None:
 
 
 def check_utf8(data: bytes) -> None:
-    """Refuse bytes that are not UTF-8, saying where.
+    """Raise an error for bytes that are not UTF-8.
 
     Raises:
         ArticleUnreadable: with the place of the first wrong byte.
     """
-    if data.isascii():  # as most are: a look takes a fifth of the time that decoding does
+    if data.isascii():  # true for most, and five times as fast as decoding
         return
     try:
         data.decode()
@@ -159,20 +158,20 @@ def check_utf8(data: bytes) -> None:
 
 
 def has_lone_cr(data: bytes) -> bool:
-    """Whether a CR ends a line alone, as it did on old Macs."""
+    """Return whether a CR without LF ends a line, as on old Macs."""
     return b"\r" in data and data.count(b"\r") > data.count(b"\r\n")
 
 
 def _without_lone_cr(data: bytes) -> bytes:
-    """The same length with LF for each CR that ends a line alone, as YAML and editors read it."""
+    """Return the data with LF for each CR without LF, as YAML and editors read it. The length stays."""
     return _LONE_CR.sub(b"\n", data) if has_lone_cr(data) else data
 
 
 def _compose_until_closed(block: Block) -> tuple[yaml.Node | None, bytes, re.Match[bytes]]:
-    """Take the first closing line at which the YAML before it is whole.
+    """Parse the block up to the first closing line that makes it complete YAML.
 
-    YAML forbids `---` at the margin even inside a quoted string (YAML 1.2.2, rule c-forbidden), so such a line is
-    parsed as `___`, which is as long: the marks stay right.
+    YAML forbids `---` at the margin even inside a quoted string (YAML 1.2.2, rule c-forbidden). Such a line is parsed
+    as `___`, which has the same length, so the marks stay right.
     """
     data, start, _, closing = block
     try:
@@ -196,7 +195,7 @@ def _compose_until_closed(block: Block) -> tuple[yaml.Node | None, bytes, re.Mat
 
 
 def _check_depth(block: bytes) -> None:
-    """Walk the events, which needs no stack, before composing, which does."""
+    """Read the events, which needs no recursion, before composing, which is recursive."""
     loader = yaml.CSafeLoader(block)
     depth = 0
     try:
@@ -226,16 +225,16 @@ def _unreadable(error: yaml.YAMLError, block: bytes) -> ArticleUnreadable:
         line, column = _place(block, error.position)
         parts = [error.reason]
     reason = ", ".join(clean(part) for part in parts)
-    return ArticleUnreadable(f"the front matter is not valid YAML: {reason}; mend it here", line=line, column=column)
+    return ArticleUnreadable(f"the front matter is not valid YAML: {reason}; correct it here", line=line, column=column)
 
 
 def _place_of(index: int, block: bytes) -> tuple[int, int]:
-    """Line and column of a character as editors count them: libyaml also ends lines at U+0085, U+2028 and U+2029."""
+    """Return line and column as editors count them: libyaml also ends lines at U+0085, U+2028 and U+2029."""
     return _place(block, len(block.decode()[:index].encode()))
 
 
 def clean(text: str) -> str:
-    """Text of an article, fit for a message: no control characters, no more than 80 characters."""
+    """Return text of an article for a message: no control characters, at most 80 characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:80])
 
 

@@ -1,7 +1,7 @@
-"""Image references in the bodies of articles, Markdown and HTML: read, and replaced by others. Pure.
+"""Reads image references from the bodies of articles, Markdown and HTML, and replaces their URLs. Pure.
 
-A look at the text says whether it can name an image at all. The parsers are loaded for the first one that can: they
-take longer to load than a site with nothing new takes to be looked through.
+A quick search decides whether a text can name an image at all. The parsers are loaded for the first text that can:
+loading them takes longer than scanning a site without changes.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _CALLED = "imgcache"  # the name of what `imgcache export` writes
 
 
 def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
-    """Every image of a body, in the order of the file; nothing is declared.
+    """Return every image of a body, in the order of the file, without declared sizes.
 
-    `field` is `body`, or `shortcode` where a call of our own include, partial or shortcode names it.
+    `field` is `body`, or `shortcode` for an image in a call of the include, partial or shortcode of imgcache.
 
-    URLs have entities and backslashes undone and are otherwise untouched. Those that hold Liquid, Jinja or Go templates
-    are left out: they are no URLs yet. The `width` and `height` of `<img>` are its size on the page, not the file's.
+    Entities and backslash escapes in URLs are decoded. URLs with Liquid, Jinja or Go templates are left out: they are
+    not URLs yet. The `width` and `height` of `<img>` are its size on the page, not that of the file.
 
     Args:
         text: the article below its front matter.
         article: its path relative to the site.
-        first_line: the line of the file at which `text` starts.
+        first_line: the line of the file on which `text` starts.
         html: whether the file is HTML rather than Markdown.
     """
     if (html or "![" not in text) and not _HTML_IMAGE.search(text) and _CALLED not in text:
@@ -38,7 +38,7 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
 
 
 def called(text: str, article: str) -> tuple[Reference, ...]:
-    """Every image that a layout, an include or a partial names in a call of our own; `field` is `shortcode`.
+    """Return every image that a template names in a call of imgcache's own; `field` is `shortcode`.
 
     Args:
         text: the whole file.
@@ -52,20 +52,20 @@ def called(text: str, article: str) -> tuple[Reference, ...]:
 
 
 def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:
-    """Write other URLs into a body.
+    """Replace URLs of images in a body.
 
-    For `![alt][label]` the definition is edited, and every link with that label leads to the new URL too.
+    For `![alt][label]` the definition is edited, so every link with that label gets the new URL too.
 
     Args:
         text: the article below its front matter.
         article: its path relative to the site.
-        edits: each names its image by the line and column of the URL, as `references` gave them.
-        first_line: the line of the file at which `text` starts.
+        edits: each names its image by the line and column of the URL, as `references` returned them.
+        first_line: the line of the file on which `text` starts.
         html: whether the file is HTML rather than Markdown.
 
     Raises:
-        ArticleChanged: an edit names a place where its image is not.
-        ArticleUnreadable: the edit cannot be made without changing something else.
+        ArticleChanged: the image of an edit is not at its place.
+        ArticleUnreadable: the edit would change something else.
     """
     from imgcache.scanner.markup import edits as editing
 

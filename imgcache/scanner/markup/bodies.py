@@ -1,7 +1,7 @@
-"""Image references in one body, whichever of HTML and Markdown it is written in.
+"""Reads the image references of one body, in HTML or Markdown.
 
-Liquid that keeps images off the page is taken out first. A Markdown body that is HTML from its start to its end needs
-no Markdown parser, which takes thrice as long as the rest.
+Liquid blocks that keep images off the page are blanked out first. A Markdown body that is one block of HTML needs no
+Markdown parser, which takes three times as long as the rest.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ _LONE_CR = re.compile(r"\r(?!\n)")
 _LIQUID_BLOCK = re.compile(r"\{%-?\s*(comment|highlight)\b")
 _LIQUID_END = {name: re.compile(rf"\{{%-?\s*end{name}\s*-?%\}}") for name in ("comment", "highlight")}
 _VISIBLE = re.compile(r"\S")
-# The start of an HTML block that ends at a blank line (CommonMark 0.31, section 4.6, the sixth kind), with those names
-# of the standard's that a body may well begin with.
+# The start of an HTML block that ends at a blank line (CommonMark 0.31, section 4.6, the sixth kind), with the tag
+# names of the standard that a body is likely to begin with.
 _BLOCK = re.compile(
     r" {0,3}+</?+(?:p|div|table|ul|ol|dl|h[1-6r]|section|article|figure|blockquote|center|header|main)(?=[\s>]|/>|\Z)",
     re.ASCII | re.IGNORECASE,
 )
 _BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n")
 
-CALL = "shortcode"  # the field of an image that a call names
+CALL = "shortcode"  # the field of an image in a call
 
 Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
 
 
 def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
-    """As `imgcache.scanner.markup.references`."""
+    """See `imgcache.scanner.markup.references`."""
     text = _without_liquid_blocks(text)
     found = _in_html(text) if html or is_one_html_block(text) else _in_markdown(text)
     kept = [(line, column, url, "body") for url, line, column in found if url and "{{" not in url and "{%" not in url]
@@ -42,16 +42,16 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
 
 
 def called(text: str, article: str) -> tuple[Reference, ...]:
-    """As `imgcache.scanner.markup.called`."""
+    """See `imgcache.scanner.markup.called`."""
     found = _in_calls(_without_liquid_blocks(text))
     return tuple([Reference(url, article, line + 1, column + 1, CALL) for url, line, column in found])
 
 
 def is_one_html_block(text: str) -> bool:
-    """Whether Markdown takes all of it for HTML; where it says no, that is for a parser to say."""
+    """Return whether Markdown surely treats all of the text as HTML; otherwise a parser must decide."""
     if not _BLOCK.match(text) or _has_lone_cr(text):
         return False
-    return not _BLANK_LINE.search(text, 0, len(text.rstrip()))  # blank lines at the end have nothing below them
+    return not _BLANK_LINE.search(text, 0, len(text.rstrip()))  # blank lines at the end do not matter
 
 
 def _has_lone_cr(text: str) -> bool:
@@ -79,16 +79,16 @@ def _placed(text: str, find: Callable[[str], Iterator[tuple[str, int]]]) -> Iter
 
 
 def _in_markdown(text: str) -> Iterator[Found]:
-    from imgcache.scanner.markup import markdown  # which takes longer to load than a small site takes to be read
+    from imgcache.scanner.markup import markdown  # loading it takes longer than reading a small site
 
     return markdown.images(text)
 
 
 def _without_liquid_blocks(text: str) -> str:
-    """Blank out what Liquid takes out of the page or shows as code, character for character: no image there is loaded.
+    """Blank out, character by character, what Liquid removes from the page or shows as code: no image there is loaded.
 
-    Dots stand for it, since spaces at a line's start would make what follows a code block. A block that is not closed
-    stays: outside of Jekyll it is plain text.
+    It is replaced by dots, since spaces at the start of a line would make a code block of what follows. An unclosed
+    block stays: outside Jekyll it is plain text.
     """
     pieces: list[str] = []
     position = 0

@@ -1,6 +1,6 @@
-"""Images that are named in calls of what `imgcache export` writes: Jekyll's include, Hugo's partial, shortcodes. Pure.
+"""Finds images in calls of what `imgcache export` writes: Jekyll's include, Hugo's partial, shortcodes. Pure.
 
-A call whose URL is a literal names an image; one with a variable names nothing that is known before the site is built.
+A call with a literal URL names an image. The value of a variable is not known before the site is built.
 
 - Liquid: `{% include imgcache.html url="…" %}`
 - Hugo: `{{ partial "imgcache.html" (dict "url" "…") }}`, `{{< imgcache url="…" >}}` and `{{< imgcache "…" >}}`
@@ -21,7 +21,7 @@ _OPENING = re.compile(
     r"""|(?P<short>\{(?:%[-+]?|\{[<%]|\{\{?[-~]?)\s*+imgcache(?=[\s("'{]))"""
 )
 _RAW = re.compile(r"\{%-?\s*+raw\s*+-?%\}.*?(?:\{%-?\s*+endraw\s*+-?%\}|\Z)", re.DOTALL)
-# One part of a call after the other: a string, a key, the end, the beginning of something else, or a word.
+# The next part of a call: a string, a key, the end, the start of another tag, or a word.
 _PART = re.compile(
     r"""\s++|"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'|`(?P<raw>[^`]*+)`|(?P<key>[A-Za-z_][\w-]*+)\s*+[=:]"""
     r"""|(?P<end>-?%\}\}?|[>/]+\}\}|[-~]?\}\}\}?)|(?P<other>\{[{%])|(?P<word>[\w.$-]++)|(?P<sign>.)""",
@@ -31,7 +31,7 @@ _KEYS = frozenset({"url", "src"})
 
 
 def image_urls(text: str) -> Iterator[tuple[str, int]]:
-    """Each URL that a call names literally, with the index of its first character in `text`."""
+    """Yield each literal URL of a call, with the index of its first character in `text`."""
     if NAME not in text:
         return
     skipped = [found.span() for found in _RAW.finditer(text)] if "raw" in text else []
@@ -48,7 +48,7 @@ def image_urls(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _in_call(text: str, opening: re.Match[str]) -> tuple[tuple[str, int] | None, int]:
-    """The URL of one call, and where to go on."""
+    """Return the URL of one call, and where to continue."""
     takes_first = opening.lastgroup == "short"
     position, key, is_first = opening.end(), "", True
     found: tuple[str, int] | None = None
@@ -67,7 +67,7 @@ def _in_call(text: str, opening: re.Match[str]) -> tuple[tuple[str, int] | None,
         elif kind == "word":
             key = ""
         elif kind == "sign" and part["sign"] in "\"'`":
-            return found, len(text)  # never closed: what follows is all inside it
+            return found, len(text)  # an unclosed string contains the rest of the text
         is_first = is_first and (kind is None or part[0] == "(")
     return found, len(text)
 

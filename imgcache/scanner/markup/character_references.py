@@ -1,7 +1,7 @@
-"""Character references of HTML decoded (HTML standard, section 13.2.5.72 to .80), whatever their length. Pure.
+"""Decodes character references of HTML of any length (HTML standard, sections 13.2.5.72 to .80). Pure.
 
-`html.unescape` is not used: Python refuses to read a number of more than 4,300 digits, and it drops noncharacters,
-which a browser keeps.
+`html.unescape` is not used: it fails for a number of more than 4,300 digits, and it drops noncharacters, which a
+browser keeps.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _MAX_CODE_POINT = 0x10FFFF
 def unescape(raw: str) -> tuple[str, Sequence[int]]:
     """Decode the character references of an attribute's value.
 
-    A named reference without `;` that is followed by `=` or a letter or digit stays as it is (section 13.2.5.73), so
-    that `?a=1&copy=2` is no copyright sign.
+    A named reference without `;` that is followed by `=`, a letter or a digit stays as it is (section 13.2.5.73), so
+    that `?a=1&copy=2` has no copyright sign.
 
     Args:
-        raw: the value as it stands in the file.
+        raw: the value in the file.
 
     Returns:
-        The value, and for each of its characters, and for its end, the index in `raw` that it came from.
+        The value, and the index in `raw` of each of its characters and of its end.
     """
     if "&" not in raw:
         return raw, range(len(raw) + 1)
@@ -46,7 +46,7 @@ def unescape(raw: str) -> tuple[str, Sequence[int]]:
 
 
 def _decoded(raw: str, reference: re.Match[str]) -> str | None:
-    """What a reference stands for; None for one that stands for itself."""
+    """Return the character of a reference; None if it is not decoded."""
     decimal, hexadecimal, name, end = reference.groups()
     if decimal:
         return _character(decimal, 10)
@@ -58,13 +58,13 @@ def _decoded(raw: str, reference: re.Match[str]) -> str | None:
 
 
 def _character(digits: str, base: int) -> str:
-    """The character of a number (section 13.2.5.80): what is no code point of a character becomes U+FFFD."""
+    """Return the character of a number (section 13.2.5.80): U+FFFD for a number that is no character."""
     digits = digits.lstrip("0")
     if not digits or len(digits) > _MAX_DIGITS:
         return _REPLACEMENT
     number = int(digits, base)
     if number > _MAX_CODE_POINT or 0xD800 <= number <= 0xDFFF:
         return _REPLACEMENT
-    if 0x80 <= number <= 0x9F:  # five of these stand for themselves
+    if 0x80 <= number <= 0x9F:  # five of these are not in cp1252 and stay
         return bytes([number]).decode("cp1252", "ignore") or chr(number)
     return chr(number)

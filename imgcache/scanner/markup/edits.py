@@ -1,7 +1,7 @@
-"""URLs of images in a body replaced by others, changing nothing else by a character. Pure.
+"""Replaces URLs of images in a body; every other character stays. Pure.
 
-An edit is a splice where the raw text at a reference's place is its URL, as it is or escaped. Each result is read again
-and compared with what was there: an edit that would do anything else than was asked is refused.
+An edit is a splice where the text at the place of a reference is its URL, escaped or not. Each result is read again and
+compared with what was there. An edit that would change anything else is refused.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from imgcache.scanner.markup.bodies import CALL, references
 from imgcache.scanner.markup.character_references import unescape
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
-# What stands before a destination of Markdown, and never before a URL in HTML; `>` may be a block quote's mark.
+# The text before a destination of Markdown, and never before a URL in HTML. `>` may be the mark of a block quote.
 _MARKDOWN_BEFORE = re.compile(r"(?:\(|\]:)[\s>]*(<?)\Z")
 _OPENING_QUOTE = re.compile(r"""=[\s>]*(["'])""")
-_BEFORE = 4096  # characters looked back at for the quote that opens an attribute; the check knows if it was another
-_ESCAPED = 12  # characters in the text for one of the URL: what is escaped at greater length is refused
+_BEFORE = 4096  # characters searched backwards for the opening quote of an attribute; the check finds a wrong one
+_ESCAPED = 12  # characters of text for one of the URL; longer escapes are refused
 _BACKSLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~]|\Z)")  # before punctuation it is an escape (CommonMark, section 2.4)
 _ENTITY = re.compile(r"&(?=#?[0-9A-Za-z]+;)")  # section 2.5
 
@@ -33,51 +33,51 @@ class _Splice(NamedTuple):
 
 
 def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:
-    """As `imgcache.scanner.markup.apply`."""
+    """See `imgcache.scanner.markup.apply`."""
     found = references(text, article, first_line=first_line, html=html)
-    wished = _by_reference(found, edits)
-    if not wished:
+    new_urls = _by_reference(found, edits)
+    if not new_urls:
         return text
     starts = [0, *(end.end() for end in _LINE_END.finditer(text))]
     pieces, position = [], 0
-    for number, url in sorted(wished.items()):
+    for number, url in sorted(new_urls.items()):
         reference = found[number]
         start = starts[reference.line - first_line] + reference.column - 1
         if reference.field == CALL:
             splice = _in_call(text, start, reference.url, url)
         else:
-            splice = _splice(text, start, reference.url, url, html=html)
+            splice = find_splice(text, start, reference.url, url, html=html)
         if splice is None or splice.start < position:
             raise _unsafe(reference)
         pieces += [text[position : splice.start], splice.text]
         position = splice.end
     edited = "".join(pieces) + text[position:]
     after = references(edited, article, first_line=first_line, html=html)
-    expected = [(wished.get(number, reference.url), reference.line) for number, reference in enumerate(found)]
+    expected = [(new_urls.get(number, reference.url), reference.line) for number, reference in enumerate(found)]
     if [(reference.url, reference.line) for reference in after] != expected:
-        raise _unsafe(found[min(wished)])
+        raise _unsafe(found[min(new_urls)])
     return edited
 
 
 def _by_reference(found: Sequence[Reference], edits: Iterable[Edit]) -> dict[int, str]:
-    """The new URLs by the number of their reference."""
+    """Return the new URLs by the index of their reference."""
     index = {(reference.line, reference.column): number for number, reference in enumerate(found)}
-    wished: dict[int, str] = {}
+    new_urls: dict[int, str] = {}
     for edit in edits:
         number = index.get((edit.line, edit.column))
         if number is None or edit.was not in {None, found[number].url}:
-            message = "the image that was here is not here any more: the file was saved since it was scanned"
+            message = "the image that was here is no longer here: the file was saved after it was scanned"
             raise ArticleChanged(message, line=edit.line, column=edit.column)
         if edit.flag is not None or edit.size is not None:
-            message = "an image in the text carries no flag and declares no size: give it an entry in the front matter"
+            message = "an image in the body has no flag and no declared size: add an entry to the front matter"
             raise ArticleUnreadable(message, line=edit.line, column=edit.column)
         if edit.url is not None:
-            wished[number] = edit.url
-    return wished
+            new_urls[number] = edit.url
+    return new_urls
 
 
-def _splice(text: str, start: int, old: str, new: str, *, html: bool) -> _Splice | None:
-    """None where the raw text is not the URL, or the new one cannot be written there."""
+def find_splice(text: str, start: int, old: str, new: str, *, html: bool) -> _Splice | None:
+    """Return a splice; None if the text there is not the URL, or the new URL cannot be written."""
     if not new.isprintable():
         return None
     before = text[max(0, start - _BEFORE) : start]
@@ -88,7 +88,7 @@ def _splice(text: str, start: int, old: str, new: str, *, html: bool) -> _Splice
 
 
 def _in_call(text: str, start: int, old: str, new: str) -> _Splice | None:
-    """A string of a template language, which knows no entities: only what needs no escape is written."""
+    """Replace a string of a template language. It has no entities, so only URLs without escapes are written."""
     end = start + len(old)
     is_there = start > 0 and text[start:end] == old and text[end : end + 1] == text[start - 1]
     if not is_there or not new.isprintable() or any(mark in new for mark in ("\\", text[start - 1], "{{", "{%")):
@@ -97,7 +97,7 @@ def _in_call(text: str, start: int, old: str, new: str) -> _Splice | None:
 
 
 def _in_attribute(text: str, start: int, before: str, old: str, new: str) -> _Splice | None:
-    """An attribute's value, or a part of it."""
+    """Replace the value of an attribute, or a part of it."""
     value, places = unescape(text[start : start + _ESCAPED * (len(old) + 1)])
     if not value.startswith(old):
         return None
@@ -114,7 +114,7 @@ def _in_attribute(text: str, start: int, before: str, old: str, new: str) -> _Sp
 
 
 def _in_destination(text: str, start: int, old: str, new: str, *, in_angles: bool) -> _Splice | None:
-    """A link destination (CommonMark 0.31, section 6.3): bare, or in angle brackets where it must be."""
+    """Replace a link destination (CommonMark 0.31, section 6.3): bare, or in angle brackets if needed."""
     found = parseLinkDestination(text, start - in_angles, len(text))
     if not found.ok or found.str != old:
         return None

@@ -1,9 +1,8 @@
-"""Image URLs in HTML with the place of each: `<img src>`, `<img srcset>` and `<source srcset>`.
+"""Finds image URLs in HTML, with their places: `<img src>`, `<img srcset>` and `<source srcset>`.
 
-A tree builder does not say where an attribute stood, so this follows the tokenizer of the HTML standard
-(section 13.2.5) just far enough: tags, attributes, comments and the elements whose content is text. One pattern runs
-over all that is no image, so the cost is that of a search. What needs a tree is left out: an image inside `<template>`
-counts.
+Tree builders do not report the place of an attribute. So this follows the tokenizer of the HTML standard (section
+13.2.5) as far as needed: tags, attributes, comments and elements whose content is text. One pattern skips everything
+that is no image, so the cost is that of a search. Limit: it builds no tree, so an image inside `<template>` counts.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from imgcache.scanner.markup.character_references import unescape
 
 _SPACE = " \t\n\f\r"
 _VALUE = rf"""[{_SPACE}]*+=[{_SPACE}]*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{_SPACE}"'>][^{_SPACE}>]*+)?+"""
-# The first repetition is what nearly all attributes look like, and saves half of the time of the second.
+# The first repetition matches nearly all attributes in half the time of the second.
 _ATTRIBUTES = (
     rf"""(?:[{_SPACE}]++[a-zA-Z-]++="[^"]*+")*+(?:[{_SPACE}/]++|[^{_SPACE}/>][^{_SPACE}/>=]*+(?:{_VALUE})?+)*+"""
 )
@@ -26,15 +25,15 @@ _TEXT_NAME = (
     r"[iI][fF][rR][aA][mM][eE]|[nN][oO][eE][mM][bB][eE][dD]|[nN][oO][fF][rR][aA][mM][eE][sS]|"
     r"[pP][lL][aA][iI][nN][tT][eE][xX][tT]"
 )
-_INITIAL = "[iIsStTxXnNpP]"  # of all these names: one look spares trying each
+_INITIAL = "[iIsStTxXnNpP]"  # of all these names: one check instead of trying each
 _OTHER_TAG = rf"<(?!(?={_INITIAL})(?:{_IMAGE_NAME}|{_TEXT_NAME})[{_SPACE}/>])/?+[a-zA-Z][^{_SPACE}/>]*+{_ATTRIBUTES}>"
-# Most tags are one of these two; to look for them first saves a quarter of all the time.
+# Most tags are one of these two; trying them first saves a quarter of the time.
 _END_TAG = r"</[a-zA-Z][a-zA-Z0-9]*+>"
 _USUAL_TAG = rf"""<(?:t[dr]|p|a|div|span|b|br|strong|table)(?:[{_SPACE}]++[a-z]++="[^"]*+")*+/?+>"""
 _OTHER_COMMENT = r"<!--[^->][^-]*+(?:-[^-][^-]*+)*+-->"
-# All that is no image, and then the image, if it is like most: one `src` in quotes, with no space or template in it.
+# Everything that is no image, then the image if it is like most: one quoted `src` without spaces and templates.
 _PLAIN_ATTRIBUTES = rf"""(?:[{_SPACE}]++(?![sS][rR][cC])[a-zA-Z-]++="[^"]*+")*+"""
-_PLAIN_SOURCE = rf"""src="([^"{_SPACE}&{{][^"{_SPACE}{{]*+)\""""  # no entity in front, which might be a space
+_PLAIN_SOURCE = rf"""src="([^"{_SPACE}&{{][^"{_SPACE}{{]*+)\""""  # an entity at the start might be a space
 _PLAIN_IMAGE = rf"<img{_PLAIN_ATTRIBUTES}[{_SPACE}]++{_PLAIN_SOURCE}{_PLAIN_ATTRIBUTES}[{_SPACE}]*+/?+>"
 _TO_IMAGE = re.compile(
     rf"(?:[^<]*+(?:{_END_TAG}|{_USUAL_TAG}|{_OTHER_TAG}|<(?![a-zA-Z/!?])|{_OTHER_COMMENT}))*+[^<]*+(?:{_PLAIN_IMAGE})?+"
@@ -42,7 +41,7 @@ _TO_IMAGE = re.compile(
 _IMAGE = re.compile(rf"<({_IMAGE_NAME})(?=[{_SPACE}/>])({_ATTRIBUTES})>")
 _TEXT = re.compile(rf"<({_TEXT_NAME})(?=[{_SPACE}/>]){_ATTRIBUTES}>")
 _SOURCE = r"[sS][rR][cC](?:[sS][eE][tT])?+"
-# The next attribute that is named so, past all others.
+# The next attribute of this name, after any others.
 _SOURCE_ATTRIBUTE = re.compile(
     rf"(?:[{_SPACE}/]++|(?!{_SOURCE}(?:[{_SPACE}/=]|\Z))[^{_SPACE}/>][^{_SPACE}/>=]*+(?:{_VALUE})?+)*+"
     rf"({_SOURCE})(?:[{_SPACE}]*+=[{_SPACE}]*+"
@@ -56,7 +55,7 @@ _DESCRIPTORS = re.compile(r"(?:\([^)]*+(?:\)|\Z)|[^,(])*+,?")
 
 
 def image_urls(text: str) -> Iterator[tuple[str, int]]:
-    """Each URL with the index of its first character in `text`; entities decoded, empty and templated ones left out."""
+    """Yield each URL with the index of its first character in `text`, decoded, without empty and templated ones."""
     position = 0
     while found := _TO_IMAGE.match(text, position):
         position = found.end()
@@ -68,12 +67,12 @@ def image_urls(text: str) -> Iterator[tuple[str, int]]:
         elif element := _TEXT.match(text, position):
             position = _end_of_text(text, element)
         elif text.startswith("<!--", position):
-            closing = _COMMENT_END.search(text, position + 2)  # `<!-->` and `<!--->` are whole (section 13.2.5.43)
+            closing = _COMMENT_END.search(text, position + 2)  # `<!-->` and `<!--->` are complete (section 13.2.5.43)
             position = closing.end() if closing else len(text)
         elif _BOGUS.match(text, position):
             position = _after(text, ">", position)
         else:
-            return  # the file ends here, or inside a tag, which is then no tag
+            return  # end of the file, or an unclosed tag, which is no tag
 
 
 def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, int]]:
@@ -102,9 +101,9 @@ def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, in
 
 
 def srcset_urls(value: str) -> Iterator[tuple[str, int]]:
-    """The URL of each candidate and its index (HTML, section 4.8.4.2.2, "parsing a srcset attribute").
+    """Yield the URL of each candidate and its index (HTML, section 4.8.4.2.2, "parsing a srcset attribute").
 
-    A comma inside a URL belongs to it, one at its end does not. Descriptors are skipped, right or wrong.
+    A comma inside a URL belongs to it, one at its end does not. Descriptors are skipped, valid or not.
     """
     position = 0
     while candidate := _CANDIDATE.match(value, position):
@@ -122,7 +121,7 @@ def _decoded(raw: str) -> str:
 
 
 def _end_of_text(text: str, element: re.Match[str]) -> int:
-    """Script, style and the like hold text up to their own end tag, plaintext to the end (section 13.2.6.2)."""
+    """Return the end of the text of an element: its end tag, or the end of the file (section 13.2.6.2)."""
     name = element[1].lower()
     if name == "script":
         return _end_of_script(text, element.end())
@@ -131,13 +130,13 @@ def _end_of_text(text: str, element: re.Match[str]) -> int:
 
 
 def _end_of_script(text: str, position: int) -> int:
-    """A script inside a comment inside a script has an end tag of its own (sections 13.2.5.20 to .31)."""
+    """Return the end of a script. A script in a comment in a script has its own end tag (sections 13.2.5.20 to .31)."""
     in_comment = in_inner = False
     while mark := _SCRIPT_MARK.search(text, position):
         position = mark.end()
         if mark[0] == "<!--":
             in_comment = True
-            position -= 2  # `<!-->` is whole
+            position -= 2  # `<!-->` is complete
         elif mark[0] == "-->":
             in_comment = in_inner = False
         elif mark[0].startswith("</") and not in_inner:

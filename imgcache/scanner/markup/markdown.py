@@ -1,7 +1,7 @@
-"""Images in Markdown (CommonMark 0.31) with raw HTML in it.
+"""Finds images in Markdown (CommonMark 0.31) with raw HTML.
 
-Each stands where its URL stands, since that is what an editor has to change: for `![alt][label]` in the
-definition of the label.
+The place of an image is that of its URL, since an edit changes the URL. For `![alt][label]` it is in the definition of
+the label.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _DESTINATION = re.compile(r"\([ \t\n]*<?")
 
 
 def images(text: str) -> Iterator[tuple[str, int, int]]:
-    """The URL of each image, and the line and column of the text on which it stands, both from 0."""
+    """Yield the URL of each image with its line and column in the text, both from 0."""
     lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
-    defined: dict[int, tuple[int, int]] = {}  # by the first line of a definition, which many images may share
+    definitions: dict[int, tuple[int, int]] = {}  # by the first line of a definition; images may share one
     for token in _parser().parse(text, {}):
         if token.type == "html_block":
             block = _Block(lines, token)
@@ -43,17 +43,17 @@ def images(text: str) -> Iterator[tuple[str, int, int]]:
                         yield url, *block.place(child.meta["start"] + offset)
                 elif child.type == "image" and child.meta["map"]:
                     first, last = child.meta["map"]
-                    if first not in defined:
-                        defined[first] = _in_definition(lines, first, last)
-                    yield child.content, *defined[first]
+                    if first not in definitions:
+                        definitions[first] = _in_definition(lines, first, last)
+                    yield child.content, *definitions[first]
                 elif child.type == "image":
                     yield child.content, *block.place(child.meta["start"])
 
 
 class _Block:
-    """From an index in a block's content to a place in the text.
+    """Converts an index in the content of a block to a place in the text.
 
-    Each content line is part of a source line, which has markers, indentation and a heading's closing `#` besides.
+    Each content line is part of a source line, which also has markers, indentation and the closing `#` of a heading.
     """
 
     def __init__(self, lines: list[str], token: Token) -> None:
@@ -64,7 +64,7 @@ class _Block:
         self._shifts: dict[int, int] = {}
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Line and column, both from 0."""
+        """Return line and column, both from 0."""
         number = bisect.bisect_right(self._starts, offset) - 1
         if number not in self._shifts:
             self._shifts[number] = self._shift(number)
@@ -76,7 +76,7 @@ class _Block:
 
 
 def _in_definition(lines: list[str], first: int, last: int) -> tuple[int, int]:
-    """Where the URL of a definition stands that takes the lines from `first` to before `last`."""
+    """Return the place of the URL in a definition on the lines from `first` to before `last`."""
     source = "\n".join(lines[first:last])
     definition = _DEFINITION.search(source)
     offset = definition.end() if definition else 0
@@ -85,7 +85,7 @@ def _in_definition(lines: list[str], first: int, last: int) -> tuple[int, int]:
 
 
 class _Verbatim(MarkdownIt):
-    """A parser that hands out link destinations as they are: the guard against bad ones is not here."""
+    """A parser that keeps link destinations as they are. Whether a URL is allowed is checked elsewhere."""
 
     def normalizeLink(self, url: str) -> str:  # noqa: N802 - the library's name
         return url
@@ -105,9 +105,9 @@ def _parser() -> MarkdownIt:
 
 
 def _link_title(string: str, start: int, maximum: int, before: Any = None) -> Any:
-    """The library's function, keeping no more than the first character of a title, which is not read here.
+    """Call the library's function and keep only the first character of the title, which is not needed.
 
-    It adds each line of a title to all lines before, which takes quadratic time.
+    The library joins each line of a title to all lines before, which takes quadratic time.
     """
     title = helpers.parseLinkTitle(string, start, maximum, before)
     title.str = title.str[:1]
@@ -115,7 +115,7 @@ def _link_title(string: str, start: int, maximum: int, before: Any = None) -> An
 
 
 def _image(state: StateInline, silent: bool) -> bool:
-    """The library's rule, keeping the URL and its place and leaving the alternative text unparsed."""
+    """Apply the library's rule; keep the URL and its place, and do not parse the alternative text."""
     start = state.pos
     if not image(state, True) or silent:
         return state.pos > start

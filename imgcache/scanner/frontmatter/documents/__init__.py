@@ -1,6 +1,6 @@
-"""Front matter in TOML (between `+++`) and in JSON (`{ … }`): read with positions, and edited by splices of text. Pure.
+"""Reads front matter in TOML (between `+++`) and JSON (`{ … }`) with positions, and edits it by splices of text. Pure.
 
-The values come from tomllib and json; what is kept beside them is where each stands. Each edit is proved by reading
+The values come from tomllib and json; the position of each value is kept beside it. Each edit is verified by reading
 its result again.
 """
 

@@ -1,4 +1,4 @@
-"""Edits of front matter in TOML or JSON, as splices of its text. Each is proved by reading the result again."""
+"""Edits front matter in TOML or JSON by splices of its text. Each edit is verified by reading the result again."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _BLANK_BEFORE = re.compile(r"[ \t\r\n]*\Z")
 
 
 def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
-    """Set or clear flags, write true sizes and other URLs, changing nothing else by a byte.
+    """Set or clear flags, write true sizes and other URLs; every other byte stays.
 
     Args:
         data: the whole file, for which `opens` is true.
         edits: each names its entry by the line and column of the URL.
 
     Raises:
-        ArticleChanged: an edit names a place where its entry is not.
-        ArticleUnreadable: the file cannot be read, or the edit cannot be made without changing something else.
+        ArticleChanged: the entry of an edit is not at its place.
+        ArticleUnreadable: the file cannot be read, or the edit would change something else.
     """
     before = read(data)
     found = entries(before)
-    wished = by_entry(found, edits)
-    splices = [splice for number, edit in wished.items() for splice in _splices(before, found[number], edit)]
+    by_number = by_entry(found, edits)
+    splices = [splice for number, edit in by_number.items() for splice in _splices(before, found[number], edit)]
     if not splices:
         return data
     bom = BOM if data.startswith(BOM) else b""
     edited = bom + spliced(before.text, splices).encode() + data[before.body_offset :]
-    _check(edited, data, before, [(found[number], edit) for number, edit in wished.items()])
+    _check(edited, data, before, [(found[number], edit) for number, edit in by_number.items()])
     return edited
 
 
@@ -63,7 +63,7 @@ def _splices(document: Document, entry: Entry, edit: Edit) -> Iterator[Splice]:
 
 
 def _string(document: Document, entry: Entry, url: str) -> str:
-    """A URL as a string of its kind: with 'single' quotes where it had those and may have them."""
+    """Return a URL as a string of the document, in 'single' quotes if it had them and may have them."""
     if not url.isprintable() or "\n" in document.text[entry.scalar.start : entry.scalar.end]:
         raise unsafe_edit(entry.line, entry.column)
     if document.text[entry.scalar.start] == "'" and "'" not in url:
@@ -84,7 +84,7 @@ def _sizes(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
 
 
 def _new_flag(document: Document, table: Table) -> Splice:
-    """In TOML a line after url, width and height, or the last item of an inline table; in JSON the next member."""
+    """Add a line after url, width and height or an item of an inline table (TOML), or the next member (JSON)."""
     text = document.text
     named = [member for key, member in table.members.items() if key in {"url", "width", "height"}]
     last = max((member for member in named if isinstance(member.value, Scalar)), key=_end)
@@ -104,7 +104,7 @@ def _new_flag(document: Document, table: Table) -> Splice:
 
 
 def _without(text: str, table: Table, flag: Member) -> Splice:
-    """Take away the flag's line, or the flag and one comma."""
+    """Remove the line of the flag, or the flag and one comma."""
     if not table.in_braces:
         line_end = _TO_LINE_END.match(text, _end(flag))
         return Splice(text.rfind("\n", 0, flag.start) + 1, line_end.end() if line_end else len(text), "")
@@ -117,7 +117,7 @@ def _without(text: str, table: Table, flag: Member) -> Splice:
 
 
 def _gap(text: str, at: int) -> str:
-    """The white space before a place."""
+    """Return the white space before a place."""
     found = _BLANK_BEFORE.search(text[max(0, at - 1000) : at])
     return found[0] if found else ""
 
@@ -130,14 +130,14 @@ def _end(member: Member) -> int:
     return member.value.end
 
 
-# -- the proof ---------------------------------------------------------------------------------------------------------
+# -- verification ------------------------------------------------------------------------------------------------------
 
 
-def _check(edited: bytes, data: bytes, before: Document, wished: list[tuple[Entry, Edit]]) -> None:
-    """The result says what the file said, but for what was asked. Raises ArticleUnreadable at the first entry else."""
-    first = wished[0][0]
+def _check(edited: bytes, data: bytes, before: Document, by_number: list[tuple[Entry, Edit]]) -> None:
+    """Compare the result with the file and its edits. Raises ArticleUnreadable, at the first entry, if they differ."""
+    first = by_number[0][0]
     expected: dict[str, Any] = copy.deepcopy(before.values)
-    for entry, edit in wished:
+    for entry, edit in by_number:
         _change(expected, entry, edit)
     try:
         after = read(edited)
@@ -149,7 +149,7 @@ def _check(edited: bytes, data: bytes, before: Document, wished: list[tuple[Entr
 
 
 def _change(values: Any, entry: Entry, edit: Edit) -> None:
-    """Make an edit in the values that the parser read."""
+    """Apply an edit to the parsed values."""
     *above, last = entry.path
     for step in above:
         values = values[step]
@@ -171,5 +171,5 @@ def _change(values: Any, entry: Entry, edit: Edit) -> None:
 
 
 def _canonical(values: dict[str, Any]) -> str:
-    """Text that is the same for the same values: types, dates and NaN told apart, the order of keys left out."""
+    """Return equal text for equal values: it distinguishes types, dates and NaN, but not the order of keys."""
     return json.dumps(values, sort_keys=True, default=repr)

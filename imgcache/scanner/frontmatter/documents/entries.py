@@ -1,4 +1,4 @@
-"""The images of a front matter in TOML or JSON: the `images` lists at any depth; and every string with its key path."""
+"""Finds the images of front matter in TOML or JSON: the `images` lists at any depth, and all strings with key paths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imgcache.core import Declared, Focus, Reference
 from imgcache.scanner.frontmatter.documents.nodes import Array, Node, Scalar, Table
 from imgcache.scanner.frontmatter.documents.reading import Document
 
-MAX_NAME = 100  # characters of one key in a field's path, which every list below repeats
+MAX_NAME = 100  # characters of one key in the path of a field, which every nested list repeats
 
 _PIXELS = re.compile(r"[1-9][0-9]{0,8}")
 Path = tuple[str | int, ...]
@@ -49,7 +49,7 @@ class _Reached(NamedTuple):
 
 
 def strings(document: Document) -> list[Text]:
-    """Every string in the order of the file, at any depth."""
+    """Return every string at any depth, in the order of the file."""
     found = [reached for reached in _reached(document.root) if isinstance(reached.node, Scalar)]
     texts = [
         Text(node.value, reached.field, *document.place(node.start))
@@ -60,15 +60,25 @@ def strings(document: Document) -> list[Text]:
 
 
 def references(document: Document, article: str) -> tuple[Reference, ...]:
-    """What the catalogue keeps of each image."""
+    """Return every image as a reference of an article."""
     return tuple(
-        Reference(e.url, article, e.line, e.column, e.field, e.declared, e.is_cached, e.flaggable, e.focus)
-        for e in entries(document)
+        Reference(
+            url=entry.url,
+            article=article,
+            line=entry.line,
+            column=entry.column,
+            field=entry.field,
+            declared=entry.declared,
+            is_cached=entry.is_cached,
+            flaggable=entry.flaggable,
+            focus=entry.focus,
+        )
+        for entry in entries(document)
     )
 
 
 def entries(document: Document) -> list[Entry]:
-    """Every image of the lists named `images`, in the order of the file."""
+    """Return every image of the lists named `images`, in the order of the file."""
     if "images" not in document.text and "\\" not in document.text:  # keys may have escapes
         return []
     found = [_entry(reached, document) for reached in _reached(document.root) if reached.in_images]
@@ -113,7 +123,7 @@ def _entry(reached: _Reached, document: Document) -> Entry | None:
 
 
 def _flag(node: Node | None) -> bool | None:
-    """A boolean, or `true` and `false` as strings, which a template takes for the same."""
+    """Return a boolean, or the value of the strings `true` and `false`, which templates treat alike."""
     value = node.value if isinstance(node, Scalar) else None
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
@@ -121,7 +131,7 @@ def _flag(node: Node | None) -> bool | None:
 
 
 def _pixels(node: Node | None) -> int | None:
-    """A positive whole number, or one as a string; everything else declares nothing."""
+    """Return a positive whole number, also from a string; None for any other value."""
     value = node.value if isinstance(node, Scalar) else None
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
@@ -129,7 +139,7 @@ def _pixels(node: Node | None) -> int | None:
 
 
 def _focus(table: Table, document: Document) -> Focus | None:
-    """A list of two numbers from 0 to 1; None where the entry has none, or null."""
+    """Return a list of two numbers from 0 to 1; None if the entry has none, or null."""
     member = table.members.get("focus")
     if member is None or (isinstance(member.value, Scalar) and member.value.value is None):
         return None

@@ -1,4 +1,4 @@
-"""Where the keys and values of a JSON document stand. It has to be valid: the json module is the judge of that."""
+"""Finds the positions of keys and values in a JSON document, which the json module has accepted."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class DoubledKey(ValueError):
 
 
 def places(text: str, start: int) -> Table:
-    """The tree of the object that begins at `start`.
+    """Return the tree of the object that begins at `start`.
 
     Raises:
         DoubledKey: a key comes twice in an object.
-        Misread: it is not valid, or this reader is at fault.
+        Misread: it is not valid, or this reader is wrong.
     """
     root, _ = _value(text, start)
     if not isinstance(root, Table):

@@ -1,4 +1,4 @@
-"""The tree of a document with the place of each part, for TOML and JSON alike. Places count characters of the file."""
+"""The tree of a TOML or JSON document with the position of each part, in characters of the file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import msgspec
 
-MAX_DEPTH = 100  # no real front matter comes near; what copies or prints the values is recursive
+MAX_DEPTH = 100  # far more than in real front matter; copying and printing values is recursive
 
 
 class Misread(ValueError):
-    """The tree of places and the values that the parser read are not those of one document."""
+    """The positions and the parsed values do not belong to the same document."""
 
 
 class TooDeep(ValueError):
@@ -35,7 +35,7 @@ class Array(msgspec.Struct):
 class Table(msgspec.Struct):
     """An object of JSON, an inline table of TOML (both `in_braces`), or a table of TOML whose keys stand on lines.
 
-    `end` is where the last of its text ends, -1 for a table that has a header.
+    `end` is the end of its text, -1 for a table with a header.
     """
 
     members: dict[str, Member]
@@ -49,8 +49,8 @@ Node = Scalar | Array | Table
 class Member(NamedTuple):
     """One key and its value.
 
-    `start` and `end` are those of the key as written; `prefix` is what stands before its last part (`cover.` of
-    `cover.url`). A table that only a header names has no place: its `start` is -1.
+    `start` and `end` are those of the key; `prefix` is the text before its last part (`cover.` of `cover.url`). A table
+    that only a header names has no position: its `start` is -1.
     """
 
     value: Node
@@ -60,7 +60,7 @@ class Member(NamedTuple):
 
 
 def fill(root: Table, known: dict[str, object]) -> None:
-    """Put the values that the parser read into the scalars.
+    """Put the parsed values into the scalars.
 
     Raises:
         Misread: the two differ in their keys or in the length of a list.

@@ -1,8 +1,8 @@
-"""Finding and parsing front matter in TOML or JSON.
+"""Finds and parses front matter in TOML or JSON.
 
-As Hugo takes it: TOML between two lines `+++`, the first of them the file's first; JSON from the `{` that the file
-begins with to its closing brace. What opens so and does not go on as TOML or JSON is a body: a shortcode, an expression
-of Liquid or of JSX.
+The rules are those of Hugo: TOML between two lines `+++`, the first of them the first line of the file; JSON from the
+`{` at the start of the file to its closing brace. A file that does not continue as TOML or JSON has no front matter: it
+begins with a shortcode, or an expression of Liquid or JSX.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 class Document:
     """One front matter.
 
-    `text` is the file without its byte order mark, down to the body; all places count in it. `values` is what the
-    parser read of the document, which begins at `start` and ends before `end`; there are none where there is no front
-    matter. `body_offset` is in bytes, `body_line` counts from 1.
+    `text` is the file without its byte order mark, up to the body; all positions are indexes in it. `values` are the
+    parsed values of the document, which begins at `start` and ends before `end`; empty without front matter.
+    `body_offset` is in bytes, `body_line` counts from 1.
     """
 
     text: str = ""
@@ -50,7 +50,7 @@ class Document:
 
     @functools.cached_property
     def root(self) -> Table:
-        """Where each of the values stands. Raises ArticleUnreadable: nested too deeply, or a key of JSON twice."""
+        """The positions of all values. Raises ArticleUnreadable: nested too deeply, or a repeated key in JSON."""
         if not self.end:
             return Table({}, in_braces=False)
         try:
@@ -64,7 +64,7 @@ class Document:
         except (TooDeep, RecursionError) as error:
             raise ArticleUnreadable(_TOO_DEEP) from error
         except (Misread, IndexError) as error:
-            message = "the front matter is valid, but where its values stand is not clear: write it more simply"
+            message = "the front matter is valid, but the positions of its values are unclear: write it more simply"
             raise ArticleUnreadable(message) from error
         return root
 
@@ -73,18 +73,18 @@ class Document:
         return [0, *(found.end() for found in re.finditer("\n", self.text))]
 
     def place(self, at: int) -> tuple[int, int]:
-        """Line and column of a character, both counted from 1."""
+        """Return line and column of a character, both from 1."""
         line = bisect.bisect_right(self._line_starts, at)
         return line, at - self._line_starts[line - 1] + 1
 
 
 def opens(data: bytes) -> bool:
-    """Whether an article may begin with front matter in TOML or JSON; a glance at its first bytes."""
+    """Return whether an article may begin with front matter in TOML or JSON, by its first bytes."""
     return data.startswith((b"+++", b"{", BOM + b"+++", BOM + b"{"))
 
 
 def read(data: bytes) -> Document:
-    """Find and parse the front matter of an article for which `opens` is true. That the body is UTF-8 is not looked at.
+    """Find and parse the front matter of an article for which `opens` is true. The encoding of the body is not checked.
 
     Raises:
         ArticleUnreadable: not UTF-8, not closed, not valid TOML or JSON, or nested too deeply.

@@ -1,4 +1,4 @@
-"""Where the keys and values of a TOML document stand. It has to be valid: tomllib is the judge of that."""
+"""Finds the positions of keys and values in a TOML document, which tomllib has accepted."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class _Key(NamedTuple):
 
 
 def places(text: str, start: int, end: int) -> Table:
-    """The tree of the document from `start` to `end`.
+    """Return the tree of the document from `start` to `end`.
 
     Raises:
-        Misread: it is not valid, or this reader is at fault.
+        Misread: it is not valid, or this reader is wrong.
     """
     root = Table({}, in_braces=False)
     current, at = root, _past(_BLANK, text, start)
@@ -46,7 +46,7 @@ def places(text: str, start: int, end: int) -> Table:
 
 
 def _pair(text: str, at: int, table: Table) -> int:
-    """Read `key = value` into a table; gives the end of the value."""
+    """Read `key = value` into a table; returns the end of the value."""
     keys, equals = _keys(text, at)
     value, end = _value(text, _past(_SPACE, text, equals + 1))
     for key in keys[:-1]:
@@ -87,7 +87,7 @@ def _after_comma(text: str, at: int) -> int:
 
 
 def _keys(text: str, at: int) -> tuple[list[_Key], int]:
-    """The parts of a dotted key, and where what follows it stands."""
+    """Return the parts of a dotted key, and the position of the character after it."""
     keys: list[_Key] = []
     while True:
         at = _past(_SPACE, text, at)
@@ -108,7 +108,7 @@ def _name(raw: str) -> str:
 
 
 def _opened(root: Table, names: list[str], *, is_array: bool) -> Table:
-    """The table that a header opens."""
+    """Return the table that a header opens."""
     table = root
     for name in names[:-1]:
         table = _inner(table, name)
@@ -122,7 +122,7 @@ def _opened(root: Table, names: list[str], *, is_array: bool) -> Table:
 
 
 def _inner(table: Table, name: str, at: int = -1) -> Table:
-    """The table under a key, or the last one of an array; a new one where there is none, which begins `at`."""
+    """Return the table under a key, or the last one of an array. A new table begins at `at`."""
     value = table.members.setdefault(name, Member(Table({}, in_braces=table.in_braces), at, -1, "")).value
     if isinstance(value, Array):
         value = value.items[-1]
