@@ -12,6 +12,7 @@ from imgcache.cache import AuditedImage, ImageUse
 from imgcache.core import (
     Correction,
     Declared,
+    Dimensions,
     Failure,
     Finding,
     Hop,
@@ -20,6 +21,7 @@ from imgcache.core import (
     Severity,
     Size,
     UrlState,
+    blame_for,
     clean_text,
     plural,
     redact,
@@ -40,14 +42,19 @@ def failing(named: AuditedImage, failure: Failure, past: Health | None, now: flo
     severity = Severity.ERROR
     if failure.code == "robots":
         severity = Severity.NOTE
-    elif failure.code not in health.OURS and state in _MILD:
+    elif blame_for(failure.code) not in health.NOT_COUNTED and state in _MILD:
         severity = Severity.WARNING
     message = failure.message
     if failure.rests:
         message = f"{message}; {state}: failing since {health.format_day(failure.first_at)}"
     remedy = remedies.failing(failure, nearer=nearer, is_held=named.digest is not None)
     return image_finding(
-        named, failure.code, severity, message, remedy, state=None if failure.code in health.OURS else state
+        named,
+        failure.code,
+        severity,
+        message,
+        remedy,
+        state=None if blame_for(failure.code) in health.NOT_COUNTED else state,
     )
 
 
@@ -100,7 +107,7 @@ def _size(declared: Declared) -> str:
     return f"{declared.width or '?'}×{declared.height or '?'}"
 
 
-def flags(named: AuditedImage, dimensions: str) -> Iterator[Finding]:
+def flags(named: AuditedImage, dimensions: Dimensions) -> Iterator[Finding]:
     """Flags that are not what the cache holds. An entry that `sync` would not flag for its size lacks none."""
     held = named.digest is not None
     if bare := without_copy(named):
@@ -110,7 +117,7 @@ def flags(named: AuditedImage, dimensions: str) -> Iterator[Finding]:
     fits = (
         use
         for use in named.uses
-        if dimensions != "check" or not true or plan.compare_size(use.declared, true) != SizeMatch.OTHER
+        if dimensions != Dimensions.CHECK or not true or plan.compare_size(use.declared, true) != SizeMatch.OTHER
     )
     lacking = tuple(use for use in fits if use.flaggable and held and not use.is_cached)
     if lacking:

@@ -12,7 +12,7 @@ from imgcache.auditor.copies import MissingFiles
 from imgcache.auditor.history import AuditHistory
 from imgcache.auditor.remote_checks import RemoteChecks
 from imgcache.cache import AuditedImage, Catalogue, ImageUse, Index, quarantine
-from imgcache.core import Failure, Finding, ImageError, Kind, Placeholder, Severity, UrlState, request_url
+from imgcache.core import Dimensions, Failure, Finding, ImageError, Kind, Placeholder, Severity, UrlState, request_url
 from imgcache.policy import health
 from imgcache.policy import shared_placeholders as cards
 
@@ -30,7 +30,7 @@ class Evaluation:
         memory: AuditHistory,
         looking: RemoteChecks | None,
         lacks: list[MissingFiles],
-        dimensions: str,
+        dimensions: Dimensions,
         has_cache: bool,
         now: float,
     ) -> None:
@@ -98,7 +98,7 @@ class Evaluation:
                 yield from judge.flags(named, self._dimensions)
             elif uses := judge.without_copy(named):
                 bare.append(uses)
-            if self._dimensions != "ignore" and named.image not in unjudged:
+            if self._dimensions != Dimensions.IGNORE and named.image not in unjudged:
                 yield from judge.sizes(named, is_sure=named.image not in unsure, state=self._state(named))
 
         if bare:

@@ -9,25 +9,11 @@ import msgspec
 
 from imgcache.auditor.probing import ProbeFailure
 from imgcache.cache import Index, Sighting
-from imgcache.core import DayLine, Failure, Finding, Problem
+from imgcache.core import DayLine, Failure, Finding, Problem, image_error
 from imgcache.policy import Health, health
 
 BATCH = 64  # records in one transaction
 DAYS = 400
-
-# What only the whole picture shows: the first bytes of it refute none of these.
-WHOLE = frozenset(
-    {
-        "truncated",
-        "undecodable",
-        "too-many-pixels",
-        "too-many-frames",
-        "decoder-crash",
-        "decoder-timeout",
-        "placeholder",
-        "dimensions",
-    }
-)
 
 
 class AuditHistory:
@@ -73,7 +59,7 @@ class AuditHistory:
     def answered(self, url: str, now: float) -> Failure | None:
         """A URL gave the beginning of a picture. What is still wrong with it is what only the whole one shows."""
         failure = self._failures.get(url)
-        if failure is None or failure.code in WHOLE:
+        if failure is None or _needs_whole(failure.code):
             return failure
         self._change(url, None, now)
         return None
@@ -147,3 +133,9 @@ def _key(found: Finding) -> Sighting:
 
 def _iso(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _needs_whole(code: str) -> bool:
+    """Whether only the whole image shows such a failure, so that a good beginning does not refute it."""
+    kind = image_error(code)
+    return code == "dimensions" if kind is None else kind.needs_whole

@@ -13,7 +13,6 @@ from imgcache.core import Delay, Hop, ImageError, ProbedImage, contain_image_err
 from imgcache.downloader import HostStatistics
 
 # The failures of an address on a host that answers: another address there may have the picture.
-_WRONG_ADDRESS = frozenset({"http-status", "not-an-image", "redirects"})
 
 
 @runtime_checkable
@@ -80,7 +79,7 @@ async def _inquire(prober: ImageProber, url: str, spent: HostStatistics) -> Prob
     except ImageError as error:
         if is_lack(error):
             raise
-        may_be_near = error.code in _WRONG_ADDRESS and error.wall is None and (error.status or 404) < 429
+        may_be_near = error.is_elsewhere and error.wall is None and (error.status or 404) < 429
         return ProbeResult(
             refusal=ProbeFailure.of(error), nearer=await _find_form(prober, url) if may_be_near else None
         )

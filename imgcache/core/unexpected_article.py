@@ -1,4 +1,4 @@
-"""What no code foresaw while one article was read or edited: a problem of that article, and never the end of a run."""
+"""Turns an unexpected exception while one article is read or edited into a problem of that article."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 def unexpected_article_error(error: Exception, about: str = "this article") -> ArticleInternal:
-    """The error of an article for an exception that nothing else handles.
+    """Returns the error of an article for an exception that nothing else handles.
 
     Args:
         error: as it was caught, with its traceback.
-        about: what was in hand.
+        about: what was processed.
     """
     frame = traceback.extract_tb(error.__traceback__)[-1]
     module = frame.filename.replace("\\", "/").rpartition("/")[2]
@@ -30,16 +30,16 @@ def unexpected_article_error(error: Exception, about: str = "this article") -> A
 
 
 def trace(error: BaseException) -> str:
-    """The traceback of an exception, for a log."""
+    """Returns the traceback of an exception, for a log."""
     return "".join(traceback.format_exception(error)).rstrip()
 
 
 @contextlib.contextmanager
 def contain_article_errors(article: str) -> Iterator[None]:
-    """Turn an exception that nobody foresaw into an error of this article, and log its traceback at -v.
+    """Turn an unexpected exception into an error of this article, and log its traceback at -v.
 
     Raises:
-        ArticleInternal: in place of it.
+        ArticleInternal: in place of the unexpected exception.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""The last safety net around one image: what nothing else handles is a problem of that image alone.
+"""Turns an unexpected exception while one image is processed into a problem of that image.
 
-An unforeseen exception is a bug, and is reported as one. Where no more files can be opened, the image is worked on
-again after a while: other images close theirs in the meantime.
+Such an exception is a bug, and is reported as one. Where no more files can be opened, the image is tried again later:
+other images close theirs in the meantime.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imgcache.core.descriptors import is_lack
 from imgcache.core.errors import ImgcacheError, Internal, NoOpenFiles
 from imgcache.core.urls import clean_text, redact
 
-WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between two tries, while no more files can be opened
+WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while no more files can be opened
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 async def contain_image_errors(
     work: Callable[[], Awaitable[T]], url: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> T:
-    """What `work` returns; it is called again, a few times, where no more files can be opened.
+    """Returns the result of `work`, which is called again a few times while no more files can be opened.
 
     Args:
-        work: does all that is to be done for one image.
+        work: processes one image.
         url: of that image.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
 
     Raises:
-        NoOpenFiles: it stayed so.
-        Internal: `work` raised what nobody foresaw.
+        NoOpenFiles: no more files can be opened after all attempts.
+        Internal: `work` raised an unexpected exception.
         ImgcacheError: `work` raised it.
     """
     for wait in (*WAITS, None):
@@ -56,16 +56,16 @@ async def contain_image_errors(
 
 
 def unexpected_image_error(error: Exception, url: str) -> Internal:
-    """Write the traceback of an unforeseen exception to the log, at -v, and say what it is.
+    """Log the traceback of an unexpected exception at -v, and return the error to report.
 
     Args:
         error: as it was caught, with its traceback.
-        url: of the image that was worked on.
+        url: of the image.
 
     Returns:
-        The error to report in its place: where it happened, and that it is a bug to be reported.
+        An error that says where it happened and asks for a report.
     """
-    logger.debug("%s: unforeseen", redact(url), exc_info=error)
+    logger.debug("%s: unexpected exception", redact(url), exc_info=error)
     frames = traceback.extract_tb(error.__traceback__)
     module = frames[-1].filename.replace("\\", "/").rpartition("/")[2] if frames else "?"
     line = frames[-1].lineno if frames else 0

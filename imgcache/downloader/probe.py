@@ -12,6 +12,7 @@ import hashlib
 import re
 
 from imgcache.core import (
+    FORMATS,
     MEDIA_TYPES,
     PROBE_BYTES,
     Limits,
@@ -243,8 +244,8 @@ class _Seen:
             raise TooManyFrames(
                 f"{measured.frames} frames, more than the {self._limits.frames} that limits.frames allows"
             )
-        # As for a sync: only the first picture of a JPEG or TIFF is ever decoded.
-        pixels = measured.size.width * measured.size.height * (1 if form in {"jpeg", "tiff"} else measured.frames)
+        # As for a sync: only the first picture of a file that is no animation is ever decoded.
+        pixels = measured.size.width * measured.size.height * (measured.frames if FORMATS[form].motion else 1)
         if pixels > self._limits.pixels:
             raise TooManyPixels(
                 f"{pixels} pixels in all, more than the {self._limits.pixels} that limits.pixels allows"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from imgcache.cache import Catalogue, ReferenceMismatch
-from imgcache.core import ArticleError, Edit, Place, Problem, Severity, contain_article_errors
+from imgcache.core import ArticleError, Dimensions, Edit, Place, Problem, Severity, contain_article_errors
 from imgcache.manifest.document import Manifest
 from imgcache.policy import FlagDecision, plan
 from imgcache.scanner import Scanner
@@ -53,7 +53,7 @@ class FlagWriter:
         catalogue: Catalogue,
         manifest: Manifest,
         scanner: Scanner,
-        dimensions: str,
+        dimensions: Dimensions,
         dry_run: bool = False,
         prefix: str = "",
     ) -> None:

@@ -6,26 +6,17 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from imgcache.core import Failure, Problem, UrlState, plural
+from imgcache.core import Blame, Failure, Problem, UrlState, blame_for, plural
 
 DAY = 86_400.0
 MEMORY = 30 * DAY  # without a failure for so long, the earlier ones say nothing any more
 DEAD_COUNT, DEAD_SPAN = 5, 7 * DAY
 LONGEST_BACKOFF = 30  # days
 
-# Causes that lie here, in the article or in the settings: no server is dead for them, and trying again asks nobody.
-OURS = frozenset(
-    {
-        *("bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full", "worker-lost"),
-        *("open-files", "internal"),
-    }
-)
-# The failures that a network which is down makes of every URL.
-NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
-# Those that say nothing of the network: no host was asked, or what failed lies here.
-NOT_ASKED = frozenset(
-    {"bad-url", "bad-scheme", "blocked-address", "disk-full", "worker-lost", "open-files", "internal"}
-)
+# Causes that do not count against a URL: it is never dead because of them.
+NOT_COUNTED = frozenset({Blame.ARTICLE, Blame.RULE, Blame.LOCAL})
+# Causes that say nothing about the network: no host was asked, or the failure is on this machine.
+NOT_ASKED = frozenset({Blame.ARTICLE, Blame.LOCAL})
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):
@@ -126,4 +117,4 @@ def format_day(seconds: float) -> str:
 
 def _is_dead(failure: Failure) -> bool:
     lasting = failure.count >= DEAD_COUNT and failure.last_at - failure.first_at >= DEAD_SPAN
-    return lasting and failure.code not in OURS
+    return lasting and blame_for(failure.code) not in NOT_COUNTED

@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from imgcache.core import BROWSER_FORMATS, MODERN_FORMATS, VARIANT_FORMATS
 from imgcache.server.accept import MediaRange, quality
 
-# What browsers show as an image and nothing else; the order is that of preference.
-SHOWN = ("avif", "webp", "jpeg", "png", "gif")
-FORMATS = frozenset({"webp", "avif", "jpeg", "png", "original"})
+SHOWN = BROWSER_FORMATS
+FORMATS = VARIANT_FORMATS | {"original"}
 
 
 class Candidate(NamedTuple):
@@ -81,6 +81,6 @@ def choose(
 
 def _moving(shown: list[Candidate], wants: Mapping[str, float]) -> list[Candidate]:
     """What moves, where it is taken and no still was chosen for it; else everything."""
-    chosen = any(one.frames == 1 and one.format in {"avif", "webp"} for one in shown)
+    chosen = any(one.frames == 1 and one.format in MODERN_FORMATS for one in shown)
     moving = [one for one in shown if one.frames > 1 and wants[one.format] > 0]
     return moving if moving and not chosen else shown

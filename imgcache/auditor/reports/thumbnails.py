@@ -9,12 +9,14 @@ from pathlib import Path
 
 import msgspec
 
+from imgcache.core import BROWSER_FORMATS, FORMATS
+
 PICTURES = 300
 BYTES = 4_000_000  # of all pictures together, before base64
 _BYTES_OF_ONE = 20_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_TYPES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".gif": "gif", ".avif": "avif"}
-_PLACEHOLDER = re.compile(r"data:image/(?:png|jpeg|webp|gif|avif);base64,[A-Za-z0-9+/=]{1,400}")
+_TYPES = {f".{extension}": name for name in BROWSER_FORMATS for extension in FORMATS[name].extensions}
+_PLACEHOLDER = re.compile(rf"data:image/(?:{'|'.join(BROWSER_FORMATS)});base64,[A-Za-z0-9+/=]{{1,400}}")
 
 
 def thumbnails(cache: Path, digests: Iterable[str | None]) -> dict[str, str]:

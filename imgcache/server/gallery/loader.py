@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from imgcache.core import Asset, ImgcacheError, Size, clean_text, host_if_any
+from imgcache.core import BROWSER_MEDIA_TYPES, Asset, ImgcacheError, Size, clean_text, host_if_any
 from imgcache.manifest import ManifestEntry, ManifestVariant
 from imgcache.server.gallery import problems
 from imgcache.server.gallery.database import INDEXES, SCHEMA, GalleryDatabase, claim_of
@@ -22,7 +22,6 @@ _BATCH = 1000
 _AUTHORITY = re.compile(r"\s*(?:https?:)?//[^/\\?#]*", re.IGNORECASE)
 LIGHT_WIDTH = 640  # pixels: what is compared with the original is the version that a page of this width would show
 _THUMB_WIDTH = 240  # pixels that a tile of the grid needs
-_SHOWN = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")  # that browsers show
 
 _PUT_IMAGE = "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)"
 _PUT_WAITING = """
@@ -138,7 +137,7 @@ def for_page(entry: ManifestEntry) -> ManifestVariant | None:
 
 def candidates(entry: ManifestEntry) -> list[ManifestVariant]:
     """Every file of an image that a browser shows."""
-    if entry.media_type not in _SHOWN:
+    if entry.media_type not in BROWSER_MEDIA_TYPES:
         return list(entry.variants)
     kind = entry.media_type.removeprefix("image/")
     return [*entry.variants, ManifestVariant("original", entry.width, entry.height, kind, entry.bytes, entry.original)]
