@@ -160,7 +160,9 @@ def _variants(value: object) -> tuple[Mapping[str, object], ...]:
     if not isinstance(value, list):
         raise ValueError(value)
     for item in value:
-        if not isinstance(item, dict) or not item.keys() <= VARIANT.keys() or "name" not in item or not {"width", "height"} & item.keys():
+        if not isinstance(item, dict) or not item.keys() <= VARIANT.keys():
+            raise ValueError(value)
+        if "name" not in item or not {"width", "height"} & item.keys():
             raise ValueError(value)
     if len({item["name"] for item in value}) < len(value):
         raise ValueError(value)

@@ -13,7 +13,7 @@ import yaml
 from imgcache.cli.init import TEMPLATE
 from imgcache.config import Config, load_config
 from imgcache.config.schema import COMMON
-from imgcache.core import ConfigError, Recipe, VariantFormat
+from imgcache.core import ConfigError, Fit, Recipe, VariantFormat
 
 WIDTHS = (320, 640, 1280)
 
@@ -45,7 +45,7 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
     limits = config.limits
     assert (limits.bytes, limits.pixels, limits.connect, limits.decode_memory) == (5_000_000, 2_000_000, 0.5, 2**30)
     assert (config.fetch.refresh_after, config.user_agent) == (7 * 86_400.0, "me/1")
-    assert config.variants == (Recipe("a", 10, 20, "cover", "avif", 1, 6),)
+    assert config.variants == (Recipe("a", 10, 20, Fit.COVER, VariantFormat.AVIF, 1, 6),)
     assert (config.site_url, config.allow_networks) == ("https://example.org/news", ("10.0.0.0/8",))
     assert (config.respect_robots, config.respect_robots_tag, config.svg) == (False, True, "refuse")
 

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from imgcache.core import Header, ImageError, Limits, Recipe
+from imgcache.core import Header, ImageError, Limits, Recipe, VariantFormat
 from imgcache.processor import RenderPool
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("IMGCACHE_SHARED") or ROOT.parent / "shared")
 LIST = SHARED / "images" / "cases.json"
 CASES: list[dict[str, Any]] = json.loads(LIST.read_text()) if LIST.is_file() else []
-RECIPES = [Recipe("thumb", width=320, format="auto"), Recipe("w320", width=320), Recipe("w640", width=640)]
+RECIPES = [Recipe("thumb", width=320, format=VariantFormat.AUTO), Recipe("w320", width=320), Recipe("w640", width=640)]
 BROKEN = {"undecodable", "unsupported-format", "not-an-image", "too-many-pixels"}
 
 # Where a decoder may do either, what imgcache does, and why.

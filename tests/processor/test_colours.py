@@ -11,7 +11,7 @@ import pytest
 import pyvips  # type: ignore[import-untyped]
 from PIL import Image
 
-from imgcache.core import Recipe
+from imgcache.core import ColorSpace, Recipe, VariantFormat
 from imgcache.processor import icc
 from tests.support.colour_samples import (
     ADOBE,
@@ -29,8 +29,8 @@ from tests.support.colour_samples import (
 )
 from tests.support.pictures import made, near, noise, quarters, saved, shown
 
-ORIGINAL = Recipe("same", format="png", effort=0)
-KEPT = Recipe("kept", format="png", effort=0, color="keep")
+ORIGINAL = Recipe("same", format=VariantFormat.PNG, effort=0)
+KEPT = Recipe("kept", format=VariantFormat.PNG, effort=0, color=ColorSpace.KEEP)
 
 
 def test_every_way_to_store_colour_is_understood(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_every_way_to_store_colour_is_understood(tmp_path: Path) -> None:
         (saved(Image.new("YCbCr", (4, 4), (76, 85, 255)), "TIFF"), red),
         (saved(Image.new("LAB", (4, 4), (136, 80 + 128, 67 + 128)), "TIFF"), red),
     ):
-        rendered = made(body, tmp_path, Recipe("p", width=2, format="png"))
+        rendered = made(body, tmp_path, Recipe("p", width=2, format=VariantFormat.PNG))
         assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), colour, 12), (body[:60], colour)
         assert near(tuple(bytes.fromhex(rendered.color[1:])), colour, 12)
 
@@ -61,7 +61,9 @@ def test_a_palette_with_transparency_keeps_it(tmp_path: Path) -> None:
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.paste(0, (0, 0, 8, 4))
-    rendered = made(saved(image, "PNG", transparency=0), tmp_path, Recipe("p", format="png"), Recipe("w", width=4))
+    rendered = made(
+        saved(image, "PNG", transparency=0), tmp_path, Recipe("p", format=VariantFormat.PNG), Recipe("w", width=4)
+    )
     assert rendered.header.has_alpha
     for index, rows in ((0, (1, 6)), (1, (0, 3))):
         result = shown(tmp_path, rendered, index).convert("RGBA")
@@ -73,7 +75,10 @@ def test_a_palette_with_transparency_keeps_it(tmp_path: Path) -> None:
 def test_a_colour_profile_is_applied_and_left_out(form: str, tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (16, 16), "red"), form, icc_profile=swapped_profile())
     rendered = made(
-        body, tmp_path, Recipe("p", width=8, format="png"), Recipe("same", format=form.lower().replace("tiff", "webp"))
+        body,
+        tmp_path,
+        Recipe("p", width=8, format=VariantFormat.PNG),
+        Recipe("same", format=VariantFormat(form.lower().replace("tiff", "webp"))),
     )
     for index in (0, 1):
         result = shown(tmp_path, rendered, index)
@@ -202,7 +207,7 @@ def test_a_png_without_a_profile_says_its_gamma(
     ],
     ids=["L", "LA", "LA-TIFF", "L-tRNS", "1-tRNS"],
 )
-@pytest.mark.parametrize("recipe", [ORIGINAL, KEPT, Recipe("half", width=32, format="png", linear=True)])
+@pytest.mark.parametrize("recipe", [ORIGINAL, KEPT, Recipe("half", width=32, format=VariantFormat.PNG, linear=True)])
 def test_grey_under_a_profile_for_grey_keeps_its_transparency(
     recipe: Recipe, mode: str, form: str, options: dict[str, int], gamma: float, known: int, tmp_path: Path
 ) -> None:
@@ -229,7 +234,7 @@ def test_every_frame_of_a_grey_film_is_under_its_profile(tmp_path: Path) -> None
     for number, frame in enumerate(frames):
         frame.paste((200, 0), (number * 10, 0, number * 10 + 6, 40))
     body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, icc_profile=icc.gray(1.0))
-    rendered = made(body, tmp_path, Recipe("film", quality=100), Recipe("still", width=20, format="png"))
+    rendered = made(body, tmp_path, Recipe("film", quality=100), Recipe("still", width=20, format=VariantFormat.PNG))
     assert [one.frames for one in rendered.variants] == [4, 1]
     assert rendered.notes == ()
     with Image.open(tmp_path / rendered.variants[0].path) as film:
@@ -245,7 +250,7 @@ def test_a_frame_that_tells_more_than_the_first_is_under_the_same_numbers(tmp_pa
     told.paste(noise((64, 40), "L"))
     frames = [Image.new("L", (64, 64), 55), told, told]
     body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, pnginfo=png_saying(1.0))
-    result = shown(tmp_path, made(body, tmp_path, Recipe("still", width=64, format="png"))).convert("L")
+    result = shown(tmp_path, made(body, tmp_path, Recipe("still", width=64, format=VariantFormat.PNG))).convert("L")
     assert result.crop((0, 0, 64, 30)).entropy() > 3
     assert abs(int(result.tobytes()[-1]) - 128) <= 1
 
@@ -271,7 +276,7 @@ def test_a_png_without_a_profile_says_its_primaries(tmp_path: Path) -> None:
 def test_srgb_profiles_and_srgb_numbers_leave_the_bytes_of_the_original(tmp_path: Path) -> None:
     for options in ({"icc_profile": SRGB}, {"pnginfo": png_saying(0.45455, icc._SRGB)}):
         body = saved(quarters(), "PNG", **options)
-        rendered = made(body, tmp_path, Recipe("p", format="png", effort=0))
+        rendered = made(body, tmp_path, Recipe("p", format=VariantFormat.PNG, effort=0))
         assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()
         assert rendered.notes == ()
 
@@ -279,8 +284,8 @@ def test_srgb_profiles_and_srgb_numbers_leave_the_bytes_of_the_original(tmp_path
 @pytest.mark.parametrize("form", ["webp", "avif", "jpeg", "png", "auto"])
 def test_colours_can_be_kept_with_their_profile(form: str, tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (64, 64), (180, 140, 90)), "PNG", icc_profile=ADOBE)
-    kept = Recipe("kept", width=32, format=form, color="keep")
-    rendered = made(body, tmp_path, kept, Recipe("srgb", width=32, format=form))
+    kept = Recipe("kept", width=32, format=VariantFormat(form), color=ColorSpace.KEEP)
+    rendered = made(body, tmp_path, kept, Recipe("srgb", width=32, format=VariantFormat(form)))
     first, second = (shown(tmp_path, rendered, index) for index in (0, 1))
     assert first.info["icc_profile"] == ADOBE
     assert near(first.convert("RGB").getpixel((9, 9)), (180, 140, 90), 3)
@@ -292,11 +297,11 @@ def test_colours_can_be_kept_with_their_profile(form: str, tmp_path: Path) -> No
 def test_kept_colours_keep_their_transparency(tmp_path: Path) -> None:
     image = Image.new("RGBA", (32, 32), (180, 140, 90, 128))
     for form, seen in (("webp", (180, 140, 90, 128)), ("png", (180, 140, 90, 128)), ("jpeg", (217, 197, 172))):
-        recipe = Recipe("kept", width=16, format=form, color="keep")
+        recipe = Recipe("kept", width=16, format=VariantFormat(form), color=ColorSpace.KEEP)
         result = shown(tmp_path, made(saved(image, "PNG", icc_profile=ADOBE), tmp_path, recipe))
         assert near(result.getpixel((9, 9)), seen, 3)
         assert result.info["icc_profile"] == ADOBE
-    searched = Recipe("kept", width=16, format="jpeg", color="keep", quality="auto")
+    searched = Recipe("kept", width=16, format=VariantFormat.JPEG, color=ColorSpace.KEEP, quality="auto")
     result = shown(tmp_path, made(saved(image, "PNG", icc_profile=ADOBE), tmp_path, searched))
     assert result.info["icc_profile"] == ADOBE
 
@@ -304,7 +309,10 @@ def test_kept_colours_keep_their_transparency(tmp_path: Path) -> None:
 def test_kept_colours_go_on_from_one_width_to_the_next(tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (64, 64), (180, 140, 90)), "PNG", icc_profile=ADOBE)
     for linear in (False, True):
-        recipes = [Recipe(f"w{width}", width=width, format="png", color="keep", linear=linear) for width in (32, 16)]
+        recipes = [
+            Recipe(f"w{width}", width=width, format=VariantFormat.PNG, color=ColorSpace.KEEP, linear=linear)
+            for width in (32, 16)
+        ]
         rendered = made(body, tmp_path, *recipes)
         assert [shown(tmp_path, rendered, index).info.get("icc_profile") for index in (0, 1)] == [ADOBE, ADOBE]
 

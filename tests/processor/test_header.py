@@ -20,6 +20,7 @@ from imgcache.core import (
     TooManyFrames,
     TooManyPixels,
     Undecodable,
+    VariantFormat,
 )
 from imgcache.processor import gif, probe, render
 from tests.support.pictures import LIMITS, exif, made, near, noise, quarters, saved, shown
@@ -34,7 +35,7 @@ def test_orientation_is_applied_once(form: str, orientation: int, tmp_path: Path
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's Transpose that brings the upright to the stored
     body = saved(stored.transpose(Image.Transpose(undo[orientation])) if orientation in undo else stored, form,
                  exif=exif(orientation), **({"compression": "tiff_lzw"} if form == "TIFF" else {}))  # fmt: skip
-    rendered = made(body, tmp_path, Recipe("half", width=60, format="png"))
+    rendered = made(body, tmp_path, Recipe("half", width=60, format=VariantFormat.PNG))
     assert rendered.header.size == probe(tmp_path / "original", LIMITS).size == Size(120, 80)
     image = shown(tmp_path, rendered)
     assert image.size == (60, 40)

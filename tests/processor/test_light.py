@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from imgcache.core import Recipe, Size
+from imgcache.core import Fit, Recipe, Size, VariantFormat
 from imgcache.processor import icc
 from imgcache.processor import linear_light as light
-from imgcache.processor.geometry import target
+from imgcache.processor.geometry import plan_target
 from imgcache.processor.scaling import resized, scaled
 from tests.support.colour_samples import ADOBE_RGB, deep, vips_profile
 from tests.support.pictures import exif, made, near, noise, photo, saved, shown
 
-HALF = Recipe("p", width=16, format="png", effort=0)
-LINEAR = Recipe("p", width=16, format="png", effort=0, linear=True)
+HALF = Recipe("p", width=16, format=VariantFormat.PNG, effort=0)
+LINEAR = Recipe("p", width=16, format=VariantFormat.PNG, effort=0, linear=True)
 
 
 def pixels(image: Image.Image) -> list[tuple[int, ...]]:
@@ -87,8 +87,12 @@ def test_linear_light_weighs_colours_by_their_opacity(tmp_path: Path) -> None:
 
 def test_linear_light_goes_on_from_one_width_to_the_next(tmp_path: Path) -> None:
     checks = Image.frombytes("L", (64, 64), bytes(255 * ((x ^ y) & 1) for y in range(64) for x in range(64)))
-    recipes = [Recipe(f"w{width}", width=width, format="png", effort=0, linear=True) for width in (48, 32, 16)]
-    rendered = made(saved(checks, "PNG"), tmp_path, *recipes, Recipe("plain", width=16, format="png", effort=0))
+    recipes = [
+        Recipe(f"w{width}", width=width, format=VariantFormat.PNG, effort=0, linear=True) for width in (48, 32, 16)
+    ]
+    rendered = made(
+        saved(checks, "PNG"), tmp_path, *recipes, Recipe("plain", width=16, format=VariantFormat.PNG, effort=0)
+    )
     middles = [
         ImageStat.Stat(shown(tmp_path, rendered, index).convert("L").crop((4, 4, 12, 12))).mean[0] for index in range(4)
     ]
@@ -125,7 +129,7 @@ def test_a_picture_in_strips_is_the_whole_picture(mode: str, linear: bool, monke
 
 def test_a_crop_is_cut_from_the_same_place_in_linear_light() -> None:
     image = photo((120, 90))
-    crop = target(Recipe("c", width=30, height=30, fit="cover"), Size(120, 90))
+    crop = plan_target(Recipe("c", width=30, height=30, fit=Fit.COVER), Size(120, 90))
     plain, bright = (scaled(image, Size(120, 90), [crop], linear=linear)[crop] for linear in (False, True))
     assert plain.size == bright.size == (30, 30)
     assert ImageStat.Stat(ImageChops.difference(plain, bright)).mean[0] < 2
@@ -138,7 +142,7 @@ SAMPLES = {  # of 16 bits: cut to 8 they are one less than rounded
 }
 
 
-@pytest.mark.parametrize("recipe", [HALF, LINEAR, Recipe("p", format="png", effort=0)])
+@pytest.mark.parametrize("recipe", [HALF, LINEAR, Recipe("p", format=VariantFormat.PNG, effort=0)])
 @pytest.mark.parametrize("kind", SAMPLES)
 @pytest.mark.parametrize(
     ("form", "options"),
@@ -202,7 +206,7 @@ def test_light_orientation_and_profiles_go_together(linear: bool, tmp_path: Path
     half = Image.new("RGB", (40, 20), (100, 150, 200))
     half.paste((180, 140, 90), (20, 0, 40, 20))
     body = saved(half, "JPEG", quality=98, subsampling=0, exif=exif(6), icc_profile=icc.matrix(563 / 256, ADOBE_RGB))
-    recipe = Recipe("p", width=10, format="png", linear=linear)
+    recipe = Recipe("p", width=10, format=VariantFormat.PNG, linear=linear)
     result = shown(tmp_path, made(body, tmp_path, recipe))
     assert result.size == (10, 20)
     assert near(result.getpixel((5, 4)), (66, 151, 203), 3)
@@ -222,7 +226,7 @@ def test_a_jpeg_is_not_blurred_by_decoding_it_too_small(width: int, tmp_path: Pa
     """A quarter of 844 is 211: scaled from that to 205, fine detail is soft."""
     fine = noise((422, 300), "L", 7).resize((844, 600), Image.Resampling.BICUBIC).convert("RGB")
     body = saved(fine, "JPEG", quality=95, subsampling=0)
-    result = shown(tmp_path, made(body, tmp_path, Recipe("p", width=width, format="png", effort=0)))
+    result = shown(tmp_path, made(body, tmp_path, Recipe("p", width=width, format=VariantFormat.PNG, effort=0)))
     with Image.open(io.BytesIO(body)) as image:
         whole = image.convert("RGB").resize(result.size, Image.Resampling.LANCZOS)
     apart = ImageStat.Stat(ImageChops.difference(result, whole)).rms[1] / ImageStat.Stat(whole).stddev[1]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
 from examples.origin import Answer, Origin
-from imgcache.core import Limits, Recipe, Rendered, TooManyFrames, TooManyPixels
-from imgcache.processor.animation_frames import frames, plays
+from imgcache.core import Fit, Limits, Motion, Position, Recipe, Rendered, TooManyFrames, TooManyPixels, VariantFormat
+from imgcache.processor.animation_frames import frames, loop_count
 from imgcache.processor.header import open_image
 from imgcache.server import accept
 from imgcache.server.manifest_lines import ManifestLines
@@ -26,7 +26,7 @@ from tests.support.moving_samples import BLUE, RED, Part, Shot, animation, at, g
 from tests.support.pictures import LIMITS, made, near, noise, photo, shown
 
 FILM = Recipe("film", 640)
-THUMB = Recipe("thumb", 320, format="auto")
+THUMB = Recipe("thumb", 320, format=VariantFormat.AUTO)
 TIMES = [50, 120, 200, 30, 90, 400]
 # Each so large that a WebP of quality 80 is smaller.
 SOURCES: dict[str, dict[str, Any]] = {
@@ -65,7 +65,7 @@ def test_a_film_shows_at_each_moment_what_its_source_shows(form: str, tmp_path: 
 
 def test_every_width_moves_and_a_crop_too(tmp_path: Path) -> None:
     body = animation(strip_of(5, (240, 160)), "GIF", duration=100)
-    crop = Recipe("crop", 100, 100, fit="cover", position="top")
+    crop = Recipe("crop", 100, 100, fit=Fit.COVER, position=Position.TOP)
     rendered = made(body, tmp_path, FILM, Recipe("w120", 120), crop, Recipe("same", 9000), THUMB)
     assert [(one.name, one.width, one.height, one.format, one.frames) for one in rendered.variants] == [
         ("film", 240, 160, "webp", 5),
@@ -94,7 +94,7 @@ def test_every_width_moves_and_a_crop_too(tmp_path: Path) -> None:
     ],
 )
 def test_an_animation_plays_as_often_as_its_source(body: bytes, expected: int, tmp_path: Path) -> None:
-    assert plays(open_image(body, LIMITS)) == expected
+    assert loop_count(open_image(body, LIMITS)) == expected
     rendered = made(animation(strip_of(), "GIF", duration=80, loop=2), tmp_path, FILM)
     assert shown(tmp_path, rendered).info["loop"] == 3
 
@@ -104,12 +104,12 @@ def test_an_avif_plays_as_its_edit_list_says() -> None:
     flags, length = body.index(b"elst") + 7, body.index(b"tkhd") + 4
     wide = body[length]
     assert body[flags] == 1
-    assert plays(open_image(body[:flags] + b"\0" + body[flags + 1 :], LIMITS)) == 1
+    assert loop_count(open_image(body[:flags] + b"\0" + body[flags + 1 :], LIMITS)) == 1
     once = body.index(b"elst") + 12
     duration = int.from_bytes(body[once : once + (8 if wide else 4)]) * 5 // 2
     at_whole, size = length + (28 if wide else 20), 8 if wide else 4
     finite = body[:at_whole] + duration.to_bytes(size) + body[at_whole + size :]
-    assert plays(open_image(finite, LIMITS)) == 3  # two and a half, which end with the third
+    assert loop_count(open_image(finite, LIMITS)) == 3  # two and a half, which end with the third
 
 
 def test_what_asks_for_no_time_is_shown_for_a_tenth_of_a_second(tmp_path: Path) -> None:
@@ -217,14 +217,14 @@ def test_an_animation_that_is_broken_behind_its_first_frame_has_its_stills(tmp_p
 def test_a_still_is_made_where_one_is_wished_for_or_nothing_else_is_possible(tmp_path: Path) -> None:
     pictures = [Image.new("RGB", (120, 80), "white"), *strip_of()]
     body = animation(pictures, "GIF", duration=80)
-    first, avif = Recipe("first", 640, animation="first"), Recipe("avif", 640, format="avif")
-    rendered = made(body, tmp_path, first, avif, FILM, Recipe("best", 200, format="best"))
+    first, avif = Recipe("first", 640, animation=Motion.FIRST), Recipe("avif", 640, format=VariantFormat.AVIF)
+    rendered = made(body, tmp_path, first, avif, FILM, Recipe("best", 200, format=VariantFormat.BEST))
     assert [(one.name, one.format, one.frames) for one in rendered.variants] == [
         ("first", "webp", 1),
         ("film", "webp", 7),
     ]
     assert difference(shown(tmp_path, rendered).convert("RGBA"), pictures[0].convert("RGBA")) < 2
-    alone = made(body, tmp_path, Recipe("avif", 640, format="avif", animation="first"))
+    alone = made(body, tmp_path, Recipe("avif", 640, format=VariantFormat.AVIF, animation=Motion.FIRST))
     assert [(one.format, one.frames) for one in alone.variants] == [("avif", 1)]
 
 

@@ -236,7 +236,7 @@ def test_a_worker_has_ctrl_c_blocked_and_writes_no_large_file(tmp_path: Path) ->
         async with pool_of(1, limits) as pool:
             assert int(signal.SIGINT) in await pool.run(blocked_signals)
             with (tmp_path / "large").open("wb") as file, pytest.raises(WorkerError, match="shorter"):
-                await pool._do(write_much, (), descriptors=[file.fileno()])
+                await pool.run_on_files(write_much, [file.fileno()])
             assert (tmp_path / "large").stat().st_size == 1_000_000
 
     asyncio.run(run())

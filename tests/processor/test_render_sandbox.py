@@ -259,14 +259,13 @@ def test_a_worker_that_names_a_file_elsewhere_is_not_believed(site: Path, monkey
     assert (site / "article.md").read_text() == "---\nimages: []\n---\n"
 
 
-def test_a_failure_that_nobody_foresaw_is_raised_with_its_traceback() -> None:
+def test_an_unexpected_exception_is_raised_with_its_traceback() -> None:
     with pytest.raises(WorkerError, match="ZeroDivisionError") as caught:
         in_worker(hostile.divide)
     assert "hostile_tasks.py" in "".join(caught.value.__notes__)
 
 
-def test_the_filter_is_the_same_on_any_machine_and_refuses_by_default() -> None:
-    """Ends with the refusal, whatever machine; no machine of another kind gets a filter with wrong numbers."""
+def test_the_filter_refuses_by_default_and_is_made_for_known_machines_only() -> None:
     assert seccomp.program("riscv64", 1) is None
     for machine in ("x86_64", "aarch64"):
         made = seccomp.program(machine, 1)
@@ -275,23 +274,20 @@ def test_the_filter_is_the_same_on_any_machine_and_refuses_by_default() -> None:
 
 
 @pytest.mark.parametrize("abi", range(1, 9))
-def test_landlock_takes_all_that_a_version_can_take(abi: int) -> None:
+def test_landlock_restricts_all_that_a_version_knows(abi: int) -> None:
     files, network, scopes = landlock.attributes(abi)
     assert files & 0x1FFF == 0x1FFF  # the 13 rights of the first version
     assert (network == 0) == (abi < 4) and (scopes == 0) == (abi < 6)
 
 
 def test_nothing_is_imported_once_a_worker_is_ready() -> None:
-    """A module or a codec that is missing then would make a whole image "undecodable"."""
+    """A missing module or codec would make a good image "undecodable"."""
     code = textwrap.dedent("""
         import sys
         from imgcache.processor import forkserver as render_server
-        render_server._prepare()
-        from imgcache import processor
-        from imgcache.core.errors import ImageError
-        from imgcache.core.models import Header
-        from imgcache.core.models import Limits
-        from imgcache.core.recipes import Recipe
+        render_server.preload()
+        from imgcache.core import ImageError, Limits, Recipe
+        from imgcache.processor import variants
         from tests.processor.test_decoder_fuzz import seeds
         whole = seeds()
         before = set(sys.modules)
@@ -299,7 +295,7 @@ def test_nothing_is_imported_once_a_worker_is_ready() -> None:
                    for form in ("webp", "avif", "jpeg", "png")]
         for data in (one for one in whole if len(one) < 12_000):
             try:
-                processor.make(data, recipes, Limits(pixels=100_000, frames=10), lambda *_: None)
+                variants.make(data, recipes, Limits(pixels=100_000, frames=10), lambda *_: None)
             except ImageError:
                 pass
         print(sorted(set(sys.modules) - before))
