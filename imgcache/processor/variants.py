@@ -98,17 +98,16 @@ def make(
         for decoding, moves in dict.fromkeys(groups.values()) or ((DecodePlan(), False),):
             opened = opened if smallest is None else open_image(body, limits)
             shown = motion.representative_frame(opened, limits) if moves else opened
-            made = _render_group(
-                shown, [recipe for recipe in recipes if groups[recipe] == (decoding, moves)], decoding, limits
-            )
+            members = [recipe for recipe in recipes if groups[recipe] == (decoding, moves)]
+            made = _render_group(shown, members, decoding, limits)
             files, notes = files | {file.plan.recipe: file for file in made.files}, made.notes
             if smallest is None:
                 smallest = made.thumbnail if shown is opened else palette.thumbnail(decode(opened, (), decoding).image)
-        assert smallest is not None  # noqa: S101 (there is one decoding at least)
+        assert smallest is not None  # noqa: S101 (there is at least one group)
         color, placeholder = palette.dominant(smallest), palette.placeholder(smallest)
     variants = tuple(_write(files[recipe], write) for recipe in recipes if recipe in files)
-    answered = tuple(dict.fromkeys(recipe.fingerprint for recipe in recipes))
-    return Rendered(opened.header, color, placeholder, variants, answered, notes)
+    fingerprints = tuple(dict.fromkeys(recipe.fingerprint for recipe in recipes))
+    return Rendered(opened.header, color, placeholder, variants, fingerprints, notes)
 
 
 def _render_group(opened: OpenedImage, recipes: Sequence[Recipe], decoding: DecodePlan, limits: Limits) -> _Group:
@@ -120,9 +119,8 @@ def _render_group(opened: OpenedImage, recipes: Sequence[Recipe], decoding: Deco
     for recipe, geometry in geometries.items():
         if geometry.is_part(size):
             geometries[recipe] = plan_target(recipe, size, crop_center(source.image, recipe))
-    animations = motion.render_animations(
-        opened, {recipe: geometries.pop(recipe) for recipe in moving}, decoding, limits
-    )
+    moving_targets = {recipe: geometries.pop(recipe) for recipe in moving}
+    animations = motion.render_animations(opened, moving_targets, decoding, limits)
     plans = _distinct_plans(geometries, source.image)
     pictures = scaled(source.image, size, [plan.target for plan in plans], linear=decoding.linear)
     whole = [picture for geometry, picture in pictures.items() if not geometry.is_part(size)]
@@ -136,7 +134,7 @@ def _distinct_plans(wanted: dict[Recipe, Target], image: Image.Image) -> list[_P
     plans: dict[tuple[object, ...], _Plan] = {}
     for recipe, geometry in wanted.items():
         auto = "png" if image.mode == "RGBa" else "jpeg"
-        form = auto if recipe.format == VariantFormat.AUTO else recipe.format
+        form = auto if recipe.format == VariantFormat.AUTO else str(recipe.format)
         plans.setdefault((form, geometry.size, geometry.crop, settings(form, recipe)), _Plan(recipe, geometry, form))
     return list(plans.values())
 

@@ -50,7 +50,7 @@ EITHER = {
         "too-many-pixels", "one entry is small, the largest claims 4,295 MP, and the largest is what is shown"),
     "truncated__pillow__truncated_end_chunk.png": (
         "undecodable", "all pixels may be there, but the file is cut off: a download to be repeated"),
-    "exif_broken__pillow__hopper_bad_exif.jpg": ("ok", "broken EXIF says nothing about the pixels; it is left unread"),
+    "exif_broken__pillow__hopper_bad_exif.jpg": ("ok", "broken EXIF does not affect the pixels; it is ignored"),
     "wrong_extension__pillow__psd-oob-write.jpg": ("unsupported-format", "no browser shows PSD"),
     "fuzz__pillow__crash-d2c93af851d3ab9a19e34503626368b2ecde9c03.j2k": (
         "undecodable", "OpenJPEG breaks off, and a picture that no decoder here finishes is refused"),

@@ -33,7 +33,7 @@ ORIGINAL = Recipe("same", format=VariantFormat.PNG, effort=0)
 KEPT = Recipe("kept", format=VariantFormat.PNG, effort=0, color=ColorSpace.KEEP)
 
 
-def test_every_way_to_store_colour_is_understood(tmp_path: Path) -> None:
+def test_every_colour_mode_is_decoded(tmp_path: Path) -> None:
     grey16 = Image.frombytes("I;16", (4, 4), struct.pack("<16H", *[0x8000] * 16))
     float32 = Image.new("F", (4, 4), 0.5)
     palette = Image.new("P", (4, 4), 1)
@@ -72,7 +72,7 @@ def test_a_palette_with_transparency_keeps_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_a_colour_profile_is_applied_and_left_out(form: str, tmp_path: Path) -> None:
+def test_a_colour_profile_is_applied_and_removed(form: str, tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (16, 16), "red"), form, icc_profile=swapped_profile())
     rendered = made(
         body,
@@ -101,7 +101,7 @@ def test_a_colour_profile_is_applied_and_left_out(form: str, tmp_path: Path) -> 
         (WIDE, (255, 255, 255), (255, 255, 255)),
     ],
 )
-def test_a_wide_gamut_comes_out_as_known(
+def test_wide_gamut_colours_are_converted_to_known_values(
     profile: bytes, samples: tuple[int, ...], known: tuple[int, ...], tmp_path: Path
 ) -> None:
     clear = Image.new("RGBA", (4, 4), (*samples, 128))
@@ -124,7 +124,9 @@ def test_a_wide_gamut_comes_out_as_known(
         ((2.0776, 0.0795, -1.135), (0.9033, -0.0636, -0.5514), 0.9082),
     ],
 )
-def test_the_judge_of_colours_knows_ciede2000(one: tuple[float, ...], other: tuple[float, ...], known: float) -> None:
+def test_the_colour_difference_of_the_tests_is_ciede2000(
+    one: tuple[float, ...], other: tuple[float, ...], known: float
+) -> None:
     first, second = (
         pyvips.Image.new_from_memory(struct.pack("fff", *point), 1, 1, 3, "float").copy(interpretation="lab")
         for point in (one, other)
@@ -155,7 +157,7 @@ def test_colours_of_real_files_are_those_of_libvips(name: str, shared: Path, tmp
 
 
 @pytest.mark.parametrize("name", ["tiff__pillow__lab.tif", None])
-def test_lab_is_what_it_says(name: str | None, shared: Path, tmp_path: Path) -> None:
+def test_lab_is_converted(name: str | None, shared: Path, tmp_path: Path) -> None:
     body = (shared / "images/cases" / name).read_bytes() if name else saved(spectrum("LAB"), "TIFF")
     rendered = made(body, tmp_path, ORIGINAL)
     with Image.open(io.BytesIO(body)) as image:
@@ -184,7 +186,7 @@ def test_lab_is_what_it_says(name: str | None, shared: Path, tmp_path: Path) -> 
     [("L", {}, 255), ("RGB", {}, 255), ("LA", {}, 204), ("L", {"transparency": 3}, 255)],
     ids=["L", "RGB", "LA", "L-tRNS"],
 )
-def test_a_png_without_a_profile_says_its_gamma(
+def test_the_gamma_of_a_png_is_applied(
     mode: str, options: dict[str, int], opacity: int, said: object, known: tuple[int, ...], tmp_path: Path
 ) -> None:
     image = Image.new(mode, (4, 4), {"RGB": (55,) * 3, "LA": (55, opacity)}.get(mode, 55))
@@ -208,7 +210,7 @@ def test_a_png_without_a_profile_says_its_gamma(
     ids=["L", "LA", "LA-TIFF", "L-tRNS", "1-tRNS"],
 )
 @pytest.mark.parametrize("recipe", [ORIGINAL, KEPT, Recipe("half", width=32, format=VariantFormat.PNG, linear=True)])
-def test_grey_under_a_profile_for_grey_keeps_its_transparency(
+def test_grey_with_a_grey_profile_keeps_its_transparency(
     recipe: Recipe, mode: str, form: str, options: dict[str, int], gamma: float, known: int, tmp_path: Path
 ) -> None:
     opacity = 204 if mode == "LA" else 255
@@ -221,7 +223,7 @@ def test_grey_under_a_profile_for_grey_keeps_its_transparency(
     assert rendered.notes == ()
 
 
-def test_what_is_transparent_and_has_colours_is_not_under_a_profile_for_grey(tmp_path: Path) -> None:
+def test_a_transparent_colour_picture_ignores_a_grey_profile(tmp_path: Path) -> None:
     for sample in ((200, 30, 60, 128), (64, 64, 64, 128)):  # what its mode says counts, or frames of one film differ
         body = saved(Image.new("RGBA", (8, 8), sample), "PNG", icc_profile=icc.gray(1.0))
         rendered = made(body, tmp_path, ORIGINAL)
@@ -229,7 +231,7 @@ def test_what_is_transparent_and_has_colours_is_not_under_a_profile_for_grey(tmp
         assert "another kind of pixels than RGBA" in rendered.notes[0]
 
 
-def test_every_frame_of_a_grey_film_is_under_its_profile(tmp_path: Path) -> None:
+def test_the_profile_applies_to_every_frame_of_a_grey_animation(tmp_path: Path) -> None:
     frames = [Image.new("LA", (40, 40), (64, 255)) for _ in range(4)]
     for number, frame in enumerate(frames):
         frame.paste((200, 0), (number * 10, 0, number * 10 + 6, 40))
@@ -245,7 +247,7 @@ def test_every_frame_of_a_grey_film_is_under_its_profile(tmp_path: Path) -> None
     assert near(shown(tmp_path, rendered, 1).convert("RGBA").getpixel((19, 9)), (137, 137, 137, 255), 4)
 
 
-def test_a_frame_that_tells_more_than_the_first_is_under_the_same_numbers(tmp_path: Path) -> None:
+def test_gamma_applies_to_a_more_detailed_frame_too(tmp_path: Path) -> None:
     told = Image.new("L", (64, 64), 55)
     told.paste(noise((64, 40), "L"))
     frames = [Image.new("L", (64, 64), 55), told, told]
@@ -256,7 +258,7 @@ def test_a_frame_that_tells_more_than_the_first_is_under_the_same_numbers(tmp_pa
 
 
 @pytest.mark.parametrize("primaries", [(0.3, 0.3, 0.0, 0.0, 0.3, 0.6, 0.15, 0.06), (0.3, 0.3) * 4])
-def test_primaries_that_are_no_colours_are_left_unread(primaries: tuple[float, ...], tmp_path: Path) -> None:
+def test_impossible_primaries_are_ignored(primaries: tuple[float, ...], tmp_path: Path) -> None:
     rendered = made(saved(quarters(), "PNG", pnginfo=png_saying(1.0, primaries)), tmp_path, ORIGINAL)
     assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()
 
@@ -267,13 +269,13 @@ def test_grey_has_a_gamma_and_no_primaries(image: Image.Image, tmp_path: Path) -
     assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), (128, 128, 128), 1)
 
 
-def test_a_png_without_a_profile_says_its_primaries(tmp_path: Path) -> None:
+def test_the_primaries_of_a_png_are_applied(tmp_path: Path) -> None:
     image = Image.new("RGB", (4, 4), (180, 140, 90))
     rendered = made(saved(image, "PNG", pnginfo=png_saying(256 / 563, ADOBE_RGB)), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).getpixel((1, 1)), (195, 141, 86), 2)
 
 
-def test_srgb_profiles_and_srgb_numbers_leave_the_bytes_of_the_original(tmp_path: Path) -> None:
+def test_an_original_with_an_srgb_profile_or_gamma_is_used_unchanged(tmp_path: Path) -> None:
     for options in ({"icc_profile": SRGB}, {"pnginfo": png_saying(0.45455, icc._SRGB)}):
         body = saved(quarters(), "PNG", **options)
         rendered = made(body, tmp_path, Recipe("p", format=VariantFormat.PNG, effort=0))
@@ -306,7 +308,7 @@ def test_kept_colours_keep_their_transparency(tmp_path: Path) -> None:
     assert result.info["icc_profile"] == ADOBE
 
 
-def test_kept_colours_go_on_from_one_width_to_the_next(tmp_path: Path) -> None:
+def test_kept_profiles_are_the_same_in_every_width(tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (64, 64), (180, 140, 90)), "PNG", icc_profile=ADOBE)
     for linear in (False, True):
         recipes = [
@@ -317,7 +319,7 @@ def test_kept_colours_go_on_from_one_width_to_the_next(tmp_path: Path) -> None:
         assert [shown(tmp_path, rendered, index).info.get("icc_profile") for index in (0, 1)] == [ADOBE, ADOBE]
 
 
-def test_the_own_bytes_of_an_original_are_none_that_need_its_profile(tmp_path: Path) -> None:
+def test_an_original_that_needs_its_profile_is_not_used_itself(tmp_path: Path) -> None:
     image = Image.new("RGB", (64, 64), (180, 140, 90))
     body = saved(image, "PNG", icc_profile=ADOBE, compress_level=9)
     result = shown(tmp_path, made(body, tmp_path, KEPT))
@@ -325,7 +327,7 @@ def test_the_own_bytes_of_an_original_are_none_that_need_its_profile(tmp_path: P
     assert result.convert("RGB").tobytes() == image.tobytes()
 
 
-def test_a_profile_that_cannot_be_unpacked_is_told(tmp_path: Path) -> None:
+def test_a_profile_that_cannot_be_unpacked_is_reported(tmp_path: Path) -> None:
     content = b"iCCP" + b"name\0\0" + b"nothing that zlib knows"
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
     body = saved(quarters(), "PNG")
@@ -345,7 +347,7 @@ def test_a_profile_that_cannot_be_unpacked_is_told(tmp_path: Path) -> None:
         lambda: saved(quarters(), "PNG"),
     ],
 )
-def test_what_is_not_rgb_or_is_srgb_has_no_profile_to_keep(body: object, tmp_path: Path) -> None:
+def test_other_modes_and_srgb_have_no_profile_to_keep(body: object, tmp_path: Path) -> None:
     assert callable(body)
     rendered = made(body(), tmp_path, KEPT, ORIGINAL)
     results = [shown(tmp_path, rendered, index) for index in range(len(rendered.variants))]
@@ -363,7 +365,7 @@ def test_what_is_not_rgb_or_is_srgb_has_no_profile_to_keep(body: object, tmp_pat
         (lambda: saved(noise((8, 8), "CMYK"), "TIFF", icc_profile=SRGB), "another kind of pixels than CMYK"),
     ],
 )
-def test_a_profile_that_is_left_unread_is_told(body: object, word: str, tmp_path: Path) -> None:
+def test_an_ignored_profile_is_reported(body: object, word: str, tmp_path: Path) -> None:
     assert callable(body)
     rendered = made(body(), tmp_path, ORIGINAL, KEPT)
     (note,) = rendered.notes
@@ -374,14 +376,14 @@ def test_a_profile_that_is_left_unread_is_told(body: object, word: str, tmp_path
         assert "icc_profile" not in shown(tmp_path, rendered).info
 
 
-def test_grey_samples_under_a_profile_for_rgb_are_those_of_equal_channels(tmp_path: Path) -> None:
+def test_grey_with_an_rgb_profile_is_read_as_equal_channels(tmp_path: Path) -> None:
     profile = icc.matrix(1.0, icc._SRGB)
     rendered = made(saved(Image.new("L", (4, 4), 55), "JPEG", icc_profile=profile), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), (128, 128, 128), 2)
     assert rendered.notes == ()
 
 
-def test_the_dominant_colour_is_the_one_most_seen_of_what_is_opaque(tmp_path: Path) -> None:
+def test_the_dominant_colour_is_the_most_frequent_opaque_one(tmp_path: Path) -> None:
     image = Image.new("RGBA", (100, 100), (0, 255, 0, 0))
     image.paste((200, 30, 40, 255), (0, 0, 100, 30))
     image.paste((20, 30, 240, 255), (0, 30, 100, 45))

@@ -30,7 +30,7 @@ def pixels(image: Image.Image) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("recipe", [HALF, LINEAR])
 @pytest.mark.parametrize("colour", [(255, 255, 255), (250, 200, 40)])
-def test_a_bright_shape_on_nothing_has_no_dark_fringe(
+def test_a_bright_shape_on_transparency_has_no_dark_fringe(
     recipe: Recipe, colour: tuple[int, int, int], tmp_path: Path
 ) -> None:
     image = Image.new("RGBA", (77, 77))  # transparent black
@@ -51,7 +51,7 @@ def test_a_bright_shape_on_nothing_has_no_dark_fringe(
     linear=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_one_colour_stays_that_colour_whatever_its_opacity(
+def test_a_single_colour_is_kept_at_any_opacity(
     colour: tuple[int, int, int], size: tuple[int, int], to: tuple[int, int], linear: bool, seed: int
 ) -> None:
     image = Image.new("RGB", size, colour)
@@ -63,7 +63,7 @@ def test_one_colour_stays_that_colour_whatever_its_opacity(
 
 @pytest.mark.parametrize(("recipe", "grey"), [(HALF, 128), (LINEAR, 188)])
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
-def test_black_and_white_by_turns_are_half_the_light_where_light_is_linear(
+def test_black_and_white_stripes_become_half_the_light_in_linear_light(
     form: str, recipe: Recipe, grey: int, tmp_path: Path
 ) -> None:
     rows = Image.new("L", (64, 64))  # a JPEG that could be decoded at half its size
@@ -77,7 +77,7 @@ def test_black_and_white_by_turns_are_half_the_light_where_light_is_linear(
         assert abs(ImageStat.Stat(result.crop((4, 4, 12, 12))).mean[0] - grey) <= 2
 
 
-def test_linear_light_weighs_colours_by_their_opacity(tmp_path: Path) -> None:
+def test_linear_light_weights_colours_by_opacity(tmp_path: Path) -> None:
     image = Image.new("RGBA", (32, 32), (255, 0, 0, 255))
     for row in range(0, 32, 2):
         image.paste((0, 0, 255, 85), (0, row, 32, row + 1))
@@ -85,7 +85,7 @@ def test_linear_light_weighs_colours_by_their_opacity(tmp_path: Path) -> None:
     assert near(result.getpixel((8, 8)), (225, 0, 137, 170), 2)  # light 0.75 and 0.25, opacity two thirds
 
 
-def test_linear_light_goes_on_from_one_width_to_the_next(tmp_path: Path) -> None:
+def test_linear_light_is_used_for_every_width(tmp_path: Path) -> None:
     checks = Image.frombytes("L", (64, 64), bytes(255 * ((x ^ y) & 1) for y in range(64) for x in range(64)))
     recipes = [
         Recipe(f"w{width}", width=width, format=VariantFormat.PNG, effort=0, linear=True) for width in (48, 32, 16)
@@ -100,7 +100,7 @@ def test_linear_light_goes_on_from_one_width_to_the_next(tmp_path: Path) -> None
     assert abs(middles[3] - 128) <= 3
 
 
-def test_every_level_stays_what_it_is() -> None:
+def test_every_level_survives_linear_light() -> None:
     block = 16  # rows of one level: Lanczos at half the size sees 12
     ramp = Image.frombytes("L", (8, 256 * block), bytes(row // block for row in range(256 * block) for _ in range(8)))
     colours = Image.merge("RGB", (ramp, ramp.transpose(Image.Transpose.FLIP_TOP_BOTTOM), Image.new("L", ramp.size, 90)))
@@ -115,7 +115,9 @@ def test_every_level_stays_what_it_is() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("linear", [False, True])
-def test_a_picture_in_strips_is_the_whole_picture(mode: str, linear: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_give_the_same_result_as_the_whole_picture(
+    mode: str, linear: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image, low = noise((61, 97), mode), noise((61, 97), mode, seed=2)
     for samples in (light.Samples(image), light.Samples(image, low)):
         for size, box in (((20, 31), None), ((61, 97), None), ((13, 40), (3.5, 10.25, 50.0, 90.5))):
@@ -183,7 +185,7 @@ def test_sixteen_bits_with_the_high_byte_first(kind: str, tmp_path: Path) -> Non
     assert result.getpixel((5, 5)) == (known * 3 if kind == "grey" else known)
 
 
-def test_sixteen_bits_are_scaled_before_they_are_cut(tmp_path: Path) -> None:
+def test_sixteen_bits_are_scaled_before_rounding(tmp_path: Path) -> None:
     size = (48, 36)
     stored = struct.unpack(f"{size[0] * size[1]}H", noise((size[0] * 2, size[1]), "L").tobytes())
     wide = Image.frombytes("F", size, struct.pack(f"{len(stored)}f", *stored))
@@ -194,7 +196,7 @@ def test_sixteen_bits_are_scaled_before_they_are_cut(tmp_path: Path) -> None:
         assert shown(tmp_path, rendered).getchannel(0).tobytes() == known
 
 
-def test_sixteen_bits_and_no_opacity_bleed_nothing(tmp_path: Path) -> None:
+def test_transparent_sixteen_bit_pixels_do_not_bleed(tmp_path: Path) -> None:
     column = [(0xFFFF, 0x8000, 0, 0xFFFF), (0, 0, 0, 0)]
     body = deep([column[x & 1] for _ in range(32) for x in range(32)], (32, 32), ".png")
     result = shown(tmp_path, made(body, tmp_path, HALF)).convert("RGBA")
@@ -202,7 +204,7 @@ def test_sixteen_bits_and_no_opacity_bleed_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("linear", [False, True])
-def test_light_orientation_and_profiles_go_together(linear: bool, tmp_path: Path) -> None:
+def test_linear_light_works_with_orientation_and_profiles(linear: bool, tmp_path: Path) -> None:
     half = Image.new("RGB", (40, 20), (100, 150, 200))
     half.paste((180, 140, 90), (20, 0, 40, 20))
     body = saved(half, "JPEG", quality=98, subsampling=0, exif=exif(6), icc_profile=icc.matrix(563 / 256, ADOBE_RGB))
@@ -213,7 +215,7 @@ def test_light_orientation_and_profiles_go_together(linear: bool, tmp_path: Path
     assert near(result.getpixel((5, 16)), (195, 141, 86), 3)
 
 
-def test_inks_are_scaled_in_linear_light_as_what_they_show(tmp_path: Path) -> None:
+def test_cmyk_is_scaled_in_linear_light_as_rgb(tmp_path: Path) -> None:
     body = saved(Image.new("CMYK", (40, 40), (30, 60, 90, 10)), "TIFF", icc_profile=vips_profile("cmyk"))
     plain, bright = (
         shown(tmp_path, made(body, tmp_path, recipe)).convert("RGB").getpixel((5, 5)) for recipe in (HALF, LINEAR)

@@ -48,12 +48,12 @@ def test_cover_cuts_the_middle_and_never_enlarges(width: int, height: int, wide:
     assert full.height >= size.height
 
 
-def test_a_picture_longer_than_webp_can_be_is_made_smaller(tmp_path: Path) -> None:
+def test_a_picture_too_long_for_webp_is_made_smaller(tmp_path: Path) -> None:
     rendered = made(saved(Image.new("L", (3, 20_000)), "PNG"), tmp_path, Recipe("w", width=640))
     assert (rendered.variants[0].width, rendered.variants[0].height) == (2, 16_383)
 
 
-def test_variants_come_out_as_asked_and_are_recorded(tmp_path: Path) -> None:
+def test_variants_have_the_requested_size_and_are_recorded(tmp_path: Path) -> None:
     recipes = [
         Recipe("thumb", width=320, format=VariantFormat.AUTO),
         Recipe("w640", width=640),
@@ -83,7 +83,9 @@ def test_variants_come_out_as_asked_and_are_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(1001, 667), (4003, 2999), (121, 97)])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_scaled_decode_lands_where_a_full_one_does(size: tuple[int, int], orientation: int, tmp_path: Path) -> None:
+def test_decoding_at_a_fraction_agrees_with_full_decoding(
+    size: tuple[int, int], orientation: int, tmp_path: Path
+) -> None:
     picture = photo(size)
     rendered = made(
         saved(picture, "JPEG", quality=95, exif=exif(orientation)),
@@ -97,7 +99,7 @@ def test_a_scaled_decode_lands_where_a_full_one_does(size: tuple[int, int], orie
     assert sum(abs(a - b) for a, b in pairs) / len(wanted.tobytes()) < 1.5
 
 
-def test_cover_shows_the_middle(tmp_path: Path) -> None:
+def test_cover_keeps_the_middle(tmp_path: Path) -> None:
     image = Image.new("RGB", (300, 100), "red")
     image.paste("blue", (100, 0, 200, 100))
     rendered = made(
@@ -107,7 +109,7 @@ def test_cover_shows_the_middle(tmp_path: Path) -> None:
     assert all(near(result.getpixel(at), (0, 0, 255)) for at in ((2, 25), (25, 2), (47, 25), (25, 47)))
 
 
-def test_auto_is_png_only_where_something_shows_through(tmp_path: Path) -> None:
+def test_auto_is_png_only_for_transparent_pictures(tmp_path: Path) -> None:
     solid, clear = Image.new("RGBA", (9, 9), "red"), Image.new("RGBA", (9, 9), (255, 0, 0, 128))
     recipe = Recipe("thumb", width=5, format=VariantFormat.AUTO)
     assert made(saved(solid, "PNG"), tmp_path, recipe).variants[0].format == "jpeg"

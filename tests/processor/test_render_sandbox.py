@@ -93,7 +93,7 @@ def test_no_program_process_socket_or_code(without: str | None) -> None:
 
 
 @either
-def test_the_parent_is_not_looked_into_or_signalled(without: str | None) -> None:
+def test_the_parent_cannot_be_read_or_signalled(without: str | None) -> None:
     functions = (hostile.parents_memory, hostile.trace, hostile.read_memory_of, hostile.signal_to)
     for tried, came in zip(functions, attack(without, *((one, os.getpid()) for one in functions)), strict=True):
         assert came.startswith("PermissionError"), (tried, came)
@@ -174,9 +174,9 @@ def test_an_answer_that_runs_code_is_not_run(site: Path) -> None:
 
     async def run() -> None:
         async with pool_of() as pool:
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.run(hostile.answer_with_pickle, str(site / "ran"))
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.run(hostile.return_pickle, str(site / "ran"))
             assert await pool.run(echo, 5) == 5  # another worker
 
@@ -195,10 +195,10 @@ def test_an_answer_that_runs_code_is_not_run(site: Path) -> None:
         (hostile.answer_without_number, ()),
     ],
 )
-def test_an_answer_that_is_none_ends_the_worker(function: Callable[..., int], args: tuple[Any, ...]) -> None:
+def test_an_invalid_answer_ends_the_worker(function: Callable[..., int], args: tuple[Any, ...]) -> None:
     async def run() -> int:
         async with pool_of() as pool:
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.run(function, *args)
             return await pool.run(echo, 4)
 
@@ -237,7 +237,7 @@ def test_more_than_one_answer_ends_the_worker() -> None:
         (True, {"frames": 100_000}),
     ],
 )
-def test_what_a_worker_says_it_made_is_checked(site: Path, of_variant: bool, change: dict[str, Any]) -> None:
+def test_the_result_of_a_worker_is_validated(site: Path, of_variant: bool, change: dict[str, Any]) -> None:
     honest = processor.render(site / "a.png", site, [RECIPE], LIMITS)
     assert checked(honest, [RECIPE], LIMITS) == honest
     replace = msgspec.structs.replace
@@ -246,12 +246,12 @@ def test_what_a_worker_says_it_made_is_checked(site: Path, of_variant: bool, cha
         checked(replace(honest, **({"variants": variants} if of_variant else change)), [RECIPE], LIMITS)
 
 
-def test_a_worker_that_names_a_file_elsewhere_is_not_believed(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_names_another_folder_is_refused(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render_worker, "render", hostile.render_and_lie)
 
     async def run() -> None:
         async with pool_of() as pool:
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.render(site / "a.png", site / "out", [RECIPE])
 
     asyncio.run(run())

@@ -35,7 +35,7 @@ def tell_tale(form: str, picture: Image.Image, **options: object) -> bytes:
     ("JPEG", {"quality": 20}), ("JPEG", {"quality": 20, "progressive": True, "restart_marker_rows": 1}),
     ("PNG", {"optimize": True}), ("WEBP", {"quality": 5}), ("WEBP", {"lossless": True}), ("AVIF", {"quality": 20}),
 ])  # fmt: skip
-def test_no_variant_says_more_or_weighs_more_than_the_picture(
+def test_no_variant_has_metadata_or_more_bytes_than_the_picture(
     form: str, options: dict[str, object], tmp_path: Path
 ) -> None:
     picture = noise((64, 40)) if form != "PNG" else noise((64, 40), "L").quantize(4)
@@ -55,28 +55,28 @@ def test_no_variant_says_more_or_weighs_more_than_the_picture(
         assert same_pixels or "lossless" in options
 
 
-def test_an_original_that_must_be_turned_or_recoloured_does_not_serve_as_it_is(tmp_path: Path) -> None:
+def test_an_original_with_orientation_or_profile_is_not_used_itself(tmp_path: Path) -> None:
     recipe = Recipe("same", format=VariantFormat.JPEG, quality=100)
     body = saved(noise((64, 40)), "JPEG", quality=20, exif=exif(6))
     assert shown(tmp_path, made(body, tmp_path, recipe)).size == (40, 64)
     assert made(body, tmp_path, recipe).variants[0].bytes > len(body)
 
 
-def test_a_plain_avif_serves_itself(tmp_path: Path) -> None:
+def test_an_avif_without_metadata_is_used_itself(tmp_path: Path) -> None:
     body = saved(noise((64, 40)), "AVIF", quality=20)
     assert made(body, tmp_path, Recipe("same", format=VariantFormat.AVIF, quality=100)).variants[0].bytes == len(body)
 
 
 @given(st.sampled_from(["JPEG", "PNG", "WEBP"]), st.integers(0, 3000), st.binary(max_size=4), st.integers(0, 9))
 @settings(max_examples=150)
-def test_stripping_damaged_files_gives_up_or_ends(form: str, at: int, patch: bytes, seed: int) -> None:
+def test_stripping_a_damaged_file_returns_bytes_or_none(form: str, at: int, patch: bytes, seed: int) -> None:
     body = tell_tale(form, noise((24, 16), seed=seed))
     at %= len(body)
     result = strip(body[:at] + patch + body[at + len(patch) :], form.lower())
     assert result is None or len(result) <= len(body) + 40
 
 
-def test_the_gps_of_a_real_camera_does_not_travel(tmp_path: Path, shared: Path) -> None:
+def test_the_gps_position_of_a_camera_is_removed(tmp_path: Path, shared: Path) -> None:
     original = shared / "images" / "cases" / "exif_gps__exif-samples__DSCN0010.jpg"
     recipes = [
         Recipe(form, width=5000, format=VariantFormat(form), quality=100) for form in ("jpeg", "webp", "png", "avif")
