@@ -165,10 +165,10 @@ def test_profile_and_quality_auto_can_come_from_the_environment() -> None:
 
 
 def test_the_template_of_init_shows_the_default_settings_of_variants() -> None:
-    said = dict(re.findall(r"^# (\w+): (\S+) +# ", TEMPLATE, re.MULTILINE))
+    shown = dict(re.findall(r"^# (\w+): (\S+) +# ", TEMPLATE, re.MULTILINE))
     recipe = Recipe("w1280", width=1280)
-    assert {key: yaml.safe_load(said[key]) for key in COMMON} == {key: getattr(recipe, key) for key in COMMON}
-    assert load_config(None, {"IMGCACHE_PROFILE": said["profile"]}, {}) == Config()
+    assert {key: yaml.safe_load(shown[key]) for key in COMMON} == {key: getattr(recipe, key) for key in COMMON}
+    assert load_config(None, {"IMGCACHE_PROFILE": shown["profile"]}, {}) == Config()
 
 
 def test_the_user_agent_names_imgcache_and_the_site(tmp_path: Path) -> None:

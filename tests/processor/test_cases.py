@@ -1,6 +1,6 @@
-"""Real files that broke other people's software, each through a worker: every one ends as it should.
+"""The hard cases: files that broke other programs, each rendered or refused by a worker as expected.
 
-`python -m tests.test_cases` prints the table that stands in docs/cases.md.
+`python -m tests.processor.test_cases` prints the table of docs/cases.md.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def table() -> str:
         "# Hard cases",
         "",
         "What imgcache does with files that are unusual, broken or hostile: their names begin with the kind of trouble",
-        "and the project that collected them. Made by `python -m tests.test_cases`; a test keeps it true.",
+        "and the project that collected them. Made by `python -m tests.processor.test_cases`; a test keeps it true.",
         "",
         "| file | ends as | size | frames | transparency | why, where decoders disagree |",
         "|---|---|---|---|---|---|",
@@ -112,10 +112,10 @@ def table() -> str:
         reason = EITHER.get(file, ("", ""))[1]
         if ending.header:
             header = ending.header
-            told = f"{header.size} | {header.frames} | {'yes' if header.has_alpha else 'no'}"
+            facts = f"{header.size} | {header.frames} | {'yes' if header.has_alpha else 'no'}"
         else:
-            told = "– | – | –"
-        lines.append(f"| {file} | {ending.code} | {told} | {reason} |")
+            facts = "– | – | –"
+        lines.append(f"| {file} | {ending.code} | {facts} | {reason} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""`quality: auto` and `format: best`: as good as was asked for, in few trials, and no larger than need be."""
+"""`quality: auto` and `format: best`: the target score in few trials, and no more bytes than needed."""
 
 from __future__ import annotations
 

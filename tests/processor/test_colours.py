@@ -1,4 +1,4 @@
-"""Every way to store colour ends in the same colours."""
+"""Colour modes and profiles: all of them are converted to the right sRGB colours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.colour_samples import (
     WIDE,
     difference,
     lab,
-    png_saying,
+    png_chunks,
     spectrum,
     swapped_profile,
     vips_profile,
@@ -169,16 +169,16 @@ def test_lab_is_converted(name: str | None, shared: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("said", "known"),
+    ("chunks", "known"),
     [
-        (png_saying(1.0), (128, 128, 128)),  # linear light: 55 / 255 is 0.2157
-        (png_saying(1.0, ADOBE_RGB), (128, 128, 128)),
-        (png_saying(0.45455), (55, 55, 55)),
-        (png_saying(0.435), (55, 55, 55)),  # within 5 %
-        (png_saying(1 / 1.5), (89, 89, 89)),
-        (png_saying(1.0, srgb=True), (55, 55, 55)),  # sRGB goes before gAMA
-        (png_saying(None, ADOBE_RGB), (55, 55, 55)),  # cHRM says nothing alone
-        (png_saying(0.0), (55, 55, 55)),
+        (png_chunks(1.0), (128, 128, 128)),  # linear light: 55 / 255 is 0.2157
+        (png_chunks(1.0, ADOBE_RGB), (128, 128, 128)),
+        (png_chunks(0.45455), (55, 55, 55)),
+        (png_chunks(0.435), (55, 55, 55)),  # within 5 %
+        (png_chunks(1 / 1.5), (89, 89, 89)),
+        (png_chunks(1.0, srgb=True), (55, 55, 55)),  # sRGB goes before gAMA
+        (png_chunks(None, ADOBE_RGB), (55, 55, 55)),  # cHRM alone has no effect
+        (png_chunks(0.0), (55, 55, 55)),
     ],
 )
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ def test_lab_is_converted(name: str | None, shared: Path, tmp_path: Path) -> Non
     ids=["L", "RGB", "LA", "L-tRNS"],
 )
 def test_the_gamma_of_a_png_is_applied(
-    mode: str, options: dict[str, int], opacity: int, said: object, known: tuple[int, ...], tmp_path: Path
+    mode: str, options: dict[str, int], opacity: int, chunks: object, known: tuple[int, ...], tmp_path: Path
 ) -> None:
     image = Image.new(mode, (4, 4), {"RGB": (55,) * 3, "LA": (55, opacity)}.get(mode, 55))
-    rendered = made(saved(image, "PNG", pnginfo=said, **options), tmp_path, ORIGINAL)
+    rendered = made(saved(image, "PNG", pnginfo=chunks, **options), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).convert("RGBA").getpixel((1, 1)), (*known, opacity), 1)
     assert rendered.notes == ()
 
@@ -224,7 +224,7 @@ def test_grey_with_a_grey_profile_keeps_its_transparency(
 
 
 def test_a_transparent_colour_picture_ignores_a_grey_profile(tmp_path: Path) -> None:
-    for sample in ((200, 30, 60, 128), (64, 64, 64, 128)):  # what its mode says counts, or frames of one film differ
+    for sample in ((200, 30, 60, 128), (64, 64, 64, 128)):  # the mode decides, so that all frames are equal
         body = saved(Image.new("RGBA", (8, 8), sample), "PNG", icc_profile=icc.gray(1.0))
         rendered = made(body, tmp_path, ORIGINAL)
         assert near(shown(tmp_path, rendered).getpixel((1, 1)), sample, 1)
@@ -248,10 +248,10 @@ def test_the_profile_applies_to_every_frame_of_a_grey_animation(tmp_path: Path) 
 
 
 def test_gamma_applies_to_a_more_detailed_frame_too(tmp_path: Path) -> None:
-    told = Image.new("L", (64, 64), 55)
-    told.paste(noise((64, 40), "L"))
-    frames = [Image.new("L", (64, 64), 55), told, told]
-    body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, pnginfo=png_saying(1.0))
+    detailed = Image.new("L", (64, 64), 55)
+    detailed.paste(noise((64, 40), "L"))
+    frames = [Image.new("L", (64, 64), 55), detailed, detailed]
+    body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, pnginfo=png_chunks(1.0))
     result = shown(tmp_path, made(body, tmp_path, Recipe("still", width=64, format=VariantFormat.PNG))).convert("L")
     assert result.crop((0, 0, 64, 30)).entropy() > 3
     assert abs(int(result.tobytes()[-1]) - 128) <= 1
@@ -259,24 +259,24 @@ def test_gamma_applies_to_a_more_detailed_frame_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("primaries", [(0.3, 0.3, 0.0, 0.0, 0.3, 0.6, 0.15, 0.06), (0.3, 0.3) * 4])
 def test_impossible_primaries_are_ignored(primaries: tuple[float, ...], tmp_path: Path) -> None:
-    rendered = made(saved(quarters(), "PNG", pnginfo=png_saying(1.0, primaries)), tmp_path, ORIGINAL)
+    rendered = made(saved(quarters(), "PNG", pnginfo=png_chunks(1.0, primaries)), tmp_path, ORIGINAL)
     assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()
 
 
 @pytest.mark.parametrize("image", [Image.new("L", (4, 4), 55), Image.new("LA", (4, 4), (55, 255))], ids=["L", "LA"])
 def test_grey_has_a_gamma_and_no_primaries(image: Image.Image, tmp_path: Path) -> None:
-    rendered = made(saved(image, "PNG", pnginfo=png_saying(1.0, (0.3, 0.3) * 4)), tmp_path, ORIGINAL)
+    rendered = made(saved(image, "PNG", pnginfo=png_chunks(1.0, (0.3, 0.3) * 4)), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), (128, 128, 128), 1)
 
 
 def test_the_primaries_of_a_png_are_applied(tmp_path: Path) -> None:
     image = Image.new("RGB", (4, 4), (180, 140, 90))
-    rendered = made(saved(image, "PNG", pnginfo=png_saying(256 / 563, ADOBE_RGB)), tmp_path, ORIGINAL)
+    rendered = made(saved(image, "PNG", pnginfo=png_chunks(256 / 563, ADOBE_RGB)), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).getpixel((1, 1)), (195, 141, 86), 2)
 
 
 def test_an_original_with_an_srgb_profile_or_gamma_is_used_unchanged(tmp_path: Path) -> None:
-    for options in ({"icc_profile": SRGB}, {"pnginfo": png_saying(0.45455, icc._SRGB)}):
+    for options in ({"icc_profile": SRGB}, {"pnginfo": png_chunks(0.45455, icc._SRGB)}):
         body = saved(quarters(), "PNG", **options)
         rendered = made(body, tmp_path, Recipe("p", format=VariantFormat.PNG, effort=0))
         assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()

@@ -1,4 +1,4 @@
-"""Damaged files through the worker pool: each is rendered or refused, and nothing is left of any of them."""
+"""Fuzzing: the worker pool renders or refuses damaged files, and no process or file remains."""
 
 from __future__ import annotations
 

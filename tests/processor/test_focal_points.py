@@ -190,8 +190,8 @@ def test_an_invalid_focal_point_is_reported_with_its_place_and_the_image_is_cach
     report = ended.json()
     assert (ended.code, report["cached"], colour(site)) == (0, 1, "lime")
     assert report["flags_set"] == len(WRONG)
-    told = [(one["code"], one["severity"], one["url"]) for one in report["problems"]]
-    assert told == [("focus", "warning", A)] * len(WRONG)
+    problems = [(one["code"], one["severity"], one["url"]) for one in report["problems"]]
+    assert problems == [("focus", "warning", A)] * len(WRONG)
     places = [place for one in report["problems"] for place in one["references"]]
     assert places == [{"article": name, "line": 7, "column": 12, "field": "images"} for name in articles]
     assert "focus: [0.3, 0.6]" in report["problems"][0]["message"]
@@ -240,13 +240,13 @@ def test_only_cropping_recipes_get_a_focal_point() -> None:
         Recipe("b", None, 40, Fit.COVER),
         Recipe("s100", 100, 100, Fit.COVER, VariantFormat.PNG, position=Position.ENTROPY),
     )
-    wish = SyncPolicy(tuple(one.fingerprint for one in (inside, high, cover)), variants=(inside, high, cover))
-    aimed = wish.aimed((0.3, 0.6))
-    assert aimed.recipes[:2] == wish.recipes[:2]
-    assert aimed.recipes[2] not in {*wish.recipes, wish.aimed((0.3, 0.7)).recipes[2]}
-    assert wish.aimed(None) is wish
+    policy = SyncPolicy(tuple(one.fingerprint for one in (inside, high, cover)), variants=(inside, high, cover))
+    focused = policy.aimed((0.3, 0.6))
+    assert focused.recipes[:2] == policy.recipes[:2]
+    assert focused.recipes[2] not in {*policy.recipes, policy.aimed((0.3, 0.7)).recipes[2]}
+    assert policy.aimed(None) is policy
     other = SyncPolicy(variants=(inside, high, square(Position.ATTENTION)))
-    assert other.aimed((0.3, 0.6)).recipes == aimed.recipes, (
+    assert other.aimed((0.3, 0.6)).recipes == focused.recipes, (
         "a point goes before the position: another one is no change"
     )
 

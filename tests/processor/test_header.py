@@ -1,4 +1,4 @@
-"""What a file says of itself before anything is made of it, and what is refused."""
+"""Headers: size, frames and orientation of files, and which files are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Light: no dark fringes, linear light where it is asked for, all 16 bits, and no blur by a coarse decoding."""
+"""Scaling quality: transparency, linear light, 16-bit samples, and JPEGs decoded at a fraction."""
 
 from __future__ import annotations
 

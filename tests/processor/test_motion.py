@@ -1,4 +1,4 @@
-"""Animations: their frames at known times against the source, their timing and loops, and when there is no film."""
+"""Animations: frames, timing and loops compared with the source, and when none is made."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_a_page_gets_the_animation_unless_the_site_wants_stills(
     origin.answers.set(HELD, Answer(body=body, media_type="image/gif"))
     site = make_site({"a.md": article((HELD, 120, 80))})
 
-    def told() -> tuple[dict[str, Any], list[str]]:
+    def export() -> tuple[dict[str, Any], list[str]]:
         assert run("sync", site).code == 0
         run("export", "jekyll", site)
         data = json.loads((site / "_data/imgcache.json").read_text())["images"][HELD]
@@ -301,7 +301,7 @@ def test_a_page_gets_the_animation_unless_the_site_wants_stills(
         ]
         return data, [one.path.rsplit("/", 1)[-1] for one in chosen if one is not None]
 
-    data, chosen = told()
+    data, chosen = export()
     entry = json.loads((site / "cache/manifest.json").read_text())["images"][HELD]
     assert entry["frames"] == 6
     assert [(one["name"], one.get("frames")) for one in entry["variants"]] == [("thumb", None), ("w320", 6)]
@@ -310,7 +310,7 @@ def test_a_page_gets_the_animation_unless_the_site_wants_stills(
     assert chosen == ["w320.webp", "original.gif", "thumb.jpg", "thumb.jpg"]
 
     (site / "imgcache.yml").write_text("animation: first\n")
-    data, (best, *others) = told()
+    data, (best, *others) = export()
     assert data["fallback"] == [["thumb.jpg", 120]]
     assert (best.startswith("w320."), others) == (True, ["thumb.jpg"] * 3)
 

@@ -1,4 +1,4 @@
-"""What is made of an image: real files in, real files out."""
+"""Rendering: variants of real files, their geometry and their records."""
 
 from __future__ import annotations
 

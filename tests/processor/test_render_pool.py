@@ -1,4 +1,4 @@
-"""The pool with real processes: what happens to one image happens to no other."""
+"""The render pool with real processes: a failure of one image affects no other."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def beside(function: Callable[[], object], workers: int = 2) -> tuple[Base
 
 
 @pytest.mark.parametrize(
-    ("function", "error", "says"),
+    ("function", "error", "message"),
     [
         (crash, DecoderCrash, "SIGSEGV"),
         (null_pointer, DecoderCrash, "SIGSEGV"),
@@ -66,11 +66,13 @@ async def beside(function: Callable[[], object], workers: int = 2) -> tuple[Base
         (swallow, DecoderCrash, "memory"),
     ],
 )
-def test_a_bad_image_affects_no_other_image(function: Callable[[], object], error: type[ImageError], says: str) -> None:
+def test_a_bad_image_affects_no_other_image(
+    function: Callable[[], object], error: type[ImageError], message: str
+) -> None:
     started = time.monotonic()
     outcome, others = asyncio.run(beside(function))
     assert isinstance(outcome, error)
-    assert says in str(outcome)
+    assert message in str(outcome)
     assert others == [0, 1, 2, 3, 4]
     assert time.monotonic() - started < 20
 

@@ -1,4 +1,4 @@
-"""A worker that an image has taken over: what it tries against this machine and this program, and what comes of it."""
+"""The sandbox: attacks from a worker that an image has taken over, and what stops them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing private travels into a variant, and no variant weighs more than the picture."""
+"""Metadata: it is removed from every variant, and no variant has more bytes than the picture."""
 
 from __future__ import annotations
 
