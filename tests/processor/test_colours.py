@@ -228,7 +228,7 @@ def test_a_transparent_colour_picture_ignores_a_grey_profile(tmp_path: Path) -> 
         body = saved(Image.new("RGBA", (8, 8), sample), "PNG", icc_profile=icc.gray(1.0))
         rendered = made(body, tmp_path, ORIGINAL)
         assert near(shown(tmp_path, rendered).getpixel((1, 1)), sample, 1)
-        assert "another kind of pixels than RGBA" in rendered.notes[0]
+        assert "does not fit an image in RGBA" in rendered.notes[0]
 
 
 def test_the_profile_applies_to_every_frame_of_a_grey_animation(tmp_path: Path) -> None:
@@ -360,9 +360,9 @@ def test_other_modes_and_srgb_have_no_profile_to_keep(body: object, tmp_path: Pa
     [
         (lambda: saved(noise((8, 8)), "PNG", icc_profile=b"nonsense" * 40), "broken"),
         (lambda: saved(noise((8, 8)), "PNG", icc_profile=P3[:200]), "broken"),
-        (lambda: saved(noise((8, 8)), "PNG", icc_profile=icc.gray(2.2)), "another kind of pixels than RGB"),
-        (lambda: saved(noise((8, 8)), "PNG", icc_profile=vips_profile("cmyk")), "another kind of pixels than RGB"),
-        (lambda: saved(noise((8, 8), "CMYK"), "TIFF", icc_profile=SRGB), "another kind of pixels than CMYK"),
+        (lambda: saved(noise((8, 8)), "PNG", icc_profile=icc.gray(2.2)), "does not fit an image in RGB"),
+        (lambda: saved(noise((8, 8)), "PNG", icc_profile=vips_profile("cmyk")), "does not fit an image in RGB"),
+        (lambda: saved(noise((8, 8), "CMYK"), "TIFF", icc_profile=SRGB), "does not fit an image in CMYK"),
     ],
 )
 def test_an_ignored_profile_is_reported(body: object, word: str, tmp_path: Path) -> None:
