@@ -9,7 +9,7 @@ import msgspec
 from imgcache.core import Copy, Declared, Size
 from imgcache.policy.plan import SizeMatch, compare_size
 
-# Measured with `processor.perceptual_hash` on 84 photographs and drawings: encoded anew (JPEG 40 to 90, WebP 60), scaled,
+# Measured with `perceptual_hash` on 84 photographs and drawings: encoded anew (JPEG 40 to 90, WebP 60), scaled,
 # brighter, darker, grey or with more contrast, none was further than 8 bits from its original; cropped by 2.5 % at
 # each side 13 at most; cropped by 5 %, 10 of 84 were further than 14. Of 3,486 pairs of different pictures 99.7 % were.
 FARTHEST = 14
@@ -46,7 +46,7 @@ def size_mismatch(old: Size, new: Size) -> str | None:
 
 
 def looks_different(old: int, new: int, sizes: tuple[Size, Size]) -> str | None:
-    """What is doubtful of a picture by its `processor.perceptual_hash` beside that of the copy held; None: nothing is."""
+    """What is doubtful of a picture by its `perceptual_hash` beside that of the copy held; None: nothing is."""
     bits = (old ^ new).bit_count()
     if bits <= FARTHEST:
         return None
