@@ -12,6 +12,7 @@ from imgcache.cache import AuditedImage, ImageUse
 from imgcache.core import (
     Correction,
     Declared,
+    Dimensions,
     Failure,
     Finding,
     Hop,
@@ -21,6 +22,7 @@ from imgcache.core import (
     Severity,
     Size,
     UrlState,
+    blame_for,
     clean_text,
     plural,
     redact,
@@ -41,13 +43,13 @@ def failing(image: AuditedImage, failure: Failure, past: Health | None, now: flo
     severity = Severity.ERROR
     if failure.code == "robots":
         severity = Severity.NOTE
-    elif failure.code not in health.OURS and state in _NOT_CERTAIN:
+    elif blame_for(failure.code) not in health.NOT_COUNTED and state in _NOT_CERTAIN:
         severity = Severity.WARNING
     message = failure.message
     if failure.rests:
         message = f"{message}; {state}: failing since {health.format_day(failure.first_at)}"
     remedy = remedies.failing(failure, alternative=alternative, is_held=image.digest is not None)
-    shown_state = None if failure.code in health.OURS else state
+    shown_state = None if blame_for(failure.code) in health.NOT_COUNTED else state
     return image_finding(image, failure.code, severity, message, remedy, state=shown_state)
 
 
@@ -102,7 +104,7 @@ def _size(declared: Declared) -> str:
     return f"{declared.width or '?'}×{declared.height or '?'}"
 
 
-def flags(image: AuditedImage, dimensions: str) -> Iterator[Finding]:
+def flags(image: AuditedImage, dimensions: Dimensions) -> Iterator[Finding]:
     """Judges the flags that `sync` would change: set without a copy, or not set although there is one."""
     if uses := without_copy(image):
         message = "isCached is true, but the cache has no copy"
@@ -117,7 +119,7 @@ def without_copy(image: AuditedImage) -> tuple[ImageUse, ...]:
     return () if image.digest is not None else _uses_to_flag(image, flag=False)
 
 
-def _uses_to_flag(image: AuditedImage, *, flag: bool, dimensions: str = "ignore") -> tuple[ImageUse, ...]:
+def _uses_to_flag(image: AuditedImage, *, flag: bool, dimensions: Dimensions = Dimensions.IGNORE) -> tuple[ImageUse, ...]:
     """The uses whose flag `sync` would change to `flag`."""
 
     def decided(use: ImageUse) -> bool | None:

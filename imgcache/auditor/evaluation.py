@@ -12,7 +12,7 @@ from imgcache.auditor.copies import MissingFiles
 from imgcache.auditor.history import AuditHistory
 from imgcache.auditor.remote_checks import RemoteChecks
 from imgcache.cache import AuditedImage, Catalogue, ImageUse, Index, quarantine
-from imgcache.core import Failure, Finding, ImageError, Kind, Placeholder, Severity, UrlState, request_url
+from imgcache.core import Dimensions, Failure, Finding, ImageError, Kind, Placeholder, Severity, UrlState, request_url
 from imgcache.policy import health, shared_placeholders
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Evaluation:
         history: AuditHistory,
         remote: RemoteChecks | None,
         incomplete: list[MissingFiles],
-        dimensions: str,
+        dimensions: Dimensions,
         has_cache: bool,
         now: float,
     ) -> None:
@@ -85,9 +85,7 @@ class Evaluation:
 
     def _placeholders(self) -> tuple[set[int], list[Finding]]:
         """The images that a host shows in place of others: by the probes of this run, else by the cached copies."""
-        shared = (
-            self._catalogue.shared_bytes.references if self._remote is None else self._catalogue.audit.shared_probes
-        )
+        shared = self._catalogue.shared_bytes.references if self._remote is None else self._catalogue.audit.shared_probes
         suspects = shared_placeholders.find_shared_placeholders(
             shared(shared_placeholders.SHARED_BY, self._index.cards())
         )
@@ -97,9 +95,7 @@ class Evaluation:
         ]
         for problem, urls in suspects.warnings:
             images = [
-                self._catalogue.audit.image(number)
-                for url in urls
-                if (number := self._catalogue.images.number(url)) is not None
+                self._catalogue.audit.image(number) for url in urls if (number := self._catalogue.images.number(url)) is not None
             ]
             uses = tuple(use for image in images for use in image.uses)
             found.append(checks.shared_placeholder(images[0]._replace(uses=uses), problem.message, Severity.WARNING))
@@ -115,7 +111,7 @@ class Evaluation:
                 yield from checks.flags(image, self._dimensions)
             elif uses := checks.without_copy(image):
                 uncached.append(uses)
-            if self._dimensions != "ignore" and image.image not in unsized:
+            if self._dimensions != Dimensions.IGNORE and image.image not in unsized:
                 yield from checks.sizes(image, is_sure=image.image not in unsure, state=self._state(image))
         if uncached:
             uses_by_place = sorted((use for uses in uncached for use in uses), key=lambda use: use.place)

@@ -9,26 +9,11 @@ import msgspec
 
 from imgcache.auditor.probing import ProbeFailure
 from imgcache.cache import Index, Sighting
-from imgcache.core import DayLine, Failure, Finding, Problem
+from imgcache.core import DayLine, Failure, Finding, Problem, image_error
 from imgcache.policy import Health, health
 
 BATCH = 64  # records in one transaction
 MAX_DAYS = 400
-
-# Failures that only the whole image shows: a valid header does not refute them.
-NEEDS_WHOLE_IMAGE = frozenset(
-    {
-        "truncated",
-        "undecodable",
-        "too-many-pixels",
-        "too-many-frames",
-        "decoder-crash",
-        "decoder-timeout",
-        "placeholder",
-        "dimensions",
-    }
-)
-
 
 class AuditHistory:
     """The index as an audit uses it. Failures are few and kept in memory; records of other images are not read.
@@ -77,7 +62,7 @@ class AuditHistory:
             The recorded failure, if it is one that only the whole image can refute.
         """
         failure = self._failures.get(url)
-        if failure is None or failure.code in NEEDS_WHOLE_IMAGE:
+        if failure is None or _needs_whole(failure.code):
             return failure
         self._change(url, None, now)
         return None
@@ -151,3 +136,9 @@ def _key(found: Finding) -> Sighting:
 
 def _iso(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _needs_whole(code: str) -> bool:
+    """Whether only the whole image shows such a failure, so that a good beginning does not refute it."""
+    kind = image_error(code)
+    return code == "dimensions" if kind is None else kind.needs_whole

@@ -13,7 +13,6 @@ from imgcache.core import Delay, Hop, ImageError, ProbedImage, contain_image_err
 from imgcache.downloader import HostStatistics
 
 # Failures of a URL on a host that answers: another URL there may have the image.
-_WRONG_URL = frozenset({"http-status", "not-an-image", "redirects"})
 
 
 @runtime_checkable
@@ -89,7 +88,7 @@ async def _probe(prober: ImageProber, url: str, spent: HostStatistics) -> ProbeR
     except ImageError as error:
         if is_lack(error):
             raise
-        may_have_alternative = error.code in _WRONG_URL and error.wall is None and (error.status or 404) < 429
+        may_have_alternative = error.is_elsewhere and error.wall is None and (error.status or 404) < 429
         alternative = await _find_alternative(prober, url) if may_have_alternative else None
         return ProbeResult(refusal=ProbeFailure.of(error), nearer=alternative)
     if url.lstrip()[:5].lower() == "http:":

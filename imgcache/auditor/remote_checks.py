@@ -11,7 +11,18 @@ from imgcache.auditor.history import AuditHistory
 from imgcache.auditor.host_counts import HostCounts
 from imgcache.auditor.probing import ImageProber, ProbeFailure, ProbeResult, probe_image
 from imgcache.cache import Catalogue, PendingImage, ProbeRow
-from imgcache.core import Action, Failure, Hop, Outcome, ProbedImage, WorkerLost, request_url, split_url
+from imgcache.core import (
+    Action,
+    Blame,
+    Failure,
+    Hop,
+    Outcome,
+    ProbedImage,
+    WorkerLost,
+    blame_for,
+    request_url,
+    split_url,
+)
 from imgcache.policy import health
 from imgcache.runners import Budget, ClusterRunner, LocalRunner, Progress, Schedule, Shards, WorkerGroup
 
@@ -165,12 +176,13 @@ class RemoteChecks:
         certificate.images.append(image)
 
     def _record_failure(self, pending: PendingImage, url: str, error: ProbeFailure) -> None:
-        if error.code in health.NO_ANSWER:
+        blame = blame_for(error.code)
+        if blame is Blame.NETWORK:
             self.tried += 1
             self._silent_hosts.add(pending.host)
-        elif error.code not in health.NOT_ASKED:
+        elif blame not in health.NOT_ASKED:
             self._record_answer()
-        if error.code not in health.NOT_ASKED:
+        if blame not in health.NOT_ASKED:
             self.counts.add_failure(pending.host)
         self.failures[pending.image] = self._history.failed(url, error, self._clock())
 

@@ -17,7 +17,7 @@ from imgcache.auditor.host_counts import HostCounts
 from imgcache.auditor.remote_checks import RemoteChecks
 from imgcache.cache import Catalogue, Index, Store
 from imgcache.config import ReaderBudget
-from imgcache.core import AuditReport, DayLine, Exposure, Finding, Limits, Summary, split_url
+from imgcache.core import AuditReport, DayLine, Dimensions, Exposure, Finding, Limits, Summary, split_url
 from imgcache.policy import SyncPolicy
 from imgcache.runners import Progress
 from imgcache.scanner import Scanner, Site, check_local_images
@@ -31,7 +31,7 @@ class AuditPolicy(msgspec.Struct, frozen=True):
     """
 
     wish: SyncPolicy = SyncPolicy()
-    dimensions: str = "check"
+    dimensions: Dimensions = Dimensions.CHECK
     limits: Limits = Limits()
     budget: ReaderBudget = ReaderBudget()
     has_cache: bool = True

@@ -1,8 +1,7 @@
-"""The configuration: the only reader of imgcache.yml and of the environment.
+"""Loads the configuration from imgcache.yml, the environment and command line flags.
 
-A value comes from a flag, else from the environment (`IMGCACHE_` and the key in capitals, `__` between levels), else
-from imgcache.yml, else from the default. Whatever is unknown or out of range is a ConfigError that names file, line and
-key.
+A flag goes before the environment (`IMGCACHE_` and the key in capitals, `__` between levels), that before imgcache.yml,
+and that before the default. An unknown key or an invalid value is a ConfigError that names file, line and key.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ import yaml
 from imgcache import __version__
 from imgcache.config.profiles import PROFILES
 from imgcache.config.schema import COMMON, SETTINGS, VARIANT, Setting
-from imgcache.core import ConfigError, FetchPolicy, ImageError, Limits, Recipe, request_url
+from imgcache.core import ConfigError, Dimensions, FetchPolicy, ImageError, Limits, Recipe, request_url
 
 PREFIX = "IMGCACHE_"
-# Not settings: where the tests find real data; and what is needed before any setting is read. IMGCACHE_SITE is for a
-# server that is given `imgcache.server:app` and no command line.
+# Variables that are not settings: the test data of the project, and what is needed before any setting is read.
+# IMGCACHE_SITE is for servers that run `imgcache.server:app`, without a command line.
 NOT_SETTINGS = frozenset({"IMGCACHE_SHARED", "IMGCACHE_CONFIG", "IMGCACHE_CACHE", "IMGCACHE_SITE"})
 
 
 class ServePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How `imgcache serve` answers. `memory` is what the images held by one worker may take, in bytes.
+    """Settings of `imgcache serve`.
 
-    `large` says how a file that is not kept in memory comes out of an object store; a folder's are always streamed.
-    `gallery` says who sees the gallery; `local`: this machine alone.
+    `memory` is how many bytes of images one worker keeps in memory. `large` is how other files of an object store are
+    sent; those of a folder are always streamed. `gallery` is who may see the gallery; `local` is this machine alone.
     """
 
     memory: int = 64_000_000
@@ -56,20 +55,20 @@ class RewritePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReaderBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one article may cost its reader: foreign hosts, and bytes of hotlinked images. None: any number."""
+    """What one article may make its reader load: foreign hosts, and bytes of hotlinked images. None is no limit."""
 
     hosts: int | None = None
     bytes_per_article: int | None = None
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Every setting, checked. What each means: `imgcache init` writes them all, with comments."""
+    """All settings, validated. `imgcache init` writes a file that explains them."""
 
     articles: tuple[str, ...] = ("**/*.md", "**/*.markdown", "**/*.html")
     exclude: tuple[str, ...] = ()
     site_url: str | None = None
     flag: tuple[str, ...] = ("images", "related.images")
-    dimensions: str = "check"
+    dimensions: Dimensions = Dimensions.CHECK
     variants: tuple[Recipe, ...] = PROFILES["classic"]
     limits: Limits = Limits()
     fetch: FetchPolicy = FetchPolicy()
@@ -83,15 +82,15 @@ class Config(msgspec.Struct, frozen=True):
 
     @property
     def user_agent(self) -> str:
-        """Who asks: the tool, its version, and the site it asks for, so that an operator can complain to somebody."""
+        """The tool, its version and the site, so that operators of servers know whom to contact."""
         if self.fetch.user_agent:
             return self.fetch.user_agent
-        contact = _in_ascii(self.site_url or "")
+        contact = _ascii_url(self.site_url or "")
         return f"imgcache/{__version__}" + (f" (+{contact})" if contact else "")
 
 
-def _in_ascii(url: str) -> str:
-    """A site's address as a header field can carry it; "" where it is no address."""
+def _ascii_url(url: str) -> str:
+    """Returns a URL in ASCII, as a header field needs it, or "" if it is invalid."""
     if "://" not in url:
         return ""
     if url.isascii() and url.isprintable():
@@ -102,39 +101,44 @@ def _in_ascii(url: str) -> str:
         return ""
 
 
-class _Given(NamedTuple):
-    """One value as somebody gave it, and where it stands."""
+class _Input(NamedTuple):
+    """One value as written, and where it was written."""
 
     value: object
     where: str
 
 
 def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
-    """The configuration of one run.
+    """Load the configuration of one run.
 
-    `file` is imgcache.yml or None; `flags` maps dotted keys to values, already checked by the command line. Raises
-    ConfigError.
+    Args:
+        file: imgcache.yml, or None.
+        environ: the environment.
+        flags: values by dotted key, already validated by the command line; None where a flag was not given.
+
+    Raises:
+        ConfigError: a key is unknown or a value is invalid.
     """
-    given: dict[str, _Given] = {}
+    inputs: dict[str, _Input] = {}
     values: dict[str, object] = {}
     for layer in (_from_file(file) if file is not None else {}, _from_environment(environ)):
-        given |= layer
-        values |= {key: _read(key, item) for key, item in layer.items()}  # also what a later layer says otherwise
+        inputs |= layer
+        values |= {key: _parse(key, item) for key, item in layer.items()}  # so overridden values are checked too
     values |= {key: value for key, value in flags.items() if value is not None}
     config = _build(values)
-    _check_bounds(config.variants, given)
+    _check_bounds(config.variants, inputs)
     return config
 
 
-def _check_bounds(recipes: Iterable[Recipe], given: Mapping[str, _Given]) -> None:
-    """Of bounds that exclude each other the one that was given is named, by the list or the key that gave it."""
+def _check_bounds(recipes: Iterable[Recipe], inputs: Mapping[str, _Input]) -> None:
+    """Check that `min_quality` is at most `max_quality`, whichever of the keys was set."""
     for recipe in recipes:
         if recipe.min_quality > recipe.max_quality:
             keys = ("variants", "min_quality", "max_quality")
-            where = next((given[key].where for key in keys if key in given), "")
+            where = next((inputs[key].where for key in keys if key in inputs), "")
             raise ConfigError(
-                f"`min_quality` is {recipe.min_quality}, more than `max_quality`, {recipe.max_quality},"
-                f" for the variant `{recipe.name}`; it must be at most that",
+                f"`min_quality` is {recipe.min_quality} for the variant `{recipe.name}`; it must not be more than"
+                f" `max_quality`, which is {recipe.max_quality}",
                 where=where,
             )
 
@@ -147,41 +151,43 @@ def _build(values: Mapping[str, object]) -> Config:
         groups.setdefault(group, {})[name] = value
     top = groups.pop("", {})
     common = {key: top.pop(key) for key in COMMON if key in top}
+    if "dimensions" in top:  # as text from the command line
+        top["dimensions"] = Dimensions(str(top["dimensions"]))
     top["variants"] = _recipes(top.pop("variants", None), top.pop("profile", "classic"), common)
-    parts = {group: msgspec.structs.replace(getattr(config, group), **given) for group, given in groups.items()}
+    parts = {group: msgspec.structs.replace(getattr(config, group), **changes) for group, changes in groups.items()}
     return msgspec.structs.replace(config, **top, **parts)
 
 
 def _recipes(variants: object, profile: object, common: Mapping[str, object]) -> tuple[Recipe, ...]:
-    """What a variant does not say of itself is said for all of them; what nobody says is the default."""
+    """Build the recipes. Settings of a variant go before common ones, and those before the defaults."""
     if isinstance(variants, tuple):
         return tuple(Recipe(**(common | item)) for item in variants)
     return tuple(msgspec.structs.replace(recipe, **common) for recipe in PROFILES[str(profile)])
 
 
-def _read(key: str, item: _Given) -> object:
+def _parse(key: str, item: _Input) -> object:
     setting = SETTINGS[key]
     try:
         return setting.parse(item.value)
     except (ValueError, TypeError):
-        raise _wrong(key, item, setting) from None
+        raise _invalid(key, item, setting) from None
 
 
-def _wrong(key: str, item: _Given, setting: Setting) -> ConfigError:
+def _invalid(key: str, item: _Input, setting: Setting) -> ConfigError:
     shown = repr(item.value)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return ConfigError(f"`{key}` is {shown}; it must be {setting.right}", where=item.where)
+    return ConfigError(f"`{key}` is {shown}; it must be {setting.valid}", where=item.where)
 
 
 def _unknown(key: str, known: Iterator[str], where: str) -> ConfigError:
     names = sorted(known)
-    near = difflib.get_close_matches(key, names, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(names)
+    similar = difflib.get_close_matches(key, names, n=1)
+    hint = f"did you mean `{similar[0]}`?" if similar else "the keys here are " + ", ".join(names)
     return ConfigError(f"unknown key `{key}`; {hint}", where=where)
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
-    given = {}
+def _from_environment(environ: Mapping[str, str]) -> dict[str, _Input]:
+    inputs = {}
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:
             continue
@@ -194,55 +200,57 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
             value = environ[name]
         if key == "variants":
             _check_variants(value, name)
-        given[key] = _Given(value, name)
-    return given
+        inputs[key] = _Input(value, name)
+    return inputs
 
 
-def _from_file(file: Path) -> dict[str, _Given]:
+def _from_file(file: Path) -> dict[str, _Input]:
     try:
         root = yaml.compose(file.read_bytes(), yaml.CSafeLoader)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=str(file)) from None
+        raise ConfigError(f"the file cannot be read: {error.strerror}", where=str(file)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
-        raise ConfigError(f"not YAML: {getattr(error, 'problem', None) or error}", where=where) from None
+        raise ConfigError(
+            f"the file is not valid YAML: {getattr(error, 'problem', None) or error}", where=where
+        ) from None
     except UnicodeDecodeError:
-        raise ConfigError("not UTF-8", where=str(file)) from None
+        raise ConfigError("the file is not encoded in UTF-8", where=str(file)) from None
     if root is None:
         return {}
-    given: dict[str, _Given] = {}
+    inputs: dict[str, _Input] = {}
     for key, node, line in _pairs(root, file, "the file"):
         where = f"{file}:{line}"
         if key in SETTINGS:
             if key == "variants":
                 _check_variant_nodes(node, file)
-            given[key] = _Given(_plain(node, where), where)
+            inputs[key] = _Input(_value(node, where), where)
         elif any(known.startswith(f"{key}.") for known in SETTINGS):
-            given |= _group(key, node, file)
+            inputs |= _group(key, node, file)
         else:
-            raise _unknown(key, _level(""), where)
-    return given
+            raise _unknown(key, _keys_of(""), where)
+    return inputs
 
 
-def _group(group: str, node: yaml.Node, file: Path) -> dict[str, _Given]:
-    given = {}
+def _group(group: str, node: yaml.Node, file: Path) -> dict[str, _Input]:
+    inputs = {}
     for key, value, line in _pairs(node, file, f"`{group}`"):
         where = f"{file}:{line}"
         if f"{group}.{key}" not in SETTINGS:
-            raise _unknown(f"{group}.{key}", (f"{group}.{name}" for name in _level(group)), where)
-        given[f"{group}.{key}"] = _Given(_plain(value, where), where)
-    return given
+            raise _unknown(f"{group}.{key}", (f"{group}.{name}" for name in _keys_of(group)), where)
+        inputs[f"{group}.{key}"] = _Input(_value(value, where), where)
+    return inputs
 
 
-def _level(group: str) -> Iterator[str]:
-    """The keys directly under a group; "" for the top."""
+def _keys_of(group: str) -> Iterator[str]:
+    """Yields the keys directly under a group, or at the top for ""."""
     prefix = f"{group}." if group else ""
     yield from {key.removeprefix(prefix).partition(".")[0] for key in SETTINGS if key.startswith(prefix)}
 
 
 def _pairs(node: yaml.Node, file: Path, what: str) -> Iterator[tuple[str, yaml.Node, int]]:
-    """The keys of a mapping with their values and lines. Raises ConfigError on anything else, and on a key twice."""
+    """Yields the keys of a mapping with values and lines. Raises ConfigError for other nodes and duplicate keys."""
     line = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{what} must be a mapping of keys to values", where=f"{file}:{line}")
@@ -251,37 +259,37 @@ def _pairs(node: yaml.Node, file: Path, what: str) -> Iterator[tuple[str, yaml.N
         line = key.start_mark.line + 1
         name = str(key.value)
         if name in seen:
-            raise ConfigError(f"`{name}` is given twice", where=f"{file}:{line}")
+            raise ConfigError(f"`{name}` is set twice", where=f"{file}:{line}")
         seen.add(name)
         yield name, value, line
 
 
-def _plain(node: yaml.Node, where: str) -> object:
-    """What YAML's safe rules make of one node."""
+def _value(node: yaml.Node, where: str) -> object:
+    """Returns the value of one YAML node, by safe rules."""
     try:
         return yaml.load(yaml.serialize(node, Dumper=yaml.CSafeDumper), yaml.CSafeLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"not plain YAML: {getattr(error, 'problem', error)}", where=where) from None
+        raise ConfigError(f"the value is not plain YAML: {getattr(error, 'problem', error)}", where=where) from None
 
 
 def _check_variant_nodes(node: yaml.Node, file: Path) -> None:
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             for key, value, line in _pairs(item, file, f"`variants[{number}]`"):
-                _check_variant(number, key, _Given(_plain(value, f"{file}:{line}"), f"{file}:{line}"))
+                _check_variant(number, key, _Input(_value(value, f"{file}:{line}"), f"{file}:{line}"))
 
 
 def _check_variants(value: object, where: str) -> None:
     if isinstance(value, list):
         for number, item in enumerate(value):
             for key, part in item.items() if isinstance(item, dict) else ():
-                _check_variant(number, str(key), _Given(part, where))
+                _check_variant(number, str(key), _Input(part, where))
 
 
-def _check_variant(number: int, key: str, item: _Given) -> None:
+def _check_variant(number: int, key: str, item: _Input) -> None:
     if key not in VARIANT:
         raise _unknown(f"variants[{number}].{key}", (f"variants[{number}].{name}" for name in VARIANT), item.where)
     try:
         VARIANT[key].parse(item.value)
     except (ValueError, TypeError):
-        raise _wrong(f"variants[{number}].{key}", item, VARIANT[key]) from None
+        raise _invalid(f"variants[{number}].{key}", item, VARIANT[key]) from None

@@ -1,4 +1,4 @@
-"""The nouns that all packages share: errors, models, recipes, findings, URLs, formats, units and files.
+"""Values and functions that all packages share: errors, models, formats, recipes, findings, URLs, units and files.
 
 Nothing here imports another package of imgcache.
 """

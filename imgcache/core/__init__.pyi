@@ -1,9 +1,16 @@
 __all__ = [
+    "BROWSER_FORMATS",
+    "BROWSER_MEDIA_TYPES",
     "EXTENSIONS",
+    "FORMATS",
     "MEDIA_TYPES",
+    "MODERN_FORMATS",
     "MOST_IDLE",
+    "OPAQUE_MEDIA_TYPES",
     "PROBE_BYTES",
     "SNIFF_BYTES",
+    "UNIVERSAL_FORMATS",
+    "VARIANT_FORMATS",
     "Action",
     "ArticleChanged",
     "ArticleError",
@@ -15,8 +22,11 @@ __all__ = [
     "BadRedirect",
     "BadScheme",
     "BadUrl",
+    "Blame",
     "BlockedAddress",
+    "Browsers",
     "CacheBusy",
+    "ColorSpace",
     "ConfigError",
     "ConnectFailure",
     "Copy",
@@ -26,6 +36,7 @@ __all__ = [
     "DecoderCrash",
     "DecoderTimeout",
     "Delay",
+    "Dimensions",
     "DiskFull",
     "DnsFailure",
     "Doubtful",
@@ -36,6 +47,7 @@ __all__ = [
     "FetchTimeout",
     "Fetched",
     "Finding",
+    "Fit",
     "Focus",
     "Header",
     "Hop",
@@ -43,12 +55,14 @@ __all__ = [
     "HostLine",
     "HttpStatus",
     "ImageError",
+    "ImageFormat",
     "ImgcacheError",
     "IndexDamaged",
     "Job",
     "Kind",
     "Limits",
     "MissingFile",
+    "Motion",
     "NoOpenFiles",
     "NotAnImage",
     "NotModified",
@@ -56,6 +70,7 @@ __all__ = [
     "OverBudget",
     "Place",
     "Placeholder",
+    "Position",
     "ProbedImage",
     "Problem",
     "Recipe",
@@ -78,8 +93,10 @@ __all__ = [
     "UrlState",
     "Validators",
     "Variant",
+    "VariantFormat",
     "WorkerLost",
     "are_left",
+    "blame_for",
     "but",
     "clean_text",
     "contain_article_errors",
@@ -92,6 +109,7 @@ __all__ = [
     "format_seconds",
     "fsync_folder",
     "host_if_any",
+    "image_error",
     "is_lack",
     "join_url",
     "log",
@@ -121,6 +139,7 @@ __all__ = [
     "without_credentials",
 ]
 
+from .choices import ColorSpace, Dimensions, Fit, Motion, Position
 from .descriptors import MOST_IDLE, are_left, is_lack, raise_limit
 from .errors import (
     ArticleChanged,
@@ -130,6 +149,7 @@ from .errors import (
     BadRedirect,
     BadScheme,
     BadUrl,
+    Blame,
     BlockedAddress,
     CacheBusy,
     ConfigError,
@@ -159,6 +179,8 @@ from .errors import (
     Undecodable,
     UnsupportedFormat,
     WorkerLost,
+    blame_for,
+    image_error,
 )
 from .files import (
     disk_errors,
@@ -171,7 +193,22 @@ from .files import (
     replace_file,
 )
 from .findings import ArticleLine, AuditReport, Correction, DayLine, Exposure, Finding, HostLine, Summary
-from .formats import EXTENSIONS, MEDIA_TYPES, SNIFF_BYTES, sniff
+from .formats import (
+    BROWSER_FORMATS,
+    BROWSER_MEDIA_TYPES,
+    EXTENSIONS,
+    FORMATS,
+    MEDIA_TYPES,
+    MODERN_FORMATS,
+    OPAQUE_MEDIA_TYPES,
+    SNIFF_BYTES,
+    UNIVERSAL_FORMATS,
+    VARIANT_FORMATS,
+    Browsers,
+    ImageFormat,
+    VariantFormat,
+    sniff,
+)
 from .jobs import Action, Delay, Doubtful, Job, Outcome, but, failed, without_answer
 from .log_safety import plain
 from .models import (

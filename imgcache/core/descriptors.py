@@ -1,4 +1,4 @@
-"""How many files and connections this process may have open: the limit raised, and shared out."""
+"""The limit of open files and connections: raises it, and divides it among requests."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import msgspec
 
 logger = logging.getLogger(__name__)
 
-RESERVE = 32  # for databases, pipes to workers, articles and variants: a sync has about 24 open, measured
-MOST_IDLE = 256  # connections kept for a next request: a host that has no more images has no use for them
-_EACH = 3  # of one request: its connection, a second one while addresses race (RFC 8305), a file or the resolver's
-_MACOS_MOST = 10_240  # OPEN_MAX of its kernel, above which setrlimit(2) fails although the hard limit is "unlimited"
-_LACK = frozenset({errno.EMFILE, errno.ENFILE})
+RESERVE = 32  # for databases, pipes to workers, articles and variants; measured: a sync has about 24 open
+MOST_IDLE = 256  # connections kept open for further requests
+_PER_REQUEST = 3  # its connection, a second one while addresses race (RFC 8305), and a file or the resolver's
+_MACOS_LIMIT = 10_240  # OPEN_MAX of its kernel, above which setrlimit(2) fails although the hard limit is "unlimited"
+_TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class Room(msgspec.Struct, frozen=True):
-    """How many requests may be under way at once, and how many connections may wait for a next request beside them."""
+    """How many requests may run at once, and how many idle connections may be kept beside them."""
 
     at_once: int
     idle: int
 
 
 def raise_limit() -> int:
-    """Raise the soft limit of open files as far as this user may; returns what it is then."""
+    """Raise the soft limit of open files as far as this user may, and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (hard, _MACOS_MOST):
+    for wanted in (hard, _MACOS_LIMIT):
         if soft == hard or (soft != resource.RLIM_INFINITY and soft >= wanted != resource.RLIM_INFINITY):
             break
         with contextlib.suppress(OSError, ValueError):
@@ -40,40 +40,46 @@ def raise_limit() -> int:
 
 
 def room(wanted: int) -> Room:
-    """The share of connections, for a run that would have `wanted` requests under way at once."""
+    """Returns the numbers of connections for a run that wants `wanted` requests at once."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return Room(wanted, MOST_IDLE)
     found = share(limit, _in_use(), wanted)
     if found.at_once < wanted:
         logger.warning(
-            "only %d requests at once in place of %d (fetch.concurrency): at most %d files may be open (ulimit -n)",
+            "only %d requests at once instead of %d (fetch.concurrency): at most %d files may be open (ulimit -n)",
             *(found.at_once, wanted, limit),
         )
     return found
 
 
 def share(limit: int, in_use: int, wanted: int) -> Room:
-    """What `room` says, where so many files may be open and so many are. Pure. At least one request."""
+    """Computes what `room` returns: at least one request.
+
+    Args:
+        limit: how many files may be open.
+        in_use: how many are open.
+        wanted: requests at once.
+    """
     left = max(0, limit - in_use - RESERVE)
-    at_once = max(1, min(wanted, left // _EACH))
-    return Room(at_once, max(0, min(MOST_IDLE, left - _EACH * at_once)))
+    at_once = max(1, min(wanted, left // _PER_REQUEST))
+    return Room(at_once, max(0, min(MOST_IDLE, left - _PER_REQUEST * at_once)))
 
 
 def is_lack(error: BaseException) -> bool:
-    """Whether an exception, or one that it came of, says that no more files can be opened."""
+    """Whether an exception, or one of its causes, says that no more files can be opened."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        if isinstance(link, OSError) and link.errno in _LACK:
+        if isinstance(link, OSError) and link.errno in _TOO_MANY:
             return True
         link = link.__cause__ or link.__context__
     return False
 
 
 def are_left() -> bool:
-    """Whether one more file can be opened now. For where a system's answer hides that: getaddrinfo(3) is one."""
+    """Whether one more file can be opened now. For system calls whose error hides it, such as getaddrinfo(3)."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

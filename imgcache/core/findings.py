@@ -1,4 +1,4 @@
-"""What an audit found: the nouns that reports print, baselines compare and fixes apply. Pure.
+"""The result of an audit: what reports print, baselines compare and fixes apply.
 
 The JSON of `Audit` is a contract with scripts: keys are added, never renamed.
 """
@@ -13,7 +13,7 @@ from imgcache.core.models import Place, Severity, Size, UrlState
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """One certain correction of one place: `url` in place of the URL there, `size` in place of the declared one."""
+    """One certain correction at one place: `url` replaces the URL, `size` the declared size."""
 
     place: Place
     url: str | None = None
@@ -21,12 +21,24 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing wrong with one image, however many places name it, or with one article or host.
+    """One problem of one image, with all places that refer to it, or of one article or host.
 
-    `url` is what the articles have, None where the finding is about no image. `article`, `line`, `column`, `field` are
-    the first of `references`, None where there is none. `message` says what is wrong, `remedy` what to do.
-    `first_seen` is ISO 8601 in UTC, None where the index does not know. `is_old`: it was there before the change that
-    is looked at (`--since`, `--baseline`), and does not fail the audit. `changes` are what `--fix` would write.
+    Attributes:
+        rule: the stable name of the kind of problem.
+        severity: whether it fails the audit.
+        url: as the articles have it, None where the finding is not about an image.
+        message: what is wrong.
+        article: the article of the first reference, None where there is no reference; `line`, `column` and `field`
+            belong to the same reference.
+        state: of the URL.
+        first_seen: ISO 8601 in UTC, None where the index has no record.
+        references: all places.
+        remedy: what to do.
+        is_old: it existed before the change under review (`--since`, `--baseline`), and does not fail the audit.
+        articles: how many articles refer to the image.
+        newest: the date of the newest of them, as text that sorts.
+        digest: of the cached copy, for its thumbnail.
+        changes: what `--fix` would write.
     """
 
     rule: str
@@ -42,14 +54,14 @@ class Finding(msgspec.Struct, frozen=True):
     references: tuple[Place, ...] = ()
     remedy: str = ""
     is_old: bool = False
-    articles: int = 0  # how many name it
-    newest: str = ""  # the date of the newest of them, as text that sorts
-    digest: str | None = None  # of the copy held, for its thumbnail
+    articles: int = 0
+    newest: str = ""
+    digest: str | None = None
     changes: tuple[Correction, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """The counts. `images` are distinct, remote and own; `ok` of them have no finding that is an error."""
+    """The counts of an audit. `images` are distinct, remote and own; `ok` of them have no error."""
 
     references: int
     images: int
@@ -57,14 +69,15 @@ class Summary(msgspec.Struct, frozen=True):
     findings: int
     by_rule: dict[str, int]
     articles: int = 0
-    old: int = 0  # findings that were there before
+    old: int = 0  # findings with `is_old`
 
 
 class HostLine(msgspec.Struct, frozen=True):
-    """One foreign host: of `images` asked there, `answered` came with a picture, in `median` seconds at most.
+    """One foreign host: of `images` probed there, `answered` were images.
 
-    `median` is rounded up to a step (0.1, 0.2, 0.5, 1, …), so that two runs over the same state say the same; None
-    where none answered. `bytes` are those of the whole pictures, as far as hosts say.
+    `median` is the median response time in seconds, rounded up to a step (0.1, 0.2, 0.5, 1, …) so that two runs over
+    the same state give the same report; None where no image answered. `bytes` is the size of the whole images, as far
+    as the host tells it.
     """
 
     host: str
@@ -73,12 +86,12 @@ class HostLine(msgspec.Struct, frozen=True):
     median: float | None
     bytes: int
     articles: int = 0
-    cookies: tuple[str, ...] = ()  # names that its answers set
-    trackers: int = 0  # pictures of one pixel
+    cookies: tuple[str, ...] = ()  # the names of the cookies that it sets
+    trackers: int = 0  # images of one pixel
 
 
 class DayLine(msgspec.Struct, frozen=True):
-    """The last audit of one day (ISO date): how many images it looked at, and how many were failing."""
+    """The last audit of one day (ISO date): how many images it checked, and how many were failing."""
 
     day: str
     images: int
@@ -86,9 +99,10 @@ class DayLine(msgspec.Struct, frozen=True):
 
 
 class ArticleLine(msgspec.Struct, frozen=True):
-    """Where one article sends a reader's browser: foreign hosts, sorted, and bytes now against bytes if cached.
+    """What one article makes a reader's browser load: its foreign hosts, sorted, and bytes.
 
-    `now` counts what is hotlinked; `cached` the best variant of the copies we hold, None where not all are held.
+    `now` counts the bytes of hotlinked images; `cached` those of the best variants in the cache, None where some image
+    is not cached.
     """
 
     article: str
@@ -98,7 +112,7 @@ class ArticleLine(msgspec.Struct, frozen=True):
 
 
 class Exposure(msgspec.Struct, frozen=True):
-    """What reading the site tells strangers, in sum and per article (the most exposed first)."""
+    """What reading the site reveals to other hosts, in total and per article (the most exposed first)."""
 
     hosts: int = 0
     cookies: int = 0
@@ -109,24 +123,25 @@ class Exposure(msgspec.Struct, frozen=True):
 
 
 class AuditReport(msgspec.Struct, frozen=True):
-    """One audit, whole: what every report is made from."""
+    """The complete result of an audit, from which every report is made."""
 
     summary: Summary
     findings: tuple[Finding, ...]
     exposure: Exposure = Exposure()
     hosts: tuple[HostLine, ...] = ()
     history: tuple[DayLine, ...] = ()
-    images: tuple[str, ...] = ()  # every URL looked at, sorted; for a report with a line for each, not in the JSON
+    images: tuple[str, ...] = ()  # every URL checked, sorted; for reports with a line for each, not in the JSON
 
     @property
     def is_well(self) -> bool:
-        """Whether no error is new: what the exit status says."""
+        """Whether there is no new error; decides the exit status."""
         return all(found.is_old or found.severity is not Severity.ERROR for found in self.findings)
 
     def to_json(self) -> bytes:
-        """One object, findings as they are sorted.
+        """Returns the report as one JSON object.
 
-        A URL or path may hold half a surrogate pair, which is no text (RFC 7493, section 2.1): U+FFFD stands for it.
+        A URL or path may contain an unpaired surrogate, which JSON text cannot (RFC 7493, section 2.1): it is replaced
+        by U+FFFD.
         """
         whole = {name: getattr(self, name) for name in self.__struct_fields__ if name != "images"}
         try:

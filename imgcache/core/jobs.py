@@ -1,4 +1,4 @@
-"""What is to be done for one URL, and what became of it: frozen, comparable, picklable."""
+"""Jobs and outcomes: what a sync does for one URL, and the result."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from imgcache.core.models import Asset, Copy, Declared, Problem, Severity
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One URL to be brought up to date, with what is recorded of it."""
+    """One URL to bring up to date, with its records."""
 
     url: str
     copy: Copy | None = None
     asset: Asset | None = None
-    rest: Problem | None = None  # why its server is not to be asked now
-    declared: tuple[Declared, ...] = ()  # by the articles, where a copy is held
-    rejected: tuple[str, ...] = ()  # digests that somebody decided against
-    focus: tuple[float, float] | None = None  # that its articles give: where crops are laid
+    rest: Problem | None = None  # why its server is not asked now
+    declared: tuple[Declared, ...] = ()  # by the articles, where a copy is cached
+    rejected: tuple[str, ...] = ()  # digests that a person rejected
+    focus: tuple[float, float] | None = None  # from its articles, for crops
 
 
 class Action(StrEnum):
@@ -29,14 +29,14 @@ class Action(StrEnum):
     REUSED = "reused"
     FETCHED = "fetched"
     REVALIDATED = "revalidated"
-    RENDERED = "rendered"  # variants made again from the original on disk
+    RENDERED = "rendered"  # its variants were made again from the original on disk
     FAILED = "failed"
-    RESTED = "rested"  # dead or gone: not asked this time
-    DOUBTED = "doubted"  # what came is doubtful: the older copy stays until somebody decides
+    RESTED = "rested"  # dead or gone: no request in this run
+    DOUBTED = "doubted"  # the new body is doubtful: the older copy stays until a person decides
 
 
 class Doubtful(msgspec.Struct, frozen=True):
-    """A picture that came at a refresh and may not take the place of the copy held without a person's word."""
+    """A picture from a refresh that may replace the cached copy only after a person has accepted it."""
 
     copy: Copy
     asset: Asset
@@ -44,7 +44,7 @@ class Doubtful(msgspec.Struct, frozen=True):
 
 
 class Spent(Protocol):
-    """What asking for one image cost, as `net.statistics` counts it."""
+    """What the requests for one image cost, as `downloader.http.statistics` counts it."""
 
     busy: int
     timeouts: int
@@ -52,7 +52,7 @@ class Spent(Protocol):
 
 
 class Delay(msgspec.Struct, frozen=True):
-    """What held one image up: so many answers 429 or 503, so many time-outs, seconds until it was asked for again."""
+    """What delayed one image: answers 429 or 503, time-outs, and seconds of waiting before further requests."""
 
     busy: int = 0
     timeouts: int = 0
@@ -60,15 +60,15 @@ class Delay(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, spent: Spent) -> Delay | None:
-        """What was counted while an image was asked for; None where nothing held it up."""
+        """Returns the delay that statistics show, or None if there was none."""
         return cls(spent.busy, spent.timeouts, spent.waited) if spent.busy or spent.timeouts else None
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one job.
+    """The result of one job.
 
-    `copy` and `asset` are what is held now: with action FAILED they are the older copy, which is kept and still good.
-    `bytes_fetched` are those of bodies, of an answer that was refused too.
+    `copy` and `asset` are what is cached now: with action FAILED they are the older copy, which is kept and still good.
+    `bytes_fetched` counts bodies, those of refused responses too.
     """
 
     url: str
@@ -77,29 +77,29 @@ class Outcome(msgspec.Struct, frozen=True):
     asset: Asset | None = None
     problem: Problem | None = None
     bytes_fetched: int = 0
-    wall: str | None = None  # the bot wall that refused
+    wall: str | None = None  # the bot wall that refused the request
     doubtful: Doubtful | None = None
-    delay: Delay | None = None  # by its server, where there was any
-    notes: tuple[str, ...] = ()  # what is not quite right with the original, and did no harm
+    delay: Delay | None = None  # by its server
+    notes: tuple[str, ...] = ()  # harmless defects of the original
 
 
 def without_answer(job: Job, held: Asset | None, problem: Problem) -> Outcome:
-    """What is left of a URL that gave nothing: what is held of it in full, if anything is."""
+    """Returns the outcome of a URL without a new body: the cached asset stays, if there is one."""
     if held is None:
         return Outcome(job.url, Action.RESTED, problem=problem)
     kept = msgspec.structs.replace(
-        problem, message=f"{problem.message}; the copy that is held stays", severity=Severity.WARNING
+        problem, message=f"{problem.message}; the cached copy stays", severity=Severity.WARNING
     )
     return Outcome(job.url, Action.RESTED, job.copy, held, kept)
 
 
 def failed(job: Job, held: Asset | None, error: ImageError) -> Outcome:
-    """The same for a URL that failed just now, by the error that ended it."""
+    """Returns the outcome of a URL that failed now, with the error that ended it."""
     status = msgspec.UNSET if error.status is None else error.status
     problem = Problem(error.code, job.url, error.message, retryable=error.retryable, status=status)
     return but(without_answer(job, held, problem), Action.FAILED, wall=error.wall)
 
 
 def but(outcome: Outcome, action: Action, **changes: object) -> Outcome:
-    """An outcome with another action, and with these fields changed."""
+    """Returns the outcome with another action and other changed fields."""
     return msgspec.structs.replace(outcome, action=action, **changes)

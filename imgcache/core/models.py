@@ -1,7 +1,7 @@
-"""The nouns of the trade: frozen, comparable, picklable values that every other room passes around.
+"""The values that all packages pass around: references, copies, assets, variants, failures, problems, limits.
 
-Sizes are in pixels as displayed (after EXIF orientation), byte counts in bytes, times in seconds since the epoch, paths
-relative with `/`. Lines and columns count from 1; a column counts characters.
+Sizes are in pixels as displayed (after EXIF orientation), byte counts in bytes, times in seconds since the epoch. Paths
+are relative and use `/`. Lines and columns count from 1; a column counts characters.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
+
+from imgcache.core.formats import FORMATS
 
 
 class Size(msgspec.Struct, frozen=True, gc=False):
@@ -23,14 +25,14 @@ class Size(msgspec.Struct, frozen=True, gc=False):
 
 
 class Declared(msgspec.Struct, frozen=True, gc=False):
-    """What an article says of an image's size; None where it says nothing usable."""
+    """The size that an article declares for an image; None where it declares nothing usable."""
 
     width: int | None = None
     height: int | None = None
 
 
 class Place(msgspec.Struct, frozen=True, gc=False, order=True):
-    """Where an article names an image. `field` is the path of the list (`related.images`) or `body`."""
+    """Where an article refers to an image. `field` is the path of the list (`related.images`) or `body`."""
 
     article: str
     line: int
@@ -39,10 +41,9 @@ class Place(msgspec.Struct, frozen=True, gc=False, order=True):
 
 
 class Focus(msgspec.Struct, frozen=True, gc=False):
-    """The focal point that an entry gives of its image, and where: line and column of the value.
+    """The focal point that an entry gives for its image, with the line and column of the value.
 
-    `point` is in fractions of width and height from the left and the top, each 0 to 1; None where that is not what
-    stands there.
+    `point` is in fractions of width and height from the left and the top, each 0 to 1; None for an invalid value.
     """
 
     point: tuple[float, float] | None
@@ -51,11 +52,10 @@ class Focus(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):
-    """One mention of an image in an article.
+    """One reference to an image in an article.
 
-    `url` is what the article has, with YAML or HTML undone and nothing else. `flaggable` is true for an entry of a
-    front matter list that is a mapping, so that a line can be added to it; `is_cached` is that entry's flag, None if it
-    has none.
+    `url` is the URL as written, after decoding YAML or HTML. `flaggable` is true for an entry of a front matter list
+    that is a mapping, so that a line can be added to it. `is_cached` is the flag of that entry, None if it has none.
     """
 
     url: str
@@ -70,24 +70,24 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def place(self) -> Place:
-        """Where to open the article."""
+        """Where the reference is in the article."""
         return Place(self.article, self.line, self.column, self.field)
 
 
 class Kind(StrEnum):
-    """Whose image a URL names."""
+    """Where the image of a URL is."""
 
     REMOTE = "remote"  # on another server: fetched, cached, flagged
     OWN = "own"  # a file of the site: checked, never fetched or flagged
-    INLINE = "inline"  # a data: URI: counted, nothing else
+    INLINE = "inline"  # a data: URI: only counted
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False):
-    """One change to one reference, found by the line and column of its URL.
+    """One change to one reference, which is found by the line and column of its URL.
 
-    `flag` True writes `isCached: true`, False takes the line away, None leaves it. `size` writes width and height where
-    the entry declares them. Both are for entries of front matter. `url` is written in place of the URL, in front matter
-    and body. `was` is the URL expected there: where another stands the edit is refused.
+    `flag` True writes `isCached: true`, False removes the line, None leaves it. `size` writes width and height where
+    the entry declares them. Both are for entries of front matter. `url` replaces the URL, in front matter and body.
+    `was` is the URL expected there: the edit is refused if another one is found.
     """
 
     line: int
@@ -101,8 +101,8 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
 class Variant(msgspec.Struct, frozen=True, gc=False):
     """One file made from an original.
 
-    `path` is relative to the cache; `recipe` is a `Recipe.fingerprint`; `digest` is the SHA-256 of the file's bytes, so
-    that `verify` can tell a flipped bit.
+    `path` is relative to the cache, `recipe` is a `Recipe.fingerprint`, and `digest` is the SHA-256 of the file's
+    bytes, by which `verify` detects damage.
     """
 
     name: str
@@ -116,13 +116,14 @@ class Variant(msgspec.Struct, frozen=True, gc=False):
     frames: int = 1  # of an animation
 
 
-_MOVING = frozenset({"gif", "png", "webp", "avif"})  # further pictures in other formats are no animation
+def _is_animation(format: str, frames: int) -> bool:  # noqa: A002 (the name of the field)
+    return frames > 1 and format in FORMATS and FORMATS[format].motion
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """One original and what was made of it: known by the SHA-256 of its bytes, whatever URLs it came from.
+    """One original and its variants, identified by the SHA-256 of the original's bytes.
 
-    `recipes` are the fingerprints of all recipes that were asked for; those that come out the same share a variant.
+    `recipes` are the fingerprints of all requested recipes. Recipes with the same result share one variant.
     """
 
     digest: str
@@ -140,35 +141,35 @@ class Asset(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> Size:
-        """As displayed."""
+        """The size as displayed."""
         return Size(self.width, self.height)
 
     @property
     def moves(self) -> bool:
         """Whether it is an animation."""
-        return self.frames > 1 and self.format in _MOVING
+        return _is_animation(self.format, self.frames)
 
 
 class Validators(msgspec.Struct, frozen=True, gc=False):
-    """What makes a request conditional (RFC 9110, section 8.8)."""
+    """The validators that make a request conditional (RFC 9110, section 8.8)."""
 
     etag: str | None = None
     last_modified: str | None = None
 
 
 class Copy(msgspec.Struct, frozen=True):
-    """That the image at a URL is held: which asset it is, and when the server last said so."""
+    """The cached copy of a URL: which asset it is, and when the server last confirmed it."""
 
     digest: str
     fetched_at: float
     checked_at: float
     validators: Validators = Validators()
-    final_url: str | None = None  # where redirects led, if anywhere else
+    final_url: str | None = None  # after redirects, if it is another
     robots_tag: str | None = None  # X-Robots-Tag, as sent
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):
-    """What is remembered of a URL that fails: a row of `count` failures since it last answered."""
+    """The record of a failing URL: `count` failures in a row since its last success."""
 
     code: str
     message: str
@@ -179,12 +180,12 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     retryable: bool = False
     last_good: float | None = None
     wall: str | None = None  # the bot wall that refused
-    digest: str | None = None  # of the bytes that came and were refused
-    rests: int = 0  # failures since it is dead or gone: it is asked less and less often
+    digest: str | None = None  # of the body that was refused
+    rests: int = 0  # failures since the URL is dead or gone: the wait between requests grows with them
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """One downloaded body, whole, in a temporary file. `format` is what its first bytes say."""
+    """One complete body in a temporary file. `format` is determined by its first bytes."""
 
     path: str
     digest: str
@@ -196,15 +197,15 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class NotModified(msgspec.Struct, frozen=True):
-    """The server says that the copy we hold is still the image (RFC 9110, section 15.4.5)."""
+    """The server confirmed that the cached copy is current (RFC 9110, section 15.4.5)."""
 
     validators: Validators
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
-    """What an image's header says, before anything is decoded."""
+    """What the header of an image says, before anything is decoded."""
 
-    format: str  # jpeg, png, gif, webp, avif, bmp, tiff, …
+    format: str  # a key of `FORMATS`
     media_type: str
     width: int
     height: int
@@ -213,19 +214,19 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> Size:
-        """As displayed."""
+        """The size as displayed."""
         return Size(self.width, self.height)
 
     @property
     def moves(self) -> bool:
         """Whether it is an animation."""
-        return self.frames > 1 and self.format in _MOVING
+        return _is_animation(self.format, self.frames)
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """What a worker made of one original. The paths of `variants` are file names in the folder that it was given.
+    """The result of rendering one original. The paths of `variants` are file names in the output folder.
 
-    `notes`: what is not quite right with the original and did no harm, in words for its owner.
+    `notes` describe harmless defects of the original, for people.
     """
 
     header: Header
@@ -237,7 +238,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class Severity(StrEnum):
-    """Only an error sets exit status 1."""
+    """How serious a problem or finding is. Only an error sets exit status 1."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -245,7 +246,7 @@ class Severity(StrEnum):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong with one image or one article, and where to open it. `status` is there for `http-status` only."""
+    """What is wrong with one image or one article, and where. `status` is set for `http-status` only."""
 
     code: str
     url: str | None
@@ -257,7 +258,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one image may cost. Bytes, pixels (of all frames together), seconds."""
+    """What one image may cost: bytes, pixels (of all frames together) and seconds."""
 
     bytes: int = 50_000_000
     pixels: int = 50_000_000
@@ -271,7 +272,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FetchPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How servers are asked. `interval` is the least time between two requests to one host, in seconds."""
+    """How requests are made. `interval` is the least time between two requests to one host, in seconds."""
 
     user_agent: str = ""
     concurrency: int = 64
@@ -282,18 +283,18 @@ class FetchPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UrlState(StrEnum):
-    """How a URL does."""
+    """The state of a URL, by its recent successes and failures."""
 
     OK = "ok"
-    FLAKY = "flaky"  # fails now and then: it failed and answered within the last 30 days
-    SUSPECT = "suspect"  # fails, not yet dead
+    FLAKY = "flaky"  # failures and successes within the last 30 days
+    SUSPECT = "suspect"  # it fails, but is not dead yet
     DEAD = "dead"  # at least 5 failures in a row over at least 7 days
     GONE = "gone"  # 410 (RFC 9110, section 15.5.11)
-    BLOCKED = "blocked"  # a bot wall stands before it
+    BLOCKED = "blocked"  # a bot wall refuses requests
 
 
 class SharedImageRow(NamedTuple):
-    """One reference to an image whose bytes are shared: which image, what it is, and what is declared of it."""
+    """One reference to an image whose bytes occur under several URLs. `true` is the size of the image."""
 
     image: int
     host: str

@@ -1,8 +1,8 @@
-"""Files and folders that are made and changed without following a symbolic link. All of this program's writing is here.
+"""Creates and changes files and folders without following symbolic links.
 
-A name that somebody else has put there before us, or puts there while we write, can be a link to any file of this user.
-So new files are made with O_EXCL and O_NOFOLLOW (open(2)), and folders below a root are opened one by one, each by its
-name in the one before it. The root itself is followed: it is what the user named.
+A name that another program created, before or during a write, can be a link to any file of this user. So new files are
+created with O_EXCL and O_NOFOLLOW (open(2)), and folders below a root are opened one by one, each by its name in its
+parent. The root itself may be a link, because the user named it.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def open_new(path: str | Path, mode: int = 0o666, *, folder: int | None = None) -> int:
-    """Makes a file, open for writing, and gives its descriptor.
+    """Create a file for writing and return its descriptor.
 
     Args:
         path: of the file; relative to `folder` where that is given.
         mode: its permissions, before the umask.
-        folder: the descriptor of a folder.
+        folder: descriptor of a folder.
 
     Raises:
-        FileExistsError: there is something of this name, be it a link that leads nowhere.
+        FileExistsError: the name exists, even as a dangling link.
     """
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
 
 
 def touch(path: Path) -> None:
-    """Makes an empty file if there is none. Raises OSError where a link has its name."""
+    """Create an empty file if there is none. Raises OSError if the name is a link."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
 
 
 class Root:
-    """A folder that is written into. Names are relative to it; none is reached through a link. Use it in a `with`.
+    """A folder to write into, used in a `with` block. Names are relative to it and never followed through a link.
 
-    Every method raises NotADirectoryError where a link, or anything else that is no folder, stands for a folder.
+    Every method raises NotADirectoryError where a folder on the way is a link or anything else.
     """
 
     def __init__(self, path: Path) -> None:
-        """`path` is made where it is missing."""
+        """`path` is created if it is missing."""
         self._path = path
         self._number = -1
 
@@ -58,15 +58,19 @@ class Root:
 
     @contextmanager
     def folder_of(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The folder that a file lies in, as a descriptor, and the file's name in it. `make`: folders that are missing.
+        """Open the folder of a file; yields its descriptor and the name of the file in it.
+
+        Args:
+            name: relative to this root.
+            make: create missing folders.
 
         Raises:
             FileNotFoundError: a folder is missing, and `make` is off.
-            ValueError: the name is absolute, or climbs.
+            ValueError: the name is absolute or contains `..`.
         """
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts:
-            raise ValueError(f"{name!r} is no name below a folder")
+            raise ValueError(f"{name!r} is not a name below the folder")
         number = os.dup(self._number)
         try:
             for at, part in enumerate(parts[:-1], start=1):
@@ -87,10 +91,10 @@ class Root:
             if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
                 raise
             path = str(self._path / name)
-            raise NotADirectoryError(errno.ENOTDIR, "A link, or no folder, is in its place", path) from None
+            raise NotADirectoryError(errno.ENOTDIR, "A link or a file is in the place of the folder", path) from None
 
     def stat(self, name: str) -> os.stat_result | None:
-        """What is there, a link itself and not what it leads to; None where nothing is."""
+        """Returns the status of a file, or of a link itself; None if nothing is there."""
         try:
             with self.folder_of(name) as (folder, file):
                 return os.stat(file, dir_fd=folder, follow_symlinks=False)
@@ -98,7 +102,7 @@ class Root:
             return None
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of a plain file; None where nothing is, or something else."""
+        """Returns the bytes of a regular file; None if there is none."""
         try:
             with self.folder_of(name) as (folder, file):
                 number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -112,7 +116,7 @@ class Root:
             return opened.read() if stat.S_ISREG(os.fstat(number).st_mode) else None
 
     def write(self, name: str, data: bytes) -> None:
-        """Puts a file in its place in one step, whole. What has its name goes, a link with it."""
+        """Write a file under a temporary name and rename it. A file or link of its name is replaced."""
         with self.folder_of(name, make=True) as (folder, file):
             part = part_of(file)
             _discard(part, folder)
@@ -162,16 +166,16 @@ class Root:
             opened.write(data)
 
     def link(self, source: Path, name: str) -> None:
-        """Puts a further name of a file (link(2)) in its place in one step. Raises OSError where that cannot be."""
+        """Create a hard link to a file (link(2)) and rename it into place. Raises OSError where that is impossible."""
         with self.folder_of(name, make=True) as (folder, file):
             part = part_of(file)
             _discard(part, folder)
             os.link(source, part, dst_dir_fd=folder)
             os.replace(part, file, src_dir_fd=folder, dst_dir_fd=folder)
-            _discard(part, folder)  # two names of one file: rename(2) does nothing then
+            _discard(part, folder)  # rename(2) does nothing if both names are the same file
 
     def copy(self, source: Path, name: str) -> None:
-        """Puts a copy of a file in its place in one step, with its time and permissions."""
+        """Copy a file, with its time and permissions, and rename the copy into place."""
         with self.folder_of(name, make=True) as (folder, file):
             part = part_of(file)
             _discard(part, folder)
@@ -189,12 +193,12 @@ class Root:
                 raise
 
     def remove(self, name: str) -> None:
-        """Removes a file if it is there; a link itself, and never a folder."""
+        """Remove a file, or a link itself, if it exists; never a folder."""
         with suppress(FileNotFoundError), self.folder_of(name) as (folder, file):
             os.unlink(file, dir_fd=folder)
 
     def remove_folder(self, name: str) -> bool:
-        """Removes a folder if nothing is in it. Whether it is gone."""
+        """Remove a folder if it is empty. Returns whether it is gone."""
         try:
             with self.folder_of(name) as (folder, file):
                 os.rmdir(file, dir_fd=folder)
@@ -208,7 +212,7 @@ class Root:
 
 
 def part_of(file: str) -> str:
-    """Where a file lies until it is whole: beside its place, under one name, so that nothing piles up."""
+    """Returns the temporary name of a file: always the same one, so that leftovers do not pile up."""
     return f".{file}.imgcache-part"
 
 

@@ -1,4 +1,4 @@
-"""What one look at a remote picture tells, without fetching it: the nouns between the prober and the audit. Pure."""
+"""The result of probing a remote image: what its first bytes and the responses on the way say."""
 
 from __future__ import annotations
 
@@ -6,25 +6,31 @@ import msgspec
 
 from imgcache.core.models import Size
 
-PROBE_BYTES = 32_768  # bytes of a picture that are asked for at first; headers of nearly all pictures fit
+PROBE_BYTES = 32_768  # bytes of an image that are requested at first; the headers of nearly all images fit
 
 
 class Hop(msgspec.Struct, frozen=True, gc=False):
-    """One redirect: its status (301, 302, 303, 307, 308) and the absolute URL it led to."""
+    """One redirect: its status (301, 302, 303, 307, 308) and its absolute target URL."""
 
     status: int
     url: str
 
 
 class ProbedImage(msgspec.Struct, frozen=True):
-    """What the first bytes of a picture, and the answers on the way to it, say.
+    """An image as far as its first bytes and the responses on the way show it.
 
-    `size` is in pixels as displayed, after EXIF orientation. `total` counts the bytes of the whole picture, by
-    Content-Range or Content-Length, None where the server does not say. `received` counts the bytes of bodies that were
-    read. `head` is the SHA-256, in hex, of the first `HEAD` bytes, or of all where there are fewer: two looks with the
-    same `head` and `total` are taken for the same picture. `cookies` are the names of cookies that answers set, sorted.
-    `certificate_ends` is in seconds since the epoch, None over http. `seconds` is how long all of it took, waiting for
-    a turn not counted.
+    Attributes:
+        format: a key of `FORMATS`.
+        media_type: of that format.
+        size: in pixels as displayed, after EXIF orientation.
+        total: bytes of the whole image, by Content-Range or Content-Length; None where the server gives neither.
+        received: bytes of bodies that were read.
+        head: SHA-256, in hex, of the first `PROBE_BYTES` bytes, or of all where there are fewer. Two results with the
+            same `head` and `total` are taken for the same image.
+        hops: the redirects, in order.
+        cookies: the names of all cookies that were set, sorted.
+        certificate_ends: when the certificate expires, in seconds since the epoch; None over http.
+        seconds: the time of all requests, without waiting for a free slot.
     """
 
     format: str

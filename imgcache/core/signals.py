@@ -1,4 +1,4 @@
-"""Ctrl-C, which a terminal sends to every process of a command: this one decides what becomes of the others."""
+"""Keeps Ctrl-C from child processes: a terminal sends it to all processes of a command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multiprocessing import resource_tracker
 
 @contextlib.contextmanager
 def ctrl_c_blocked() -> Iterator[None]:
-    """Threads and processes that are started in the block, and those that they start, take no notice of Ctrl-C."""
+    """Block SIGINT, so that threads and processes that are started within ignore Ctrl-C."""
     resource_tracker.ensure_running()  # first: starting it unblocks the signal (multiprocessing/resource_tracker.py)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

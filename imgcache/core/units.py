@@ -1,11 +1,11 @@
-"""Quantities as people write them: `50MB`, `50MP`, `5s`, `30d`. Pure; used by the configuration and by flags."""
+"""Parses and formats quantities as people write them: `50MB`, `50MP`, `5s`, `30d`."""
 
 from __future__ import annotations
 
 import math
 import re
 
-# Decimal prefixes are decimal and binary ones binary (IEC 80000-13).
+# KB is 1000 bytes, KiB is 1024 (IEC 80000-13).
 _BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _PIXELS = {"": 1, "P": 1, "PX": 1, "KP": 10**3, "MP": 10**6, "GP": 10**9}
 _SECONDS = {"": 1.0, "MS": 0.001, "S": 1.0, "M": 60.0, "MIN": 60.0, "H": 3600.0, "D": 86_400.0, "W": 604_800.0}
@@ -25,22 +25,22 @@ def _parse(value: object, units: dict[str, int] | dict[str, float]) -> float:
 
 
 def parse_bytes(value: object) -> int:
-    """`"50MB"` or a number of bytes. Raises ValueError."""
+    """Parse `"50MB"` or a number of bytes. Raises ValueError."""
     return round(_parse(value, _BYTES))
 
 
 def parse_pixels(value: object) -> int:
-    """`"50MP"` or a number of pixels. Raises ValueError."""
+    """Parse `"50MP"` or a number of pixels. Raises ValueError."""
     return round(_parse(value, _PIXELS))
 
 
 def parse_seconds(value: object) -> float:
-    """`"500ms"`, `"5s"`, `"10m"`, `"30d"` or a number of seconds. Raises ValueError."""
+    """Parse `"500ms"`, `"5s"`, `"10m"`, `"30d"` or a number of seconds. Raises ValueError."""
     return _parse(value, _SECONDS)
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """A count with its noun: `1 image`, `1,204 images`. Every counted message is made by it.
+    """Returns a count with its noun: `1 image`, `1,204 images`. All messages with counts use it.
 
     Args:
         count: how many.
@@ -51,7 +51,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def format_bytes(count: float) -> str:
-    """`1.2 MB`, for people; decimal units."""
+    """Returns `1.2 MB` in decimal units, for people."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -60,7 +60,7 @@ def format_bytes(count: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d`, for people."""
+    """Returns `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min` or `3 d`, for people."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:
@@ -75,5 +75,5 @@ def format_seconds(seconds: float) -> str:
 
 
 def times(count: int) -> str:
-    """`once`, `2 times`."""
+    """Returns `once` or `2 times`."""
     return "once" if count == 1 else f"{count:,} times"

@@ -1,9 +1,9 @@
-"""URLs as articles have them, and as they go over the wire. Pure.
+"""Parses URLs as articles have them, and normalizes them for requests.
 
-The wire form follows the WHATWG URL standard (https://url.spec.whatwg.org/, "basic URL parser"), because articles are
-proofread in browsers, with these differences, all on the side of caution: credentials, percent-encoded hosts, tabs and
-newlines inside, and IPv4 addresses in any other spelling than four plain decimals are refused. A quote (') in a query
-is left alone, so that a signed query arrives byte for byte.
+The normal form follows the WHATWG URL standard (https://url.spec.whatwg.org/, "basic URL parser"), because articles are
+proofread in browsers. It is stricter in these points: credentials, percent-encoded hosts, tabs and newlines, and IPv4
+addresses in any form but four decimals are refused. A quote (') in a query is not encoded, so that a signed query
+arrives byte for byte.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _UNSAFE_IN_PATH = re.compile(r'[^!-~]|["<>^`{}]')  # the path percent-encode set
 _UNSAFE_IN_QUERY = re.compile(r'[^!-~]|["<>]')  # the query percent-encode set
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?")  # "_" is no host name (RFC 952), and is in use
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # "ends in a number checker": such a host is an address or nothing
+_LABEL = re.compile(
+    r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?"
+)  # "_" is not allowed in host names (RFC 952), but in use
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # "ends in a number checker": such a host has to be an address
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*:)?([/\\]*)[^/\\?#]*@")
 _DOTS = {".": ".", "%2e": ".", "..": "..", ".%2e": "..", "%2e.": "..", "%2e%2e": ".."}
 
 
 def clean_text(text: str, limit: int = 200) -> str:
-    """`text` for a message or a log: at most `limit` characters, none of them a control, escape or bidi character.
+    """Returns `text` for a message or a log: at most `limit` characters, without control, escape or bidi characters.
 
-    Whatever does not print becomes U+FFFD, so that a reader sees that something stood there.
+    Unprintable characters become U+FFFD, so that a reader sees where they were.
     """
     cut = text[:limit]
     if not cut.isprintable():
@@ -41,24 +43,27 @@ def clean_text(text: str, limit: int = 200) -> str:
 
 
 def redact(url: str, limit: int = 200) -> str:
-    """`url` for a message or a log: clean, and with credentials struck out."""
+    """Returns `url` for a message or a log: clean, and with credentials replaced by `***`."""
     return clean_text(without_credentials(url.strip()), limit)
 
 
 def without_credentials(url: str) -> str:
-    """`url` as it is, but for a user name and password before its host, which are struck out."""
+    """Returns `url` with user name and password replaced by `***`."""
     return _CREDENTIALS.sub(r"\1\2***@", url)
 
 
 def request_url(url: str) -> str:
-    """The URL to ask for, in ASCII: `https://host[:port]/path[?query]`, where `url` is as the article has it.
+    """Returns the URL to request, in ASCII: `https://host[:port]/path[?query]`.
 
-    `//host/x` is https; the fragment goes; spaces and Unicode are percent-encoded, names become A-labels (UTS 46), dot
-    segments are resolved; everything else stays as it is. The same for what it returned.
+    `//host/x` becomes https, the fragment is removed, spaces and Unicode are percent-encoded, host names become
+    A-labels (UTS 46), and dot segments are resolved. Everything else stays. A returned URL is returned unchanged.
+
+    Args:
+        url: as the article has it.
 
     Raises:
-        BadScheme: neither http nor https.
-        BadUrl: relative, empty, too long, with credentials, control characters or a host that cannot be read.
+        BadScheme: the scheme is neither http nor https.
+        BadUrl: it is relative, empty or too long, or has credentials, control characters or an invalid host.
     """
     text = url.strip(" \t\r\n\f")
     scheme, rest = _split_scheme(text)
@@ -73,9 +78,9 @@ def request_url(url: str) -> str:
 
 
 def join_url(base: str, location: str) -> str:
-    """Where a Location leads (RFC 9110, section 10.2.2), seen from `base`, itself a `request_url`.
+    """Resolves a Location (RFC 9110, section 10.2.2) against `base`, a result of `request_url`.
 
-    Unlike `urllib.parse.urljoin` it keeps double slashes. Raises as `request_url`.
+    Unlike `urllib.parse.urljoin` it keeps double slashes. Raises the same errors as `request_url`.
     """
     target = location.strip(" \t\r\n\f")
     plain = target.replace("\\", "/")
@@ -94,15 +99,15 @@ def join_url(base: str, location: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host that `url` names, in lower-case ASCII without port or brackets: what politeness goes by.
+    """Returns the host of `url`, in lower-case ASCII without port or brackets: the unit of per-host limits.
 
-    Raises as `request_url`.
+    Raises the same errors as `request_url`.
     """
     return split_url(request_url(url))[1]
 
 
 def host_if_any(url: str) -> str:
-    """`host_of`, or "" where the URL names no host that could be asked: for grouping."""
+    """Returns `host_of(url)`, or "" for a URL that cannot be requested: for grouping."""
     try:
         return host_of(url)
     except ImageError:
@@ -110,7 +115,7 @@ def host_if_any(url: str) -> str:
 
 
 def split_url(url: str) -> tuple[str, str, int]:
-    """Scheme, host (no brackets) and port of a `request_url`."""
+    """Returns scheme, host (without brackets) and port of a URL from `request_url`."""
     scheme, _, rest = url.partition("://")
     authority = rest.partition("/")[0]
     if authority.startswith("["):
@@ -125,28 +130,28 @@ def _split_scheme(text: str) -> tuple[str, str]:
     if not text:
         raise BadUrl("the URL is empty")
     if len(text) > MAX_LENGTH:
-        raise BadUrl(f"the URL has {len(text):,} characters; at most {MAX_LENGTH:,} are sent")
+        raise BadUrl(f"the URL has {len(text):,} characters; at most {MAX_LENGTH:,} are allowed")
     if _CONTROLS.search(text):
-        raise BadUrl("the URL holds control characters")
+        raise BadUrl("the URL contains control characters")
     if text.replace("\\", "/").startswith("//"):
         return "https", text
     found = _SCHEME.match(text)
     if not found:
-        raise BadUrl("the URL is relative: it names no host")
+        raise BadUrl("the URL is relative: it has no host")
     scheme = found[1].lower()
     if scheme not in DEFAULT_PORTS:
-        raise BadScheme(f"{clean_text(scheme, 20)}: is not fetched, only http: and https: are")
+        raise BadScheme(f"{clean_text(scheme, 20)}: URLs are not fetched, only http: and https: URLs are")
     return scheme, text[found.end() :]
 
 
-@functools.lru_cache(maxsize=1024)  # an article site names few hosts, and each of them in many URLs
+@functools.lru_cache(maxsize=1024)  # the URLs of a site have few hosts
 def _authority(text: str, scheme: str) -> str:
     if "@" in text:
-        raise BadUrl("the URL carries credentials, which are never sent; take them out")
+        raise BadUrl("the URL contains credentials, which are never sent; remove them")
     if text.startswith("["):
         host, bracket, port = text.partition("]")
         if not bracket or (port and not port.startswith(":")):
-            raise BadUrl(f"{clean_text(text, 80)} is no IPv6 address in brackets")
+            raise BadUrl(f"{clean_text(text, 80)} is not an IPv6 address in brackets")
         host, port = f"[{_ipv6(host[1:])}]", port[1:]
     else:
         host, _, port = text.partition(":")
@@ -154,49 +159,49 @@ def _authority(text: str, scheme: str) -> str:
     if not port:
         return host
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536 and len(port) < 6):
-        raise BadUrl(f"{clean_text(port, 20)} is no port: 1 to 65535 are")
+        raise BadUrl(f"{clean_text(port, 20)} is not a port; a port is a number from 1 to 65535")
     return host if int(port) == DEFAULT_PORTS[scheme] else f"{host}:{int(port)}"
 
 
 def _ipv6(text: str) -> str:
-    if "%" in text:  # a zone (RFC 6874) means something on this machine only
-        raise BadUrl(f"[{clean_text(text, 80)}] carries a zone: it is an address of one machine")
+    if "%" in text:  # a zone (RFC 6874) has a meaning on one machine only
+        raise BadUrl(f"[{clean_text(text, 80)}] has a zone, which is valid on one machine only")
     try:
         return str(ipaddress.IPv6Address(text))
     except ValueError:
-        raise BadUrl(f"[{clean_text(text, 80)}] is no IPv6 address") from None
+        raise BadUrl(f"[{clean_text(text, 80)}] is not an IPv6 address") from None
 
 
 def _host(text: str) -> str:
     shown = clean_text(text, 80)
     if not text:
-        raise BadUrl("the URL names no host")
+        raise BadUrl("the URL has no host")
     if "%" in text:
-        raise BadUrl(f"the host {shown} is percent-encoded; write it out")
+        raise BadUrl(f"the host {shown} is percent-encoded; write it as plain text")
     host = text.lower()
     if not host.isascii():
         try:
             host = idna.encode(host[:256], uts46=True).decode("ascii")
         except UnicodeError:
-            raise BadUrl(f"the host {shown} is no name: IDNA does not know it") from None
+            raise BadUrl(f"the host {shown} is not a valid name (IDNA)") from None
     labels = host.removesuffix(".").split(".")
     if len(host) > 254 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise BadUrl(f"the host {shown} is no name")
+        raise BadUrl(f"the host {shown} is not a valid name")
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(host, shown)
     return host
 
 
 def _ipv4(host: str, shown: str) -> str:
-    """Decimal, octal, hexadecimal and short forms of an address (inet_aton) are refused: they only ever hide one."""
+    """Octal, hexadecimal and short forms of an address (inet_aton) are refused: they are used to disguise one."""
     try:
         return str(ipaddress.IPv4Address(host))
     except ValueError:
-        raise BadUrl(f"the host {shown} is a number, but no IPv4 address of four plain decimals") from None
+        raise BadUrl(f"the host {shown} ends in a number, but is not an IPv4 address of four decimals") from None
 
 
 def _without_dots(path: str) -> str:
-    """RFC 3986, section 5.2.4, as browsers do it: `%2e` is a dot, empty segments stay."""
+    """Resolves dot segments (RFC 3986, section 5.2.4) as browsers do: `%2e` is a dot, empty segments stay."""
     kept: list[str] = []
     segments = path.split("/")[1:]
     for position, segment in enumerate(segments):

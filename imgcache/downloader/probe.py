@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from imgcache.core import (
+    FORMATS,
     MEDIA_TYPES,
     PROBE_BYTES,
     SNIFF_BYTES,
@@ -275,9 +276,8 @@ class _ProbeState:
             raise TooManyFrames(
                 f"{measured.frames} frames, more than the {self._limits.frames} that limits.frames allows"
             )
-        # As in a sync: only the first picture of a JPEG or TIFF is ever decoded.
-        frames = 1 if image_format in {"jpeg", "tiff"} else measured.frames
-        pixels = measured.size.width * measured.size.height * frames
+        # As for a sync: only the first picture of a file that is no animation is ever decoded.
+        pixels = measured.size.width * measured.size.height * (measured.frames if FORMATS[image_format].motion else 1)
         if pixels > self._limits.pixels:
             raise TooManyPixels(
                 f"{pixels} pixels in all, more than the {self._limits.pixels} that limits.pixels allows"

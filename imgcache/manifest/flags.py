@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from imgcache.cache import Catalogue, ReferenceMismatch
-from imgcache.core import ArticleError, Edit, Place, Problem, Severity, contain_article_errors
+from imgcache.core import ArticleError, Dimensions, Edit, Place, Problem, Severity, contain_article_errors
 from imgcache.manifest.document import Manifest
 from imgcache.policy import FlagDecision, plan
 from imgcache.scanner import Scanner
@@ -59,7 +59,7 @@ class FlagWriter:
         catalogue: Catalogue,
         manifest: Manifest,
         scanner: Scanner,
-        dimensions: str,
+        dimensions: Dimensions,
         dry_run: bool = False,
         prefix: str = "",
     ) -> None:
@@ -109,7 +109,7 @@ class FlagWriter:
         target = self._leads_to(change.path)
         if target is None:
             return False
-        if target in links.written or self._catalogue.article_digest(target) is not None:
+        if target in links.written or self._catalogue.articles.digest(target) is not None:
             links.skipped.append(change.path)
             return True
         links.written.add(target)
@@ -143,7 +143,7 @@ class FlagWriter:
     def _pages(self, url: str | None) -> Iterator[list[tuple[str, str, list[ReferenceMismatch]]]]:
         """Yield path, digest and mismatches of articles that have any, some hundred articles at a time."""
         after = self._prefix
-        while page := self._catalogue.disagreements(after, url):
+        while page := self._catalogue.references.mismatches(after, url):
             own = [row for row in page if row.path.startswith(self._prefix)]  # consecutive, in order
             articles = groupby(own, key=lambda row: (row.path, row.digest))
             yield [(path, digest, list(rows)) for (path, digest), rows in articles]

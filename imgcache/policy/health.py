@@ -6,26 +6,17 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from imgcache.core import Failure, Problem, UrlState, plural
+from imgcache.core import Blame, Failure, Problem, UrlState, blame_for, plural
 
 DAY = 86_400.0
 MEMORY = 30 * DAY  # after this time without a failure, earlier failures do not count
 DEAD_COUNT, DEAD_SPAN = 5, 7 * DAY
 LONGEST_BACKOFF = 30  # days
 
-# Failures caused by this machine, the article or the settings: no server is dead because of them.
-OURS = frozenset(
-    {
-        *("bad-url", "bad-scheme", "blocked-address", "robots", "budget", "disk-full", "worker-lost"),
-        *("open-files", "internal"),
-    }
-)
-# Failures of every URL while the network is down.
-NO_ANSWER = frozenset({"dns", "connect", "timeout", "tls", "host-down"})
-# Failures without information about the network: no host was asked, or this machine failed.
-NOT_ASKED = frozenset(
-    {"bad-url", "bad-scheme", "blocked-address", "disk-full", "worker-lost", "open-files", "internal"}
-)
+# Causes that do not count against a URL: it is never dead because of them.
+NOT_COUNTED = frozenset({Blame.ARTICLE, Blame.RULE, Blame.LOCAL})
+# Causes that say nothing about the network: no host was asked, or the failure is on this machine.
+NOT_ASKED = frozenset({Blame.ARTICLE, Blame.LOCAL})
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):
@@ -125,5 +116,5 @@ def format_day(seconds: float) -> str:
 
 
 def _is_dead(failure: Failure) -> bool:
-    is_lasting = failure.count >= DEAD_COUNT and failure.last_at - failure.first_at >= DEAD_SPAN
-    return is_lasting and failure.code not in OURS
+    lasting = failure.count >= DEAD_COUNT and failure.last_at - failure.first_at >= DEAD_SPAN
+    return lasting and blame_for(failure.code) not in NOT_COUNTED

@@ -12,6 +12,7 @@ from imgcache.core import (
     Asset,
     Copy,
     Declared,
+    Dimensions,
     Edit,
     Place,
     Problem,
@@ -158,25 +159,25 @@ class FlagDecision(msgspec.Struct, frozen=True):
 
 
 def decide_flag(
-    reference: Reference, *, held: bool, true: Size | None, dimensions: str, may_clear: bool
+    reference: Reference, *, held: bool, true: Size | None, dimensions: Dimensions, may_clear: bool
 ) -> FlagDecision:
     """Decide what the flag and the declared size of one reference should be: the only place that does.
 
     Args:
-        reference: the reference with its flag and declared size.
-        held: whether the image is complete on disk.
-        true: its displayed size; None if unknown.
-        dimensions: `check`, `fix` or `ignore`.
-        may_clear: whether a flag may be removed (not while the network is down).
+        reference: with its flag and its declared size.
+        held: whether the image is on disk in full.
+        true: its displayed size, None if that is not known.
+        dimensions: the setting of the site.
+        may_clear: whether a flag may be taken away (not while the network is down).
     """
     shape = SizeMatch.EXACT if true is None else compare_size(reference.declared, true)
-    fix = true if dimensions == "fix" and shape is not SizeMatch.EXACT else None
-    wanted = held and (shape is not SizeMatch.OTHER or dimensions != "check")
+    fix = true if dimensions == Dimensions.FIX and shape is not SizeMatch.EXACT else None
+    wanted = held and (shape is not SizeMatch.OTHER or dimensions != Dimensions.CHECK)
     flag = None
     if reference.flaggable and wanted != bool(reference.is_cached) and (wanted or may_clear):
         flag = wanted
     severity = None
-    if dimensions == "check" and shape is not SizeMatch.EXACT:
+    if dimensions == Dimensions.CHECK and shape is not SizeMatch.EXACT:
         severity = Severity.ERROR if shape is SizeMatch.OTHER else Severity.WARNING
     edit = Edit(reference.line, reference.column, flag, fix) if flag is not None or fix is not None else None
     return FlagDecision(edit, severity)

@@ -1,7 +1,7 @@
 """Decodes images and makes their variants, in worker processes.
 
-`probe` reads a header, `render` makes the variants of one original. Both run in the workers of `RenderPool`, because the
-decoders are written in C and the bytes come from strangers.
+`probe` reads a header, and `render` makes the variants of one original. Both run in the workers of `RenderPool`,
+because decoders are written in C and their input is not trusted.
 """
 
 import lazy_loader

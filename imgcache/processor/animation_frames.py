@@ -1,7 +1,7 @@
-"""The frames of an animation one after the other, whole and as browsers show them; and how often it plays.
+"""Reads the frames of an animation one by one, complete and as browsers show them, and how often it plays.
 
-GIFs are composed here: Pillow fills what disposal clears, and what no frame covers, with the background colour, where
-browsers leave it transparent. WebP, PNG and AVIF come composed from their decoders.
+GIFs are composed here: Pillow fills cleared and uncovered areas with the background colour, where browsers leave them
+transparent. The decoders of WebP, PNG and AVIF return composed frames.
 """
 
 from __future__ import annotations
@@ -14,58 +14,58 @@ from typing import NamedTuple
 from PIL import GifImagePlugin, Image
 
 from imgcache.processor import gif
-from imgcache.processor.header import Opened
+from imgcache.processor.header import OpenedImage
 
-# What asks for no more than 10 ms is shown for 100 ms: Chromium's and Firefox's answer to GIFs that ask for nothing.
-_HASTY, _USUAL = 10, 100
-_BACKGROUND, _PREVIOUS = 2, frozenset({3, 4})  # disposal (GIF89a, section 23); 4 is taken for 3, as browsers do
+# Frames of at most 10 ms are shown for 100 ms, as in Chromium and Firefox.
+_TOO_SHORT, _DEFAULT = 10, 100
+_BACKGROUND, _PREVIOUS = 2, frozenset({3, 4})  # disposal (GIF89a, section 23); 4 means 3 in browsers
 FOREVER = 0
-_MOST_PLAYS = 65_535  # what WebP can say (RFC 9649, section 2.7.1.1)
+_MAX_LOOPS = 65_535  # the limit of WebP (RFC 9649, section 2.7.1.1)
 
 
 class Frame(NamedTuple):
-    """What is seen for a while. `image` is the whole canvas; it is good until the next frame is asked for."""
+    """One frame and its duration. `image` is the whole canvas, and is valid until the next frame is read."""
 
     image: Image.Image
     milliseconds: int
 
 
-def frames(opened: Opened) -> Iterator[Frame]:
-    """Every frame in order, one in memory at a time; use it inside `contained`, which names what it may raise."""
+def frames(opened: OpenedImage) -> Iterator[Frame]:
+    """Yields all frames, one in memory at a time, inside a `decoder_errors` block."""
     return _gif_frames(opened) if opened.header.format == "gif" else _decoder_frames(opened)
 
 
-def plays(opened: Opened) -> int:
-    """How often the animation is shown, as WebP counts; 0 is for ever.
+def loop_count(opened: OpenedImage) -> int:
+    """Returns how often the animation is shown, as WebP counts; 0 is forever.
 
-    A GIF says how often it is repeated, and without a word of it is shown once; so gif2webp and Chromium read it. PNG
-    and WebP say how often it is shown; an AVIF has an edit list, and without one is shown for ever, as in Chromium.
+    A GIF has the number of repetitions, and without it is shown once, as in gif2webp and Chromium. PNG and WebP have
+    the number of loops. An AVIF has an edit list, and without one is shown forever, as in Chromium.
     """
-    said = opened.image.info.get("loop")
+    loops = opened.image.info.get("loop")
     match opened.header.format:
         case "gif":
-            count = 1 if said is None else said + 1 if said else FOREVER
+            count = 1 if loops is None else loops + 1 if loops else FOREVER
         case "avif":
-            count = _avif_plays(opened.body)
+            count = _avif_loop_count(opened.body)
         case _:
-            count = said or FOREVER
-    return min(int(count), _MOST_PLAYS)
+            count = loops or FOREVER
+    return min(int(count), _MAX_LOOPS)
 
 
-def _shown_for(milliseconds: float) -> int:
-    return round(milliseconds) if milliseconds > _HASTY else _USUAL
+def _duration_ms(milliseconds: float) -> int:
+    return round(milliseconds) if milliseconds > _TOO_SHORT else _DEFAULT
 
 
-def _decoder_frames(opened: Opened) -> Iterator[Frame]:
+def _decoder_frames(opened: OpenedImage) -> Iterator[Frame]:
     image = opened.image
-    aside = getattr(image, "default_image", False)  # of an APNG: for those who see no animation, and no part of it
+    aside = getattr(image, "default_image", False)  # of an APNG: not part of the animation
     for number in range(1 if aside else 0, int(getattr(image, "n_frames", 1))):
         image.seek(number)
         image.load()
-        yield Frame(image, _shown_for(image.info.get("duration", 0)))
+        yield Frame(image, _duration_ms(image.info.get("duration", 0)))
 
 
-def _gif_frames(opened: Opened) -> Iterator[Frame]:
+def _gif_frames(opened: OpenedImage) -> Iterator[Frame]:
     canvas = Image.new("RGBA", opened.image.size)
     for part in gif.parts(opened.body):
         before = canvas.copy() if part.disposal in _PREVIOUS else None
@@ -73,15 +73,15 @@ def _gif_frames(opened: Opened) -> Iterator[Frame]:
             with GifImagePlugin.GifImageFile(io.BytesIO(part.alone)) as drawn:
                 patch = drawn.convert("RGBA")
             canvas.paste(patch, (part.left, part.top), patch)
-        yield Frame(canvas, _shown_for(10 * part.delay))
+        yield Frame(canvas, _duration_ms(10 * part.delay))
         if before is not None:
             canvas = before
         elif part.disposal == _BACKGROUND:
             canvas.paste((0, 0, 0, 0), (part.left, part.top, part.left + part.width, part.top + part.height))
 
 
-def _avif_plays(body: bytes) -> int:
-    """From the first track's edit list (ISO/IEC 14496-12, section 8.6.6), read as libavif reads it."""
+def _avif_loop_count(body: bytes) -> int:
+    """Reads the edit list of the first track (ISO/IEC 14496-12, section 8.6.6), as libavif does."""
     try:
         track = _box(body, (0, len(body)), b"moov", b"trak")
         header, edits = _box(body, track, b"tkhd"), _box(body, track, b"edts", b"elst")
@@ -95,14 +95,14 @@ def _avif_plays(body: bytes) -> int:
 
 
 def _duration(body: bytes, version_at: int, at: int) -> int | None:
-    """In the units of the film; None where it has no end."""
+    """Returns a duration in time units of the file, None for an endless one."""
     form, endless = (">Q", (1 << 64) - 1) if body[version_at] else (">I", (1 << 32) - 1)
     value: int = struct.unpack_from(form, body, at)[0]
     return None if value == endless else value
 
 
 def _box(body: bytes, within: tuple[int, int], *path: bytes) -> tuple[int, int]:
-    """Where the content of a box begins and ends. Raises LookupError where there is none."""
+    """Returns start and end of the content of a box. Raises LookupError if there is none."""
     at, end = within
     while at + 8 <= end:
         size, kind = struct.unpack_from(">I4s", body, at)

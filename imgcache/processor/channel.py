@@ -1,8 +1,8 @@
-"""What goes between this program and a worker process: frames of a length and so many bytes, over a socket.
+"""The protocol between the pool and a worker process: frames with a length, over a socket.
 
-Tasks go to the worker as pickles, with the descriptors of the files that they are about: the worker trusts its parent.
-Answers come back as msgspec (MessagePack), checked against the type that the task's function is annotated with, and
-limited in size: a worker may have been taken over by an image, and nothing that it sends is run or believed.
+Tasks are pickles, with the descriptors of their files: the worker trusts its parent. Answers are MessagePack of limited
+size, decoded into the return type of the task's function. An image may have taken the worker over, so nothing that it
+sends is executed or trusted.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from imgcache.core import (
 )
 from imgcache.processor.sandbox import Protections
 
-NUMBER = 8  # bytes of the random number that a task has, and its answer repeats: none can be sent ahead
-TASK = struct.Struct(f">{NUMBER}sIH")  # the number, bytes of the pickle that follows, descriptors that come before it
-ANSWER = struct.Struct(f">{NUMBER}sI")  # the number, bytes of the answer that follows
-DESCRIPTORS = 200  # with one message: Linux takes 253 (SCM_MAX_FD of net/scm.h)
-LARGEST_ANSWER = 1 << 20  # bytes: a few hundred for each variant, and one traceback at the most
+NUMBER = 8  # bytes of the random number of a task, which its answer repeats: answers cannot be sent in advance
+TASK = struct.Struct(f">{NUMBER}sIH")  # the number, the size of the pickle that follows, the number of descriptors
+ANSWER = struct.Struct(f">{NUMBER}sI")  # the number, the size of the answer that follows
+DESCRIPTORS = 200  # of one message; the limit of Linux is 253 (SCM_MAX_FD of net/scm.h)
+LARGEST_ANSWER = 1 << 20  # bytes: a few hundred for each variant, or one traceback
 LARGEST_TEXT = 16_384  # characters
 
-# What a decoder may say of an image. All other codes are for other parts of the program to say.
+# The errors that a worker may answer with. All others are raised by other parts of the program.
 _REFUSALS: Mapping[str, type[ImageError]] = {
     kind.code: kind
     for kind in (
@@ -53,7 +53,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=LARGEST_TEXT)]
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The first that a worker is sent: bytes of memory above what it has, of its largest file; modules to import."""
+    """The first message to a worker: the limits of memory (above its current use) and of files, modules to import."""
 
     memory: int
     file_size: int
@@ -61,13 +61,13 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The first that a worker sends, before it has seen an image."""
+    """The first message of a worker, before its first task."""
 
     protections: Protections
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """What the function returned."""
+    """The function returned."""
 
     result: msgspec.Raw
 
@@ -84,7 +84,7 @@ class OutOfMemory(msgspec.Struct, frozen=True, tag="memory"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The function raised anything else: a mistake in this program. `trace` is the traceback."""
+    """The function raised anything else: a bug. `trace` is the traceback."""
 
     kind: _Text
     message: _Text
@@ -96,36 +96,36 @@ _ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
 class WorkerError(RuntimeError):
-    """A function failed in a worker in a way that nobody foresaw. Its traceback is a note of the exception."""
+    """A function raised an unexpected exception in a worker. Its traceback is a note of this one."""
 
 
 class BadAnswer(Exception):
-    """A worker's answer is not what its task can give: the worker is broken, or taken over, and has to go."""
+    """The answer of a worker is invalid: the worker is broken or taken over, and must be ended."""
 
 
 def packed(number: bytes, answer: Answer) -> bytes:
-    """An answer as it is sent, to the task of that number."""
+    """Encode an answer to the task of a number."""
     body = msgspec.msgpack.encode(answer)
     return ANSWER.pack(number, len(body)) + body
 
 
 def unpacked(body: bytes) -> Answer:
-    """An answer as it was sent.
+    """Decode an answer.
 
     Raises:
-        BadAnswer: it is no answer.
+        BadAnswer: the bytes are not an answer.
     """
     try:
         return _ANSWERS.decode(body)
     except msgspec.MsgspecError as error:
-        raise BadAnswer(f"the worker sent no answer: {clean_text(str(error))}") from error
+        raise BadAnswer(f"the worker sent an invalid answer: {clean_text(str(error))}") from error
 
 
 def outcome(body: bytes, function: Callable[..., Any]) -> Any:
-    """What `function` returned in the worker, of the type that it is annotated with.
+    """Returns what `function` returned in the worker, as its annotated type.
 
     Raises:
-        BadAnswer: the bytes are no answer to that function.
+        BadAnswer: the bytes are not an answer to that function.
         ImageError: what the function raised.
         MemoryError: the function ran out of memory.
         WorkerError: the function raised anything else.
@@ -135,8 +135,8 @@ def outcome(body: bytes, function: Callable[..., Any]) -> Any:
             try:
                 return _decoder(function).decode(result)
             except msgspec.MsgspecError as error:
-                raise BadAnswer(f"the worker answered with something else: {clean_text(str(error))}") from error
-        case Refused(DecoderCrash.code, message):  # which a worker says when memory runs out
+                raise BadAnswer(f"the worker sent a result of another type: {clean_text(str(error))}") from error
+        case Refused(DecoderCrash.code, message):  # memory ran out
             raise MemoryError(clean_text(message, 1000))
         case Refused(code, message) if code in _REFUSALS:
             raise _REFUSALS[code](clean_text(message, 1000))
@@ -147,7 +147,7 @@ def outcome(body: bytes, function: Callable[..., Any]) -> Any:
             failure.add_note("\n".join(clean_text(line, 1000) for line in trace.splitlines()))
             raise failure
         case _:
-            raise BadAnswer("the worker sent an answer that does not belong here")
+            raise BadAnswer("the worker sent an unexpected kind of answer")
 
 
 @cache

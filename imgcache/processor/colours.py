@@ -1,8 +1,8 @@
-"""Every way that files store colours, brought to 8-bit sRGB.
+"""Converts all colour modes and profiles of files to 8-bit sRGB.
 
-Working modes are L, RGB and RGBa. The small a is premultiplied alpha: what is transparent has no colour there, so
-scaling cannot bleed it into the edges. Limit: what is said of colours outside of a profile (cICP in PNG, nclx in AVIF)
-is not read: HDR (PQ, HLG) and wide gamuts named in that way are taken for sRGB.
+Working modes are L, RGB and RGBa. RGBa has premultiplied alpha, so that the colours of transparent pixels do not bleed
+into edges when scaling. Limit: colour information outside of a profile (cICP in PNG, nclx in AVIF) is not read, so HDR
+(PQ, HLG) and wide gamuts that are declared in that way are taken for sRGB.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 # As ICC.1:2010, table 19.
-_SPACES = {"L": "GRAY", "LA": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "LAB"}
-INKS = frozenset({"CMYK", "LAB"})  # modes that no variant can have
-_GREY = "grey"  # in `info`: a picture in RGBa that a file has as grey with transparency, which no working mode is
-_FEW, _FEW_GREYS = 256, 64  # a photograph in grey has no more than the first itself, and hardly ever only the second
-_NOTICEABLE = 2  # of 255: a profile that moves no colour by more than this is sRGB under another name
+_ICC_SPACES = {"L": "GRAY", "LA": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "LAB"}
+CONVERTED_MODES = frozenset({"CMYK", "LAB"})  # modes that variants cannot have
+_GREY = "grey"  # key in `info`: the file has grey with transparency, which is RGBa here
+_PALETTE_SIZE, _FEW_GREYS = (
+    256,
+    64,
+)  # grey photographs have more than the second
+_NOTICEABLE = 2  # of 255: a profile that changes no colour by more is taken for sRGB
 
 
-def eight_bit(image: Image.Image) -> Image.Image:
-    """`image` in a mode that can be scaled: L, RGB, RGBa, CMYK or LAB. Its `info` is good for the functions below."""
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Convert an image to a mode that can be scaled: L, RGB, RGBa, CMYK or LAB. The functions below use its `info`."""
     if image.mode.startswith("I;16"):
         return image.point(lambda value: value * (1 / 257) + 0.5).convert("L")  # 65535 / 255
     if image.mode in {"I", "F"}:
@@ -38,7 +41,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _stretched(image: Image.Image) -> Image.Image:
-    """32-bit samples carry no range: 0 is taken for black; 1.0, 255, 65535 or else the largest value for white."""
+    """Convert 32-bit samples, which have no defined range: black is 0; white is 1.0, 255, 65535 or else the largest."""
     _, high = image.getextrema()
     top = float(high[0] if isinstance(high, tuple) else high)
     white = next((limit for limit in (1.0, 255.0, 65_535.0) if top <= limit), top)
@@ -48,17 +51,24 @@ def _stretched(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bool]:
-    """`image` (any mode that `eight_bit` gives) in sRGB and a working mode, and whether that changed any colour.
+    """Convert an image to sRGB and a working mode.
 
-    A profile that is broken, or made for another kind of image, is left unread, as browsers do; `fault` says so. CMYK
-    without a profile is taken for what is left of white light, as browsers do.
+    A broken or unsuitable profile is ignored, as in browsers, and `profile_fault` describes it. CMYK without a profile
+    is converted by the simple formula that browsers use.
+
+    Args:
+        image: in a mode that `to_eight_bits` returns.
+        profile: of its file.
+
+    Returns:
+        The image, and whether colours have changed.
     """
     mode = _mode(image)
-    transform = _reading(profile or b"", mode).transform
+    transform = _conversion(profile or b"", mode).transform
     if transform is None:
-        return (image.convert("RGB"), True) if mode in INKS else (image, False)
+        return (image.convert("RGB"), True) if mode in CONVERTED_MODES else (image, False)
     form = transform.input_mode
-    if mode == "LA" and form == "L":  # lcms has no opacity beside grey
+    if mode == "LA" and form == "L":  # lcms has no grey with alpha
         grey, *_, opacity = image.convert("RGBA").split()
         converted = ImageCms.applyTransform(grey, transform)
         if converted:
@@ -69,47 +79,47 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, boo
 
 
 def _mode(image: Image.Image) -> str:
-    """What the samples are, whatever they are held as: L, LA, RGB, RGBA, CMYK or LAB."""
+    """Returns the mode of the file: L, LA, RGB, RGBA, CMYK or LAB."""
     if image.mode != "RGBa":
         return image.mode
     return "LA" if image.info.get(_GREY) else "RGBA"
 
 
-def stays(image: Image.Image, profile: bytes | None) -> bool:
-    """Whether `image` has colours that can be kept with their profile: RGB other than sRGB.
+def has_own_profile(image: Image.Image, profile: bytes | None) -> bool:
+    """Whether an image is RGB in another colour space than sRGB, so that its profile can be kept.
 
-    WebP and AVIF hold RGB alone (RFC 9649, section 2.7.1.4); what is grey, CMYK or Lab is converted to sRGB.
+    WebP and AVIF are RGB only (RFC 9649, section 2.7.1.4): grey, CMYK and Lab are always converted to sRGB.
     """
     mode = _mode(image)
-    return mode in {"RGB", "RGBA"} and _reading(profile or b"", mode).transform is not None
+    return mode in {"RGB", "RGBA"} and _conversion(profile or b"", mode).transform is not None
 
 
-def fault(image: Image.Image, profile: bytes | None) -> str | None:
-    """What is wrong with a profile that is left unread; None if nothing is."""
-    return _reading(profile or b"", _mode(image)).fault
+def profile_fault(image: Image.Image, profile: bytes | None) -> str | None:
+    """Returns why a profile is ignored, or None."""
+    return _conversion(profile or b"", _mode(image)).fault
 
 
-class _Reading(NamedTuple):
-    """What a profile comes to: a way to sRGB, if there is anything to do and a way; and what is wrong."""
+class _Conversion(NamedTuple):
+    """How to convert to sRGB, None where nothing is to be done or it is impossible; and what is wrong."""
 
     transform: ImageCms.ImageCmsTransform | None = None
     fault: str | None = None
 
 
 @functools.lru_cache(maxsize=16)
-def _reading(profile: bytes, mode: str) -> _Reading:
+def _conversion(profile: bytes, mode: str) -> _Conversion:
     if not profile and mode != "LAB":
-        return _Reading()
+        return _Conversion()
     try:
         lab = ImageCms.createProfile("LAB")
         source = ImageCms.ImageCmsProfile(lab if mode == "LAB" else io.BytesIO(profile))
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return _Reading(fault="the colour profile is broken")
+        return _Conversion(fault="the colour profile is broken")
     space = source.profile.xcolor_space.strip().upper()
-    if space == "RGB":  # what writers say of grey: its samples are those of equal red, green and blue
+    if space == "RGB":  # a grey image with an RGB profile: equal red, green and blue
         mode = {"L": "RGB", "LA": "RGBA"}.get(mode, mode)
-    if _SPACES[mode] != space:
-        return _Reading(fault=f"the colour profile is made for another kind of pixels than {mode}")
+    if _ICC_SPACES[mode] != space:
+        return _Conversion(fault=f"the colour profile does not fit an image in {mode}")
     mode = "L" if mode == "LA" else mode
     try:
         transform = ImageCms.buildTransform(
@@ -121,8 +131,8 @@ def _reading(profile: bytes, mode: str) -> _Reading:
             ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return _Reading(fault="the colour profile has no way to sRGB")
-    return _Reading(None if mode not in INKS and _is_identity(transform, mode) else transform)
+        return _Conversion(fault="the colour profile cannot be converted to sRGB")
+    return _Conversion(None if mode not in CONVERTED_MODES and _is_identity(transform, mode) else transform)
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
@@ -139,8 +149,8 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     return all(most <= _NOTICEABLE for _, most in ImageStat.Stat(difference).extrema)
 
 
-def opaque(image: Image.Image) -> Image.Image:
-    """`image` without an alpha channel that hides nothing."""
+def without_alpha_if_opaque(image: Image.Image) -> Image.Image:
+    """Remove the alpha channel if all pixels are opaque."""
     if image.mode != "RGBa":
         return image
     lowest, _ = image.getchannel("a").getextrema()
@@ -148,7 +158,7 @@ def opaque(image: Image.Image) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """What a white page shows of `image`."""
+    """Returns the image on a white background."""
     if image.mode != "RGBa":
         return image
     white = Image.new("RGB", image.size, "white")
@@ -158,9 +168,9 @@ def on_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def few(image: Image.Image) -> list[tuple[int, ...]] | None:
-    """The colours of `image`, in RGBA and sorted, where a palette holds them and it is no photograph in grey."""
-    found = image.convert("RGBA").getcolors(_FEW)
+def palette_colours(image: Image.Image) -> list[tuple[int, ...]] | None:
+    """Returns the RGBA colours, sorted, if they fit into a palette and the image is no grey photograph; else None."""
+    found = image.convert("RGBA").getcolors(_PALETTE_SIZE)
     if found is None:
         return None
     colours = sorted(colour for _, colour in found if isinstance(colour, tuple))

@@ -1,7 +1,7 @@
-"""Which point of a picture a crop is laid around.
+"""Chooses the point of a picture that a crop keeps in its middle.
 
-A crop is the largest part of its shape, so it can move along one side only: the point is sought along that side, on the
-whole picture made small, and is the same for every width of one shape.
+A crop is the largest part of its shape, so it can move along one side only. The best place along that side is searched
+in a small version of the picture, and is the same for all widths of one shape.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ class Point(NamedTuple):
 
 CENTER = Point(0.5, 0.5)
 
-_SIDE = 128  # pixels of the longer side of the small picture: a crop is placed to within a 128th of the whole
+_SIDE = 128  # pixels of the longer side of the small version: the precision of a crop is 1/128
 _GREY = 128
 _BLUR = 2  # pixels: edges finer than this are texture
-_LEVELS = [value >> 3 for value in range(256)]  # 32 grey levels: finer ones differ by the scale that a picture had
+_LEVELS = [value >> 3 for value in range(256)]  # 32 grey levels: finer ones depend on the scale of the source
 
 # Skin lies in a small part of the plane of Cb and Cr, whoever's it is: 77 to 127, 133 to 173 (Chai and Ngan, "Face
 # segmentation using skin-color map in videophone applications", IEEE Transactions on Circuits and Systems for Video
-# Technology 9, 1999). Here the likeness falls off from the middle of that box to its sides. Bread and wood are alike.
+# Technology 9, 1999). The score falls from the middle of that box to its sides. Bread and wood score too.
 _SKIN_CB = [max(0, 255 - 255 * abs(value - 102) // 25) for value in range(256)]
 _SKIN_CR = [max(0, 255 - 255 * abs(value - 153) // 20) for value in range(256)]
 _HALF = [value // 2 for value in range(256)]
-_LIT = [0 if value < 40 else 255 for value in range(256)]  # what is darker has no colour to speak of
+_BRIGHT = [0 if value < 40 else 255 for value in range(256)]  # darker pixels have no reliable colour
 
 
-def point(image: Image.Image, recipe: Recipe) -> Point:
-    """The point of `image`, a whole picture of any scale, that `recipe` wants in the middle of its crop.
+def crop_center(image: Image.Image, recipe: Recipe) -> Point:
+    """Returns the point that a recipe keeps in the middle of its crop.
 
     Args:
-        image: L, RGB or RGBa, upright.
-        recipe: its focal point goes before its position; the shape of its crop is width to height.
+        image: the whole picture at any scale: L, RGB or RGBa, upright.
+        recipe: its focal point goes before its position.
     """
     if recipe.focus is not None:
         return Point(*recipe.focus)
@@ -51,20 +51,20 @@ def point(image: Image.Image, recipe: Recipe) -> Point:
         case "top":
             return Point(0.5, 0.0)
         case "entropy" | "attention" if recipe.width and recipe.height:
-            return _sought(image, recipe.position, recipe.width / recipe.height)
+            return _best_window(image, recipe.position, recipe.width / recipe.height)
         case _:
             return CENTER
 
 
-def _sought(image: Image.Image, position: str, shape: float) -> Point:
-    """The middle of the window of `shape` (width to height) with the highest score; of equal ones the middle one."""
+def _best_window(image: Image.Image, position: str, shape: float) -> Point:
+    """Returns the middle of the best window of a shape (width / height); of equally good ones the middle one."""
     small = _small(image)
     is_across = small.width > small.height * shape
     if not is_across:
         small, shape = small.transpose(Image.Transpose.TRANSPOSE), 1 / shape
     window = max(1, round(small.height * shape))
-    room = small.width - window
-    if room <= 0:
+    places_left = small.width - window
+    if places_left <= 0:
         return CENTER
     scores = _entropies(small, window) if position == "entropy" else _attention(small, window)
     highest = max(scores)
@@ -74,9 +74,9 @@ def _sought(image: Image.Image, position: str, shape: float) -> Point:
 
 
 def _small(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent is grey, so that neither black nor white ink on it is lost.
+    """Returns a small version in RGB, on grey where it is transparent, so that black and white remain visible.
 
-    The filter is a good one, so that a picture gives nearly the same pixels from whatever scale it comes.
+    The filter is a good one, so that the pixels hardly depend on the scale of the source.
     """
     scale = min(1.0, _SIDE / max(image.size))
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -90,10 +90,10 @@ def _small(image: Image.Image) -> Image.Image:
 
 
 def _entropies(picture: Image.Image, window: int) -> list[float]:
-    """The Shannon entropy, in bits, of the 32 grey levels in the window, for each of its places from the left.
+    """Returns the Shannon entropy of 32 grey levels in the window, in bits, for each place from the left.
 
-    libvips' `entropy` cuts slice after slice off the poorer end; here every place is looked at. Limit: a sky that fades
-    has many grey levels too.
+    libvips' `entropy` cuts slices off the poorer end; here every place is examined. Limit: a gradient in the sky has
+    many grey levels too.
     """
     grey = picture.convert("L").point(_LEVELS)
     places = range(picture.width - window + 1)
@@ -101,7 +101,7 @@ def _entropies(picture: Image.Image, window: int) -> list[float]:
 
 
 def _attention(picture: Image.Image, window: int) -> list[float]:
-    """What draws the eye in the window, for each of its places from the left; its middle counts most (1 - u²)."""
+    """Returns the salience in the window for each place from the left; its middle counts most (1 - u²)."""
     columns = array("f", _salience(picture).convert("F").resize((picture.width, 1), Image.Resampling.BOX).tobytes())
     weights = [1 - ((2 * at + 1) / window - 1) ** 2 for at in range(window)]
     places = range(picture.width - window + 1)
@@ -109,11 +109,11 @@ def _attention(picture: Image.Image, window: int) -> list[float]:
 
 
 def _salience(picture: Image.Image) -> Image.Image:
-    """Edges of luminance, contrast and skin, added up, much as libvips' `attention` and smartcrop.js do.
+    """Returns the sum of edges, contrast and skin, similar to libvips' `attention` and smartcrop.js.
 
-    Where they take saturation, contrast here is the distance from the picture's mean colour (Achanta et al.,
-    "Frequency-tuned Salient Region Detection", CVPR 2009), that of luminance for half, and skin counts where there is
-    more of it than on average: so that a field of straw or a sunset hides nothing.
+    They use saturation. Here contrast is the distance from the mean colour of the picture (Achanta et al.,
+    "Frequency-tuned Salient Region Detection", CVPR 2009), with half the weight for luminance, and skin counts only
+    above its average. So a field of straw or a sunset does not dominate.
     """
     bands = picture.convert("YCbCr").split()
     grey, blue, red = bands
@@ -121,7 +121,7 @@ def _salience(picture: Image.Image) -> Image.Image:
     light, *colours = (ImageChops.difference(band, _mean(band)) for band in bands)
     contrast = ImageChops.lighter(light.point(_HALF), ImageChops.lighter(*colours))
     skin = ImageChops.multiply(blue.point(_SKIN_CB), red.point(_SKIN_CR))
-    skin = ImageChops.darker(skin, grey.point(_LIT))
+    skin = ImageChops.darker(skin, grey.point(_BRIGHT))
     return ImageChops.add(ImageChops.add(edges, contrast), ImageChops.subtract(skin, _mean(skin)))
 
 

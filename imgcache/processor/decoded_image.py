@@ -1,4 +1,4 @@
-"""The picture of a file, ready to be scaled: upright, in one of a few modes, no larger than is needed."""
+"""Decodes the picture of a file for scaling: upright, in a working mode, no larger than needed."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from imgcache.core import Recipe, Size
+from imgcache.core import ColorSpace, Recipe, Size
 from imgcache.processor import colours, icc
 from imgcache.processor import linear_light as light
 from imgcache.processor import sixteen_bit as deep
 from imgcache.processor.geometry import inside
-from imgcache.processor.header import UPRIGHT, Opened
+from imgcache.processor.header import UPRIGHT, OpenedImage
 from imgcache.processor.lanczos import Box
 from imgcache.processor.scaling import resized
 
-# A JPEG's fraction (1/2, 1/4, 1/8) has this many times the pixels a side that are wanted, or more. Nearer to it, the
-# last step blurs: SSIMULACRA2 against scaling the whole falls from 94 to 78, for 1 to 2 % of the time.
+# A JPEG is decoded at 1/2, 1/4 or 1/8 if each side still has this many times the pixels that are needed. With fewer
+# the last step blurs: SSIMULACRA2 against scaling the whole falls from 94 to 78, for 1 to 2 % of the time.
 _MARGIN = 1.25
-_UNREAD = "it is left unread, so colours may be off: a file in sRGB, or with a sound profile, shows them as they are"
+_IGNORED = "it is ignored, so colours may be wrong; a file in sRGB or with a valid profile shows them correctly"
 
 
 class DecodePlan(NamedTuple):
-    """How pixels get from a file into a variant: what of a recipe has a say before anything is scaled."""
+    """The settings of a recipe that matter before scaling."""
 
-    color: str = "srgb"
+    color: ColorSpace = ColorSpace.SRGB
     linear: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe) -> DecodePlan:
-        """The way that a recipe asks for."""
+        """Returns the plan of a recipe."""
         return cls(recipe.color, recipe.linear)
 
 
 class DecodedImage(NamedTuple):
-    """A picture to make variants from: upright, and of its metadata only a profile, in `info`, where that is kept.
+    """A picture to make variants from: upright, and without metadata except a profile that is kept, in `info`.
 
-    `untouched`: colours and shape are the file's, and sRGB. `notes`: what a user should know.
+    `untouched`: colours and orientation are those of the file, in sRGB. `notes`: defects of the file, for people.
     """
 
     image: Image.Image
@@ -45,43 +45,43 @@ class DecodedImage(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def decode(opened: Opened, sizes: Sequence[Size], way: DecodePlan) -> DecodedImage:
-    """The first frame whole, no larger than the largest of `sizes`."""
-    profile = icc.of(opened.image)
+def decode(opened: OpenedImage, sizes: Sequence[Size], plan: DecodePlan) -> DecodedImage:
+    """Decode the whole first frame, no larger than the largest of `sizes`."""
+    profile = icc.profile_of(opened.image)
     largest = max(sizes, key=lambda size: size.width * size.height, default=inside(opened.header.size, 64, 64))
     stored = (largest.width, largest.height) if opened.orientation < 5 else (largest.height, largest.width)
-    samples = deep.samples(opened)
+    samples = deep.read_samples(opened)
     if samples is None:
-        image, box = _loaded(opened, stored, way)
+        image, box = _loaded(opened, stored, plan)
     else:
-        image, box = light.scale(samples, stored, linear=way.linear), None
-    wrong, changed, kept = colours.fault(image, profile), False, None
-    if way.linear and image.mode in colours.INKS:  # scaled as RGB; else colours are converted when there are fewer
+        image, box = light.scale(samples, stored, linear=plan.linear), None
+    wrong, changed, kept = colours.profile_fault(image, profile), False, None
+    if plan.linear and image.mode in colours.CONVERTED_MODES:  # else converted after scaling
         (image, changed), profile = colours.to_srgb(image, profile), None
     if stored != image.size:
-        image = resized(image, stored, box, linear=way.linear)
+        image = resized(image, stored, box, linear=plan.linear)
     if opened.orientation != 1:
         image = image.transpose(UPRIGHT[opened.orientation])
-    if way.color == "keep" and colours.stays(image, profile):
+    if plan.color == ColorSpace.KEEP and colours.has_own_profile(image, profile):
         kept = profile
     else:
         image, converted = colours.to_srgb(image, profile)
         changed = changed or converted
-    image = colours.opaque(image)
+    image = colours.without_alpha_if_opaque(image)
     if image is opened.image:
         image = image.copy()
-    image.info = {"icc_profile": kept} if kept else {}  # nothing private reaches an encoder
+    image.info = {"icc_profile": kept} if kept else {}  # no metadata reaches an encoder
     untouched = not changed and kept is None and opened.orientation == 1
-    return DecodedImage(image, untouched, (f"{wrong}; {_UNREAD}",) if wrong else ())
+    return DecodedImage(image, untouched, (f"{wrong}; {_IGNORED}",) if wrong else ())
 
 
-def _loaded(opened: Opened, stored: tuple[int, int], way: DecodePlan) -> tuple[Image.Image, Box | None]:
-    """The pixels, and which part of them is the picture: a JPEG is decoded at a fraction of its size if that will do.
+def _loaded(opened: OpenedImage, stored: tuple[int, int], plan: DecodePlan) -> tuple[Image.Image, Box | None]:
+    """Load the pixels, and return which part of them is the picture. A JPEG is decoded at a fraction if that is enough.
 
-    Not for linear light: that fraction is made of samples as stored.
+    Not in linear light: the decoder averages samples as stored.
     """
     image = opened.image
-    fraction = opened.header.format == "jpeg" and stored != image.size and not way.linear
+    fraction = opened.header.format == "jpeg" and stored != image.size and not plan.linear
     drafted = image.draft(None, (int(stored[0] * _MARGIN), int(stored[1] * _MARGIN))) if fraction else None
     image.load()
-    return colours.eight_bit(image), drafted[1] if drafted else None
+    return colours.to_eight_bits(image), drafted[1] if drafted else None

@@ -1,22 +1,23 @@
-"""How large each variant comes out, and which part of the picture it shows: whole numbers only, nothing enlarged."""
+"""Computes the size and the crop of each variant, in whole pixels. Nothing is enlarged."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-from imgcache.core import Recipe, Size
+from imgcache.core import FORMATS, VARIANT_FORMATS, Recipe, Size
 from imgcache.processor.crops import CENTER, Point
 
-# The longest side that a format's encoder takes: VP8's 14 bits (RFC 6386, section 9.1); libjpeg's JPEG_MAX_DIMENSION;
-# libavif's default dimension limit. Longer pictures come out smaller, for a variant of some size beats none.
-LONGEST = {"webp": 16_383, "jpeg": 65_500, "auto": 65_500, "best": 16_383, "avif": 32_768}
+# The longest side that each encoder takes. A longer picture is made smaller, because that is better than no variant.
+_LONGEST = {name: FORMATS[name].longest_side for name in VARIANT_FORMATS}
+_LONGEST |= {"auto": min(_LONGEST["jpeg"], _LONGEST["png"]), "best": min(_LONGEST.values())}
 
 
 class Target(NamedTuple):
-    """One variant's geometry. `crop` is (left, top, right, bottom) in pixels of the displayed original.
+    """The geometry of one variant.
 
-    `full` is the size that the whole original has at the variant's scale: a source of at least that size is enough.
+    `crop` is (left, top, right, bottom) in pixels of the displayed original. `full` is the size of the whole original
+    at the scale of the variant: a source of at least that size is enough.
     """
 
     size: Size
@@ -24,16 +25,19 @@ class Target(NamedTuple):
     full: Size
 
     def is_part(self, size: Size) -> bool:
-        """Whether something of an original of this size is left out."""
+        """Whether it shows only a part of an original of this size."""
         return self.crop != (0, 0, size.width, size.height)
 
 
-def target(recipe: Recipe, size: Size, point: Point = CENTER) -> Target:
-    """What `recipe` makes of an original that is displayed at `size`; a crop has `point` as near its middle as it can.
+def plan_target(recipe: Recipe, size: Size, point: Point = CENTER) -> Target:
+    """Compute the geometry of a recipe.
 
-    Only the place of the crop depends on `point`, no size does.
+    Args:
+        recipe: of the variant.
+        size: of the original as displayed.
+        point: the middle of the crop, as far as the edges allow. No size depends on it.
     """
-    longest = LONGEST.get(recipe.format, 1 << 31)
+    longest = _LONGEST[recipe.format]
     width, height = min(recipe.width or size.width, longest), min(recipe.height or size.height, longest)
     part = _largest_part(size, width, height) if recipe.crops else size
     exact = recipe.crops and size.width >= width and size.height >= height
@@ -46,7 +50,7 @@ def target(recipe: Recipe, size: Size, point: Point = CENTER) -> Target:
 
 
 def inside(size: Size, width: int, height: int) -> Size:
-    """The largest size of the same shape within width × height, and not larger than `size`; a side is at least 1."""
+    """Returns the largest size of the same shape within width × height and `size`; a side is at least 1."""
     if size.width <= width and size.height <= height:
         return size
     if size.width * height >= size.height * width:
@@ -55,14 +59,14 @@ def inside(size: Size, width: int, height: int) -> Size:
 
 
 def _largest_part(size: Size, width: int, height: int) -> Size:
-    """The largest part of `size` that has the shape width : height, to the nearest pixel."""
+    """Returns the largest part of `size` with the shape width : height, to the nearest pixel."""
     if size.width * height > size.height * width:
         return Size(max(1, _divide(size.height * width, height)), size.height)
     return Size(size.width, max(1, _divide(size.width * height, width)))
 
 
 def _start(middle: float, whole: int, part: int) -> int:
-    """Where a part begins whose middle is at a fraction of the whole: moved inwards, so that all of it is there."""
+    """Returns the start of a part whose middle is at a fraction of the whole, moved so that it is inside."""
     nearest = math.ceil(middle * whole - part / 2 - 0.5)  # halves down
     return min(max(0, nearest), whole - part)
 

@@ -1,7 +1,7 @@
-"""The blocks of a GIF, nothing decompressed (GIF89a specification, sections 15 to 26): its frames, counted or apart.
+"""Reads the blocks of a GIF without decompressing them (GIF89a specification, sections 15 to 26).
 
-Pillow counts by visiting every frame; this stops at a limit, sees extents that no canvas announced, and notices a body
-that ends inside a block of a frame nobody will decode. A missing trailer is forgiven, as browsers do.
+Pillow counts frames by visiting each of them. This stops at a limit, finds frames that are larger than the canvas, and
+detects truncation inside a block. A missing trailer is accepted, as in browsers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _GRAPHIC_CONTROL = 0xF9
 
 
 class GifShape(NamedTuple):
-    """Frames, and the pixels of the largest of them or of the canvas, whichever is more."""
+    """The number of frames, and the pixels of the canvas or the largest frame, whichever is more."""
 
     frames: int
     pixels: int
@@ -25,7 +25,7 @@ class GifShape(NamedTuple):
 
 
 class GifPart(NamedTuple):
-    """One frame as it is stored. `delay` is in hundredths of a second, `alone` a GIF of this frame and nothing else."""
+    """One frame as stored. `delay` is in hundredths of a second; `alone` is a GIF of this frame only."""
 
     left: int
     top: int
@@ -37,20 +37,20 @@ class GifPart(NamedTuple):
 
 
 def shape(body: bytes, most: int) -> GifShape:
-    """The shape of a whole GIF.
+    """Count frames and pixels of a whole GIF.
 
     Raises:
-        TooManyFrames: more than `most`.
-        Undecodable: no frame, or the body ends inside a block.
+        TooManyFrames: there are more than `most` frames.
+        Undecodable: there is no frame, or the file is truncated.
     """
     try:
         return _walk(body, most)
     except (IndexError, struct.error) as error:
-        raise Undecodable("the GIF ends in the middle of a block: the file is cut off") from error
+        raise Undecodable("the GIF ends inside a block: the file is cut off") from error
 
 
 def parts(body: bytes) -> Iterator[GifPart]:
-    """The frames of a GIF whose `shape` is known to be sound, in order."""
+    """Yields the frames of a GIF that `shape` has accepted."""
     flags = body[10]
     at = 13 + _table(flags)
     colours, bits = body[13:at], flags & 0x87
@@ -76,7 +76,7 @@ def parts(body: bytes) -> Iterator[GifPart]:
 
 
 def _still(width: int, height: int, colours: bytes, bits: int, control: bytes) -> bytes:
-    """The beginning of a GIF: screen, colours, and which of them is transparent."""
+    """Returns the start of a GIF: screen, colour table, and the transparent colour."""
     screen = b"GIF89a" + struct.pack("<HHBBB", width, height, bits, 0, 0) + colours
     return screen + bytes([_EXTENSION, _GRAPHIC_CONTROL, 4, control[0] & 1, 0, 0, control[3], 0])
 
@@ -96,7 +96,7 @@ def _walk(body: bytes, most: int) -> GifShape:
         if frames > most:
             raise TooManyFrames(f"the GIF has more than {plural(most, 'frame')}")
     if not frames:
-        raise Undecodable("the GIF holds no frame")
+        raise Undecodable("the GIF has no frame")
     return GifShape(frames, pixels, transparent)
 
 
@@ -105,7 +105,7 @@ def _table(flags: int) -> int:
 
 
 def _skip(body: bytes, at: int) -> int:
-    """Past a chain of sub-blocks."""
+    """Returns the position after a chain of sub-blocks."""
     while length := body[at]:
         at += length + 1
     return at + 1

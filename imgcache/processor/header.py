@@ -1,12 +1,13 @@
-"""What an image file says of itself before a pixel of it is decoded, and the one way into Pillow.
+"""Reads the header of an image, and opens it with Pillow.
 
-Pillow's pixel limit and warning filters are global: `contained` sets them for the length of a block, which is why
-images are opened in the worker processes of `render_pool`, one at a time.
+The pixel limit of Pillow and the warning filters are global. `decoder_errors` sets them for a block, so images must be
+opened one at a time, in the worker processes of the pool.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import struct
 import warnings
@@ -15,23 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    IcoImagePlugin,
-    Image,
-    ImageFile,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
 from imgcache.core import (
-    MEDIA_TYPES,
+    FORMATS,
     SNIFF_BYTES,
     DecoderCrash,
     Header,
@@ -46,22 +34,12 @@ from imgcache.core import (
 )
 from imgcache.processor import gif
 
-# The one decoder that may look at each format: no plug-in guesses, none starts another program (EPS: Ghostscript).
-_DECODERS: dict[str, type[ImageFile.ImageFile]] = {
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "gif": GifImagePlugin.GifImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-    "avif": AvifImagePlugin.AvifImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "ico": IcoImagePlugin.IcoImageFile,
-    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
-}
-# dav1d with threads decodes or refuses a damaged file depending on which thread gets on first, and on whether there is
-# memory for their stacks. One thread gives one outcome; the pool keeps the processors busy with other images.
+for _one in FORMATS.values():  # so that nothing is imported later, in a confined worker
+    importlib.import_module(f"PIL.{_one.plugin}")
+# With several threads dav1d accepts or refuses a damaged file depending on which thread is faster, and on memory for
+# their stacks. One thread always gives the same result; the pool keeps the processors busy with other images.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-_NO_MEMORY = "the decoder ran out of its memory; limits.decode_memory sets how much it has"
+_NO_MEMORY = "the decoder ran out of memory; the limit is limits.decode_memory"
 _ORIENTATION = 0x0112  # Exif 3.0, section 4.6.5
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -72,7 +50,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow and its plug-ins let through on broken input, found by fuzzing them and reading their code.
+# What Pillow and its plug-ins raise on broken input, found by fuzzing and reading their code.
 _DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -90,8 +68,8 @@ _DECODER_ERRORS = (
 )
 
 
-class Opened(NamedTuple):
-    """An image whose header is read. `orientation`: 1 to 8, what is still to be done to the decoded pixels."""
+class OpenedImage(NamedTuple):
+    """An image whose header was read. `orientation` (1 to 8, as in EXIF) is not applied to the pixels yet."""
 
     image: Image.Image
     header: Header
@@ -100,7 +78,7 @@ class Opened(NamedTuple):
 
 
 def probe(path: str | Path, limits: Limits) -> Header:
-    """What the header says; no pixel is decoded. Width and height are in pixels as displayed.
+    """Read the header of an image file without decoding it.
 
     Raises:
         ImageError: UnsupportedFormat, NotAnImage, Undecodable, TooManyPixels, TooManyFrames, MissingFile.
@@ -109,17 +87,17 @@ def probe(path: str | Path, limits: Limits) -> Header:
 
 
 def probe_bytes(body: bytes, limits: Limits) -> Header:
-    """`probe` of a whole file in memory.
+    """Read the header of an image file in memory.
 
     Raises:
-        ImageError: as `probe`, but MissingFile.
+        ImageError: as `probe`, except MissingFile.
     """
-    with contained(limits):
+    with decoder_errors(limits):
         return open_image(body, limits).header
 
 
 def read_file(path: str | Path) -> bytes:
-    """The whole file.
+    """Read a whole file.
 
     Raises:
         MissingFile: it cannot be read.
@@ -131,10 +109,10 @@ def read_file(path: str | Path) -> bytes:
 
 
 @contextlib.contextmanager
-def contained(limits: Limits) -> Iterator[None]:
-    """Turns whatever a decoder raises into an ImageError, and keeps its warnings in."""
+def decoder_errors(limits: Limits) -> Iterator[None]:
+    """Turn everything that a decoder raises into an ImageError, and suppress its warnings."""
     before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = max(1, limits.pixels // 2)  # Pillow warns above this and raises above twice this
+    Image.MAX_IMAGE_PIXELS = max(1, limits.pixels // 2)  # Pillow warns above this, and raises above twice this
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -148,9 +126,9 @@ def contained(limits: Limits) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise Undecodable("the header is broken") from error
     except _DECODER_ERRORS as error:
-        if "out of memory" in str(error).lower():  # so say libavif and Pillow's own decoders, in place of MemoryError
+        if "out of memory" in str(error).lower():  # the message of libavif and Pillow's own decoders
             raise DecoderCrash(_NO_MEMORY) from error
-        raise Undecodable(f"the decoder gave up: {_clean(str(error)) or type(error).__name__}") from error
+        raise Undecodable(f"the decoder failed: {_clean(str(error)) or type(error).__name__}") from error
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
@@ -159,24 +137,25 @@ def _clean(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text[:200]).strip()
 
 
-def open_image(body: bytes, limits: Limits) -> Opened:
-    """Reads the header of a whole file; use it inside `contained`.
+def open_image(body: bytes, limits: Limits) -> OpenedImage:
+    """Read the header of a whole file, inside a `decoder_errors` block.
 
     Raises:
         ImageError: UnsupportedFormat, NotAnImage, Undecodable, TooManyPixels, TooManyFrames.
     """
     form = sniff(body[:SNIFF_BYTES])
-    image = Image.open(io.BytesIO(body), formats=(_DECODERS[form].format or form,))
+    image = Image.open(io.BytesIO(body), formats=(FORMATS[form].decoder,))
     shape = gif.shape(body, limits.frames) if form == "gif" else None
     if shape is not None:
         _check(shape.frames, shape.pixels, limits)
     frames = shape.frames if shape else _frames(image, limits)
-    # Only the first picture of a JPEG (gain map, stereo pair) or TIFF (pages) is decoded; others animate one canvas.
-    _check(frames, image.width * image.height, limits, decoded=1 if form in {"jpeg", "tiff"} else frames)
+    _check(frames, image.width * image.height, limits, decoded=frames if FORMATS[form].motion else 1)
     orientation = _orientation(image)
     width, height = image.size if orientation < 5 else image.size[::-1]
     transparent = image.has_transparency_data or (shape is not None and shape.transparent)
-    return Opened(image, Header(form, MEDIA_TYPES[form], width, height, frames, transparent), orientation, body)
+    return OpenedImage(
+        image, Header(form, FORMATS[form].media_type, width, height, frames, transparent), orientation, body
+    )
 
 
 def _check(frames: int, pixels: int, limits: Limits, decoded: int | None = None) -> None:
@@ -191,12 +170,12 @@ def _frames(image: Image.Image, limits: Limits) -> int:
     if image.format == "TIFF":
         return _pages(image, limits.frames)
     frames = int(getattr(image, "n_frames", 1))
-    # An APNG's default image may be no part of the animation (PNG, third edition, section 4.8.1); Pillow counts it.
+    # Pillow counts the default image of an APNG that is not part of the animation (PNG, third edition, section 4.8.1).
     return frames - 1 if getattr(image, "default_image", False) and frames > 1 else frames
 
 
 def _pages(image: Image.Image, most: int) -> int:
-    """Pages of a TIFF, one by one and not further than the limit: each is a directory to read, and they may be many."""
+    """Counts the pages of a TIFF up to the limit: each is a directory to read, and there may be many."""
     for page in range(1, most + 1):
         try:
             image.seek(page)
@@ -207,9 +186,10 @@ def _pages(image: Image.Image, most: int) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8, as EXIF counts. For AVIF Pillow says in this way what irot and imir do; TIFF is turned by its decoder.
+    """Returns the orientation, 1 to 8 as in EXIF.
 
-    XMP and ImageMagick's text chunks are not asked.
+    For AVIF Pillow translates irot and imir to it, and TIFF is turned by its decoder. XMP and ImageMagick's text chunks
+    are not read.
     """
     block = image.info.get("exif")
     if not isinstance(block, bytes):
@@ -218,6 +198,6 @@ def _orientation(image: Image.Image) -> int:
     try:
         exif.load(block)
         value = exif.get(_ORIENTATION, 1)
-    except _DECODER_ERRORS:  # a broken block says nothing of the picture
+    except _DECODER_ERRORS:  # broken EXIF is ignored, as in browsers
         return 1
     return value if value in UPRIGHT else 1

@@ -1,10 +1,10 @@
-"""What a picture looks like, in 64 bits: to tell another file of one picture from another picture.
+"""Computes the perceptual hash of an image: 64 bits that distinguish a new encoding from another picture.
 
-A difference hash: the whole picture, upright and on white, scaled to 9 × 8 grey pixels; a bit for each pixel that is
-clearly brighter than its right neighbour. Sizes, encoders and brightness hardly change it. Limit: it sees neither
-colour nor anything smaller than an eighth of the picture.
+It is a difference hash: the image, upright and on white, is scaled to 9 × 8 grey pixels, with one bit for each pixel
+that is clearly brighter than its right neighbour. Size, encoder and brightness hardly change it. Limit: it ignores
+colour and everything smaller than an eighth of the image.
 
-Meant to run in a worker process of `render_pool`, as all that decodes.
+It has to run in a worker process of the pool, like everything that decodes.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from PIL import Image
 
 from imgcache.core import Limits
 from imgcache.processor import colours
-from imgcache.processor.header import UPRIGHT, contained, open_image, read_file
+from imgcache.processor.header import UPRIGHT, decoder_errors, open_image, read_file
 
 _COLUMNS, _ROWS = 9, 8
-_CLEARLY = 2  # of 255: in a flat area the noise of an encoder decides nothing
-_ENOUGH = 64  # pixels a side that a JPEG is decoded to at least
+_CLEARLY = 2  # of 255: more than the noise of encoders in flat areas
+_DRAFT_SIDE = 64  # pixels: the least side at which a JPEG is decoded
 
 
 def perceptual_hash(path: str | Path, limits: Limits) -> int:
-    """The hash of the image at `path`, 0 to 2**64 - 1, of an animation's first frame.
+    """Returns the hash of an image file, 0 to 2**64 - 1; of an animation that of its first frame.
 
     Raises:
-        ImageError: as `probe`, DecoderCrash when memory runs out.
+        ImageError: as `probe`; DecoderCrash when memory runs out.
     """
-    return likeness_of(read_file(path), limits)
+    return perceptual_hash_of(read_file(path), limits)
 
 
-def likeness_of(body: bytes, limits: Limits) -> int:
-    """`likeness` of a whole file in memory.
+def perceptual_hash_of(body: bytes, limits: Limits) -> int:
+    """Returns the hash of an image file in memory.
 
     Raises:
-        ImageError: as `probe`, but MissingFile; DecoderCrash when memory runs out.
+        ImageError: as `probe`, except MissingFile; DecoderCrash when memory runs out.
     """
-    with contained(limits):
+    with decoder_errors(limits):
         opened = open_image(body, limits)
         image = opened.image
         profile = image.info.get("icc_profile")
         if opened.header.format == "jpeg":
-            image.draft(None, (_ENOUGH, _ENOUGH))
+            image.draft(None, (_DRAFT_SIDE, _DRAFT_SIDE))
         image.load()
-        image = colours.eight_bit(image)
+        image = colours.to_eight_bits(image)
         if opened.orientation != 1:
             image = image.transpose(UPRIGHT[opened.orientation])
         image, _ = colours.to_srgb(image, profile if isinstance(profile, bytes) else None)

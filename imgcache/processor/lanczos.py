@@ -1,8 +1,7 @@
-"""Pictures scaled by Lanczos 3: by cykooz-resizer where it is built for the platform, else by Pillow.
+"""Scales pictures by Lanczos 3: with cykooz-resizer where the platform has it, else with Pillow.
 
-The first does with SIMD instructions in a fifth of the time what the second does. It computes in fixed point, so that
-every processor gives the same bytes. The two differ by a rounding here and there: variants are the same on machines of
-one kind.
+cykooz-resizer uses SIMD and takes a fifth of the time. It computes in fixed point, so that all processors give the same
+bytes. The two libraries differ by roundings, so variants are equal only between machines of one kind.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from PIL import Image
 
 try:
     from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
-except ImportError:  # Linux on ARM has no wheel
+except ImportError:  # there is no wheel for Linux on ARM
     Resizer = None
 
 Box = tuple[float, float, float, float]
@@ -22,9 +21,9 @@ _MODES = frozenset({"L", "RGB", "RGBa"})
 
 
 def scale(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
-    """The part `box` of a picture (left, top, right, bottom; any mode of Pillow's) at `size`, in the same mode."""
+    """Scale the part `box` (left, top, right, bottom) of a picture to `size`, in the same mode."""
     if Resizer is None or image.mode not in _MODES:
-        # After a reduction by a whole number that leaves twice the size at least: a quarter of the time at one eighth.
+        # A reduction by a whole number goes first, to at least twice the size: a quarter of the time at one eighth.
         return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
     left, top, right, bottom = box or (0, 0, *image.size)
     out = Image.new(image.mode, size)

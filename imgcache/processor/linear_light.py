@@ -1,8 +1,8 @@
-"""Scaling by floating point, where 8 bits are too few: in linear light, and of 16-bit samples.
+"""Scales pictures in floating point: in linear light, and with 16-bit samples.
 
-Lanczos 3, exact: no reduction goes before it. Works through the picture in strips, so that the memory for it does not
-grow with the picture. Linear light is sRGB's (IEC 61966-2-1); for pictures with another profile its curve stands for
-theirs, which is exact for Display P3 and near for the rest.
+This is exact Lanczos 3, without a reduction before it. The picture is processed in strips, so that memory does not grow
+with its size. Linear light is that of sRGB (IEC 61966-2-1). Pictures with another profile use the same curve, which is
+exact for Display P3 and close for others.
 """
 
 from __future__ import annotations
@@ -17,22 +17,19 @@ from PIL import Image, ImageMath
 
 from imgcache.processor.lanczos import Box
 
-_STRIP = 2_000_000  # pixels of the original at once; each takes about 30 bytes
-_REACH = 3  # of Lanczos 3, in pixels of the larger distance
+_STRIP = 2_000_000  # pixels of the original in one strip, of about 30 bytes each
+_REACH = 3  # of Lanczos 3, in pixels of the coarser image
 
 
 class Samples(NamedTuple):
-    """A picture in L, RGB or RGBA: the high byte of each sample, and the low byte, None where samples have one."""
+    """A picture in L, RGB or RGBA: the high bytes of its samples, and the low bytes, None for 8-bit samples."""
 
     high: Image.Image
     low: Image.Image | None = None
 
 
 def scale(samples: Samples, size: tuple[int, int], box: Box | None = None, *, linear: bool) -> Image.Image:
-    """The part `box` of a picture at `size`: 8-bit L, RGB or RGBa, rounded to the nearest.
-
-    Colours count by their opacity.
-    """
+    """Scale the part `box` of a picture to `size`, in 8-bit L, RGB or RGBa. Colours are weighted by opacity."""
     image = samples.high
     left, top, right, bottom = box or (0, 0, *image.size)
     planes = [Image.new("F", size) for _ in image.getbands()]
@@ -52,7 +49,7 @@ def scale(samples: Samples, size: tuple[int, int], box: Box | None = None, *, li
 
 
 def _strips(samples: Samples, size: tuple[int, int], box: Box, linear: bool) -> Iterator[Image.Image]:
-    """The planes of one strip, scaled. Colours are not premultiplied any more."""
+    """Yields the scaled planes of one strip. Colours are not premultiplied."""
     *names, last = samples.high.getbands()
     if last != "A":
         for name in (*names, last):
@@ -67,11 +64,11 @@ def _strips(samples: Samples, size: tuple[int, int], box: Box, linear: bool) -> 
 
 
 def _plane(samples: Samples, name: str, *, linear: bool) -> Image.Image:
-    """One channel in 32-bit floating point, 0 to 65535: light where `linear`, else as stored."""
+    """Returns one channel in 32-bit floating point, 0 to 65535: light where `linear`, else as stored."""
     high = samples.high.getchannel(name)
     if samples.low is None:
         return high.point(_levels(257, linear)[:256], "F")
-    levels = _levels(256, linear)  # a curve within each of 256 steps is taken for straight
+    levels = _levels(256, linear)  # the curve is linear within each of 256 steps
     low = samples.low.getchannel(name).point(list(map(float, range(256))), "F")
     slope = high.point([(after - before) / 256 for before, after in pairwise(levels)], "F")
     return _sum(high.point(levels[:256], "F"), _product(slope, low))
@@ -79,13 +76,13 @@ def _plane(samples: Samples, name: str, *, linear: bool) -> Image.Image:
 
 @functools.lru_cache(maxsize=4)
 def _levels(step: int, linear: bool) -> list[float]:
-    """What the samples 0, `step`, 2 × `step` … of 65535 stand for, 257 of them."""
+    """Returns the values of the samples 0, `step`, 2 × `step` … of 65535; 257 values."""
     stored = [min(1.0, level * step / 65_535) for level in range(257)]
     return [65_535 * (_light(value) if linear else value) for value in stored]
 
 
 def _rounded(planes: Sequence[Image.Image], linear: bool) -> Image.Image:
-    """Planes of `_plane` in 8 bits, stored as sRGB is."""
+    """Converts planes of `_plane` to an 8-bit sRGB picture."""
     *colours, last = planes
     if linear:
         has_alpha = len(planes) == 4
@@ -103,7 +100,7 @@ def _eighth(plane: Image.Image) -> Image.Image:
 
 
 def _encoded(planes: Sequence[Image.Image]) -> list[Image.Image]:
-    """Light in sRGB's code: all planes in one go, for it takes longer to hand over the table than to look it up."""
+    """Encodes light as sRGB, all planes at once, because passing the table takes longer than the lookup."""
     width, height = planes[0].size
     stack = Image.new("F", (width, height * len(planes)))
     for index, plane in enumerate(planes):
@@ -131,7 +128,7 @@ def _product(one: Image.Image, other: Image.Image) -> Image.Image:
 
 
 def _ratio(one: Image.Image, other: Image.Image) -> Image.Image:
-    """Zero where `other` is."""
+    """Divides; the result is 0 where `other` is 0."""
     ratio: Image.Image = ImageMath.lambda_eval(lambda of: of["one"] / of["other"], one=one, other=other)
     return ratio
 

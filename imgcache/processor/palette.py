@@ -1,4 +1,4 @@
-"""What stands for a picture before it is there: its dominant colour, and a placeholder of a few hundred bytes."""
+"""Computes what pages show before an image is loaded: its dominant colour and a placeholder of a few hundred bytes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image
 
 from imgcache.processor import colours
 
-_SIDE = 16  # pixels of the tiny picture that colour and placeholder are made of
+_SIDE = 16  # pixels of the thumbnail for colour and placeholder
 _PLACEHOLDER_BYTES = 400
 
 
-def tiny(image: Image.Image, side: int = _SIDE) -> Image.Image:
-    """`image` scaled to fit into side × side pixels, in sRGB; each side at least 1, nothing enlarged."""
+def thumbnail(image: Image.Image, side: int = _SIDE) -> Image.Image:
+    """Scale an image to fit into side × side pixels, in sRGB; each side at least 1, nothing enlarged."""
     scale = min(1.0, side / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
     small = image.resize((width, height), Image.Resampling.BOX, reducing_gap=1.5)
@@ -23,10 +23,10 @@ def tiny(image: Image.Image, side: int = _SIDE) -> Image.Image:
 
 
 def dominant(image: Image.Image) -> str:
-    """The dominant colour of a tiny picture, `#rrggbb`.
+    """Returns the dominant colour of a thumbnail, `#rrggbb`.
 
-    Its pixels fall into 8 × 8 × 8 boxes of equal colour range; the mean of the fullest box is the colour, of equally
-    full ones the darkest by red, green, blue. A pixel counts by its opacity; a picture with none to count is white.
+    Its pixels are counted in 8 × 8 × 8 boxes of equal colour range. The result is the mean of the fullest box; of
+    equally full ones the darkest by red, green, blue. Pixels are weighted by opacity; a transparent picture is white.
     """
     boxes: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     samples = image.convert("RGBA").tobytes()
@@ -41,9 +41,9 @@ def dominant(image: Image.Image) -> str:
 
 
 def placeholder(image: Image.Image) -> str:
-    """A data URI of at most 400 bytes that shows a tiny picture, blurred by its size; transparency is kept."""
+    """Returns a data URI of at most 400 bytes with a tiny WebP, which keeps transparency."""
     for side in (16, 12, 8, 6, 4, 2, 1):
-        small = tiny(image, side)
+        small = thumbnail(image, side)
         out = io.BytesIO()
         small = small.convert("RGBA") if small.mode == "RGBa" else small
         small.save(out, "WEBP", quality=30, method=0, alpha_quality=50)

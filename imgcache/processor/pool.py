@@ -1,12 +1,12 @@
-"""The processor in worker processes: a decoder that crashes, hangs or swallows memory costs one image and nothing else.
+"""Runs the processor in worker processes, so that a decoder that crashes or hangs costs one image only.
 
-Each worker has limits on memory, time, file size and core dumps, takes no notice of Ctrl-C (its parent does), and is
-replaced after some hundred images. A decoder that is taken over by an image can do nothing but answer wrongly: the
-kernel refuses files, programs, processes and connections (`sandbox`), and its answers are checked (`render_channel`,
-`render_files`). Nothing is started before the first image is asked for.
+Each worker has limits on memory, time, file size and core dumps, ignores Ctrl-C (its parent handles it), and is
+replaced after some hundred images. A decoder that an image has taken over can only give wrong answers: the kernel
+refuses files, programs, processes and connections (`sandbox`), and answers are checked (`channel`, `worker_files`).
+Nothing is started before the first image.
 
-A fork server imports the processor once: a new worker costs milliseconds. The server idles without workers, and ends
-with the program. Why not a ready-made pool: docs/decisions/0017-render-sandbox.md.
+A fork server imports the processor once, so a new worker takes milliseconds. The server idles without workers, and ends
+with the program. Why not an existing pool: docs/decisions/0017-render-sandbox.md.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from imgcache.processor.worker_process import Worker, WorkerDied, WorkerLost, fo
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Images in hand for each worker: enough to keep it busy, few enough that a crash loses little of what was fetched.
-_AHEAD = 4
-_ATTEMPTS = 3  # for one task, on a fresh worker each, where the one before had ended without taking it up
+# Images per worker, rendered or waiting: enough to keep it busy, few enough that a crash loses little.
+_QUEUED_PER_WORKER = 4
+_ATTEMPTS = 3  # for one task, each on a new worker, if workers end before they begin it
 
 
 class RenderPool:
-    """Worker processes for as long as the `async with` block lasts. Methods may be awaited many at a time.
+    """A pool of worker processes, used in an `async with` block. Many calls may wait at the same time.
 
-    `limits.decode_memory` counts bytes above what an idle worker has, `limits.decode_time` seconds from the moment a
-    worker takes the image up: waiting for a free worker does not count.
+    `limits.decode_memory` counts bytes above the memory of an idle worker. `limits.decode_time` counts seconds from the
+    moment a worker begins the image, without waiting for a free worker.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RenderPool:
         max_tasks: int = 500,
         modules: Sequence[str] = (),
     ) -> None:
-        """`modules` are imported by each worker as it starts: those of the functions that `run` is asked for."""
+        """`modules` are imported by each worker at its start: those of the functions for `run`."""
         self._workers = workers or os.cpu_count() or 1
         self._limits = limits or Limits()
         self._max_tasks = max_tasks
@@ -58,9 +58,9 @@ class RenderPool:
         self._turns = asyncio.Semaphore(self._workers)
         self._idle: list[Worker] = []
         self._ending: set[asyncio.Task[object]] = set()
-        self._under_way: set[asyncio.Task[Any]] = set()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._has_capacity = asyncio.Event()
+        self._has_capacity.set()
         self._warming: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
@@ -69,10 +69,10 @@ class RenderPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        under_way = (*self._under_way, *self._warming)
-        for task in under_way:
+        running = (*self._running, *self._warming)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         for worker in self._idle:
             self._discard(worker)
         self._idle.clear()
@@ -80,103 +80,108 @@ class RenderPool:
 
     @staticmethod
     def preload() -> None:
-        """Start the fork server alone: it imports the processor while this process goes on. For when images are sure.
+        """Start the fork server, which imports the processor while this process continues.
 
-        Later it would be waited for: it takes as long as all that the first download needs.
+        Call it as soon as images are certain: the import takes about as long as the first download.
         """
         fork_server()
 
     def warm(self) -> None:
-        """Start the workers, so that they are up when the first image is there; without it they start with that."""
+        """Start the workers in advance; otherwise they start with the first images."""
         if not self._warming:
             self._warming = tuple(self._begin(self._warm_one()) for _ in range(self._workers))
 
     async def room(self) -> None:
-        """Returns when so few images wait for a worker that one more is worth fetching."""
-        await self._has_room.wait()
+        """Wait until so few images wait for a worker that another one is worth fetching."""
+        await self._has_capacity.wait()
 
     async def render(self, path: str | Path, folder: str | Path, recipes: Sequence[Recipe]) -> Rendered:
-        """`processor.render` in a worker; the folder is made if it is not there.
+        """Run `processor.render` in a worker. The folder is created if it is missing.
 
         Raises:
-            ImageError: as there, DecoderCrash, DecoderTimeout.
+            ImageError: as `processor.render`; DecoderCrash, DecoderTimeout.
         """
         wanted = tuple(recipes)
 
         async def make() -> Rendered:
             with original(path) as source, outputs(Path(folder), wanted) as files:
                 descriptors = (source, *files.descriptors)
-                told = await self._do(render_worker.render, (wanted, self._limits), descriptors=descriptors)
+                answer = await self._do(render_worker.render, (wanted, self._limits), descriptors=descriptors)
                 try:
-                    rendered = checked(told, wanted, self._limits)
+                    rendered = checked(answer, wanted, self._limits)
                     files.name(rendered.variants)
                 except BadAnswer as error:
-                    raise _broken(error) from error
+                    raise _untrusted(error) from error
                 return rendered
 
-        return await self._counted(make())
+        return await self._tracked(make())
 
     async def probe(self, path: str | Path) -> Header:
-        """`processor.probe` in a worker.
+        """Run `processor.probe` in a worker.
 
         Raises:
-            ImageError: as there, DecoderCrash, DecoderTimeout.
+            ImageError: as `processor.probe`; DecoderCrash, DecoderTimeout.
         """
-        header: Header = await self._counted(self._reading(path, render_worker.probe, self._limits))
+        header: Header = await self._tracked(self._reading(path, render_worker.probe, self._limits))
         return header
 
     async def likeness(self, path: str | Path, limits: Limits) -> int:
-        """`processor.likeness` in a worker, under `limits` of its own.
+        """Compute the perceptual hash of an image in a worker, under the given limits.
 
         Raises:
-            ImageError: as there, DecoderCrash, DecoderTimeout.
+            ImageError: as `processor.probe`; DecoderCrash, DecoderTimeout.
         """
-        bits: int = await self._counted(self._reading(path, render_worker.likeness, limits))
+        bits: int = await self._tracked(self._reading(path, render_worker.perceptual_hash, limits))
         return bits
 
     async def protections(self) -> Protections:
-        """What a worker is under on this machine."""
+        """Returns the protections of a worker on this machine."""
         return await self.run(render_worker.protections)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Any importable function under the same limits. Cancelling the caller kills the worker that has it in hand.
+        """Run any importable function in a worker. Cancelling the caller kills its worker.
 
         Args:
-            function: annotated with what it returns, in types that msgspec knows; its answer is held against that.
-            args: for the function, anything that can be pickled. It gets no file: paths cannot be opened there.
-            kwargs: the same.
+            function: annotated with its return type, a type that msgspec can decode.
+            args: picklable arguments. The function cannot open paths.
+            kwargs: picklable keyword arguments.
 
         Raises:
             DecoderCrash: the worker died, or ran out of memory.
             DecoderTimeout: it took longer than `limits.decode_time`.
-            WorkerError: the function raised something that is no ImageError.
+            WorkerError: the function raised anything but an ImageError.
         """
-        result: T = await self._counted(self._do(function, args, kwargs))
+        result: T = await self._tracked(self._do(function, args, kwargs))
+        return result
+
+    async def run_on_files(self, function: Callable[..., T], descriptors: Sequence[int], *args: object) -> T:
+        """Run a function as `run` does, with descriptors of open files as its first argument."""
+        result: T = await self._tracked(self._do(function, args, descriptors=descriptors))
         return result
 
     async def _reading(self, path: str | Path, function: Callable[..., T], limits: Limits) -> T:
         with original(path) as source:
             return await self._do(function, (limits,), descriptors=(source,))
 
-    async def _counted(self, work: Coroutine[object, object, T]) -> T:
-        """`work` in its turn, counted among what is under way, cancelled when the pool closes."""
+    async def _tracked(self, work: Coroutine[object, object, T]) -> T:
+        """Run `work` when a worker is free, as a task that is cancelled when the pool closes."""
         task = self._begin(self._in_turn(work))
-        self._under_way.add(task)
-        if len(self._under_way) >= _AHEAD * self._workers:
-            self._has_room.clear()
+        self._running.add(task)
+        if len(self._running) >= _QUEUED_PER_WORKER * self._workers:
+            self._has_capacity.clear()
         try:
             return await task
         finally:
-            self._under_way.discard(task)
-            if len(self._under_way) < _AHEAD * self._workers:
-                self._has_room.set()
+            self._running.discard(task)
+            if len(self._running) < _QUEUED_PER_WORKER * self._workers:
+                self._has_capacity.set()
 
     async def _in_turn(self, work: Coroutine[object, object, T]) -> T:
         try:
             async with self._turns:
                 return await work
         finally:
-            work.close()  # where it was cancelled before its turn
+            work.close()  # if it was cancelled before it began
 
     async def _do(
         self,
@@ -195,15 +200,13 @@ class RenderPool:
             except WorkerLost as error:
                 reason = str(error) or reason
             except MemoryError as error:
-                # What earlier images left in a worker counts against its limit: a fresh one has the last word, so that
-                # the same image comes to the same end wherever it is decoded.
+                # Memory that earlier images left in a worker counts against its limit. A new worker decides, so that
+                # an image has the same result in any worker.
                 if worker.tasks == 1:
-                    raise DecoderCrash(
-                        str(error) or "the decoder ran out of its memory (limits.decode_memory)"
-                    ) from error
+                    raise DecoderCrash(str(error) or "the decoder ran out of memory (limits.decode_memory)") from error
                 fresh = True
-        says = f": {reason}" if reason else "; is there enough memory (ulimit -v)?"
-        raise DecoderCrash(f"no worker process stays alive to decode this image{says}")
+        cause = f": {reason}" if reason else "; check that there is enough memory (ulimit -v)"
+        raise DecoderCrash(f"worker processes end before they can decode this image{cause}")
 
     async def _on(self, worker: Worker, task: bytes, function: Callable[..., T], descriptors: Sequence[int]) -> T:
         seconds, keep = self._limits.decode_time, False
@@ -218,13 +221,13 @@ class RenderPool:
         except WorkerDied as error:
             raise DecoderCrash(f"the decoder's process died: {error}") from error
         except BadAnswer as error:
-            raise _broken(error) from error
+            raise _untrusted(error) from error
         finally:
             self._release(worker, keep=keep)
         return result
 
     async def _worker(self) -> Worker:
-        """An idle worker, or a new one: there are never more tasks in their turn than there may be workers."""
+        """Returns an idle worker or a new one; `_turns` limits their number."""
         while self._idle:
             worker = self._idle.pop()
             if worker.is_idle():
@@ -241,7 +244,7 @@ class RenderPool:
     async def _warm_one(self) -> None:
         async with self._turns:
             if len(self._idle) < self._workers:
-                with contextlib.suppress(WorkerLost, DecoderCrash):  # the first image tells
+                with contextlib.suppress(WorkerLost, DecoderCrash):  # the first image reports it
                     self._idle.insert(0, await self._start())
 
     def _release(self, worker: Worker, *, keep: bool) -> None:
@@ -255,16 +258,16 @@ class RenderPool:
         self._begin(worker.ended())
 
     def _begin(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        """Let something go on beside; the pool does not close before it has ended."""
+        """Start a background task. The pool waits for it when it closes."""
         task = asyncio.create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
         return task
 
 
-def _broken(error: BadAnswer) -> DecoderCrash:
-    return DecoderCrash(f"the worker process is not to be trusted after this image, and was ended: {error}")
+def _untrusted(error: BadAnswer) -> DecoderCrash:
+    return DecoderCrash(f"the worker process cannot be trusted after this image and was ended: {error}")
 
 
 def _largest_file(limits: Limits) -> int:
-    return max(limits.bytes, 4 * limits.pixels)  # the worst a PNG comes to, about
+    return max(limits.bytes, 4 * limits.pixels)  # about the largest PNG

@@ -1,4 +1,4 @@
-"""Which quality and which format a picture gets where its recipe leaves that open: `quality: auto`, `format: best`."""
+"""Searches quality and format of a picture, for recipes with `quality: auto` or `format: best`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,18 @@ from PIL import Image, ImageChops
 
 from imgcache.core import Recipe
 from imgcache.processor import colours
-from imgcache.processor.encoder import Encoded, encode_at, lossless
+from imgcache.processor.encoder import Encoded, curve, encode_at, lossless
 from imgcache.processor.similarity import SMALLEST, ScoreReference
 
 TRIALS = 4  # encodings of one picture in one format
-NEAR = 0.5  # points above the target at which the search ends
+NEAR = 0.5  # points: the search ends at a score that is this close above the target
 
-# What each quality comes to: SSIMULACRA2, the mean of 62 photographs at 640 wide (effort 4, AVIF at speed 10). A
-# picture's own curve runs about parallel. The bend of WebP at 75 is libwebp's own.
-_CURVES: Mapping[str, tuple[tuple[int, float], ...]] = {
-    "webp": ((1, 25.0), (40, 56.4), (50, 61.4), (60, 65.3), (70, 69.0), (75, 70.7), (80, 75.4), (85, 79.9), (90, 84.2),
-             (95, 87.9), (100, 91.0)),
-    "avif": ((1, -40.0), (35, 42.3), (45, 57.6), (50, 63.6), (55, 68.4), (60, 72.9), (65, 75.6), (70, 79.4), (80, 84.1),
-             (90, 87.9), (100, 92.0)),
-    "jpeg": ((1, 0.0), (45, 60.6), (55, 65.3), (62, 68.4), (70, 72.3), (75, 74.8), (80, 77.9), (85, 81.0), (90, 84.8),
-             (95, 89.0), (100, 92.0)),
-}  # fmt: skip
-
-_MOST = 1_200_000  # pixels that are tried: a trial of more costs more than it tells
-_FLAT = 0.5  # share of pixels that are as their left neighbour; photographs have less, drawings and screenshots more
+_MAX_PIXELS = 1_200_000  # pixels of a trial; of larger pictures the middle is tried
+_FLAT = 0.5  # share of pixels equal to their left neighbour; photographs have less, drawings and screenshots more
 
 
 class QualityTarget(NamedTuple):
-    """A score to be reached, between two qualities, at one effort."""
+    """The score to reach, the range of qualities, and the effort."""
 
     score: float
     low: int
@@ -42,8 +31,8 @@ class QualityTarget(NamedTuple):
     effort: int
 
 
-class _Found(NamedTuple):
-    """A file of what was tried on. `quality` is None where nothing is lost."""
+class _Trial(NamedTuple):
+    """One encoded picture with its score. `quality` is None for a lossless one."""
 
     encoded: Encoded
     score: float
@@ -51,10 +40,14 @@ class _Found(NamedTuple):
 
 
 def choose(image: Image.Image, form: str, recipe: Recipe) -> Encoded:
-    """`image` (L, RGB or RGBa) as `recipe` wants it.
+    """Encode a picture, and search quality and format where the recipe leaves them open.
 
-    `form` is the recipe's format, with `auto` resolved. PNG has no quality: there "auto" means nothing. Of a very large
-    picture the middle is tried, and the whole encoded once.
+    Of a very large picture the middle is tried, and the whole encoded once.
+
+    Args:
+        image: L, RGB or RGBa.
+        form: the format of the recipe, with `auto` resolved. PNG has no quality, so "auto" has no effect there.
+        recipe: of the variant.
     """
     if form != "best" and (form == "png" or isinstance(recipe.quality, int)):
         quality = recipe.quality if isinstance(recipe.quality, int) else 100
@@ -66,7 +59,7 @@ def choose(image: Image.Image, form: str, recipe: Recipe) -> Encoded:
     found = (
         _best(sample, recipe)
         if form == "best"
-        else _searched(sample, form, ScoreReference(sample), _aim(recipe, image))
+        else _searched(sample, form, ScoreReference(sample), _target_of(recipe, image))
     )
     assert found is not None  # noqa: S101 (there is no limit of bytes)
     if sample is image:
@@ -78,7 +71,7 @@ def choose(image: Image.Image, form: str, recipe: Recipe) -> Encoded:
 
 
 def looks_drawn(image: Image.Image) -> bool:
-    """Whether `image` has so many flat areas that it may be smaller without any loss."""
+    """Whether a picture has so many flat areas that a lossless file may be smaller."""
     if image.width < 2:
         return True
     image = image.convert("RGBA") if image.mode == "RGBa" else image
@@ -90,49 +83,54 @@ def looks_drawn(image: Image.Image) -> bool:
     return most.histogram()[0] >= _FLAT * most.width * most.height
 
 
-def next_quality(form: str, tried: Mapping[int, float], aim: QualityTarget) -> int | None:
-    """The quality to be tried next, given the scores of those that were; None where the search is over.
+def next_quality(form: str, tried: Mapping[int, float], goal: QualityTarget) -> int | None:
+    """Returns the next quality to try, or None when the search is over.
 
-    Between a quality that falls short and one that is enough it interpolates, else it goes along the form's curve.
+    Between a quality below the target and one above it interpolates, else it follows the curve of the format.
+
+    Args:
+        form: the format.
+        tried: the score of each quality that was tried.
+        goal: score and range.
     """
-    short = [quality for quality, score in tried.items() if score < aim.score]
-    enough = min((quality for quality in tried if quality not in short), default=aim.high + 1)
-    below = max((quality for quality in short if quality < enough), default=aim.low - 1)
-    if len(tried) >= TRIALS or enough - below <= 1 or tried.get(enough, math.inf) < aim.score + NEAR:
+    short = [quality for quality, score in tried.items() if score < goal.score]
+    enough = min((quality for quality in tried if quality not in short), default=goal.high + 1)
+    below = max((quality for quality in short if quality < enough), default=goal.low - 1)
+    if len(tried) >= TRIALS or enough - below <= 1 or tried.get(enough, math.inf) < goal.score + NEAR:
         return None
-    wanted = aim.score + NEAR / 2 if tried else aim.score
+    wanted = goal.score + NEAR / 2 if tried else goal.score
     if below in tried and enough in tried:
         part = (wanted - tried[below]) / (tried[enough] - tried[below])
-        place = _typical(form, below) + part * (_typical(form, enough) - _typical(form, below))
+        place = _typical_score(form, below) + part * (_typical_score(form, enough) - _typical_score(form, below))
     else:
         anchor = enough if enough in tried else below
-        caution = 1.0 if len(tried) == TRIALS - 1 else 0.0  # the last one had better not fall short
-        place = wanted + caution + (_typical(form, anchor) - tried[anchor] if tried else 0.0)
+        caution = 1.0 if len(tried) == TRIALS - 1 else 0.0  # the last trial should not fall short
+        place = wanted + caution + (_typical_score(form, anchor) - tried[anchor] if tried else 0.0)
     return min(max(_quality_at(form, place), below + 1), enough - 1)
 
 
-def _best(image: Image.Image, recipe: Recipe) -> _Found:
-    """The smallest file in any format that is as good as the target, or as WebP at the quality that is given."""
-    reference, aim = ScoreReference(image), _aim(recipe, image)
-    found: list[_Found] = []
-    if looks_drawn(image) or colours.few(image) is not None:
+def _best(image: Image.Image, recipe: Recipe) -> _Trial:
+    """Returns the smallest file of any format with the target score, or with that of WebP at the given quality."""
+    reference, goal = ScoreReference(image), _target_of(recipe, image)
+    found: list[_Trial] = []
+    if looks_drawn(image) or colours.palette_colours(image) is not None:
         found += (
-            _Found(Encoded(form, lossless(image, form, effort=recipe.effort)), 100.0, None) for form in ("webp", "png")
+            _Trial(Encoded(form, lossless(image, form, effort=recipe.effort)), 100.0, None) for form in ("webp", "png")
         )
     if isinstance(recipe.quality, int):
-        webp = _tried(image, "webp", recipe.quality, reference, recipe.effort)
-        aim = aim._replace(score=webp.score)
+        webp = _try(image, "webp", recipe.quality, reference, recipe.effort)
+        goal = goal._replace(score=webp.score)
         found.append(webp)
     for form in _lossy(image, recipe):
-        most = min((len(one.encoded.data) for one in found if one.score >= aim.score), default=None)
-        one = _searched(image, form, reference, aim, most)
+        most = min((len(one.encoded.data) for one in found if one.score >= goal.score), default=None)
+        one = _searched(image, form, reference, goal, most)
         found += [one] if one else []
-    good = [one for one in found if one.score >= aim.score] or [max(found, key=lambda one: one.score)]
+    good = [one for one in found if one.score >= goal.score] or [max(found, key=lambda one: one.score)]
     return min(good, key=lambda one: len(one.encoded.data))
 
 
 def _lossy(image: Image.Image, recipe: Recipe) -> Iterator[str]:
-    """What is searched, the most promising first."""
+    """Yields the formats to search, the most promising first."""
     yield "avif"
     if not isinstance(recipe.quality, int):
         yield "webp"
@@ -140,16 +138,16 @@ def _lossy(image: Image.Image, recipe: Recipe) -> Iterator[str]:
         yield "jpeg"
 
 
-def _aim(recipe: Recipe, image: Image.Image) -> QualityTarget:
+def _target_of(recipe: Recipe, image: Image.Image) -> QualityTarget:
     if isinstance(recipe.quality, int):
         return QualityTarget(0.0, 1, 100, recipe.effort)
-    low = recipe.min_quality if min(image.size) >= SMALLEST else recipe.max_quality  # what cannot be judged is not cut
+    low = recipe.min_quality if min(image.size) >= SMALLEST else recipe.max_quality  # too small to be scored
     return QualityTarget(float(recipe.target), low, recipe.max_quality, recipe.effort)
 
 
 def _middle(image: Image.Image) -> Image.Image:
-    """The picture, or the part in its middle that is tried instead, of its shape and whole macroblocks."""
-    scale = (_MOST / (image.width * image.height)) ** 0.5
+    """Returns the picture, or the middle of a large one, in its shape and in whole macroblocks."""
+    scale = (_MAX_PIXELS / (image.width * image.height)) ** 0.5
     if scale >= 1:
         return image
     width, height = (max(16, int(side * scale) // 16 * 16) for side in image.size)
@@ -160,34 +158,34 @@ def _middle(image: Image.Image) -> Image.Image:
 
 
 def _searched(
-    image: Image.Image, form: str, reference: ScoreReference, aim: QualityTarget, most: int | None = None
-) -> _Found | None:
-    """The lowest quality tried that reaches the aim, else the highest; None where it takes more than `most` bytes."""
-    tried: dict[int, _Found] = {}
-    while (quality := next_quality(form, {one: found.score for one, found in tried.items()}, aim)) is not None:
-        tried[quality] = found = _tried(image, form, quality, reference, aim.effort)
-        if most is not None and found.score < aim.score and len(found.encoded.data) >= most:
+    image: Image.Image, form: str, reference: ScoreReference, goal: QualityTarget, most: int | None = None
+) -> _Trial | None:
+    """Returns the lowest quality tried that reaches the goal, else the highest; None if it has `most` bytes or more."""
+    tried: dict[int, _Trial] = {}
+    while (quality := next_quality(form, {one: found.score for one, found in tried.items()}, goal)) is not None:
+        tried[quality] = found = _try(image, form, quality, reference, goal.effort)
+        if most is not None and found.score < goal.score and len(found.encoded.data) >= most:
             return None
-    return tried[min((one for one, found in tried.items() if found.score >= aim.score), default=max(tried))]
+    return tried[min((one for one, found in tried.items() if found.score >= goal.score), default=max(tried))]
 
 
-def _tried(image: Image.Image, form: str, quality: int, reference: ScoreReference, effort: int) -> _Found:
+def _try(image: Image.Image, form: str, quality: int, reference: ScoreReference, effort: int) -> _Trial:
     data = encode_at(image, form, quality=quality, effort=effort)
     with Image.open(io.BytesIO(data)) as decoded:
-        return _Found(Encoded(form, data), reference.score(decoded), quality)
+        return _Trial(Encoded(form, data), reference.score(decoded), quality)
 
 
-def _typical(form: str, quality: int) -> float:
-    return _interpolated(_CURVES[form], quality)
+def _typical_score(form: str, quality: int) -> float:
+    return _interpolated(curve(form), quality)
 
 
 def _quality_at(form: str, score: float) -> int:
-    turned = tuple((score, quality) for quality, score in _CURVES[form])
+    turned = tuple((score, quality) for quality, score in curve(form))
     return math.ceil(_interpolated(turned, score))
 
 
 def _interpolated(points: tuple[tuple[float, float], ...], at: float) -> float:
-    """Linear between the points, and flat outside of them."""
+    """Interpolates linearly between points, and is constant outside of them."""
     if at <= points[0][0]:
         return points[0][1]
     for (x, y), (right, up) in pairwise(points):

@@ -1,4 +1,4 @@
-"""A picture in every size that is asked for, each from the next larger one."""
+"""Scales a picture to several sizes, each from the next larger one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from imgcache.processor.lanczos import Box
 def scaled(
     source: Image.Image, size: Size, targets: Iterable[Target], *, linear: bool = False
 ) -> dict[Target, Image.Image]:
-    """Each target from the smallest whole picture that is large enough; `size` is that of the original, displayed."""
+    """Make each target from the smallest whole picture that is large enough.
+
+    Args:
+        source: the decoded picture.
+        size: of the original as displayed.
+        targets: what to make.
+        linear: scale in linear light.
+    """
     whole, made = [source], {}
     for target in sorted(set(targets), key=lambda one: (-one.full.width * one.full.height, one)):
         nearest = next(one for one in reversed(whole) if _covers(one, target.full) or one is source)
@@ -33,7 +40,7 @@ def scaled(
 
 
 def resized(image: Image.Image, size: tuple[int, int], box: Box | None = None, *, linear: bool = False) -> Image.Image:
-    """The part `box` of a picture (L, RGB, RGBa, CMYK, LAB) at `size`, in the same mode; the last two never linear."""
+    """Scale the part `box` of a picture to `size` in the same mode. CMYK and LAB are never scaled in linear light."""
     if linear and image.mode in {"L", "RGB", "RGBa"}:
         samples = light.Samples(image.convert("RGBA") if image.mode == "RGBa" else image)
         small = light.scale(samples, size, box, linear=True)

@@ -1,9 +1,9 @@
-"""How like its original an encoded picture looks: SSIMULACRA2, very nearly, with nothing but Pillow.
+"""Scores how similar an encoded picture looks to its original: an approximation of SSIMULACRA2 with Pillow alone.
 
 SSIMULACRA2 (libjxl, `tools/ssimulacra2.cc`) weighs errors of structure and of edges in the channels of XYB at six
-scales: 90 cannot be told from the original, 70 is good, 50 is middling. Here are the terms that weigh anything for
-WebP, AVIF and JPEG. Local means are taken at every fourth pixel, by a triangle as wide as the Gaussian; colours are
-averaged as they are seen, not in linear light; and of a large picture the finest scale is looked at in bands.
+scales: 90 is visually lossless, 70 is high and 50 is medium quality. Only the terms that matter for WebP, AVIF and JPEG
+are computed. Local means are taken at every fourth pixel, by a triangle as wide as the Gaussian; colours are averaged
+as stored, not in linear light; and the finest scale of a large picture is sampled in bands.
 
 Measured beside the package `ssimulacra2` 0.3 on 62 photographs at 640 wide, 1,345 encodings of 62 to 86 points:
 correlation 0.988 (WebP 0.991, AVIF 0.988, JPEG 0.986), mean absolute difference 0.80 points (0.72, 0.80, 0.88), 95 % of
@@ -18,22 +18,22 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageFilter, ImageMath
 
-SMALLEST = 8  # pixels a side: of less nothing can be said
+SMALLEST = 8  # pixels a side; smaller pictures cannot be scored
 
-_GAIN = 301.7  # levels of 8 bits for 1 of XYB, whose Y goes to 0.845
-_SHIFT = (0.15, 0.0, 0.3)  # taken from X, Y and B, so that each fits into 8 bits
+_GAIN = 301.7  # 8-bit levels for 1 of XYB, whose Y is at most 0.845
+_SHIFT = (0.15, 0.0, 0.3)  # subtracted from X, Y and B, so that each fits into 8 bits
 _BIAS = 0.0037930732552754493
 _STABLE = 0.0009 * _GAIN * _GAIN  # the constant in SSIM's denominator, kC2
-_LEFT_OUT = 1.03  # the whole error for that of the terms below: fitted, so that the mean difference is none
+_FIT = 1.03  # all terms over those below, fitted so that the mean difference is 0
 _BAND = 32  # rows: two macroblocks
-_MOST_FINE = 160_000  # pixels of the finest scale that are looked at
+_MAX_FINE_PIXELS = 160_000  # pixels of the finest scale that are examined
 _X, _Y, _B = range(3)
 
-_Sight = Mapping[tuple[int, int], Image.Image]  # by channel and scale
+_Channels = Mapping[tuple[int, int], Image.Image]  # by channel and scale
 
 
 class _Term(NamedTuple):
-    """Weights as published: of the mean and the fourth norm of structure lost, of edges that came, of those that went.
+    """Published weights: mean and fourth norm of lost structure, of added edges (`came`) and of lost edges (`went`).
 
     Scale n is 2**n times smaller.
     """
@@ -71,35 +71,37 @@ class _Plane(NamedTuple):
 
 
 class ScoreReference:
-    """A picture (L, RGB or RGBa) that others are held against. Transparent ones are seen on mid-grey."""
+    """A picture (L, RGB or RGBa) to compare others with. Transparent ones are compared on mid-grey."""
 
     def __init__(self, image: Image.Image) -> None:
-        sight = _seen(image)
-        terms = (term for term in _TERMS if (term.channel, term.scale) in sight)
-        self._planes = [_plane(term, sight[term.channel, term.scale]) for term in terms]
+        channels = _xyb_channels(image)
+        terms = (term for term in _TERMS if (term.channel, term.scale) in channels)
+        self._planes = [_plane(term, channels[term.channel, term.scale]) for term in terms]
 
     def score(self, image: Image.Image) -> float:
-        """Up to 100, which is the same picture; `image` has the original's size, in any mode that converts to RGB.
+        """Returns the score of `image`, which has the size of the original: 100 for an equal picture.
 
-        Where a side is under `SMALLEST` it is always 100.
+        It is always 100 where a side is below `SMALLEST`.
         """
-        sight = _seen(image)
-        error = sum(_error(plane, sight[plane.term.channel, plane.term.scale]) for plane in self._planes)
-        error *= 0.9562382616834844 * _LEFT_OUT
+        channels = _xyb_channels(image)
+        error = sum(_error(plane, channels[plane.term.channel, plane.term.scale]) for plane in self._planes)
+        error *= 0.9562382616834844 * _FIT
         error = 2.326765642916932 * error - 0.020884521182843837 * error**2 + 6.248496625763138e-05 * error**3
         return 100.0 - 10.0 * error**0.6276336467831387 if error > 0 else 100.0
 
 
-def _seen(image: Image.Image) -> _Sight:
-    """The channels of XYB at each scale that is large enough, in levels."""
+def _xyb_channels(image: Image.Image) -> _Channels:
+    """Returns the channels of XYB at each scale that is large enough, in 8-bit levels."""
     bands = _on_grey(image).filter(_to_xyb()).split()
     smooth = [band.convert("F") for band in bands]
-    sight = {}
+    channels = {}
     for channel, scale, *_ in _TERMS:
         if min(bands[0].size) >= SMALLEST << scale:
             fine = scale == 0
-            sight[channel, scale] = _sample(bands[channel]).convert("F") if fine else smooth[channel].reduce(1 << scale)
-    return sight
+            channels[channel, scale] = (
+                _sample(bands[channel]).convert("F") if fine else smooth[channel].reduce(1 << scale)
+            )
+    return channels
 
 
 def _on_grey(image: Image.Image) -> Image.Image:
@@ -112,8 +114,8 @@ def _on_grey(image: Image.Image) -> Image.Image:
 
 
 def _sample(image: Image.Image) -> Image.Image:
-    """Every so many bands of a large picture, one below the other."""
-    step = -(-image.width * image.height // _MOST_FINE)
+    """Returns a sample of bands of a large picture, one below the other."""
+    step = -(-image.width * image.height // _MAX_FINE_PIXELS)
     if step == 1 or image.height < 2 * step * _BAND:
         return image
     tops = range(step // 2 * _BAND, image.height - _BAND + 1, step * _BAND)
@@ -129,7 +131,7 @@ def _to_xyb() -> ImageFilter.Color3DLUT:
 
 
 def _xyb(red: float, green: float, blue: float) -> tuple[float, float, float]:
-    """From sRGB to XYB made positive, for a table of 8 bits; all from 0 to 1."""
+    """Converts sRGB to positive XYB for an 8-bit table; all values from 0 to 1."""
     red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in (red, green, blue))
     long = 0.3 * red + 0.622 * green + 0.078 * blue
     middle = 0.23 * red + 0.692 * green + 0.078 * blue
@@ -143,57 +145,57 @@ def _xyb(red: float, green: float, blue: float) -> tuple[float, float, float]:
 
 def _plane(term: _Term, image: Image.Image) -> _Plane:
     means = _means(image)
-    squares = _means(_each(lambda the: the["a"] * the["a"], a=image))
-    variances = _each(lambda the: the["s"] - the["m"] * the["m"], s=squares, m=means)
+    squares = _means(_per_pixel(lambda v: v["a"] * v["a"], a=image))
+    variances = _per_pixel(lambda v: v["s"] - v["m"] * v["m"], s=squares, m=means)
     return _Plane(term, image, means, variances, _edges(image) if term.came or term.went else None)
 
 
 def _error(plane: _Plane, image: Image.Image) -> float:
-    """What one channel at one scale adds to the error."""
+    """Returns the error of one channel at one scale."""
     term, lost = plane.term, _structure_lost(plane, image)
     total = term.worst * _fourth_norm(lost)
     if term.mean:
         total += term.mean * _mean(lost)
     if plane.edges is not None:
         pair = (plane.edges, _edges(image)) if term.went else (_edges(image), plane.edges)
-        more = _each(lambda the: the["max"](the["a"] - the["b"], 0.0) / the["c"], a=pair[0], b=pair[1], c=plane.edges)
+        more = _per_pixel(lambda v: v["max"](v["a"] - v["b"], 0.0) / v["c"], a=pair[0], b=pair[1], c=plane.edges)
         total += (term.went or term.came) * _fourth_norm(more)
     return total
 
 
 def _structure_lost(plane: _Plane, image: Image.Image) -> Image.Image:
-    """1 - SSIM as SSIMULACRA2 has it, by the variance of the difference instead of the covariance."""
+    """Returns 1 - SSIM as in SSIMULACRA2, by the variance of the difference instead of the covariance."""
     means = _means(image)
-    squares = _means(_each(lambda the: the["a"] * the["a"], a=image))
-    apart = _each(lambda the: the["a"] - the["b"], a=image, b=plane.image)
-    apart = _means(_each(lambda the: the["a"] * the["a"], a=apart))
+    squares = _means(_per_pixel(lambda v: v["a"] * v["a"], a=image))
+    apart = _per_pixel(lambda v: v["a"] - v["b"], a=image, b=plane.image)
+    apart = _means(_per_pixel(lambda v: v["a"] * v["a"], a=apart))
 
-    def lost(the: dict[str, Any]) -> Any:
-        shift = (the["m"] - the["n"]) * (the["m"] - the["n"])
-        variances = the["v"] + the["s"] - the["m"] * the["m"]
-        unlike = (the["d"] - shift) / (variances + _STABLE)
+    def lost(v: dict[str, Any]) -> Any:
+        shift = (v["m"] - v["n"]) * (v["m"] - v["n"])
+        variances = v["v"] + v["s"] - v["m"] * v["m"]
+        unlike = (v["d"] - shift) / (variances + _STABLE)
         return unlike + shift * (1.0 - unlike) / (_GAIN * _GAIN)
 
-    return _each(lost, m=means, n=plane.means, d=apart, v=plane.variances, s=squares)
+    return _per_pixel(lost, m=means, n=plane.means, d=apart, v=plane.variances, s=squares)
 
 
 def _edges(image: Image.Image) -> Image.Image:
-    """How far each pixel is from its surroundings (two triangles: a Gaussian of 1.5 pixels, about), plus 1."""
+    """Returns how far each pixel is from its surroundings (two triangles, about a Gaussian of 1.5 pixels), plus 1."""
     small = (round(image.width / 2.6), round(image.height / 2.6))
     around = image.resize(small, Image.Resampling.BILINEAR).resize(image.size, Image.Resampling.BILINEAR)
-    return _each(lambda the: abs(the["a"] - the["b"]) + _GAIN, a=image, b=around)
+    return _per_pixel(lambda v: abs(v["a"] - v["b"]) + _GAIN, a=image, b=around)
 
 
 def _means(image: Image.Image) -> Image.Image:
-    """Local means; left and right of the picture is nothing, as in the original."""
+    """Returns local means; beyond the left and right edge is black, as in the original."""
     width, height = round(image.width / 4), round(image.height / 4)
     wide = image.crop((-4, 0, image.width + 4, image.height))
     return wide.resize((width + 2, height), Image.Resampling.BILINEAR).crop((1, 0, width + 1, height))
 
 
 def _fourth_norm(image: Image.Image) -> float:
-    squares = _each(lambda the: the["a"] * the["a"], a=image)
-    return float(_mean(_each(lambda the: the["a"] * the["a"], a=squares)) ** 0.25)
+    squares = _per_pixel(lambda v: v["a"] * v["a"], a=image)
+    return float(_mean(_per_pixel(lambda v: v["a"] * v["a"], a=squares)) ** 0.25)
 
 
 def _mean(image: Image.Image) -> float:
@@ -201,8 +203,8 @@ def _mean(image: Image.Image) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def _each(formula: Callable[[dict[str, Any]], Any], **images: Image.Image) -> Image.Image:
-    """One pixel of mode F after the other."""
+def _per_pixel(formula: Callable[[dict[str, Any]], Any], **images: Image.Image) -> Image.Image:
+    """Evaluates a formula for each pixel, in mode F."""
     image = ImageMath.lambda_eval(formula, **images)
     assert isinstance(image, Image.Image)  # noqa: S101 (a formula of images is one)
     return image

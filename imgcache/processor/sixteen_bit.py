@@ -1,9 +1,8 @@
-"""Samples of 16 bits, whole: of RGB, Pillow's decoders keep the high byte of each and drop the low one.
+"""Reads 16-bit samples completely. Of RGB, Pillow's decoders keep only the high byte of each sample.
 
-Both are had by decoding twice, the second time with the order of the bytes exchanged: then the low byte is the one that
-stays. Limit: that is done for PNG and TIFF in RGB and RGBA, and for grey, which Pillow has whole. Grey with alpha, CMYK
-and animations are read at 8 bits; so are AVIF and JPEG 2000, whose decoders give no more (AVIF's rounds, the others
-cut).
+The low bytes are read by decoding again with the byte order exchanged. Limit: this works for PNG and TIFF in RGB and
+RGBA; grey is complete in Pillow. Grey with alpha, CMYK and animations are read at 8 bits. So are AVIF and JPEG 2000,
+because their decoders return no more.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import sys
 
 from PIL import Image, ImageFile
 
-from imgcache.processor.header import Opened
+from imgcache.processor.header import OpenedImage
 from imgcache.processor.linear_light import Samples
 
 _NATIVE = "L" if sys.byteorder == "little" else "B"
@@ -24,10 +23,10 @@ _SWAPPED = {
 }
 
 
-def samples(opened: Opened) -> Samples | None:
-    """A picture that is not loaded yet, with both bytes of each sample.
+def read_samples(opened: OpenedImage) -> Samples | None:
+    """Load a picture with both bytes of each sample.
 
-    None if it has 8 bits, or if there is no way to have more; then it is still not loaded.
+    Returns None, and does not load it, if it has 8 bits or if its low bytes cannot be read.
     """
     image = opened.image
     if image.mode.startswith("I;16"):
@@ -48,7 +47,7 @@ def samples(opened: Opened) -> Samples | None:
 
 
 def _swapped(tile: ImageFile._Tile) -> ImageFile._Tile | None:
-    """The same piece of a file to be read with its bytes exchanged; None if it has 8 bits."""
+    """Returns the tile with its byte order exchanged; None if it has 8 bits."""
     if isinstance(tile.args, str):
         return tile._replace(args=_SWAPPED[tile.args]) if tile.args in _SWAPPED else None
     if tile.args and tile.args[0] in _SWAPPED:

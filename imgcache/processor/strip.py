@@ -1,7 +1,7 @@
-"""An image file without what it tells of its maker: lossless, the coded pixels stay as they are.
+"""Removes metadata from image files without changing the encoded pixels.
 
-Kept is what decoders need, and nothing else: camera data with its GPS, comments, thumbnails, editing history, further
-pictures and whatever follows the end are left out. ICC profiles go too, for callers strip only what is sRGB already.
+Only what decoders need is kept: camera data with GPS, comments, thumbnails, editing history, further pictures and bytes
+after the end are removed. ICC profiles are removed too, because callers strip only sRGB files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from imgcache.processor.header import Opened
+from imgcache.processor.header import OpenedImage
 
 # PNG, third edition, section 5.6: pixels, palette, transparency, and the chunks that say how to read the numbers.
 _PNG_KEPT = frozenset(
@@ -19,10 +19,10 @@ _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"  # versi
 _VP8X_PRIVATE = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP (RFC 9649, section 2.7)
 
 
-def original_without_metadata(opened: Opened) -> bytes | None:
-    """An original's own bytes without metadata; None where there is no way.
+def original_without_metadata(opened: OpenedImage) -> bytes | None:
+    """Returns the file without metadata, or None where that is impossible.
 
-    An AVIF's is woven into its boxes: only one that has none will do.
+    The metadata of AVIF is referenced by its boxes, so only an AVIF without metadata is returned.
     """
     if opened.header.format == "avif":
         return None if {"exif", "xmp"} & opened.image.info.keys() else opened.body
@@ -30,7 +30,7 @@ def original_without_metadata(opened: Opened) -> bytes | None:
 
 
 def strip(body: bytes, form: str) -> bytes | None:
-    """The same picture without metadata; None where the format has no way for it, or the file is too odd to be sure."""
+    """Returns a file without metadata; None if the format is not supported or the structure of the file is unusual."""
     try:
         match form:
             case "jpeg":
@@ -45,12 +45,12 @@ def strip(body: bytes, form: str) -> bytes | None:
 
 
 def _jpeg(body: bytes) -> bytes:
-    """Segments as in ITU-T T.81, annex B; what stands between or behind them is no part of the picture."""
+    """Keeps the segments of ITU-T T.81, annex B; bytes between and after them do not belong to the picture."""
     kept, at = [body[:2]], 2
     while True:
         at = body.index(b"\xff", at)
         marker = body[at + 1]
-        if marker in {0x00, 0xFF} or 0xD0 <= marker <= 0xD8:  # fill bytes and strays
+        if marker in {0x00, 0xFF} or 0xD0 <= marker <= 0xD8:  # fill bytes and stray markers
             at += 1 if marker == 0xFF else 2
             continue
         if marker == 0xD9:
@@ -62,13 +62,13 @@ def _jpeg(body: bytes) -> bytes:
             kept.append(_JFIF)
         elif not 0xE0 <= marker <= 0xEF and marker != 0xFE:
             kept.append(body[at:end])
-        elif marker == 0xEE and body[at + 4 : at + 9] == b"Adobe":  # tells CMYK from YCCK, RGB from YCbCr
+        elif marker == 0xEE and body[at + 4 : at + 9] == b"Adobe":  # distinguishes CMYK from YCCK, and RGB from YCbCr
             kept.append(b"\xff\xee\x00\x0e" + body[at + 4 : at + 16])
         at = end
 
 
 def _scan_end(body: bytes, at: int) -> int:
-    """Where the entropy-coded data ends: at the first marker that is neither stuffing nor a restart."""
+    """Returns the end of the entropy-coded data: the first marker that is neither stuffing nor a restart."""
     while True:
         at = body.index(b"\xff", at)
         if body[at + 1] == 0 or 0xD0 <= body[at + 1] <= 0xD7:
@@ -85,7 +85,7 @@ def _png(body: bytes) -> bytes:
         length, kind = struct.unpack_from(">I4s", body, at)
         chunk = body[at : at + 12 + length]
         if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
-            raise ValueError("a chunk does not have its checksum")
+            raise ValueError("the checksum of a chunk is wrong")
         if kind in _PNG_KEPT:
             kept.append(chunk)
         if kind == b"IEND":
@@ -99,7 +99,7 @@ def _webp(body: bytes) -> bytes:
 
 
 def _webp_chunks(body: bytes, at: int, end: int) -> bytes:
-    """What is kept of the chunks from `at` to `end`. A frame holds its own, after 16 bytes (RFC 9649, 2.7.1.1)."""
+    """Returns the kept chunks from `at` to `end`. A frame contains chunks after 16 bytes (RFC 9649, 2.7.1.1)."""
     kept = []
     while at + 8 <= end:
         kind, length = struct.unpack_from("<4sI", body, at)

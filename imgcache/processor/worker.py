@@ -1,7 +1,7 @@
-"""What runs in a worker process of `render_pool`: the limits it is put under, and one task after the other.
+"""The main loop of a worker process: it sets limits, enters the sandbox, and does one task after the other.
 
-The process is a fork of `render_server`, which has imported the processor. It gives up all that decoding does not need
-(`sandbox`) before it sees the first image: each image and the files to be written come as open descriptors.
+The process is forked by the fork server, which has imported the processor. It gives up everything that decoding does
+not need (`sandbox`) before the first image. Images and output files arrive as open descriptors.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from imgcache.processor.channel import (
     packed,
 )
 
-_OPEN_FILES = 1024  # those of one task, above all: one for each recipe
-_PIECE = 1 << 20  # bytes read at once
+_OPEN_FILES = 1024  # mostly the files of one task, one for each recipe
+_CHUNK = 1 << 20  # bytes
 
 
 def render(files: Sequence[int], recipes: tuple[Recipe, ...], limits: Limits) -> Rendered:
-    """`processor.render` of the first of `files` into the others, which stand in the order of `recipes`."""
-    from imgcache.processor import variants  # in the worker alone: the parent, which imports this file, needs no Pillow
+    """Run `processor.render` from the first of `files` into the others, which are in the order of `recipes`."""
+    from imgcache.processor import variants  # the parent imports this module too, and needs no Pillow
 
     places = dict(zip((recipe.fingerprint for recipe in recipes), files[1:], strict=True))
 
@@ -55,21 +55,21 @@ def render(files: Sequence[int], recipes: tuple[Recipe, ...], limits: Limits) ->
 
 
 def probe(files: Sequence[int], limits: Limits) -> Header:
-    """`processor.probe` of the first of `files`."""
+    """Run `processor.probe` on the first of `files`."""
     from imgcache.processor import header
 
     return header.probe_bytes(_original(files), limits)
 
 
-def likeness(files: Sequence[int], limits: Limits) -> int:
-    """`processor.likeness` of the first of `files`."""
-    from imgcache.processor.image_hash import likeness_of
+def perceptual_hash(files: Sequence[int], limits: Limits) -> int:
+    """Compute the perceptual hash of the first of `files`."""
+    from imgcache.processor.image_hash import perceptual_hash_of
 
-    return likeness_of(_original(files), limits)
+    return perceptual_hash_of(_original(files), limits)
 
 
 def protections() -> sandbox.Protections:
-    """What this process is under."""
+    """Returns the protections of this process."""
     return _protections[0]
 
 
@@ -77,10 +77,10 @@ _protections = [sandbox.Protections()]
 
 
 def serve(channel: socket.socket, parent: int) -> None:
-    """Do tasks until the channel ends.
+    """Do tasks until the channel closes.
 
     Args:
-        channel: to the pool; the only descriptor besides standard input, output and error.
+        channel: to the pool; the only open descriptor besides standard input, output and error.
         parent: process id of the fork server.
     """
     number, size, _ = TASK.unpack(_exactly(channel.fileno(), TASK.size))
@@ -97,10 +97,13 @@ def serve(channel: socket.socket, parent: int) -> None:
 
 
 def _task(channel: socket.socket) -> tuple[bytes, Answer]:
-    """The next task, done: its number and the answer.
+    """Receive and do the next task.
+
+    Returns:
+        Its number and the answer.
 
     Raises:
-        EOFError: there is none.
+        EOFError: the channel was closed.
     """
     head, files, _, _ = socket.recv_fds(channel, TASK.size, DESCRIPTORS)
     try:
@@ -118,7 +121,7 @@ def _task(channel: socket.socket) -> tuple[bytes, Answer]:
 def _answer(task: bytes, files: Sequence[int]) -> Answer:
     try:
         seconds, function, args, kwargs = pickle.loads(task)  # noqa: S301 (from the parent)
-        # The alarm ends a decoder that hangs after its parent was killed, when nobody else counts.
+        # The alarm ends a decoder that hangs after its parent, which measures the time, was killed.
         signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 1)
         if files:
             args = (files, *args)
@@ -133,27 +136,27 @@ def _answer(task: bytes, files: Sequence[int]) -> Answer:
 
 
 def _original(files: Sequence[int]) -> bytes:
-    """The whole file.
+    """Read a whole file.
 
     Raises:
         MissingFile: it cannot be read.
     """
-    pieces = []
+    chunks = []
     try:
-        while piece := os.read(files[0], _PIECE):
-            pieces.append(piece)
+        while chunk := os.read(files[0], _CHUNK):
+            chunks.append(chunk)
     except OSError as error:
         raise MissingFile(f"the image cannot be read ({error.strerror})") from error
-    return b"".join(pieces)
+    return b"".join(chunks)
 
 
 def _exactly(descriptor: int, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        piece = os.read(descriptor, size - len(data))
-        if not piece:
+        chunk = os.read(descriptor, size - len(data))
+        if not chunk:
             raise EOFError
-        data += piece
+        data += chunk
     return data
 
 
@@ -178,12 +181,12 @@ def _lower(what: int, limit: int) -> None:
     _, hard = resource.getrlimit(what)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
-    with contextlib.suppress(OSError, ValueError):  # macOS has the names, but not all of the limits
+    with contextlib.suppress(OSError, ValueError):  # macOS does not support all of them
         resource.setrlimit(what, (limit, limit))
 
 
 def _address_space() -> int:
-    """Bytes mapped now; without /proc a generous guess."""
+    """Returns the bytes mapped now; without /proc a high estimate."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:

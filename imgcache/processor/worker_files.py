@@ -1,7 +1,7 @@
-"""The files of one task, opened by the parent: the original to be read, and one new file for each recipe.
+"""The files of one task, opened by the parent: the original, and one new file for each recipe.
 
-A worker gets them as open descriptors and has no access to any folder. When it is done, the files that it says it
-wrote get their names, and the others go.
+A worker gets them as open descriptors and has no access to folders. Afterwards the files of the variants that it
+reported get their names, and the others are removed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from imgcache.core import (
     EXTENSIONS,
     MEDIA_TYPES,
+    VARIANT_FORMATS,
     Limits,
     MissingFile,
     Recipe,
@@ -26,14 +27,14 @@ from imgcache.processor.channel import BadAnswer
 
 _HEX = frozenset("0123456789abcdef")
 _PLACEHOLDER = "data:image/"
-_LARGEST_PLACEHOLDER = 400  # bytes: models.Asset.placeholder
+_LARGEST_PLACEHOLDER = 400  # bytes, as in `Asset.placeholder`
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 _NOTES = 16  # of one image, at most
 
 
 @contextlib.contextmanager
 def original(path: str | Path) -> Iterator[int]:
-    """The descriptor of a file, open for reading.
+    """Open a file for reading and yield its descriptor.
 
     Raises:
         MissingFile: it cannot be opened.
@@ -49,7 +50,7 @@ def original(path: str | Path) -> Iterator[int]:
 
 
 def rewind(descriptors: Sequence[int]) -> None:
-    """Undo what a worker that was lost did to the files of its task: the original read, the others written."""
+    """Reset the files of a task for another attempt: the original is read again, the others are emptied."""
     for descriptor in descriptors:
         os.lseek(descriptor, 0, os.SEEK_SET)
     for descriptor in descriptors[1:]:
@@ -57,7 +58,7 @@ def rewind(descriptors: Sequence[int]) -> None:
 
 
 class Outputs:
-    """New files in a folder, one for each recipe, without their final names."""
+    """New files in a folder, one for each recipe, under temporary names."""
 
     def __init__(self, folder: Path, recipes: Sequence[Recipe]) -> None:
         self._folder = folder
@@ -66,7 +67,7 @@ class Outputs:
         self.descriptors: list[int] = []
 
     def open(self) -> None:
-        """Make the folder, if it is not there, and the files.
+        """Create the files, and the folder if it is missing.
 
         Raises:
             DiskFull: the folder cannot be written.
@@ -78,22 +79,22 @@ class Outputs:
                 self.descriptors.append(os.open(self._part(number), flags, 0o666))
 
     def name(self, variants: Sequence[Variant]) -> None:
-        """Give the files that were written their names.
+        """Rename the files of these variants to their final names.
 
         Raises:
-            BadAnswer: a file has another length than the worker says.
+            BadAnswer: a file has another length than the worker reported.
             DiskFull: the folder cannot be written.
         """
         with disk_errors(self._folder):
             for variant in variants:
                 number = self._recipes[variant.recipe]
                 if os.fstat(self.descriptors[number]).st_size != variant.bytes:
-                    raise BadAnswer(f"{variant.path} is not as long as the worker says")
+                    raise BadAnswer(f"{variant.path} has another length than the worker reported")
                 self._part(number).rename(self._folder / variant.path)
                 self._named.add(number)
 
     def close(self) -> None:
-        """Remove what has no name, and close the files."""
+        """Close all files, and remove those without a final name."""
         for number, descriptor in enumerate(self.descriptors):
             os.close(descriptor)
             if number not in self._named:
@@ -106,7 +107,7 @@ class Outputs:
 
 @contextlib.contextmanager
 def outputs(folder: Path, recipes: Sequence[Recipe]) -> Iterator[Outputs]:
-    """The files of a task, for the length of a block; what has no name at its end is removed.
+    """Open the output files of a task for a block; files without a final name are removed at its end.
 
     Raises:
         DiskFull: the folder cannot be written.
@@ -120,14 +121,14 @@ def outputs(folder: Path, recipes: Sequence[Recipe]) -> Iterator[Outputs]:
 
 
 def checked(rendered: Rendered, recipes: Sequence[Recipe], limits: Limits) -> Rendered:
-    """What a worker says it made, if it can be true. What it says ends in manifest.json and in pages.
+    """Validate the result of a worker, because its values are written to manifest.json and pages.
 
     Raises:
-        BadAnswer: it cannot.
+        BadAnswer: a value is impossible.
     """
-    asked = {recipe.fingerprint: recipe for recipe in recipes}
+    requested = {recipe.fingerprint: recipe for recipe in recipes}
     header = rendered.header
-    sound = (
+    valid = (
         MEDIA_TYPES.get(header.format) == header.media_type
         and 0 < header.width * header.height <= limits.pixels
         and min(header.width, header.height) > 0
@@ -136,13 +137,13 @@ def checked(rendered: Rendered, recipes: Sequence[Recipe], limits: Limits) -> Re
         and rendered.color[0] == "#"
         and _HEX.issuperset(rendered.color[1:])
         and _is_placeholder(rendered.placeholder)
-        and set(rendered.recipes) == asked.keys()
+        and set(rendered.recipes) == requested.keys()
         and len({variant.recipe for variant in rendered.variants}) == len(rendered.variants)
-        and all(_is_sound(variant, asked.get(variant.recipe), rendered, limits) for variant in rendered.variants)
+        and all(_is_valid(variant, requested.get(variant.recipe), rendered, limits) for variant in rendered.variants)
         and len(rendered.notes) <= _NOTES
     )
-    if not sound:
-        raise BadAnswer("the worker says that it made what nobody asked for")
+    if not valid:
+        raise BadAnswer("the worker reported a result that does not match its task")
     return Rendered(
         header,
         rendered.color,
@@ -159,17 +160,17 @@ def _is_placeholder(text: str) -> bool:
     return (
         len(text) <= _LARGEST_PLACEHOLDER
         and head.startswith(_PLACEHOLDER)
-        and kind in EXTENSIONS
+        and kind in VARIANT_FORMATS
         and bool(comma)
         and _BASE64.issuperset(body)
     )
 
 
-def _is_sound(variant: Variant, recipe: Recipe | None, rendered: Rendered, limits: Limits) -> bool:
+def _is_valid(variant: Variant, recipe: Recipe | None, rendered: Rendered, limits: Limits) -> bool:
     return (
         recipe is not None
         and variant.name == recipe.name
-        and variant.format in EXTENSIONS
+        and variant.format in VARIANT_FORMATS
         and variant.path == f"{recipe.name}.{EXTENSIONS[variant.format]}"
         and 0 < variant.width <= rendered.header.width
         and 0 < variant.height <= rendered.header.height

@@ -1,8 +1,7 @@
-"""Worker processes as the parent sees them: started by a fork server, given tasks, watched, killed.
+"""The parent's side of worker processes: starts them by the fork server, gives them tasks, watches and kills them.
 
-One fork server serves all pools of a process. It is started with an environment that holds no secret and ends with this
-process. Nothing that a worker sends is read but frames of a limited length (`render_channel`), and the server's own
-words of each worker: its process id, and how it ended.
+One fork server serves all pools of a process. It has an environment without secrets, and ends with this process. From
+workers only frames of limited length are read (`channel`); the server reports the process id and the exit of each one.
 """
 
 from __future__ import annotations
@@ -26,26 +25,26 @@ from imgcache.processor.channel import ANSWER, DESCRIPTORS, LARGEST_ANSWER, NUMB
 from imgcache.processor.forkserver import FORK, KILL, REQUEST, STATUS
 from imgcache.processor.sandbox import Protections
 
-_CODE = (
+_SERVER_CODE = (
     "import sys; sys.path.append(sys.argv[1]); from imgcache.processor.forkserver import main; main(int(sys.argv[2]))"
 )
-_ROOT = str(Path(__file__).parents[1])  # where this package lies: last in the server's path, if it is there at all
-# What an interpreter needs to find itself. All other variables may be secrets.
-_HARMLESS = frozenset({"HOME", "LANG", "LANGUAGE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV"})
-_HARMLESS_BEGINNINGS = ("DYLD_", "LC_", "LD_", "PYTHON")
-# Have glibc (mallopt(3)) keep what one picture used for the next one: given back to the system it is faulted in anew,
-# page by page. Dask's nanny asks for just that: a fifth of the time.
+_ROOT = str(Path(__file__).parents[1])  # where this package is; last in the path of the server
+# What an interpreter needs to start. All other variables may be secrets.
+_KEPT_VARIABLES = frozenset({"HOME", "LANG", "LANGUAGE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV"})
+_KEPT_PREFIXES = ("DYLD_", "LC_", "LD_", "PYTHON")
+# Make glibc (mallopt(3)) keep memory for the next picture: memory that was returned to the system has to be mapped
+# again, page by page. The settings of Dask's nanny do the opposite, which costs a fifth of the time.
 _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
-_PIECE = 65_536  # bytes of an answer read at once: nearly always all of it
+_CHUNK = 65_536  # bytes read at once: nearly always the whole answer
 _START = 60.0  # seconds for the server to import the processor, on the slowest of machines
 
 
 class WorkerLost(Exception):
-    """A worker ended before it took up the task; the same task can go to another."""
+    """A worker ended before it began the task, so that another can do it."""
 
 
 class WorkerDied(Exception):
-    """A worker ended with a task in hand. `code` as in `subprocess.Popen.returncode`, None where nobody knows."""
+    """A worker ended during a task. `code` is as in `subprocess.Popen.returncode`, None if unknown."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(_cause(code))
@@ -53,7 +52,7 @@ class WorkerDied(Exception):
 
 
 class ForkServer:
-    """The running fork server, `process` its id. Use `fork_server`, which starts it where it is not running."""
+    """The fork server of this process; `process` is its id. `fork_server()` starts it if necessary."""
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
@@ -61,13 +60,13 @@ class ForkServer:
         with theirs:
             os.set_inheritable(theirs.fileno(), True)
             flags = ["-E"] * sys.flags.ignore_environment + ["-s"] * sys.flags.no_user_site
-            words = [sys.executable, *flags, "-P", "-c", _CODE, _ROOT, str(theirs.fileno())]
+            words = [sys.executable, *flags, "-P", "-c", _SERVER_CODE, _ROOT, str(theirs.fileno())]
             self.process = spawn(words, environment(os.environ), theirs.fileno())
         self._owner = os.getpid()
         self._lock = threading.Lock()
 
     def is_running(self) -> bool:
-        """Whether it runs, for this process: a fork of this process has no server."""
+        """Whether it is running and belongs to this process; a fork of this process has none."""
         if self._owner != os.getpid():
             return False
         with contextlib.suppress(ChildProcessError):
@@ -75,30 +74,30 @@ class ForkServer:
         return False
 
     def fork(self, channel: socket.socket, status: socket.socket) -> None:
-        """Ask for a worker that has these ends of two socket pairs.
+        """Request a new worker, which gets these ends of two socket pairs.
 
         Raises:
-            OSError: the server has gone.
+            OSError: the server has ended.
         """
         with self._lock:
             socket.send_fds(self._control, [REQUEST.pack(FORK, 0)], [channel.fileno(), status.fileno()])
 
     def kill(self, process: int) -> None:
-        """Kill a worker, if it has not ended. The server does it, which alone knows whose the process id is now."""
+        """Kill a worker if it is running. The server does it, because only it knows whether the id is still valid."""
         with self._lock, contextlib.suppress(OSError):
             self._control.sendall(REQUEST.pack(KILL, process))
 
     def reason(self) -> str:
-        """Why it could not start, as far as it said so."""
+        """Returns why the server could not start, if it reported a reason."""
         with contextlib.suppress(OSError):
             return clean_text(self._control.recv(4096, socket.MSG_DONTWAIT).decode(errors="replace"), 500)
         return ""
 
 
 def spawn(words: Sequence[str], variables: Mapping[str, str], descriptor: int) -> int:
-    """Start a program that is deaf to Ctrl-C from its first instant on, without a terminal. Its process id.
+    """Start a program that ignores Ctrl-C from the beginning, and return its process id.
 
-    Standard input, output and error go nowhere: libtiff and others write there what a file told them to.
+    Standard input, output and error are /dev/null: libtiff and others write text from files there.
     """
     silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
     keep = [(os.POSIX_SPAWN_DUP2, descriptor, descriptor)]
@@ -108,8 +107,8 @@ def spawn(words: Sequence[str], variables: Mapping[str, str], descriptor: int) -
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What of these the fork server is started with. A worker could read all of it in its memory."""
-    kept = (name for name in variables if name in _HARMLESS or name.startswith(_HARMLESS_BEGINNINGS))
+    """Returns the variables for the fork server. Workers can read all of them in their memory."""
+    kept = (name for name in variables if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES))
     return {name: variables[name] for name in kept} | _MEMORY
 
 
@@ -118,7 +117,7 @@ _running: list[ForkServer] = []
 
 
 def fork_server() -> ForkServer:
-    """The fork server of this process, started if need be. It imports on; nothing here waits for it."""
+    """Returns the fork server of this process, and starts it if necessary without waiting for its imports."""
     with _starting:
         if not (_running and _running[0].is_running()):
             _running[:] = [ForkServer()]
@@ -126,7 +125,7 @@ def fork_server() -> ForkServer:
 
 
 class Worker:
-    """One worker process, ready for tasks. One task at a time."""
+    """One worker process, which does one task at a time."""
 
     def __init__(self, server: ForkServer) -> None:
         self._server = server
@@ -138,15 +137,15 @@ class Worker:
         self.process = 0
         self.tasks = 0
         self.protections = Protections()
-        with channel, status, contextlib.suppress(OSError):  # if the server has gone, `start` finds both ends closed
+        with channel, status, contextlib.suppress(OSError):  # if the server has ended, `start` finds both ends closed
             server.fork(channel, status)
 
     @classmethod
     async def start(cls, settings: bytes) -> Self:
-        """A new worker.
+        """Start a new worker.
 
         Args:
-            settings: a pickle of `render_channel.Settings`.
+            settings: a pickle of `channel.Settings`.
 
         Raises:
             WorkerLost: it ended at once, or its server did.
@@ -167,25 +166,30 @@ class Worker:
     async def _begin(self, settings: bytes) -> None:
         try:
             number = await self._send(settings, ())
-            told = await _exactly(self._status, STATUS.size)
+            status = await _exactly(self._status, STATUS.size)
             self._ending = asyncio.create_task(self._end())
-            if len(told) < STATUS.size:
+            if len(status) < STATUS.size:
                 raise WorkerLost(self._server.reason())
-            self.process = STATUS.unpack(told)[0]
+            self.process = STATUS.unpack(status)[0]
             ready = unpacked(await self._receive(number))
         except (OSError, WorkerDied) as error:
             raise WorkerLost(self._server.reason() or str(error)) from error
         if not isinstance(ready, Ready):
-            raise BadAnswer("a worker began with something else than that it is ready")
+            raise BadAnswer("a worker began with an unexpected message")
         self.protections = ready.protections
 
     async def do(self, task: bytes, descriptors: Sequence[int], seconds: float) -> bytes:
-        """The worker's answer to a task, not decoded yet. After any error the worker is of no more use: kill it.
+        """Send a task and return the encoded answer. After any error the worker must be killed.
+
+        Args:
+            task: the pickled task.
+            descriptors: of its files.
+            seconds: the time limit.
 
         Raises:
-            WorkerLost: it had ended before.
-            WorkerDied: it ended on this task.
-            TimeoutError: there was no answer within so many seconds.
+            WorkerLost: the worker had ended before.
+            WorkerDied: it ended during this task.
+            TimeoutError: there was no answer in time.
             BadAnswer: the answer is too long.
         """
         self.tasks += 1
@@ -197,7 +201,7 @@ class Worker:
             return await self._receive(number)
 
     def is_idle(self) -> bool:
-        """Whether it waits for a task: it has not ended, and has said nothing that was not asked for."""
+        """Whether it waits for a task: it is running and has sent nothing unrequested."""
         try:
             self._channel.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -207,7 +211,7 @@ class Worker:
         return False
 
     def kill(self) -> None:
-        """End it, now."""
+        """Kill the process immediately."""
         self._channel.close()
         if self.process:
             self._server.kill(self.process)
@@ -235,21 +239,21 @@ class Worker:
         return number
 
     async def _receive(self, number: bytes) -> bytes:
-        """The answer to the frame of that number.
+        """Returns the answer to the frame of a number.
 
         Raises:
-            WorkerLost: the worker ended without reading what it was sent, which Linux says by ECONNRESET; or what it
-                sends was on its way before, so that an image of before has taken it over.
+            WorkerLost: the worker ended without reading the frame (ECONNRESET on Linux), or sent an answer before the
+                task, which means that an earlier image has taken it over.
             WorkerDied, BadAnswer: as `do`.
         """
         try:
             loop, data = asyncio.get_running_loop(), b""
-            while len(data) < ANSWER.size and (piece := await loop.sock_recv(self._channel, _PIECE)):
-                data += piece
+            while len(data) < ANSWER.size and (chunk := await loop.sock_recv(self._channel, _CHUNK)):
+                data += chunk
             if len(data) >= ANSWER.size:
                 repeated, size = ANSWER.unpack_from(data)
                 if repeated != number and self.tasks > 1:
-                    raise WorkerLost("a worker sent an answer that nobody had asked for")
+                    raise WorkerLost("a worker sent an unrequested answer")
                 if repeated != number or size > LARGEST_ANSWER:
                     raise BadAnswer(f"the worker announced an answer of {size:,} bytes")
                 data += await _exactly(self._channel, size - (len(data) - ANSWER.size))
@@ -263,15 +267,15 @@ class Worker:
 
 
 async def _exactly(connection: socket.socket, size: int) -> bytes:
-    """So many bytes, or fewer where the other end closed before that; none where none are wanted."""
+    """Returns `size` bytes, or fewer if the other end closes before."""
     loop, data = asyncio.get_running_loop(), bytearray()
-    while len(data) < size and (piece := await loop.sock_recv(connection, size - len(data))):
-        data += piece
+    while len(data) < size and (chunk := await loop.sock_recv(connection, size - len(data))):
+        data += chunk
     return bytes(data)
 
 
 async def _send_descriptors(connection: socket.socket, data: bytes, descriptors: Sequence[int]) -> int:
-    """How many bytes were sent with the descriptors. A worker reads as it comes, so there is nearly always room."""
+    """Send data with descriptors, and return how many bytes were sent. The buffer nearly always has space."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     while True:
         with contextlib.suppress(BlockingIOError):

@@ -7,17 +7,26 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from imgcache.core import MEDIA_TYPES, ConfigError, clean_text
+from imgcache.core import (
+    BROWSER_MEDIA_TYPES,
+    MEDIA_TYPES,
+    MODERN_FORMATS,
+    OPAQUE_MEDIA_TYPES,
+    UNIVERSAL_FORMATS,
+    VARIANT_FORMATS,
+    ConfigError,
+    clean_text,
+)
 from imgcache.manifest import ManifestEntry, ManifestVariant
 from imgcache.publisher.signature import with_signature
 
 DEFAULT_ASSETS_URL = "/assets/imgcache"
 
 # Best first: a browser takes the first <source> whose type it knows (HTML, section 4.8.4.3.5).
-_SOURCES = ("avif", "webp")
-_EVERYWHERE = ("jpeg", "png")  # what every browser shows
-_SAFE_ORIGINALS = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")  # SVG could run scripts
-_OPAQUE_ORIGINALS = ("image/jpeg", "image/bmp")
+_SOURCES = MODERN_FORMATS
+_EVERYWHERE = tuple(name for name in UNIVERSAL_FORMATS if name in VARIANT_FORMATS)
+_SAFE_ORIGINALS = BROWSER_MEDIA_TYPES
+_OPAQUE_ORIGINALS = OPAQUE_MEDIA_TYPES
 
 FILE = re.compile(r"assets/([0-9a-f]{2}/[0-9a-f]{64})/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _COLOR = re.compile(r"#[0-9a-f]{6}")

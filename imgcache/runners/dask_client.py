@@ -19,6 +19,7 @@ from imgcache.core import ConfigError, clean_text, ctrl_c_blocked
 _dask: Any = distributed  # only partly typed
 
 CONNECT_TIMEOUT = 5.0  # seconds to reach a scheduler
+_NO_DASK = "what answers there does not speak the protocol of Dask"
 _LOCAL = "local:"
 
 _LOCAL_SETTINGS = {
@@ -56,19 +57,21 @@ def _connected(stack: contextlib.ExitStack, where: str) -> Any:
         return _dask.Client(stack.enter_context(_cluster(stack, int(count))), set_as_default=False)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the error below says it in one line
     try:
+        asyncio.run(_shake_hands(where))
         return _dask.Client(where, timeout=CONNECT_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        reason = clean_text(str(error), 200) or f"no answer in {CONNECT_TIMEOUT:g} s"
+    except Exception as error:  # the answer may be any bytes, and Dask raises whatever they lead to
+        reason = str(error) or f"no answer in {CONNECT_TIMEOUT:g} s"
+        reason = reason if isinstance(error, OSError | ValueError) else _NO_DASK
         raise ConfigError(
-            f"no scheduler answers at {clean_text(where, 200)} ({reason}): start one with `dask scheduler`, or use this"
-            " machine with --dask local:N",
+            f"no scheduler answers at {clean_text(where, 200)} ({clean_text(reason, 200)}): start one with"
+            " `dask scheduler`, or use this machine with --dask local:N",
             where="--dask",
         ) from error
 
 
 async def _shake_hands(where: str) -> None:
     """Connects once and leaves, because a `Client` that cannot connect takes 10 s and a traceback to go away."""
-    comm = await asyncio.wait_for(_dask.comm.connect(where, timeout=_CONNECT), _CONNECT + 1)
+    comm = await asyncio.wait_for(_dask.comm.connect(where, timeout=CONNECT_TIMEOUT), CONNECT_TIMEOUT + 1)
     await comm.close()
 
 

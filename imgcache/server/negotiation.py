@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from imgcache.core import BROWSER_FORMATS, MODERN_FORMATS, VARIANT_FORMATS
 from imgcache.server.accept import MediaRange, quality
 
-# Formats that browsers show only as images, best first.
-SHOWN = ("avif", "webp", "jpeg", "png", "gif")
-FORMATS = frozenset({"webp", "avif", "jpeg", "png", "original"})
+SHOWN = BROWSER_FORMATS
+FORMATS = VARIANT_FORMATS | {"original"}
 
 
 class Candidate(NamedTuple):
@@ -68,7 +68,7 @@ def choose(
     if format is not None or not any(weights.values()):
         weights = dict.fromkeys(weights, 1.0)
     depends = format is None and len(weights) > 1
-    shown = _prefer_animated(shown, weights)
+    shown = _moving(shown, weights)
     least = width or max((one.width for one in candidates if not one.is_original), default=1)
     taken = [one for one in shown if weights[one.format] > 0]
     wide = [one for one in taken if one.width >= least]
@@ -79,8 +79,8 @@ def choose(
     return Choice(best.path, depends)
 
 
-def _prefer_animated(shown: list[Candidate], weights: Mapping[str, float]) -> list[Candidate]:
-    """Returns the animated files, if they are accepted and the site did not choose a still; else all files."""
-    still_chosen = any(one.frames == 1 and one.format in {"avif", "webp"} for one in shown)
-    animated = [one for one in shown if one.frames > 1 and weights[one.format] > 0]
-    return animated if animated and not still_chosen else shown
+def _moving(shown: list[Candidate], wants: Mapping[str, float]) -> list[Candidate]:
+    """What moves, where it is taken and no still was chosen for it; else everything."""
+    chosen = any(one.frames == 1 and one.format in MODERN_FORMATS for one in shown)
+    moving = [one for one in shown if one.frames > 1 and wants[one.format] > 0]
+    return moving if moving and not chosen else shown

@@ -8,7 +8,7 @@ import msgspec
 
 from imgcache.cache import Catalogue, Index, Store
 from imgcache.config import Config
-from imgcache.core import Asset, ConfigError, Reference, Severity, Size
+from imgcache.core import Asset, ConfigError, Dimensions, Reference, Severity, Size
 from imgcache.manifest import Manifest, ManifestEntry
 from imgcache.policy import QuarantineRecord, SyncPolicy, plan
 from imgcache.syncer.removal import Removed, remove_asset, tell_foreign
@@ -169,7 +169,7 @@ class Maintenance:
         return removed
 
 
-def _wanted(reference: Reference, true: Size | None, dimensions: str) -> bool | None:
+def _wanted(reference: Reference, true: Size | None, dimensions: Dimensions) -> bool | None:
     """The flag that a sync would write here if it can; None where it is right. `true` is None if it is not held."""
     verdict = plan.decide_flag(
         msgspec.structs.replace(reference, flaggable=True),

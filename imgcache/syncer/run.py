@@ -12,6 +12,7 @@ import msgspec
 from imgcache.cache import Catalogue, Index, PendingImage, quarantine
 from imgcache.core import (
     Action,
+    Blame,
     Job,
     Limits,
     Outcome,
@@ -19,6 +20,7 @@ from imgcache.core import (
     Problem,
     Severity,
     WorkerLost,
+    blame_for,
     without_answer,
     without_credentials,
 )
@@ -232,9 +234,9 @@ class Sync:
         if outcome.problem is not None and outcome.action is not Action.FAILED:
             self._problems.append(outcome.problem)  # of earlier runs: this one did not ask
             return
-        code = outcome.problem.code if outcome.problem else ""
-        self._tried += code not in health.NOT_ASKED
-        self._answered += code not in health.NOT_ASKED | health.NO_ANSWER
+        blame = blame_for(outcome.problem.code) if outcome.problem else None
+        self._tried += blame not in health.NOT_ASKED
+        self._answered += blame not in health.NOT_ASKED | {Blame.NETWORK}
         if outcome.problem is not None:
             self._problems.append(outcome.problem)
 

@@ -30,7 +30,7 @@ from imgcache.cache import (
     is_latest_catalogue,
     scan_time,
 )
-from imgcache.core import disk_errors
+from imgcache.core import Dimensions, disk_errors
 from imgcache.manifest import MANIFEST_NAME, Manifest
 from imgcache.scanner import Scanner, Site
 from imgcache.wiring import site_parts as sites
@@ -76,7 +76,7 @@ class OpenCache(msgspec.Struct, frozen=True):
     rooms: tuple[SiteParts, ...]
     grounds: tuple[Workspace, ...]
 
-    def flag_writer(self, dimensions: str, *, dry_run: bool = False) -> FlagWriter | FlagWriters:
+    def flag_writer(self, dimensions: Dimensions, *, dry_run: bool = False) -> FlagWriter | FlagWriters:
         """The writer of flags over these parts. Where there are several sites each has its own `dimensions`."""
         from imgcache.manifest import FlagWriter, FlagWriters
 

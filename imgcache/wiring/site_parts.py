@@ -15,7 +15,7 @@ import msgspec
 from imgcache import __version__
 from imgcache.cache import CacheLock, Index, SiteMember, Store
 from imgcache.config import Config
-from imgcache.core import ConfigError, Copy, FetchPolicy, Limits
+from imgcache.core import ConfigError, Copy, Dimensions, FetchPolicy, Limits
 from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
 from imgcache.scanner import Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home
@@ -34,7 +34,7 @@ class SiteParts(msgspec.Struct, frozen=True):
     site: Site
     scanner: Scanner
     manifest: Manifest
-    dimensions: str
+    dimensions: Dimensions
     prefix: str
 
 

@@ -1,4 +1,4 @@
-"""The configuration: what is wrong is named with its place and its cure, and nothing is guessed."""
+"""The configuration: invalid settings are reported with their place and what is valid."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from imgcache.cli.init import TEMPLATE
 from imgcache.config import Config, load_config
 from imgcache.config.schema import COMMON
-from imgcache.core import ConfigError, Recipe, format_bytes, format_seconds, parse_bytes, parse_pixels, parse_seconds
+from imgcache.core import ConfigError, Fit, Recipe, VariantFormat
 
 WIDTHS = (320, 640, 1280)
 
@@ -47,7 +45,7 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
     limits = config.limits
     assert (limits.bytes, limits.pixels, limits.connect, limits.decode_memory) == (5_000_000, 2_000_000, 0.5, 2**30)
     assert (config.fetch.refresh_after, config.user_agent) == (7 * 86_400.0, "me/1")
-    assert config.variants == (Recipe("a", 10, 20, "cover", "avif", 1, 6),)
+    assert config.variants == (Recipe("a", 10, 20, Fit.COVER, VariantFormat.AVIF, 1, 6),)
     assert (config.site_url, config.allow_networks) == ("https://example.org/news", ("10.0.0.0/8",))
     assert (config.respect_robots, config.respect_robots_tag, config.svg) == (False, True, "refuse")
 
@@ -63,11 +61,11 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
         ("limits: 5", "imgcache.yml:1: `limits` must be a mapping"),
         ("\n\ndimensions: maybe", "imgcache.yml:3: `dimensions` is 'maybe'; it must be check or fix or ignore"),
         ("articles: '*.md'", "`articles` is '*.md'; it must be a list of globs"),
-        ("a: [1", "imgcache.yml:2:1: not YAML"),
+        ("a: [1", "imgcache.yml:2:1: the file is not valid YAML"),
         ("- a", "imgcache.yml:1: the file must be a mapping"),
-        ("dimensions: fix\ndimensions: check", "imgcache.yml:2: `dimensions` is given twice"),
-        ("variants: [{name: a}]", "each with a name of its own and a width or a height"),
-        ("variants:\n  - {name: a, width: 1}\n  - {name: a, width: 2}", "each with a name of its own"),
+        ("dimensions: fix\ndimensions: check", "imgcache.yml:2: `dimensions` is set twice"),
+        ("variants: [{name: a}]", "each with a unique name, and a width or a height"),
+        ("variants:\n  - {name: a, width: 1}\n  - {name: a, width: 2}", "each with a unique name"),
         (
             "variants:\n  - {name: a, width: 1}\n  - {name: b, widht: 2}",
             "imgcache.yml:3: unknown key `variants[1].widht`",
@@ -82,30 +80,33 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
         ("profile: modren", "imgcache.yml:1: `profile` is 'modren'; it must be classic or modern"),
         (
             "quality: auto\nmin_quality: 96",
-            "imgcache.yml:2: `min_quality` is 96, more than `max_quality`, 95, for the variant `thumb`",
+            "imgcache.yml:2: `min_quality` is 96 for the variant `thumb`",
         ),
-        ("max_quality: 39", "imgcache.yml:1: `min_quality` is 40, more than `max_quality`, 39"),
+        (
+            "max_quality: 39",
+            "imgcache.yml:1: `min_quality` is 40 for the variant `thumb`",
+        ),
         (
             "max_quality: 60\nvariants:\n  - {name: a, width: 1}\n  - {name: b, width: 2, min_quality: 61}",
-            "imgcache.yml:2: `min_quality` is 61, more than `max_quality`, 60, for the variant `b`",
+            "imgcache.yml:2: `min_quality` is 61 for the variant `b`",
         ),
         ("site_url: example.org", "it must be an http or https address"),
         (
             "fetch:\n  user_agent: ü/1",
-            "imgcache.yml:2: `fetch.user_agent` is 'ü/1'; it must be a text of printable ASCII characters",
+            "imgcache.yml:2: `fetch.user_agent` is 'ü/1'; it must be printable ASCII characters",
         ),
-        ('fetch: {user_agent: "a\\nb"}', "it must be a text of printable ASCII characters"),
-        ('fetch: {user_agent: " me"}', "it must be a text of printable ASCII characters"),
+        ('fetch: {user_agent: "a\\nb"}', "it must be printable ASCII characters"),
+        ('fetch: {user_agent: " me"}', "it must be printable ASCII characters"),
         ("dimensions: !!python/object/apply:os.system [ls]", "not plain YAML"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line_and_cure(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_file_is_reported_with_its_line_and_what_is_valid(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, text)
     assert message in str(caught.value)
 
 
-def test_the_environment_beats_the_file_and_flags_beat_both(tmp_path: Path) -> None:
+def test_the_environment_goes_before_the_file_and_flags_before_both(tmp_path: Path) -> None:
     environ = {"IMGCACHE_FETCH__RETRIES": "0", "IMGCACHE_ARTICLES": '["*.txt"]', "IMGCACHE_DIMENSIONS": "fix"}
     config = read(tmp_path, "fetch: {retries: 7, per_host: 2}\ndimensions: ignore\n", environ)
     assert (config.fetch.retries, config.fetch.per_host, config.articles) == (0, 2, ("*.txt",))
@@ -115,7 +116,7 @@ def test_the_environment_beats_the_file_and_flags_beat_both(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("flag", [{}, {"dimensions": "fix"}])
 @pytest.mark.parametrize("name", ["dimensions", "fetch.retries", "variants"])
-def test_a_wrong_value_is_an_error_though_another_one_counts(tmp_path: Path, name: str, flag: dict[str, str]) -> None:
+def test_an_invalid_value_is_an_error_even_if_it_is_overridden(tmp_path: Path, name: str, flag: dict[str, str]) -> None:
     wrong = {"dimensions": "maybe", "fetch.retries": "99", "variants": "[{width: 3}]"}
     right = {"dimensions": "check", "fetch.retries": "1", "variants": "[{name: a, width: 3}]"}
     environ = {f"IMGCACHE_{key.upper().replace('.', '__')}": value for key, value in right.items()}
@@ -132,68 +133,47 @@ def test_a_wrong_value_is_an_error_though_another_one_counts(tmp_path: Path, nam
     [
         ("IMGCACHE_FETCH__RETRYS", "1", "IMGCACHE_FETCH__RETRYS: unknown key `fetch.retrys`"),
         ("IMGCACHE_FETCH__RETRIES", "many", "IMGCACHE_FETCH__RETRIES: `fetch.retries` is 'many'"),
-        ("IMGCACHE_MIN_QUALITY", "99", "IMGCACHE_MIN_QUALITY: `min_quality` is 99, more than `max_quality`, 95"),
+        (
+            "IMGCACHE_MIN_QUALITY",
+            "99",
+            "IMGCACHE_MIN_QUALITY: `min_quality` is 99 for the variant `thumb`",
+        ),
         ("IMGCACHE_VARIANTS", "[{name: a, width: 0}]", "IMGCACHE_VARIANTS: `variants[0].width` is 0"),
     ],
 )
-def test_a_wrong_variable_is_named(name: str, value: str, message: str) -> None:
+def test_an_invalid_environment_variable_is_named(name: str, value: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(None, {name: value}, {})
     assert message in str(caught.value)
 
 
-def test_what_is_said_at_the_top_is_said_for_all_variants_that_do_not_say_it(tmp_path: Path) -> None:
+def test_top_level_settings_apply_to_variants_that_do_not_set_them(tmp_path: Path) -> None:
     listed = "variants: [{name: a, width: 1, quality: 7}, {name: b, width: 2, format: best, target: 60}]\n"
     config = read(tmp_path, listed + "quality: auto\ntarget: 80\nmin_quality: 50\nmax_quality: 90\neffort: 1\n")
     common: dict[str, Any] = {"target": 80, "min_quality": 50, "max_quality": 90, "effort": 1}
     assert config.variants == (
         Recipe("a", 1, quality=7, **common),
-        Recipe("b", 2, format="best", quality="auto", **(common | {"target": 60})),
+        Recipe("b", 2, format=VariantFormat.BEST, quality="auto", **(common | {"target": 60})),
     )
 
 
-def test_a_profile_and_a_searched_quality_can_come_from_the_environment() -> None:
+def test_profile_and_quality_auto_can_come_from_the_environment() -> None:
     config = load_config(None, {"IMGCACHE_PROFILE": "modern", "IMGCACHE_QUALITY": "auto"}, {})
     kinds = [(recipe.format, recipe.width) for recipe in config.variants]
     assert kinds == [("auto", 320), *(("avif", width) for width in WIDTHS), *(("webp", width) for width in WIDTHS)]
     assert {recipe.quality for recipe in config.variants} == {"auto"}
 
 
-def test_what_init_says_of_the_settings_of_all_variants_is_what_they_are() -> None:
-    said = dict(re.findall(r"^# (\w+): (\S+) +# ", TEMPLATE, re.MULTILINE))
+def test_the_template_of_init_shows_the_default_settings_of_variants() -> None:
+    shown = dict(re.findall(r"^# (\w+): (\S+) +# ", TEMPLATE, re.MULTILINE))
     recipe = Recipe("w1280", width=1280)
-    assert {key: yaml.safe_load(said[key]) for key in COMMON} == {key: getattr(recipe, key) for key in COMMON}
-    assert load_config(None, {"IMGCACHE_PROFILE": said["profile"]}, {}) == Config()
+    assert {key: yaml.safe_load(shown[key]) for key in COMMON} == {key: getattr(recipe, key) for key in COMMON}
+    assert load_config(None, {"IMGCACHE_PROFILE": shown["profile"]}, {}) == Config()
 
 
-def test_the_user_agent_is_honest_and_names_the_site(tmp_path: Path) -> None:
+def test_the_user_agent_names_imgcache_and_the_site(tmp_path: Path) -> None:
     assert read(tmp_path, "site_url: https://example.org").user_agent.endswith(" (+https://example.org)")
     assert read(tmp_path, "").user_agent.startswith("imgcache/")
     assert read(tmp_path, "site_url: https://bücher.example/é").user_agent.endswith(
         " (+https://xn--bcher-kva.example/%C3%A9)"
     )
-
-
-@given(st.text())
-def test_no_text_makes_a_quantity_fail_in_another_way(text: str) -> None:
-    for parse in (parse_bytes, parse_pixels, parse_seconds):
-        try:
-            assert parse(text) >= 0
-        except ValueError:
-            continue
-
-
-@given(st.integers(0, 10**12))
-def test_a_plain_number_of_bytes_is_itself(number: int) -> None:
-    assert parse_bytes(number) == parse_bytes(str(number)) == number
-
-
-def test_quantities_for_people() -> None:
-    assert [format_bytes(n) for n in (0, 999, 1500, 2_500_000)] == ["0 B", "999 B", "1.5 kB", "2.5 MB"]
-    assert [format_seconds(s) for s in (0.44, 12, 200, 7500, 300_000)] == [
-        "0.4 s",
-        "12 s",
-        "3 min 20 s",
-        "2 h 5 min",
-        "3 d",
-    ]

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes."""
+"""The table of formats, and the format of a file by its first bytes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcache.core import ImageError, NotAnImage, Size, UnsupportedFormat, sniff
+from imgcache.core import (
+    BROWSER_FORMATS,
+    EXTENSIONS,
+    FORMATS,
+    MODERN_FORMATS,
+    UNIVERSAL_FORMATS,
+    VARIANT_FORMATS,
+    ImageError,
+    NotAnImage,
+    Size,
+    UnsupportedFormat,
+    VariantFormat,
+    sniff,
+)
 from tests.support.pictures import made, quarters, saved
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "JPEG2000"])
-def test_every_format_is_known_by_its_first_64_bytes(form: str, tmp_path: Path) -> None:
-    body = saved(quarters((64, 64)), form)
-    name = {"JPEG2000": "jp2"}.get(form, form.lower())
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_recognized_by_its_first_64_bytes(name: str, tmp_path: Path) -> None:
+    body = saved(quarters((64, 64)), FORMATS[name].decoder)
+    assert [other for other, one in FORMATS.items() if one.matches(body)] == [name]
     assert sniff(body[:64]) == name
     header = made(body, tmp_path).header
     assert (header.format, header.size, header.frames) == (name, Size(64, 64), 1)
@@ -38,7 +51,7 @@ def test_every_format_is_known_by_its_first_64_bytes(form: str, tmp_path: Path) 
         (b"II*\0\x10\0\0\0CR\2\0", "RAW"),
     ],
 )
-def test_images_that_are_not_decoded_are_named(head: bytes, name: str) -> None:
+def test_formats_that_are_not_decoded_are_named(head: bytes, name: str) -> None:
     with pytest.raises(UnsupportedFormat, match=f" {name},"):
         sniff(head)
 
@@ -57,15 +70,25 @@ def test_images_that_are_not_decoded_are_named(head: bytes, name: str) -> None:
         zlib.compress(b"tar", wbits=31),
     ],
 )
-def test_anything_else_is_no_image(head: bytes) -> None:
+def test_anything_else_is_not_an_image(head: bytes) -> None:
     with pytest.raises(NotAnImage):
         sniff(head)
 
 
 @given(st.one_of(st.binary(max_size=200), st.sampled_from([b"\0\0\0\x20ftyp", b"\x1f\x8b", b"BM", b"<!"]).flatmap(
     lambda start: st.binary(max_size=99).map(start.__add__))))  # fmt: skip
-def test_sniffing_ends_in_a_name_or_an_image_error(head: bytes) -> None:
+def test_any_bytes_are_a_format_or_an_image_error(head: bytes) -> None:
     try:
-        assert sniff(head) in {"jpeg", "png", "gif", "webp", "avif", "bmp", "tiff", "ico", "jp2"}
+        assert sniff(head) in FORMATS
     except ImageError as error:
         assert error.message.isprintable()
+
+
+def test_what_browsers_are_offered_follows_from_the_table() -> None:
+    assert BROWSER_FORMATS == ("avif", "webp", "jpeg", "png", "gif")
+    assert MODERN_FORMATS + UNIVERSAL_FORMATS == BROWSER_FORMATS
+    assert len({extension for one in FORMATS.values() for extension in one.extensions}) >= len(EXTENSIONS)
+
+
+def test_every_format_with_an_encoder_can_be_chosen_for_variants() -> None:
+    assert set(VariantFormat) == VARIANT_FORMATS | {VariantFormat.AUTO, VariantFormat.BEST}

@@ -56,7 +56,7 @@ def test_a_sync_of_more_hosts_than_files_may_be_open(
     code, report, log = _run(limit, "sync", site)
     assert (code, report["cached"], report["flags_set"]) == (0, hosts, hosts), log
     is_tight = limit[1] == 64
-    assert ("requests at once in place of 64 (fetch.concurrency): at most 64 files" in log) == is_tight
+    assert ("requests at once instead of 64 (fetch.concurrency): at most 64 files" in log) == is_tight
 
 
 def test_an_audit_of_more_hosts_than_files_may_be_open(make_site: MakeSite, port: int) -> None:

@@ -215,7 +215,7 @@ def test_a_dead_url_that_is_held_is_a_warning_and_still_gets_new_variants(
     [problem] = ended.json()["problems"]
     assert (ended.code, problem["severity"], origin.requests[A]) == (0, "warning", asked)
     assert "gone" in problem["message"]
-    assert "the copy that is held stays" in problem["message"]
+    assert "the cached copy stays" in problem["message"]
     assert (site / "a.md").read_bytes() == flagged
     assert list(site.rglob("w4.webp"))
     known = failing(run, site, A)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcache.core import Asset, Copy, Declared, Edit, Reference, Severity, Size
+from imgcache.core import Asset, Copy, Declared, Dimensions, Edit, Reference, Severity, Size
 from imgcache.policy import SizeMatch, Step, SyncPolicy, plan
 
 DAY = 86_400.0
@@ -68,9 +68,9 @@ references = st.builds(
 )
 
 
-@given(references, st.booleans(), st.none() | sizes, st.sampled_from(["check", "fix", "ignore"]), st.booleans())
-def test_a_flag_is_set_only_for_a_held_image_and_cleared_only_if_allowed(
-    reference: Reference, held: bool, true: Size | None, dimensions: str, may_clear: bool
+@given(references, st.booleans(), st.none() | sizes, st.sampled_from(Dimensions), st.booleans())
+def test_a_flag_never_says_more_than_is_held_and_none_goes_while_none_may(
+    reference: Reference, held: bool, true: Size | None, dimensions: Dimensions, may_clear: bool
 ) -> None:
     verdict = plan.decide_flag(reference, held=held, true=true, dimensions=dimensions, may_clear=may_clear)
     flag = verdict.edit.flag if verdict.edit else None
@@ -83,16 +83,18 @@ def test_a_flag_is_set_only_for_a_held_image_and_cleared_only_if_allowed(
         assert reference.is_cached
     if flag is None and reference.flaggable and may_clear:
         passes = (
-            true is None or dimensions != "check" or plan.compare_size(reference.declared, true) is not SizeMatch.OTHER
+            true is None
+            or dimensions is not Dimensions.CHECK
+            or plan.compare_size(reference.declared, true) is not SizeMatch.OTHER
         )
         assert bool(reference.is_cached) == (held and passes)
 
 
 def test_fix_writes_the_size_and_check_reports_it() -> None:
     reference = Reference("u", "a.md", 3, 5, "images", Declared(400, 300), None, flaggable=True)
-    fixed = plan.decide_flag(reference, held=True, true=Size(300, 400), dimensions="fix", may_clear=True)
+    fixed = plan.decide_flag(reference, held=True, true=Size(300, 400), dimensions=Dimensions.FIX, may_clear=True)
     assert (fixed.edit, fixed.severity) == (Edit(3, 5, True, Size(300, 400)), None)
-    told = plan.decide_flag(reference, held=True, true=Size(300, 400), dimensions="check", may_clear=True)
+    told = plan.decide_flag(reference, held=True, true=Size(300, 400), dimensions=Dimensions.CHECK, may_clear=True)
     assert (told.edit, told.severity) == (None, Severity.ERROR)
     assert "declared 400×300, the image is 300×400: another shape" in plan.describe_mismatch(
         reference.declared, Size(300, 400)

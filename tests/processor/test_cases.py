@@ -1,6 +1,6 @@
-"""Real files that broke other people's software, each through a worker: every one ends as it should.
+"""The hard cases: files that broke other programs, each rendered or refused by a worker as expected.
 
-`python -m tests.test_cases` prints the table that stands in docs/cases.md.
+`python -m tests.processor.test_cases` prints the table of docs/cases.md.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from imgcache.core import Header, ImageError, Limits, Recipe
+from imgcache.core import Header, ImageError, Limits, Recipe, VariantFormat
 from imgcache.processor import RenderPool
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("IMGCACHE_SHARED") or ROOT.parent / "shared")
 LIST = SHARED / "images" / "cases.json"
 CASES: list[dict[str, Any]] = json.loads(LIST.read_text()) if LIST.is_file() else []
-RECIPES = [Recipe("thumb", width=320, format="auto"), Recipe("w320", width=320), Recipe("w640", width=640)]
+RECIPES = [Recipe("thumb", width=320, format=VariantFormat.AUTO), Recipe("w320", width=320), Recipe("w640", width=640)]
 BROKEN = {"undecodable", "unsupported-format", "not-an-image", "too-many-pixels"}
 
 # Where a decoder may do either, what imgcache does, and why.
@@ -50,7 +50,7 @@ EITHER = {
         "too-many-pixels", "one entry is small, the largest claims 4,295 MP, and the largest is what is shown"),
     "truncated__pillow__truncated_end_chunk.png": (
         "undecodable", "all pixels may be there, but the file is cut off: a download to be repeated"),
-    "exif_broken__pillow__hopper_bad_exif.jpg": ("ok", "broken EXIF says nothing about the pixels; it is left unread"),
+    "exif_broken__pillow__hopper_bad_exif.jpg": ("ok", "broken EXIF does not affect the pixels; it is ignored"),
     "wrong_extension__pillow__psd-oob-write.jpg": ("unsupported-format", "no browser shows PSD"),
     "fuzz__pillow__crash-d2c93af851d3ab9a19e34503626368b2ecde9c03.j2k": (
         "undecodable", "OpenJPEG breaks off, and a picture that no decoder here finishes is refused"),
@@ -103,7 +103,7 @@ def table() -> str:
         "# Hard cases",
         "",
         "What imgcache does with files that are unusual, broken or hostile: their names begin with the kind of trouble",
-        "and the project that collected them. Made by `python -m tests.test_cases`; a test keeps it true.",
+        "and the project that collected them. Made by `python -m tests.processor.test_cases`; a test keeps it true.",
         "",
         "| file | ends as | size | frames | transparency | why, where decoders disagree |",
         "|---|---|---|---|---|---|",
@@ -112,10 +112,10 @@ def table() -> str:
         reason = EITHER.get(file, ("", ""))[1]
         if ending.header:
             header = ending.header
-            told = f"{header.size} | {header.frames} | {'yes' if header.has_alpha else 'no'}"
+            facts = f"{header.size} | {header.frames} | {'yes' if header.has_alpha else 'no'}"
         else:
-            told = "– | – | –"
-        lines.append(f"| {file} | {ending.code} | {told} | {reason} |")
+            facts = "– | – | –"
+        lines.append(f"| {file} | {ending.code} | {facts} | {reason} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""`quality: auto` and `format: best`: as good as was asked for, in few trials, and no larger than need be."""
+"""`quality: auto` and `format: best`: the target score in few trials, and no more bytes than needed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from imgcache.core import Recipe, Rendered
-from imgcache.processor.colours import few
+from imgcache.core import Recipe, Rendered, VariantFormat
+from imgcache.processor.colours import palette_colours
 from imgcache.processor.encoder import encode_at
 from imgcache.processor.quality_search import NEAR, TRIALS, QualityTarget, looks_drawn, next_quality
 from imgcache.processor.similarity import ScoreReference
@@ -76,7 +76,7 @@ def data_of(folder: Path, rendered: Rendered, index: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("name", SSIMULACRA2)
-def test_the_score_is_that_of_ssimulacra2(shared: Path, name: str) -> None:
+def test_the_score_agrees_with_ssimulacra2(shared: Path, name: str) -> None:
     picture = scaled(shared / "images" / "photos" / name, 640)
     reference = ScoreReference(picture)
     for (form, quality, effort), expected in zip(ENCODINGS, SSIMULACRA2[name], strict=True):
@@ -87,7 +87,7 @@ def test_the_score_is_that_of_ssimulacra2(shared: Path, name: str) -> None:
 
 @settings(max_examples=25)
 @given(st.integers(8, 70), st.integers(8, 70), st.booleans())
-def test_what_differs_more_scores_less_at_any_size(width: int, height: int, transparent: bool) -> None:
+def test_a_larger_difference_scores_less_at_any_size(width: int, height: int, transparent: bool) -> None:
     picture = textured((width, height))
     if transparent:
         picture.putalpha(Image.linear_gradient("L").resize(picture.size))
@@ -105,7 +105,7 @@ def test_what_differs_more_scores_less_at_any_size(width: int, height: int, tran
     st.sampled_from(["webp", "avif", "jpeg"]), st.integers(1, 100), st.integers(1, 100), st.floats(1, 100),
     st.randoms(use_true_random=False), st.booleans(),
 )  # fmt: skip
-def test_a_search_is_short_and_keeps_to_its_bounds(
+def test_a_search_is_short_and_stays_within_its_bounds(
     form: str, one: int, other: int, target: float, random: Random, sane: bool
 ) -> None:
     aim = QualityTarget(target, min(one, other), max(one, other), 4)
@@ -127,7 +127,7 @@ def test_a_search_is_short_and_keeps_to_its_bounds(
 
 @pytest.mark.parametrize(("form", "low", "high"), [("webp", 34, 100), ("avif", 42, 92), ("jpeg", 20, 97)])
 @pytest.mark.parametrize("shift", [-12, -5, 0, 4, 9])
-def test_a_picture_that_is_harder_or_simpler_than_most_is_met_within_a_point(
+def test_harder_and_simpler_pictures_reach_the_target_within_a_point(
     form: str, low: int, high: int, shift: int
 ) -> None:
     curve = {"webp": (25, 0.63), "avif": (-20, 1.25), "jpeg": (25, 0.65)}[form]
@@ -141,11 +141,12 @@ def test_a_picture_that_is_harder_or_simpler_than_most_is_met_within_a_point(
 def test_a_searched_quality_reaches_its_target_and_not_much_more(shared: Path, tmp_path: Path) -> None:
     for form in ("webp", "avif", "jpeg"):
         recipes = [
-            Recipe(f"{form}{goal}", 320, format=form, quality="auto", target=goal, effort=1) for goal in (60, 85)
+            Recipe(f"{form}{goal}", 320, format=VariantFormat(form), quality="auto", target=goal, effort=1)
+            for goal in (60, 85)
         ]
         for name in ("darknet__dog.jpg", "hugo__sunset.jpg"):
             source = (shared / "images" / "photos" / name).read_bytes()
-            rendered = made(source, tmp_path, *recipes, Recipe("reference", 320, format="png"))
+            rendered = made(source, tmp_path, *recipes, Recipe("reference", 320, format=VariantFormat.PNG))
             reference = ScoreReference(shown(tmp_path, rendered, 2))
             for index, goal in enumerate((60, 85)):
                 score = reference.score(shown(tmp_path, rendered, index))
@@ -153,39 +154,39 @@ def test_a_searched_quality_reaches_its_target_and_not_much_more(shared: Path, t
 
 
 @pytest.mark.parametrize("form", ["webp", "avif", "jpeg", "auto"])
-def test_a_target_that_is_out_of_reach_ends_at_the_bounds(tmp_path: Path, form: str) -> None:
+def test_an_unreachable_target_ends_at_the_bounds(tmp_path: Path, form: str) -> None:
     bounds: dict[str, Any] = {"quality": "auto", "min_quality": 31, "max_quality": 47, "format": form, "effort": 0}
     body = saved(textured(), "PNG")
     for target, quality in ((1, 31), (100, 47)):
         searched = made(body, tmp_path, Recipe("s", 100, target=target, **bounds))
         found = data_of(tmp_path, searched)
-        fixed = made(body, tmp_path, Recipe("f", 100, format=form, quality=quality, effort=0))
+        fixed = made(body, tmp_path, Recipe("f", 100, format=VariantFormat(form), quality=quality, effort=0))
         assert found == data_of(tmp_path, fixed)
 
 
-def test_png_loses_nothing_whatever_the_quality(tmp_path: Path) -> None:
-    recipes = [Recipe("a", 100, format="png", quality="auto"), Recipe("b", 100, format="png")]
+def test_png_is_lossless_at_any_quality(tmp_path: Path) -> None:
+    recipes = [Recipe("a", 100, format=VariantFormat.PNG, quality="auto"), Recipe("b", 100, format=VariantFormat.PNG)]
     rendered = made(saved(textured(), "PNG"), tmp_path, *recipes)
     assert [one.name for one in rendered.variants] == ["a"]
     assert rendered.recipes == tuple(recipe.fingerprint for recipe in recipes)
 
 
-def test_only_what_changes_a_file_makes_another_one(tmp_path: Path) -> None:
+def test_recipes_with_the_same_result_share_a_file(tmp_path: Path) -> None:
     searched = [Recipe(f"s{goal}", 100, quality="auto", target=goal) for goal in (50, 80)]
     fixed = [Recipe(f"f{goal}", 100, quality=70, target=goal) for goal in (50, 80)]
     rendered = made(saved(textured(), "PNG"), tmp_path, *searched, *fixed)
     assert [one.name for one in rendered.variants] == ["s50", "s80", "f50"]
 
 
-def test_a_picture_too_small_to_be_judged_is_not_cut_down(tmp_path: Path) -> None:
-    rendered = made(saved(noise((40, 7)), "PNG"), tmp_path, Recipe("a", 99, format="jpeg", quality="auto"))
+def test_a_picture_too_small_to_be_scored_gets_the_highest_quality(tmp_path: Path) -> None:
+    rendered = made(saved(noise((40, 7)), "PNG"), tmp_path, Recipe("a", 99, format=VariantFormat.JPEG, quality="auto"))
     assert data_of(tmp_path, rendered) == encode_at(noise((40, 7)), "jpeg", quality=95, effort=4)
 
 
 @pytest.mark.parametrize("form", ["jpeg", "best"])
-def test_of_a_very_large_picture_the_middle_is_tried_and_the_whole_is_encoded(tmp_path: Path, form: str) -> None:
+def test_the_middle_of_a_very_large_picture_is_tried_and_the_whole_encoded(tmp_path: Path, form: str) -> None:
     size, body = (1600, 1200), saved(textured((400, 300)).resize((1600, 1200)), "BMP")
-    recipe = Recipe("a", 1600, format=form, quality="auto", effort=0, min_quality=30, max_quality=33)
+    recipe = Recipe("a", 1600, format=VariantFormat(form), quality="auto", effort=0, min_quality=30, max_quality=33)
     rendered = made(body, tmp_path, recipe)
     assert shown(tmp_path, rendered).size == size
     if form == "jpeg":
@@ -201,9 +202,9 @@ def test_the_best_format_of_a_photograph_is_the_smallest_that_looks_as_good(
     total, least = 0, 0
     for name in PHOTOGRAPHS:
         body = (shared / "images" / "photos" / name).read_bytes()
-        best = Recipe("best", 320, format="best", quality=quality, effort=2)
-        plain = Recipe("webp", 320, format="webp", quality=quality, effort=2)
-        rendered = made(body, tmp_path, best, plain, Recipe("reference", 320, format="png"))
+        best = Recipe("best", 320, format=VariantFormat.BEST, quality=quality, effort=2)
+        plain = Recipe("webp", 320, format=VariantFormat.WEBP, quality=quality, effort=2)
+        rendered = made(body, tmp_path, best, plain, Recipe("reference", 320, format=VariantFormat.PNG))
         reference = ScoreReference(shown(tmp_path, rendered, 2))
         wanted = 75 if quality == "auto" else reference.score(shown(tmp_path, rendered, 1))
         assert reference.score(shown(tmp_path, rendered, 0)) >= wanted
@@ -226,21 +227,23 @@ def test_the_best_format_of_a_photograph_is_the_smallest_that_looks_as_good(
     ],
     ids=["drawing", "dithered", "confetti", "see-through", "grey"],
 )
-def test_the_best_of_a_drawing_or_of_few_colours_loses_nothing(
+def test_the_best_format_of_a_drawing_or_of_few_colours_is_lossless(
     picture: Image.Image, tmp_path: Path, quality: int | str
 ) -> None:
-    recipe, body = Recipe("best", 240, format="best", quality=quality), saved(picture, "TIFF")
+    recipe, body = Recipe("best", 240, format=VariantFormat.BEST, quality=quality), saved(picture, "TIFF")
     rendered = made(body, tmp_path, recipe)
     assert data_of(tmp_path, made(body, tmp_path, recipe)) == data_of(tmp_path, rendered)
     assert rendered.variants[0].format in {"webp", "png"}
     assert shown(tmp_path, rendered).convert(picture.mode).tobytes() == picture.tobytes()
 
 
-def test_the_best_of_a_transparent_picture_stays_transparent(tmp_path: Path) -> None:
+def test_the_best_format_of_a_transparent_picture_keeps_transparency(tmp_path: Path) -> None:
     picture = textured()
     picture.putalpha(Image.radial_gradient("L").resize(picture.size))
     for number, (opaque, effort) in enumerate([(picture, 0), (picture.convert("RGB"), 0)]):
-        recipe = Recipe(f"b{number}", 150, format="best", quality="auto", effort=effort, target=20, min_quality=1)
+        recipe = Recipe(
+            f"b{number}", 150, format=VariantFormat.BEST, quality="auto", effort=effort, target=20, min_quality=1
+        )
         rendered = made(saved(opaque, "PNG"), tmp_path, recipe)
         assert shown(tmp_path, rendered).has_transparency_data is (number == 0)
         assert rendered.variants[0].format != "jpeg"
@@ -251,19 +254,27 @@ def test_the_best_of_a_transparent_picture_stays_transparent(tmp_path: Path) -> 
     [(drawing(), True), (textured(), False), (noise((9, 9)), False), (Image.new("L", (1, 9)), True),
      (Image.new("RGBA", (9, 9)).convert("RGBa"), True)],
 )  # fmt: skip
-def test_flat_areas_tell_a_drawing(picture: Image.Image, drawn: bool) -> None:
+def test_flat_areas_distinguish_a_drawing(picture: Image.Image, drawn: bool) -> None:
     assert looks_drawn(picture) is drawn
 
 
-def test_a_photograph_in_grey_has_not_few_colours() -> None:
-    assert few(confetti()) == [(0, 0, 0, 255), (0, 128, 255, 255), (255, 0, 0, 255), (255, 255, 255, 255)]
-    seen_through, grey = few(confetti(seen_through=True).convert("RGBa")), few(confetti().convert("L"))
+def test_a_grey_photograph_gets_no_palette() -> None:
+    assert palette_colours(confetti()) == [(0, 0, 0, 255), (0, 128, 255, 255), (255, 0, 0, 255), (255, 255, 255, 255)]
+    seen_through, grey = (
+        palette_colours(confetti(seen_through=True).convert("RGBa")),
+        palette_colours(confetti().convert("L")),
+    )
     assert seen_through and seen_through[0] == (0, 0, 0, 0)
     assert grey and len(grey) == 4
     shadow = Image.new("RGBA", (256, 256))
     shadow.putalpha(Image.linear_gradient("L"))
-    assert len(few(shadow) or ()) == 256
-    assert few(textured()) is few(textured().convert("L")) is few(textured().convert("L").convert("RGB")) is None
+    assert len(palette_colours(shadow) or ()) == 256
+    assert (
+        palette_colours(textured())
+        is palette_colours(textured().convert("L"))
+        is palette_colours(textured().convert("L").convert("RGB"))
+        is None
+    )
 
 
 @given(
@@ -271,7 +282,7 @@ def test_a_photograph_in_grey_has_not_few_colours() -> None:
     st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False),
     st.sampled_from(["L", "RGB", "RGBA"]),
 )  # fmt: skip
-def test_a_png_has_the_very_pixels_with_a_palette_or_without(
+def test_a_png_has_the_same_pixels_with_and_without_a_palette(
     colours: list[tuple[int, ...]], width: int, height: int, random: Random, mode: str
 ) -> None:
     picture = Image.new("RGBA", (width, height))

@@ -1,4 +1,4 @@
-"""Every way to store colour ends in the same colours."""
+"""Colour modes and profiles: all of them are converted to the right sRGB colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import pyvips  # type: ignore[import-untyped]
 from PIL import Image
 
-from imgcache.core import Recipe
+from imgcache.core import ColorSpace, Recipe, VariantFormat
 from imgcache.processor import icc
 from tests.support.colour_samples import (
     ADOBE,
@@ -22,18 +22,18 @@ from tests.support.colour_samples import (
     WIDE,
     difference,
     lab,
-    png_saying,
+    png_chunks,
     spectrum,
     swapped_profile,
     vips_profile,
 )
 from tests.support.pictures import made, near, noise, quarters, saved, shown
 
-ORIGINAL = Recipe("same", format="png", effort=0)
-KEPT = Recipe("kept", format="png", effort=0, color="keep")
+ORIGINAL = Recipe("same", format=VariantFormat.PNG, effort=0)
+KEPT = Recipe("kept", format=VariantFormat.PNG, effort=0, color=ColorSpace.KEEP)
 
 
-def test_every_way_to_store_colour_is_understood(tmp_path: Path) -> None:
+def test_every_colour_mode_is_decoded(tmp_path: Path) -> None:
     grey16 = Image.frombytes("I;16", (4, 4), struct.pack("<16H", *[0x8000] * 16))
     float32 = Image.new("F", (4, 4), 0.5)
     palette = Image.new("P", (4, 4), 1)
@@ -52,7 +52,7 @@ def test_every_way_to_store_colour_is_understood(tmp_path: Path) -> None:
         (saved(Image.new("YCbCr", (4, 4), (76, 85, 255)), "TIFF"), red),
         (saved(Image.new("LAB", (4, 4), (136, 80 + 128, 67 + 128)), "TIFF"), red),
     ):
-        rendered = made(body, tmp_path, Recipe("p", width=2, format="png"))
+        rendered = made(body, tmp_path, Recipe("p", width=2, format=VariantFormat.PNG))
         assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), colour, 12), (body[:60], colour)
         assert near(tuple(bytes.fromhex(rendered.color[1:])), colour, 12)
 
@@ -61,7 +61,9 @@ def test_a_palette_with_transparency_keeps_it(tmp_path: Path) -> None:
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.paste(0, (0, 0, 8, 4))
-    rendered = made(saved(image, "PNG", transparency=0), tmp_path, Recipe("p", format="png"), Recipe("w", width=4))
+    rendered = made(
+        saved(image, "PNG", transparency=0), tmp_path, Recipe("p", format=VariantFormat.PNG), Recipe("w", width=4)
+    )
     assert rendered.header.has_alpha
     for index, rows in ((0, (1, 6)), (1, (0, 3))):
         result = shown(tmp_path, rendered, index).convert("RGBA")
@@ -70,10 +72,13 @@ def test_a_palette_with_transparency_keeps_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_a_colour_profile_is_applied_and_left_out(form: str, tmp_path: Path) -> None:
+def test_a_colour_profile_is_applied_and_removed(form: str, tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (16, 16), "red"), form, icc_profile=swapped_profile())
     rendered = made(
-        body, tmp_path, Recipe("p", width=8, format="png"), Recipe("same", format=form.lower().replace("tiff", "webp"))
+        body,
+        tmp_path,
+        Recipe("p", width=8, format=VariantFormat.PNG),
+        Recipe("same", format=VariantFormat(form.lower().replace("tiff", "webp"))),
     )
     for index in (0, 1):
         result = shown(tmp_path, rendered, index)
@@ -96,7 +101,7 @@ def test_a_colour_profile_is_applied_and_left_out(form: str, tmp_path: Path) -> 
         (WIDE, (255, 255, 255), (255, 255, 255)),
     ],
 )
-def test_a_wide_gamut_comes_out_as_known(
+def test_wide_gamut_colours_are_converted_to_known_values(
     profile: bytes, samples: tuple[int, ...], known: tuple[int, ...], tmp_path: Path
 ) -> None:
     clear = Image.new("RGBA", (4, 4), (*samples, 128))
@@ -119,7 +124,9 @@ def test_a_wide_gamut_comes_out_as_known(
         ((2.0776, 0.0795, -1.135), (0.9033, -0.0636, -0.5514), 0.9082),
     ],
 )
-def test_the_judge_of_colours_knows_ciede2000(one: tuple[float, ...], other: tuple[float, ...], known: float) -> None:
+def test_the_colour_difference_of_the_tests_is_ciede2000(
+    one: tuple[float, ...], other: tuple[float, ...], known: float
+) -> None:
     first, second = (
         pyvips.Image.new_from_memory(struct.pack("fff", *point), 1, 1, 3, "float").copy(interpretation="lab")
         for point in (one, other)
@@ -150,7 +157,7 @@ def test_colours_of_real_files_are_those_of_libvips(name: str, shared: Path, tmp
 
 
 @pytest.mark.parametrize("name", ["tiff__pillow__lab.tif", None])
-def test_lab_is_what_it_says(name: str | None, shared: Path, tmp_path: Path) -> None:
+def test_lab_is_converted(name: str | None, shared: Path, tmp_path: Path) -> None:
     body = (shared / "images/cases" / name).read_bytes() if name else saved(spectrum("LAB"), "TIFF")
     rendered = made(body, tmp_path, ORIGINAL)
     with Image.open(io.BytesIO(body)) as image:
@@ -162,16 +169,16 @@ def test_lab_is_what_it_says(name: str | None, shared: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "known"),
+    ("chunks", "known"),
     [
-        (png_saying(1.0), (128, 128, 128)),  # linear light: 55 / 255 is 0.2157
-        (png_saying(1.0, ADOBE_RGB), (128, 128, 128)),
-        (png_saying(0.45455), (55, 55, 55)),
-        (png_saying(0.435), (55, 55, 55)),  # within 5 %
-        (png_saying(1 / 1.5), (89, 89, 89)),
-        (png_saying(1.0, srgb=True), (55, 55, 55)),  # sRGB goes before gAMA
-        (png_saying(None, ADOBE_RGB), (55, 55, 55)),  # cHRM says nothing alone
-        (png_saying(0.0), (55, 55, 55)),
+        (png_chunks(1.0), (128, 128, 128)),  # linear light: 55 / 255 is 0.2157
+        (png_chunks(1.0, ADOBE_RGB), (128, 128, 128)),
+        (png_chunks(0.45455), (55, 55, 55)),
+        (png_chunks(0.435), (55, 55, 55)),  # within 5 %
+        (png_chunks(1 / 1.5), (89, 89, 89)),
+        (png_chunks(1.0, srgb=True), (55, 55, 55)),  # sRGB goes before gAMA
+        (png_chunks(None, ADOBE_RGB), (55, 55, 55)),  # cHRM alone has no effect
+        (png_chunks(0.0), (55, 55, 55)),
     ],
 )
 @pytest.mark.parametrize(
@@ -179,11 +186,11 @@ def test_lab_is_what_it_says(name: str | None, shared: Path, tmp_path: Path) -> 
     [("L", {}, 255), ("RGB", {}, 255), ("LA", {}, 204), ("L", {"transparency": 3}, 255)],
     ids=["L", "RGB", "LA", "L-tRNS"],
 )
-def test_a_png_without_a_profile_says_its_gamma(
-    mode: str, options: dict[str, int], opacity: int, said: object, known: tuple[int, ...], tmp_path: Path
+def test_the_gamma_of_a_png_is_applied(
+    mode: str, options: dict[str, int], opacity: int, chunks: object, known: tuple[int, ...], tmp_path: Path
 ) -> None:
     image = Image.new(mode, (4, 4), {"RGB": (55,) * 3, "LA": (55, opacity)}.get(mode, 55))
-    rendered = made(saved(image, "PNG", pnginfo=said, **options), tmp_path, ORIGINAL)
+    rendered = made(saved(image, "PNG", pnginfo=chunks, **options), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).convert("RGBA").getpixel((1, 1)), (*known, opacity), 1)
     assert rendered.notes == ()
 
@@ -202,8 +209,8 @@ def test_a_png_without_a_profile_says_its_gamma(
     ],
     ids=["L", "LA", "LA-TIFF", "L-tRNS", "1-tRNS"],
 )
-@pytest.mark.parametrize("recipe", [ORIGINAL, KEPT, Recipe("half", width=32, format="png", linear=True)])
-def test_grey_under_a_profile_for_grey_keeps_its_transparency(
+@pytest.mark.parametrize("recipe", [ORIGINAL, KEPT, Recipe("half", width=32, format=VariantFormat.PNG, linear=True)])
+def test_grey_with_a_grey_profile_keeps_its_transparency(
     recipe: Recipe, mode: str, form: str, options: dict[str, int], gamma: float, known: int, tmp_path: Path
 ) -> None:
     opacity = 204 if mode == "LA" else 255
@@ -216,20 +223,20 @@ def test_grey_under_a_profile_for_grey_keeps_its_transparency(
     assert rendered.notes == ()
 
 
-def test_what_is_transparent_and_has_colours_is_not_under_a_profile_for_grey(tmp_path: Path) -> None:
-    for sample in ((200, 30, 60, 128), (64, 64, 64, 128)):  # what its mode says counts, or frames of one film differ
+def test_a_transparent_colour_picture_ignores_a_grey_profile(tmp_path: Path) -> None:
+    for sample in ((200, 30, 60, 128), (64, 64, 64, 128)):  # the mode decides, so that all frames are equal
         body = saved(Image.new("RGBA", (8, 8), sample), "PNG", icc_profile=icc.gray(1.0))
         rendered = made(body, tmp_path, ORIGINAL)
         assert near(shown(tmp_path, rendered).getpixel((1, 1)), sample, 1)
-        assert "another kind of pixels than RGBA" in rendered.notes[0]
+        assert "does not fit an image in RGBA" in rendered.notes[0]
 
 
-def test_every_frame_of_a_grey_film_is_under_its_profile(tmp_path: Path) -> None:
+def test_the_profile_applies_to_every_frame_of_a_grey_animation(tmp_path: Path) -> None:
     frames = [Image.new("LA", (40, 40), (64, 255)) for _ in range(4)]
     for number, frame in enumerate(frames):
         frame.paste((200, 0), (number * 10, 0, number * 10 + 6, 40))
     body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, icc_profile=icc.gray(1.0))
-    rendered = made(body, tmp_path, Recipe("film", quality=100), Recipe("still", width=20, format="png"))
+    rendered = made(body, tmp_path, Recipe("film", quality=100), Recipe("still", width=20, format=VariantFormat.PNG))
     assert [one.frames for one in rendered.variants] == [4, 1]
     assert rendered.notes == ()
     with Image.open(tmp_path / rendered.variants[0].path) as film:
@@ -240,38 +247,38 @@ def test_every_frame_of_a_grey_film_is_under_its_profile(tmp_path: Path) -> None
     assert near(shown(tmp_path, rendered, 1).convert("RGBA").getpixel((19, 9)), (137, 137, 137, 255), 4)
 
 
-def test_a_frame_that_tells_more_than_the_first_is_under_the_same_numbers(tmp_path: Path) -> None:
-    told = Image.new("L", (64, 64), 55)
-    told.paste(noise((64, 40), "L"))
-    frames = [Image.new("L", (64, 64), 55), told, told]
-    body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, pnginfo=png_saying(1.0))
-    result = shown(tmp_path, made(body, tmp_path, Recipe("still", width=64, format="png"))).convert("L")
+def test_gamma_applies_to_a_more_detailed_frame_too(tmp_path: Path) -> None:
+    detailed = Image.new("L", (64, 64), 55)
+    detailed.paste(noise((64, 40), "L"))
+    frames = [Image.new("L", (64, 64), 55), detailed, detailed]
+    body = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, pnginfo=png_chunks(1.0))
+    result = shown(tmp_path, made(body, tmp_path, Recipe("still", width=64, format=VariantFormat.PNG))).convert("L")
     assert result.crop((0, 0, 64, 30)).entropy() > 3
     assert abs(int(result.tobytes()[-1]) - 128) <= 1
 
 
 @pytest.mark.parametrize("primaries", [(0.3, 0.3, 0.0, 0.0, 0.3, 0.6, 0.15, 0.06), (0.3, 0.3) * 4])
-def test_primaries_that_are_no_colours_are_left_unread(primaries: tuple[float, ...], tmp_path: Path) -> None:
-    rendered = made(saved(quarters(), "PNG", pnginfo=png_saying(1.0, primaries)), tmp_path, ORIGINAL)
+def test_impossible_primaries_are_ignored(primaries: tuple[float, ...], tmp_path: Path) -> None:
+    rendered = made(saved(quarters(), "PNG", pnginfo=png_chunks(1.0, primaries)), tmp_path, ORIGINAL)
     assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()
 
 
 @pytest.mark.parametrize("image", [Image.new("L", (4, 4), 55), Image.new("LA", (4, 4), (55, 255))], ids=["L", "LA"])
 def test_grey_has_a_gamma_and_no_primaries(image: Image.Image, tmp_path: Path) -> None:
-    rendered = made(saved(image, "PNG", pnginfo=png_saying(1.0, (0.3, 0.3) * 4)), tmp_path, ORIGINAL)
+    rendered = made(saved(image, "PNG", pnginfo=png_chunks(1.0, (0.3, 0.3) * 4)), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), (128, 128, 128), 1)
 
 
-def test_a_png_without_a_profile_says_its_primaries(tmp_path: Path) -> None:
+def test_the_primaries_of_a_png_are_applied(tmp_path: Path) -> None:
     image = Image.new("RGB", (4, 4), (180, 140, 90))
-    rendered = made(saved(image, "PNG", pnginfo=png_saying(256 / 563, ADOBE_RGB)), tmp_path, ORIGINAL)
+    rendered = made(saved(image, "PNG", pnginfo=png_chunks(256 / 563, ADOBE_RGB)), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).getpixel((1, 1)), (195, 141, 86), 2)
 
 
-def test_srgb_profiles_and_srgb_numbers_leave_the_bytes_of_the_original(tmp_path: Path) -> None:
-    for options in ({"icc_profile": SRGB}, {"pnginfo": png_saying(0.45455, icc._SRGB)}):
+def test_an_original_with_an_srgb_profile_or_gamma_is_used_unchanged(tmp_path: Path) -> None:
+    for options in ({"icc_profile": SRGB}, {"pnginfo": png_chunks(0.45455, icc._SRGB)}):
         body = saved(quarters(), "PNG", **options)
-        rendered = made(body, tmp_path, Recipe("p", format="png", effort=0))
+        rendered = made(body, tmp_path, Recipe("p", format=VariantFormat.PNG, effort=0))
         assert shown(tmp_path, rendered).convert("RGB").tobytes() == quarters().tobytes()
         assert rendered.notes == ()
 
@@ -279,8 +286,8 @@ def test_srgb_profiles_and_srgb_numbers_leave_the_bytes_of_the_original(tmp_path
 @pytest.mark.parametrize("form", ["webp", "avif", "jpeg", "png", "auto"])
 def test_colours_can_be_kept_with_their_profile(form: str, tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (64, 64), (180, 140, 90)), "PNG", icc_profile=ADOBE)
-    kept = Recipe("kept", width=32, format=form, color="keep")
-    rendered = made(body, tmp_path, kept, Recipe("srgb", width=32, format=form))
+    kept = Recipe("kept", width=32, format=VariantFormat(form), color=ColorSpace.KEEP)
+    rendered = made(body, tmp_path, kept, Recipe("srgb", width=32, format=VariantFormat(form)))
     first, second = (shown(tmp_path, rendered, index) for index in (0, 1))
     assert first.info["icc_profile"] == ADOBE
     assert near(first.convert("RGB").getpixel((9, 9)), (180, 140, 90), 3)
@@ -292,24 +299,27 @@ def test_colours_can_be_kept_with_their_profile(form: str, tmp_path: Path) -> No
 def test_kept_colours_keep_their_transparency(tmp_path: Path) -> None:
     image = Image.new("RGBA", (32, 32), (180, 140, 90, 128))
     for form, seen in (("webp", (180, 140, 90, 128)), ("png", (180, 140, 90, 128)), ("jpeg", (217, 197, 172))):
-        recipe = Recipe("kept", width=16, format=form, color="keep")
+        recipe = Recipe("kept", width=16, format=VariantFormat(form), color=ColorSpace.KEEP)
         result = shown(tmp_path, made(saved(image, "PNG", icc_profile=ADOBE), tmp_path, recipe))
         assert near(result.getpixel((9, 9)), seen, 3)
         assert result.info["icc_profile"] == ADOBE
-    searched = Recipe("kept", width=16, format="jpeg", color="keep", quality="auto")
+    searched = Recipe("kept", width=16, format=VariantFormat.JPEG, color=ColorSpace.KEEP, quality="auto")
     result = shown(tmp_path, made(saved(image, "PNG", icc_profile=ADOBE), tmp_path, searched))
     assert result.info["icc_profile"] == ADOBE
 
 
-def test_kept_colours_go_on_from_one_width_to_the_next(tmp_path: Path) -> None:
+def test_kept_profiles_are_the_same_in_every_width(tmp_path: Path) -> None:
     body = saved(Image.new("RGB", (64, 64), (180, 140, 90)), "PNG", icc_profile=ADOBE)
     for linear in (False, True):
-        recipes = [Recipe(f"w{width}", width=width, format="png", color="keep", linear=linear) for width in (32, 16)]
+        recipes = [
+            Recipe(f"w{width}", width=width, format=VariantFormat.PNG, color=ColorSpace.KEEP, linear=linear)
+            for width in (32, 16)
+        ]
         rendered = made(body, tmp_path, *recipes)
         assert [shown(tmp_path, rendered, index).info.get("icc_profile") for index in (0, 1)] == [ADOBE, ADOBE]
 
 
-def test_the_own_bytes_of_an_original_are_none_that_need_its_profile(tmp_path: Path) -> None:
+def test_an_original_that_needs_its_profile_is_not_used_itself(tmp_path: Path) -> None:
     image = Image.new("RGB", (64, 64), (180, 140, 90))
     body = saved(image, "PNG", icc_profile=ADOBE, compress_level=9)
     result = shown(tmp_path, made(body, tmp_path, KEPT))
@@ -317,7 +327,7 @@ def test_the_own_bytes_of_an_original_are_none_that_need_its_profile(tmp_path: P
     assert result.convert("RGB").tobytes() == image.tobytes()
 
 
-def test_a_profile_that_cannot_be_unpacked_is_told(tmp_path: Path) -> None:
+def test_a_profile_that_cannot_be_unpacked_is_reported(tmp_path: Path) -> None:
     content = b"iCCP" + b"name\0\0" + b"nothing that zlib knows"
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
     body = saved(quarters(), "PNG")
@@ -337,7 +347,7 @@ def test_a_profile_that_cannot_be_unpacked_is_told(tmp_path: Path) -> None:
         lambda: saved(quarters(), "PNG"),
     ],
 )
-def test_what_is_not_rgb_or_is_srgb_has_no_profile_to_keep(body: object, tmp_path: Path) -> None:
+def test_other_modes_and_srgb_have_no_profile_to_keep(body: object, tmp_path: Path) -> None:
     assert callable(body)
     rendered = made(body(), tmp_path, KEPT, ORIGINAL)
     results = [shown(tmp_path, rendered, index) for index in range(len(rendered.variants))]
@@ -350,12 +360,12 @@ def test_what_is_not_rgb_or_is_srgb_has_no_profile_to_keep(body: object, tmp_pat
     [
         (lambda: saved(noise((8, 8)), "PNG", icc_profile=b"nonsense" * 40), "broken"),
         (lambda: saved(noise((8, 8)), "PNG", icc_profile=P3[:200]), "broken"),
-        (lambda: saved(noise((8, 8)), "PNG", icc_profile=icc.gray(2.2)), "another kind of pixels than RGB"),
-        (lambda: saved(noise((8, 8)), "PNG", icc_profile=vips_profile("cmyk")), "another kind of pixels than RGB"),
-        (lambda: saved(noise((8, 8), "CMYK"), "TIFF", icc_profile=SRGB), "another kind of pixels than CMYK"),
+        (lambda: saved(noise((8, 8)), "PNG", icc_profile=icc.gray(2.2)), "does not fit an image in RGB"),
+        (lambda: saved(noise((8, 8)), "PNG", icc_profile=vips_profile("cmyk")), "does not fit an image in RGB"),
+        (lambda: saved(noise((8, 8), "CMYK"), "TIFF", icc_profile=SRGB), "does not fit an image in CMYK"),
     ],
 )
-def test_a_profile_that_is_left_unread_is_told(body: object, word: str, tmp_path: Path) -> None:
+def test_an_ignored_profile_is_reported(body: object, word: str, tmp_path: Path) -> None:
     assert callable(body)
     rendered = made(body(), tmp_path, ORIGINAL, KEPT)
     (note,) = rendered.notes
@@ -366,14 +376,14 @@ def test_a_profile_that_is_left_unread_is_told(body: object, word: str, tmp_path
         assert "icc_profile" not in shown(tmp_path, rendered).info
 
 
-def test_grey_samples_under_a_profile_for_rgb_are_those_of_equal_channels(tmp_path: Path) -> None:
+def test_grey_with_an_rgb_profile_is_read_as_equal_channels(tmp_path: Path) -> None:
     profile = icc.matrix(1.0, icc._SRGB)
     rendered = made(saved(Image.new("L", (4, 4), 55), "JPEG", icc_profile=profile), tmp_path, ORIGINAL)
     assert near(shown(tmp_path, rendered).convert("RGB").getpixel((1, 1)), (128, 128, 128), 2)
     assert rendered.notes == ()
 
 
-def test_the_dominant_colour_is_the_one_most_seen_of_what_is_opaque(tmp_path: Path) -> None:
+def test_the_dominant_colour_is_the_most_frequent_opaque_one(tmp_path: Path) -> None:
     image = Image.new("RGBA", (100, 100), (0, 255, 0, 0))
     image.paste((200, 30, 40, 255), (0, 0, 100, 30))
     image.paste((20, 30, 240, 255), (0, 30, 100, 45))

@@ -1,4 +1,4 @@
-"""Damaged files through the worker pool: each is rendered or refused, and nothing is left of any of them."""
+"""Fuzzing: the worker pool renders or refuses damaged files, and no process or file remains."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 from PIL import Image
 
-from imgcache.core import DecoderCrash, DecoderTimeout, ImageError, Limits, Recipe
+from imgcache.core import DecoderCrash, DecoderTimeout, ImageError, Limits, Recipe, VariantFormat
 from imgcache.processor import RenderPool
 from imgcache.processor.worker_process import fork_server
 from tests.conftest import ROOT
 
 # Small limits, so that a damaged header that asks for much costs little time here.
 LIMITS = Limits(decode_memory=400_000_000, decode_time=3.0, pixels=8_000_000, frames=40)
-RECIPES = (Recipe("thumb", width=32, format="auto"), Recipe("w48", width=48, effort=0))
+RECIPES = (Recipe("thumb", width=32, format=VariantFormat.AUTO), Recipe("w48", width=48, effort=0))
 _LARGEST = 150_000  # bytes of a file that is damaged: the small ones are nearly all header, where decoders break
 _AT_ONCE = 4
 _TELLING = (b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1")

@@ -1,4 +1,4 @@
-"""What a file says of itself before anything is made of it, and what is refused."""
+"""Headers: size, frames and orientation of files, and which files are refused."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from imgcache.core import (
     TooManyFrames,
     TooManyPixels,
     Undecodable,
+    VariantFormat,
 )
 from imgcache.processor import gif, probe, render
 from tests.support.pictures import LIMITS, exif, made, near, noise, quarters, saved, shown
@@ -34,7 +35,7 @@ def test_orientation_is_applied_once(form: str, orientation: int, tmp_path: Path
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's Transpose that brings the upright to the stored
     body = saved(stored.transpose(Image.Transpose(undo[orientation])) if orientation in undo else stored, form,
                  exif=exif(orientation), **({"compression": "tiff_lzw"} if form == "TIFF" else {}))  # fmt: skip
-    rendered = made(body, tmp_path, Recipe("half", width=60, format="png"))
+    rendered = made(body, tmp_path, Recipe("half", width=60, format=VariantFormat.PNG))
     assert rendered.header.size == probe(tmp_path / "original", LIMITS).size == Size(120, 80)
     image = shown(tmp_path, rendered)
     assert image.size == (60, 40)
@@ -43,7 +44,7 @@ def test_orientation_is_applied_once(form: str, orientation: int, tmp_path: Path
     assert all(near(one, want) for one, want in zip(corners, wanted, strict=True)), corners
 
 
-def test_a_header_counts_frames_and_sees_transparency(tmp_path: Path) -> None:
+def test_a_header_has_frames_and_transparency(tmp_path: Path) -> None:
     frames = [Image.new("RGBA", (20, 10), (index * 60, 0, 0, 255 - index)) for index in range(4)]
     for form in ("GIF", "PNG", "WEBP", "AVIF"):
         (tmp_path / form).write_bytes(saved(frames[0], form, save_all=True, append_images=frames[1:], duration=50))
@@ -65,7 +66,7 @@ def test_a_header_counts_frames_and_sees_transparency(tmp_path: Path) -> None:
 
 @given(frames=st.integers(1, 6), cut=st.floats(0, 1), seed=st.integers(0, 99))
 @settings(max_examples=60)
-def test_gif_blocks_are_counted_and_a_cut_is_seen(frames: int, cut: float, seed: int) -> None:
+def test_gif_frames_are_counted_and_truncation_is_detected(frames: int, cut: float, seed: int) -> None:
     pictures = [noise((9, 7), "L", seed + index) for index in range(frames)]
     body = saved(pictures[0], "GIF", save_all=True, append_images=pictures[1:])
     assert gif.shape(body, 99).frames == frames
@@ -77,21 +78,21 @@ def test_gif_blocks_are_counted_and_a_cut_is_seen(frames: int, cut: float, seed:
         gif.shape(body, frames - 1)
 
 
-def test_an_animation_that_is_cut_off_behind_its_first_frame_is_refused(tmp_path: Path) -> None:
+def test_an_animation_truncated_after_its_first_frame_is_refused(tmp_path: Path) -> None:
     body = saved(noise((40, 30), "L"), "GIF", save_all=True, append_images=[noise((40, 30), "L", 2)])
     with pytest.raises(Undecodable, match="cut off"):
         made(body[: int(len(body) * 0.8)], tmp_path)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000"])
-def test_a_file_that_is_cut_off_is_refused_even_where_no_variant_needs_it(form: str, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused_even_if_no_variant_needs_the_rest(form: str, tmp_path: Path) -> None:
     body = saved(noise((80, 60)), form)
     for part in (0.3, 0.6, 0.9):
         with pytest.raises(Undecodable):
             made(body[: int(len(body) * part)], tmp_path)
 
 
-def test_broken_exif_is_left_unread_without_a_word(tmp_path: Path) -> None:
+def test_broken_exif_is_ignored(tmp_path: Path) -> None:
     body = saved(quarters(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01")
     assert made(body, tmp_path).header.size == Size(80, 60)  # a warning would be an error here
 

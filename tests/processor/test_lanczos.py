@@ -29,7 +29,7 @@ def test_every_set_of_instructions_gives_the_same_bytes(mode: str, monkeypatch: 
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBa", "CMYK", "LAB"])
-def test_it_is_the_picture_that_pillow_makes(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_agrees_with_pillow(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = picture("RGB").convert("LAB") if mode == "LAB" else picture(mode)
     source.info["icc_profile"] = b"kept"
     ours = lanczos.scale(source, (120, 77), BOX)

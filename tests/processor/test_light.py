@@ -1,4 +1,4 @@
-"""Light: no dark fringes, linear light where it is asked for, all 16 bits, and no blur by a coarse decoding."""
+"""Scaling quality: transparency, linear light, 16-bit samples, and JPEGs decoded at a fraction."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from imgcache.core import Recipe, Size
+from imgcache.core import Fit, Recipe, Size, VariantFormat
 from imgcache.processor import icc
 from imgcache.processor import linear_light as light
-from imgcache.processor.geometry import target
+from imgcache.processor.geometry import plan_target
 from imgcache.processor.scaling import resized, scaled
 from tests.support.colour_samples import ADOBE_RGB, deep, vips_profile
 from tests.support.pictures import exif, made, near, noise, photo, saved, shown
 
-HALF = Recipe("p", width=16, format="png", effort=0)
-LINEAR = Recipe("p", width=16, format="png", effort=0, linear=True)
+HALF = Recipe("p", width=16, format=VariantFormat.PNG, effort=0)
+LINEAR = Recipe("p", width=16, format=VariantFormat.PNG, effort=0, linear=True)
 
 
 def pixels(image: Image.Image) -> list[tuple[int, ...]]:
@@ -30,7 +30,7 @@ def pixels(image: Image.Image) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("recipe", [HALF, LINEAR])
 @pytest.mark.parametrize("colour", [(255, 255, 255), (250, 200, 40)])
-def test_a_bright_shape_on_nothing_has_no_dark_fringe(
+def test_a_bright_shape_on_transparency_has_no_dark_fringe(
     recipe: Recipe, colour: tuple[int, int, int], tmp_path: Path
 ) -> None:
     image = Image.new("RGBA", (77, 77))  # transparent black
@@ -51,7 +51,7 @@ def test_a_bright_shape_on_nothing_has_no_dark_fringe(
     linear=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_one_colour_stays_that_colour_whatever_its_opacity(
+def test_a_single_colour_is_kept_at_any_opacity(
     colour: tuple[int, int, int], size: tuple[int, int], to: tuple[int, int], linear: bool, seed: int
 ) -> None:
     image = Image.new("RGB", size, colour)
@@ -63,7 +63,7 @@ def test_one_colour_stays_that_colour_whatever_its_opacity(
 
 @pytest.mark.parametrize(("recipe", "grey"), [(HALF, 128), (LINEAR, 188)])
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
-def test_black_and_white_by_turns_are_half_the_light_where_light_is_linear(
+def test_black_and_white_stripes_become_half_the_light_in_linear_light(
     form: str, recipe: Recipe, grey: int, tmp_path: Path
 ) -> None:
     rows = Image.new("L", (64, 64))  # a JPEG that could be decoded at half its size
@@ -77,7 +77,7 @@ def test_black_and_white_by_turns_are_half_the_light_where_light_is_linear(
         assert abs(ImageStat.Stat(result.crop((4, 4, 12, 12))).mean[0] - grey) <= 2
 
 
-def test_linear_light_weighs_colours_by_their_opacity(tmp_path: Path) -> None:
+def test_linear_light_weights_colours_by_opacity(tmp_path: Path) -> None:
     image = Image.new("RGBA", (32, 32), (255, 0, 0, 255))
     for row in range(0, 32, 2):
         image.paste((0, 0, 255, 85), (0, row, 32, row + 1))
@@ -85,10 +85,14 @@ def test_linear_light_weighs_colours_by_their_opacity(tmp_path: Path) -> None:
     assert near(result.getpixel((8, 8)), (225, 0, 137, 170), 2)  # light 0.75 and 0.25, opacity two thirds
 
 
-def test_linear_light_goes_on_from_one_width_to_the_next(tmp_path: Path) -> None:
+def test_linear_light_is_used_for_every_width(tmp_path: Path) -> None:
     checks = Image.frombytes("L", (64, 64), bytes(255 * ((x ^ y) & 1) for y in range(64) for x in range(64)))
-    recipes = [Recipe(f"w{width}", width=width, format="png", effort=0, linear=True) for width in (48, 32, 16)]
-    rendered = made(saved(checks, "PNG"), tmp_path, *recipes, Recipe("plain", width=16, format="png", effort=0))
+    recipes = [
+        Recipe(f"w{width}", width=width, format=VariantFormat.PNG, effort=0, linear=True) for width in (48, 32, 16)
+    ]
+    rendered = made(
+        saved(checks, "PNG"), tmp_path, *recipes, Recipe("plain", width=16, format=VariantFormat.PNG, effort=0)
+    )
     middles = [
         ImageStat.Stat(shown(tmp_path, rendered, index).convert("L").crop((4, 4, 12, 12))).mean[0] for index in range(4)
     ]
@@ -96,7 +100,7 @@ def test_linear_light_goes_on_from_one_width_to_the_next(tmp_path: Path) -> None
     assert abs(middles[3] - 128) <= 3
 
 
-def test_every_level_stays_what_it_is() -> None:
+def test_every_level_survives_linear_light() -> None:
     block = 16  # rows of one level: Lanczos at half the size sees 12
     ramp = Image.frombytes("L", (8, 256 * block), bytes(row // block for row in range(256 * block) for _ in range(8)))
     colours = Image.merge("RGB", (ramp, ramp.transpose(Image.Transpose.FLIP_TOP_BOTTOM), Image.new("L", ramp.size, 90)))
@@ -111,7 +115,9 @@ def test_every_level_stays_what_it_is() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("linear", [False, True])
-def test_a_picture_in_strips_is_the_whole_picture(mode: str, linear: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_give_the_same_result_as_the_whole_picture(
+    mode: str, linear: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image, low = noise((61, 97), mode), noise((61, 97), mode, seed=2)
     for samples in (light.Samples(image), light.Samples(image, low)):
         for size, box in (((20, 31), None), ((61, 97), None), ((13, 40), (3.5, 10.25, 50.0, 90.5))):
@@ -125,7 +131,7 @@ def test_a_picture_in_strips_is_the_whole_picture(mode: str, linear: bool, monke
 
 def test_a_crop_is_cut_from_the_same_place_in_linear_light() -> None:
     image = photo((120, 90))
-    crop = target(Recipe("c", width=30, height=30, fit="cover"), Size(120, 90))
+    crop = plan_target(Recipe("c", width=30, height=30, fit=Fit.COVER), Size(120, 90))
     plain, bright = (scaled(image, Size(120, 90), [crop], linear=linear)[crop] for linear in (False, True))
     assert plain.size == bright.size == (30, 30)
     assert ImageStat.Stat(ImageChops.difference(plain, bright)).mean[0] < 2
@@ -138,7 +144,7 @@ SAMPLES = {  # of 16 bits: cut to 8 they are one less than rounded
 }
 
 
-@pytest.mark.parametrize("recipe", [HALF, LINEAR, Recipe("p", format="png", effort=0)])
+@pytest.mark.parametrize("recipe", [HALF, LINEAR, Recipe("p", format=VariantFormat.PNG, effort=0)])
 @pytest.mark.parametrize("kind", SAMPLES)
 @pytest.mark.parametrize(
     ("form", "options"),
@@ -179,7 +185,7 @@ def test_sixteen_bits_with_the_high_byte_first(kind: str, tmp_path: Path) -> Non
     assert result.getpixel((5, 5)) == (known * 3 if kind == "grey" else known)
 
 
-def test_sixteen_bits_are_scaled_before_they_are_cut(tmp_path: Path) -> None:
+def test_sixteen_bits_are_scaled_before_rounding(tmp_path: Path) -> None:
     size = (48, 36)
     stored = struct.unpack(f"{size[0] * size[1]}H", noise((size[0] * 2, size[1]), "L").tobytes())
     wide = Image.frombytes("F", size, struct.pack(f"{len(stored)}f", *stored))
@@ -190,7 +196,7 @@ def test_sixteen_bits_are_scaled_before_they_are_cut(tmp_path: Path) -> None:
         assert shown(tmp_path, rendered).getchannel(0).tobytes() == known
 
 
-def test_sixteen_bits_and_no_opacity_bleed_nothing(tmp_path: Path) -> None:
+def test_transparent_sixteen_bit_pixels_do_not_bleed(tmp_path: Path) -> None:
     column = [(0xFFFF, 0x8000, 0, 0xFFFF), (0, 0, 0, 0)]
     body = deep([column[x & 1] for _ in range(32) for x in range(32)], (32, 32), ".png")
     result = shown(tmp_path, made(body, tmp_path, HALF)).convert("RGBA")
@@ -198,18 +204,18 @@ def test_sixteen_bits_and_no_opacity_bleed_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("linear", [False, True])
-def test_light_orientation_and_profiles_go_together(linear: bool, tmp_path: Path) -> None:
+def test_linear_light_works_with_orientation_and_profiles(linear: bool, tmp_path: Path) -> None:
     half = Image.new("RGB", (40, 20), (100, 150, 200))
     half.paste((180, 140, 90), (20, 0, 40, 20))
     body = saved(half, "JPEG", quality=98, subsampling=0, exif=exif(6), icc_profile=icc.matrix(563 / 256, ADOBE_RGB))
-    recipe = Recipe("p", width=10, format="png", linear=linear)
+    recipe = Recipe("p", width=10, format=VariantFormat.PNG, linear=linear)
     result = shown(tmp_path, made(body, tmp_path, recipe))
     assert result.size == (10, 20)
     assert near(result.getpixel((5, 4)), (66, 151, 203), 3)
     assert near(result.getpixel((5, 16)), (195, 141, 86), 3)
 
 
-def test_inks_are_scaled_in_linear_light_as_what_they_show(tmp_path: Path) -> None:
+def test_cmyk_is_scaled_in_linear_light_as_rgb(tmp_path: Path) -> None:
     body = saved(Image.new("CMYK", (40, 40), (30, 60, 90, 10)), "TIFF", icc_profile=vips_profile("cmyk"))
     plain, bright = (
         shown(tmp_path, made(body, tmp_path, recipe)).convert("RGB").getpixel((5, 5)) for recipe in (HALF, LINEAR)
@@ -222,7 +228,7 @@ def test_a_jpeg_is_not_blurred_by_decoding_it_too_small(width: int, tmp_path: Pa
     """A quarter of 844 is 211: scaled from that to 205, fine detail is soft."""
     fine = noise((422, 300), "L", 7).resize((844, 600), Image.Resampling.BICUBIC).convert("RGB")
     body = saved(fine, "JPEG", quality=95, subsampling=0)
-    result = shown(tmp_path, made(body, tmp_path, Recipe("p", width=width, format="png", effort=0)))
+    result = shown(tmp_path, made(body, tmp_path, Recipe("p", width=width, format=VariantFormat.PNG, effort=0)))
     with Image.open(io.BytesIO(body)) as image:
         whole = image.convert("RGB").resize(result.size, Image.Resampling.LANCZOS)
     apart = ImageStat.Stat(ImageChops.difference(result, whole)).rms[1] / ImageStat.Stat(whole).stddev[1]

@@ -1,4 +1,4 @@
-"""Animations: their frames at known times against the source, their timing and loops, and when there is no film."""
+"""Animations: frames, timing and loops compared with the source, and when none is made."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
 from examples.origin import Answer, Origin
-from imgcache.core import Limits, Recipe, Rendered, TooManyFrames, TooManyPixels
-from imgcache.processor.animation_frames import frames, plays
+from imgcache.core import Fit, Limits, Motion, Position, Recipe, Rendered, TooManyFrames, TooManyPixels, VariantFormat
+from imgcache.processor.animation_frames import frames, loop_count
 from imgcache.processor.header import open_image
 from imgcache.server import accept
 from imgcache.server.manifest_lines import ManifestLines
@@ -26,7 +26,7 @@ from tests.support.moving_samples import BLUE, RED, Part, Shot, animation, at, g
 from tests.support.pictures import LIMITS, made, near, noise, photo, shown
 
 FILM = Recipe("film", 640)
-THUMB = Recipe("thumb", 320, format="auto")
+THUMB = Recipe("thumb", 320, format=VariantFormat.AUTO)
 TIMES = [50, 120, 200, 30, 90, 400]
 # Each so large that a WebP of quality 80 is smaller.
 SOURCES: dict[str, dict[str, Any]] = {
@@ -52,7 +52,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 @pytest.mark.parametrize("form", SOURCES)
-def test_a_film_shows_at_each_moment_what_its_source_shows(form: str, tmp_path: Path) -> None:
+def test_an_animation_shows_the_frames_of_its_source_at_the_same_times(form: str, tmp_path: Path) -> None:
     body = animation(strip_of(), form, duration=TIMES, **SOURCES[form])
     source, found = list(shots(body)), film(tmp_path, made(body, tmp_path, FILM))
     assert found[-1].end == source[-1].end == sum(TIMES)
@@ -65,7 +65,7 @@ def test_a_film_shows_at_each_moment_what_its_source_shows(form: str, tmp_path: 
 
 def test_every_width_moves_and_a_crop_too(tmp_path: Path) -> None:
     body = animation(strip_of(5, (240, 160)), "GIF", duration=100)
-    crop = Recipe("crop", 100, 100, fit="cover", position="top")
+    crop = Recipe("crop", 100, 100, fit=Fit.COVER, position=Position.TOP)
     rendered = made(body, tmp_path, FILM, Recipe("w120", 120), crop, Recipe("same", 9000), THUMB)
     assert [(one.name, one.width, one.height, one.format, one.frames) for one in rendered.variants] == [
         ("film", 240, 160, "webp", 5),
@@ -94,25 +94,25 @@ def test_every_width_moves_and_a_crop_too(tmp_path: Path) -> None:
     ],
 )
 def test_an_animation_plays_as_often_as_its_source(body: bytes, expected: int, tmp_path: Path) -> None:
-    assert plays(open_image(body, LIMITS)) == expected
+    assert loop_count(open_image(body, LIMITS)) == expected
     rendered = made(animation(strip_of(), "GIF", duration=80, loop=2), tmp_path, FILM)
     assert shown(tmp_path, rendered).info["loop"] == 3
 
 
-def test_an_avif_plays_as_its_edit_list_says() -> None:
+def test_the_edit_list_of_an_avif_sets_its_loops() -> None:
     body = animation(strip_of(3), "AVIF", duration=100)
     flags, length = body.index(b"elst") + 7, body.index(b"tkhd") + 4
     wide = body[length]
     assert body[flags] == 1
-    assert plays(open_image(body[:flags] + b"\0" + body[flags + 1 :], LIMITS)) == 1
+    assert loop_count(open_image(body[:flags] + b"\0" + body[flags + 1 :], LIMITS)) == 1
     once = body.index(b"elst") + 12
     duration = int.from_bytes(body[once : once + (8 if wide else 4)]) * 5 // 2
     at_whole, size = length + (28 if wide else 20), 8 if wide else 4
     finite = body[:at_whole] + duration.to_bytes(size) + body[at_whole + size :]
-    assert plays(open_image(finite, LIMITS)) == 3  # two and a half, which end with the third
+    assert loop_count(open_image(finite, LIMITS)) == 3  # two and a half, which end with the third
 
 
-def test_what_asks_for_no_time_is_shown_for_a_tenth_of_a_second(tmp_path: Path) -> None:
+def test_frames_without_a_duration_are_shown_for_a_tenth_of_a_second(tmp_path: Path) -> None:
     body = animation(strip_of(4), "GIF", duration=[0, 10, 20, 40])
     assert [shot.end - shot.start for shot in film(tmp_path, made(body, tmp_path, FILM))] == [100, 100, 20, 40]
 
@@ -140,7 +140,7 @@ def test_a_gif_is_composed_as_browsers_do(scene: str) -> None:
 
 @given(st.integers(2, 6), st.integers(0, 99))
 @settings(max_examples=20)
-def test_gifs_that_hide_nothing_are_composed_as_pillow_does(count: int, seed: int) -> None:
+def test_opaque_gifs_are_composed_as_in_pillow(count: int, seed: int) -> None:
     pictures = [photo((24, 16)).convert("P") for _ in range(count)]
     for number, picture in enumerate(pictures):
         picture.paste(noise((5, 5), "L", seed + number).convert("P"), (seed % 19, number))
@@ -161,14 +161,14 @@ def test_transparency_is_kept_and_leaves_no_fringe(tmp_path: Path) -> None:
         assert shot.image.getpixel(((seen + 30) % 60, 20))[3] == 0  # type: ignore[index]
 
 
-def test_like_frames_become_one(tmp_path: Path) -> None:
+def test_equal_frames_become_one(tmp_path: Path) -> None:
     one, other = strip_of(2)
     body = animation([one, one, one, other, other], "AVIF", duration=60, quality=100, speed=10)
     found = film(tmp_path, made(body, tmp_path, FILM))
     assert [(shot.start, shot.end) for shot in found] == [(0, 180), (180, 300)]
 
 
-def test_a_slow_fade_ends_where_it_leads(tmp_path: Path) -> None:
+def test_a_slow_fade_reaches_its_last_colour(tmp_path: Path) -> None:
     """libwebp alone passes over small changes however many of them add up: this one would end in the dark."""
     picture = photo((60, 40))
     fade = [picture.point(lambda value, step=step: value * step // 60) for step in range(1, 61)]
@@ -179,7 +179,7 @@ def test_a_slow_fade_ends_where_it_leads(tmp_path: Path) -> None:
         assert max(difference(at(found, 40 * step + 1), fade[step]) for step in range(60)) < 4
 
 
-def test_of_an_animation_that_is_small_already_there_is_no_film(tmp_path: Path) -> None:
+def test_an_animation_that_cannot_be_made_smaller_is_left_out(tmp_path: Path) -> None:
     recipes = (THUMB, FILM, Recipe("narrow", 30))
     rendered = made(animation(strip_of(), "AVIF", quality=5, duration=80), tmp_path, *recipes)
     assert rendered.header.frames == 6
@@ -187,7 +187,7 @@ def test_of_an_animation_that_is_small_already_there_is_no_film(tmp_path: Path) 
     assert rendered.recipes == tuple(recipe.fingerprint for recipe in recipes)
 
 
-def test_a_film_is_no_larger_than_its_source_nor_than_a_wider_one(tmp_path: Path) -> None:
+def test_an_animation_is_smaller_than_its_source_and_than_wider_ones(tmp_path: Path) -> None:
     """Of few colours, wide ones are lossless and small; narrow ones have many, and would be larger."""
     body = gif((300, 200), *[Part((0, 0, 300, 200), 0), *[Part((20 * n, 10, 60, 90), 1, disposal=3) for n in range(9)]])
     rendered = made(body, tmp_path, Recipe("wide", 300), *[Recipe(f"w{width}", width) for width in (299, 200, 100)])
@@ -197,7 +197,7 @@ def test_a_film_is_no_larger_than_its_source_nor_than_a_wider_one(tmp_path: Path
     assert sizes == sorted(set(sizes), reverse=True)
 
 
-def test_what_would_take_too_long_is_left_a_still(tmp_path: Path) -> None:
+def test_an_animation_that_would_take_too_long_is_left_out(tmp_path: Path) -> None:
     body = animation(strip_of(), "GIF", duration=80)
     hurried = Limits(decode_time=0.001)
     assert [one.name for one in made(body, tmp_path, THUMB, FILM, limits=hurried).variants] == ["thumb"]
@@ -207,29 +207,29 @@ def test_what_would_take_too_long_is_left_a_still(tmp_path: Path) -> None:
         made(body, tmp_path, FILM, limits=Limits(pixels=6 * 120 * 80 - 1))
 
 
-def test_an_animation_that_is_broken_behind_its_first_frame_has_its_stills(tmp_path: Path) -> None:
+def test_stills_are_made_of_an_animation_broken_after_its_first_frame(tmp_path: Path) -> None:
     body = bytearray(animation([photo((120, 80)), *[noise((120, 80), seed=n) for n in range(3)]], "PNG", duration=80))
     body[-2000:-1900] = bytes(100)
     rendered = made(bytes(body), tmp_path, THUMB, FILM)
     assert [variant.name for variant in rendered.variants] == ["thumb"]
 
 
-def test_a_still_is_made_where_one_is_wished_for_or_nothing_else_is_possible(tmp_path: Path) -> None:
+def test_stills_are_made_on_request_and_in_formats_without_animation(tmp_path: Path) -> None:
     pictures = [Image.new("RGB", (120, 80), "white"), *strip_of()]
     body = animation(pictures, "GIF", duration=80)
-    first, avif = Recipe("first", 640, animation="first"), Recipe("avif", 640, format="avif")
-    rendered = made(body, tmp_path, first, avif, FILM, Recipe("best", 200, format="best"))
+    first, avif = Recipe("first", 640, animation=Motion.FIRST), Recipe("avif", 640, format=VariantFormat.AVIF)
+    rendered = made(body, tmp_path, first, avif, FILM, Recipe("best", 200, format=VariantFormat.BEST))
     assert [(one.name, one.format, one.frames) for one in rendered.variants] == [
         ("first", "webp", 1),
         ("film", "webp", 7),
     ]
     assert difference(shown(tmp_path, rendered).convert("RGBA"), pictures[0].convert("RGBA")) < 2
-    alone = made(body, tmp_path, Recipe("avif", 640, format="avif", animation="first"))
+    alone = made(body, tmp_path, Recipe("avif", 640, format=VariantFormat.AVIF, animation=Motion.FIRST))
     assert [(one.format, one.frames) for one in alone.variants] == [("avif", 1)]
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP"])
-def test_a_thumb_shows_a_telling_frame_and_the_colour_is_that_of_the_first(form: str, tmp_path: Path) -> None:
+def test_a_thumb_shows_a_detailed_frame_and_the_colour_is_that_of_the_first(form: str, tmp_path: Path) -> None:
     scene = strip_of(1)[0]
     pictures = [Image.blend(Image.new("RGB", scene.size, "navy"), scene, step / 10) for step in range(11)]
     body = animation(pictures, form, duration=80, **({"lossless": True} if form == "WEBP" else {}))
@@ -238,14 +238,16 @@ def test_a_thumb_shows_a_telling_frame_and_the_colour_is_that_of_the_first(form:
     assert rendered.color == "#000080"
 
 
-def test_a_first_frame_that_tells_enough_stays_the_thumb(tmp_path: Path) -> None:
+def test_a_detailed_first_frame_is_the_thumb(tmp_path: Path) -> None:
     pictures = [photo((120, 80)), noise((120, 80)), Image.new("RGB", (120, 80), "red")]
     rendered = made(animation(pictures, "PNG", duration=80), tmp_path, THUMB)
     assert difference(shown(tmp_path, rendered), pictures[0]) < 5
 
 
 @pytest.mark.parametrize(("bars", "thumb"), [([8, 12, 10], 0), ([8, 12, 32], 2)])
-def test_another_frame_is_the_thumb_only_if_it_tells_clearly_more(bars: list[int], thumb: int, tmp_path: Path) -> None:
+def test_another_frame_is_the_thumb_only_if_it_is_clearly_more_detailed(
+    bars: list[int], thumb: int, tmp_path: Path
+) -> None:
     pictures = []
     for count in bars:
         grey = Image.new("L", (64, 64))
@@ -256,7 +258,7 @@ def test_another_frame_is_the_thumb_only_if_it_tells_clearly_more(bars: list[int
     assert nearest is pictures[thumb]
 
 
-def test_the_still_that_an_apng_brings_along_is_its_thumb_and_no_part_of_the_film(tmp_path: Path) -> None:
+def test_the_default_image_of_an_apng_is_its_thumb_and_not_a_frame(tmp_path: Path) -> None:
     aside = Image.new("RGB", (120, 80), "red")
     body = animation([aside, *strip_of()], "PNG", duration=80, default_image=True)
     rendered = made(body, tmp_path, THUMB, FILM)
@@ -266,7 +268,7 @@ def test_the_still_that_an_apng_brings_along_is_its_thumb_and_no_part_of_the_fil
     assert difference(found[0].image, strip_of()[0]) < 3
 
 
-def test_a_webp_of_the_same_size_serves_itself_without_its_metadata(tmp_path: Path) -> None:
+def test_a_webp_of_the_same_size_is_used_itself_without_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "a private word"
     body = animation(strip_of(), "WEBP", duration=TIMES, quality=30, loop=4, exif=exif)
@@ -280,14 +282,14 @@ def test_a_webp_of_the_same_size_serves_itself_without_its_metadata(tmp_path: Pa
     assert shown(tmp_path, rendered).info["loop"] == 4
 
 
-def test_a_page_gets_what_moves_unless_its_site_wants_a_still(
+def test_a_page_gets_the_animation_unless_the_site_wants_stills(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:
     body = animation(strip_of(), "GIF", duration=80, loop=0)
     origin.answers.set(HELD, Answer(body=body, media_type="image/gif"))
     site = make_site({"a.md": article((HELD, 120, 80))})
 
-    def told() -> tuple[dict[str, Any], list[str]]:
+    def export() -> tuple[dict[str, Any], list[str]]:
         assert run("sync", site).code == 0
         run("export", "jekyll", site)
         data = json.loads((site / "_data/imgcache.json").read_text())["images"][HELD]
@@ -299,7 +301,7 @@ def test_a_page_gets_what_moves_unless_its_site_wants_a_still(
         ]
         return data, [one.path.rsplit("/", 1)[-1] for one in chosen if one is not None]
 
-    data, chosen = told()
+    data, chosen = export()
     entry = json.loads((site / "cache/manifest.json").read_text())["images"][HELD]
     assert entry["frames"] == 6
     assert [(one["name"], one.get("frames")) for one in entry["variants"]] == [("thumb", None), ("w320", 6)]
@@ -308,7 +310,7 @@ def test_a_page_gets_what_moves_unless_its_site_wants_a_still(
     assert chosen == ["w320.webp", "original.gif", "thumb.jpg", "thumb.jpg"]
 
     (site / "imgcache.yml").write_text("animation: first\n")
-    data, (best, *others) = told()
+    data, (best, *others) = export()
     assert data["fallback"] == [["thumb.jpg", 120]]
     assert (best.startswith("w320."), others) == (True, ["thumb.jpg"] * 3)
 

@@ -1,4 +1,4 @@
-"""What is made of an image: real files in, real files out."""
+"""Rendering: variants of real files, their geometry and their records."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgcache.core import Recipe, Size, sniff
-from imgcache.processor.geometry import inside, target
+from imgcache.core import Fit, Recipe, Size, VariantFormat, sniff
+from imgcache.processor.geometry import inside, plan_target
 from tests.support.pictures import exif, made, near, noise, photo, saved, shown
 
 sides = st.integers(1, 30_000)
@@ -32,7 +32,9 @@ def test_inside_fits_keeps_the_shape_and_never_enlarges(width: int, height: int,
 
 @given(sides, sides, st.integers(1, 4000), st.integers(1, 4000))
 def test_cover_cuts_the_middle_and_never_enlarges(width: int, height: int, wide: int, high: int) -> None:
-    size, crop, full = target(Recipe("c", width=wide, height=high, fit="cover", format="png"), Size(width, height))
+    size, crop, full = plan_target(
+        Recipe("c", width=wide, height=high, fit=Fit.COVER, format=VariantFormat.PNG), Size(width, height)
+    )
     left, top, right, bottom = crop
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
@@ -46,20 +48,20 @@ def test_cover_cuts_the_middle_and_never_enlarges(width: int, height: int, wide:
     assert full.height >= size.height
 
 
-def test_a_picture_longer_than_webp_can_be_is_made_smaller(tmp_path: Path) -> None:
+def test_a_picture_too_long_for_webp_is_made_smaller(tmp_path: Path) -> None:
     rendered = made(saved(Image.new("L", (3, 20_000)), "PNG"), tmp_path, Recipe("w", width=640))
     assert (rendered.variants[0].width, rendered.variants[0].height) == (2, 16_383)
 
 
-def test_variants_come_out_as_asked_and_are_recorded(tmp_path: Path) -> None:
+def test_variants_have_the_requested_size_and_are_recorded(tmp_path: Path) -> None:
     recipes = [
-        Recipe("thumb", width=320, format="auto"),
+        Recipe("thumb", width=320, format=VariantFormat.AUTO),
         Recipe("w640", width=640),
         Recipe("w1280", width=1280),
         Recipe("w5000", width=5000),
         Recipe("huge", width=9000, height=9000),
-        Recipe("square", width=200, height=200, fit="cover", format="avif"),
-        Recipe("tall", height=99, format="png"),
+        Recipe("square", width=200, height=200, fit=Fit.COVER, format=VariantFormat.AVIF),
+        Recipe("tall", height=99, format=VariantFormat.PNG),
     ]
     rendered = made(saved(photo((2001, 1499)), "JPEG"), tmp_path, *recipes)
     assert [(one.path, one.width, one.height) for one in rendered.variants] == [
@@ -81,12 +83,14 @@ def test_variants_come_out_as_asked_and_are_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(1001, 667), (4003, 2999), (121, 97)])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_scaled_decode_lands_where_a_full_one_does(size: tuple[int, int], orientation: int, tmp_path: Path) -> None:
+def test_decoding_at_a_fraction_agrees_with_full_decoding(
+    size: tuple[int, int], orientation: int, tmp_path: Path
+) -> None:
     picture = photo(size)
     rendered = made(
         saved(picture, "JPEG", quality=95, exif=exif(orientation)),
         tmp_path,
-        Recipe("s", width=size[0] // 10, format="png"),
+        Recipe("s", width=size[0] // 10, format=VariantFormat.PNG),
     )
     upright = picture.transpose(Image.Transpose.ROTATE_270) if orientation == 6 else picture
     result = shown(tmp_path, rendered)
@@ -95,20 +99,22 @@ def test_a_scaled_decode_lands_where_a_full_one_does(size: tuple[int, int], orie
     assert sum(abs(a - b) for a, b in pairs) / len(wanted.tobytes()) < 1.5
 
 
-def test_cover_shows_the_middle(tmp_path: Path) -> None:
+def test_cover_keeps_the_middle(tmp_path: Path) -> None:
     image = Image.new("RGB", (300, 100), "red")
     image.paste("blue", (100, 0, 200, 100))
-    rendered = made(saved(image, "PNG"), tmp_path, Recipe("s", width=50, height=50, fit="cover", format="png"))
+    rendered = made(
+        saved(image, "PNG"), tmp_path, Recipe("s", width=50, height=50, fit=Fit.COVER, format=VariantFormat.PNG)
+    )
     result = shown(tmp_path, rendered).convert("RGB")
     assert all(near(result.getpixel(at), (0, 0, 255)) for at in ((2, 25), (25, 2), (47, 25), (25, 47)))
 
 
-def test_auto_is_png_only_where_something_shows_through(tmp_path: Path) -> None:
+def test_auto_is_png_only_for_transparent_pictures(tmp_path: Path) -> None:
     solid, clear = Image.new("RGBA", (9, 9), "red"), Image.new("RGBA", (9, 9), (255, 0, 0, 128))
-    recipe = Recipe("thumb", width=5, format="auto")
+    recipe = Recipe("thumb", width=5, format=VariantFormat.AUTO)
     assert made(saved(solid, "PNG"), tmp_path, recipe).variants[0].format == "jpeg"
     assert made(saved(clear, "PNG"), tmp_path, recipe).variants[0].format == "png"
-    flat = made(saved(clear, "PNG"), tmp_path, Recipe("flat", width=5, format="jpeg"))
+    flat = made(saved(clear, "PNG"), tmp_path, Recipe("flat", width=5, format=VariantFormat.JPEG))
     assert near(shown(tmp_path, flat).getpixel((2, 2)), (255, 127, 127))
 
 
@@ -116,7 +122,7 @@ def test_auto_is_png_only_where_something_shows_through(tmp_path: Path) -> None:
 def test_transparency_has_no_dark_fringe(form: str, tmp_path: Path) -> None:
     image = Image.new("RGBA", (400, 400), (0, 0, 0, 0))
     image.paste((255, 255, 255, 255), (101, 101, 299, 299))
-    rendered = made(saved(image, "PNG"), tmp_path, Recipe("s", width=90, format=form, quality=95))
+    rendered = made(saved(image, "PNG"), tmp_path, Recipe("s", width=90, format=VariantFormat(form), quality=95))
     result = shown(tmp_path, rendered).convert("RGBA")
     assert result.getpixel((2, 2))[3] == 0  # type: ignore[index]
     visible = [value[:3] for value in zip(*[iter(result.tobytes())] * 4, strict=True) if value[3] > 60]
@@ -125,7 +131,7 @@ def test_transparency_has_no_dark_fringe(form: str, tmp_path: Path) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
-    recipes = [Recipe(form, width=50, format=form) for form in ("webp", "avif", "jpeg", "png")]
+    recipes = [Recipe(form, width=50, format=VariantFormat(form)) for form in ("webp", "avif", "jpeg", "png")]
     body = saved(photo((120, 90)), "JPEG")
     assert made(body, tmp_path, *recipes) == made(body, tmp_path, *recipes)
 

@@ -1,4 +1,4 @@
-"""The pool with real processes: what happens to one image happens to no other."""
+"""The render pool with real processes: a failure of one image affects no other."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def beside(function: Callable[[], object], workers: int = 2) -> tuple[Base
 
 
 @pytest.mark.parametrize(
-    ("function", "error", "says"),
+    ("function", "error", "message"),
     [
         (crash, DecoderCrash, "SIGSEGV"),
         (null_pointer, DecoderCrash, "SIGSEGV"),
@@ -66,18 +66,18 @@ async def beside(function: Callable[[], object], workers: int = 2) -> tuple[Base
         (swallow, DecoderCrash, "memory"),
     ],
 )
-def test_a_bad_image_costs_itself_and_nothing_else(
-    function: Callable[[], object], error: type[ImageError], says: str
+def test_a_bad_image_affects_no_other_image(
+    function: Callable[[], object], error: type[ImageError], message: str
 ) -> None:
     started = time.monotonic()
     outcome, others = asyncio.run(beside(function))
     assert isinstance(outcome, error)
-    assert says in str(outcome)
+    assert message in str(outcome)
     assert others == [0, 1, 2, 3, 4]
     assert time.monotonic() - started < 20
 
 
-def test_what_earlier_images_left_in_a_worker_decides_nothing() -> None:
+def test_memory_left_by_earlier_images_does_not_change_a_result() -> None:
     """Memory that is lost in a worker counts against its limit; the next image gets a fresh one, and the same end."""
 
     async def run() -> list[int]:
@@ -113,7 +113,7 @@ def test_a_pool_whose_idle_workers_were_killed_starts_again() -> None:
     assert asyncio.run(run()) == 3
 
 
-def test_errors_of_an_image_come_back_as_themselves(tmp_path: Path) -> None:
+def test_errors_of_an_image_keep_their_class(tmp_path: Path) -> None:
     (tmp_path / "page.jpg").write_text("<!doctype html>")
 
     async def run() -> list[object]:
@@ -179,7 +179,7 @@ def test_a_worker_is_replaced_after_some_tasks() -> None:
     assert len(asyncio.run(run())) == 3
 
 
-def test_a_pool_that_was_never_asked_starts_nothing_and_closes() -> None:
+def test_an_unused_pool_starts_nothing() -> None:
     def running() -> tuple[set[threading.Thread], set[multiprocessing.process.BaseProcess]]:
         return set(threading.enumerate()), set(multiprocessing.active_children())
 
@@ -192,7 +192,7 @@ def test_a_pool_that_was_never_asked_starts_nothing_and_closes() -> None:
     asyncio.run(run())
 
 
-def test_the_server_can_be_loaded_before_there_is_any_work() -> None:
+def test_the_fork_server_can_be_started_in_advance() -> None:
     code = textwrap.dedent("""
         import asyncio, os, signal
         from imgcache.processor.pool import RenderPool
@@ -212,7 +212,7 @@ def test_the_server_can_be_loaded_before_there_is_any_work() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_a_worker_that_is_ended_while_it_starts_says_nothing() -> None:
+def test_a_worker_killed_during_its_start_prints_nothing() -> None:
     code = textwrap.dedent("""
         import asyncio
         from imgcache.processor.pool import RenderPool
@@ -236,7 +236,7 @@ def test_a_worker_has_ctrl_c_blocked_and_writes_no_large_file(tmp_path: Path) ->
         async with pool_of(1, limits) as pool:
             assert int(signal.SIGINT) in await pool.run(blocked_signals)
             with (tmp_path / "large").open("wb") as file, pytest.raises(WorkerError, match="shorter"):
-                await pool._do(write_much, (), descriptors=[file.fileno()])
+                await pool.run_on_files(write_much, [file.fileno()])
             assert (tmp_path / "large").stat().st_size == 1_000_000
 
     asyncio.run(run())

@@ -1,4 +1,4 @@
-"""A worker that an image has taken over: what it tries against this machine and this program, and what comes of it."""
+"""The sandbox: attacks from a worker that an image has taken over, and what stops them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_no_program_process_socket_or_code(without: str | None) -> None:
 
 
 @either
-def test_the_parent_is_not_looked_into_or_signalled(without: str | None) -> None:
+def test_the_parent_cannot_be_read_or_signalled(without: str | None) -> None:
     functions = (hostile.parents_memory, hostile.trace, hostile.read_memory_of, hostile.signal_to)
     for tried, came in zip(functions, attack(without, *((one, os.getpid()) for one in functions)), strict=True):
         assert came.startswith("PermissionError"), (tried, came)
@@ -174,9 +174,9 @@ def test_an_answer_that_runs_code_is_not_run(site: Path) -> None:
 
     async def run() -> None:
         async with pool_of() as pool:
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.run(hostile.answer_with_pickle, str(site / "ran"))
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.run(hostile.return_pickle, str(site / "ran"))
             assert await pool.run(echo, 5) == 5  # another worker
 
@@ -195,10 +195,10 @@ def test_an_answer_that_runs_code_is_not_run(site: Path) -> None:
         (hostile.answer_without_number, ()),
     ],
 )
-def test_an_answer_that_is_none_ends_the_worker(function: Callable[..., int], args: tuple[Any, ...]) -> None:
+def test_an_invalid_answer_ends_the_worker(function: Callable[..., int], args: tuple[Any, ...]) -> None:
     async def run() -> int:
         async with pool_of() as pool:
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.run(function, *args)
             return await pool.run(echo, 4)
 
@@ -237,7 +237,7 @@ def test_more_than_one_answer_ends_the_worker() -> None:
         (True, {"frames": 100_000}),
     ],
 )
-def test_what_a_worker_says_it_made_is_checked(site: Path, of_variant: bool, change: dict[str, Any]) -> None:
+def test_the_result_of_a_worker_is_validated(site: Path, of_variant: bool, change: dict[str, Any]) -> None:
     honest = processor.render(site / "a.png", site, [RECIPE], LIMITS)
     assert checked(honest, [RECIPE], LIMITS) == honest
     replace = msgspec.structs.replace
@@ -246,12 +246,12 @@ def test_what_a_worker_says_it_made_is_checked(site: Path, of_variant: bool, cha
         checked(replace(honest, **({"variants": variants} if of_variant else change)), [RECIPE], LIMITS)
 
 
-def test_a_worker_that_names_a_file_elsewhere_is_not_believed(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_names_another_folder_is_refused(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render_worker, "render", hostile.render_and_lie)
 
     async def run() -> None:
         async with pool_of() as pool:
-            with pytest.raises(DecoderCrash, match="not to be trusted"):
+            with pytest.raises(DecoderCrash, match="cannot be trusted"):
                 await pool.render(site / "a.png", site / "out", [RECIPE])
 
     asyncio.run(run())
@@ -259,14 +259,13 @@ def test_a_worker_that_names_a_file_elsewhere_is_not_believed(site: Path, monkey
     assert (site / "article.md").read_text() == "---\nimages: []\n---\n"
 
 
-def test_a_failure_that_nobody_foresaw_is_raised_with_its_traceback() -> None:
+def test_an_unexpected_exception_is_raised_with_its_traceback() -> None:
     with pytest.raises(WorkerError, match="ZeroDivisionError") as caught:
         in_worker(hostile.divide)
     assert "hostile_tasks.py" in "".join(caught.value.__notes__)
 
 
-def test_the_filter_is_the_same_on_any_machine_and_refuses_by_default() -> None:
-    """Ends with the refusal, whatever machine; no machine of another kind gets a filter with wrong numbers."""
+def test_the_filter_refuses_by_default_and_is_made_for_known_machines_only() -> None:
     assert seccomp.program("riscv64", 1) is None
     for machine in ("x86_64", "aarch64"):
         made = seccomp.program(machine, 1)
@@ -275,23 +274,20 @@ def test_the_filter_is_the_same_on_any_machine_and_refuses_by_default() -> None:
 
 
 @pytest.mark.parametrize("abi", range(1, 9))
-def test_landlock_takes_all_that_a_version_can_take(abi: int) -> None:
+def test_landlock_restricts_all_that_a_version_knows(abi: int) -> None:
     files, network, scopes = landlock.attributes(abi)
     assert files & 0x1FFF == 0x1FFF  # the 13 rights of the first version
     assert (network == 0) == (abi < 4) and (scopes == 0) == (abi < 6)
 
 
 def test_nothing_is_imported_once_a_worker_is_ready() -> None:
-    """A module or a codec that is missing then would make a whole image "undecodable"."""
+    """A missing module or codec would make a good image "undecodable"."""
     code = textwrap.dedent("""
         import sys
         from imgcache.processor import forkserver as render_server
-        render_server._prepare()
-        from imgcache import processor
-        from imgcache.core.errors import ImageError
-        from imgcache.core.models import Header
-        from imgcache.core.models import Limits
-        from imgcache.core.recipes import Recipe
+        render_server.preload()
+        from imgcache.core import ImageError, Limits, Recipe
+        from imgcache.processor import variants
         from tests.processor.test_decoder_fuzz import seeds
         whole = seeds()
         before = set(sys.modules)
@@ -299,7 +295,7 @@ def test_nothing_is_imported_once_a_worker_is_ready() -> None:
                    for form in ("webp", "avif", "jpeg", "png")]
         for data in (one for one in whole if len(one) < 12_000):
             try:
-                processor.make(data, recipes, Limits(pixels=100_000, frames=10), lambda *_: None)
+                variants.make(data, recipes, Limits(pixels=100_000, frames=10), lambda *_: None)
             except ImageError:
                 pass
         print(sorted(set(sys.modules) - before))

@@ -1,4 +1,4 @@
-"""Nothing private travels into a variant, and no variant weighs more than the picture."""
+"""Metadata: it is removed from every variant, and no variant has more bytes than the picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
-from imgcache.core import Recipe
+from imgcache.core import Recipe, VariantFormat
 from imgcache.processor import render
 from imgcache.processor.strip import strip
 from tests.support.pictures import LIMITS, exif, made, noise, saved, shown
@@ -35,14 +35,15 @@ def tell_tale(form: str, picture: Image.Image, **options: object) -> bytes:
     ("JPEG", {"quality": 20}), ("JPEG", {"quality": 20, "progressive": True, "restart_marker_rows": 1}),
     ("PNG", {"optimize": True}), ("WEBP", {"quality": 5}), ("WEBP", {"lossless": True}), ("AVIF", {"quality": 20}),
 ])  # fmt: skip
-def test_no_variant_says_more_or_weighs_more_than_the_picture(
+def test_no_variant_has_metadata_or_more_bytes_than_the_picture(
     form: str, options: dict[str, object], tmp_path: Path
 ) -> None:
     picture = noise((64, 40)) if form != "PNG" else noise((64, 40), "L").quantize(4)
     body = tell_tale(form, picture, **options) + b"NOTE-SECRET behind the end"
     assert b"SECRET" in body
-    same = Recipe("same", format=form.lower(), quality=100, effort=0)
-    rendered = made(body, tmp_path, same, Recipe("small", width=20, format=form.lower()), Recipe("w", width=30))
+    variant_format = VariantFormat(form.lower())
+    same = Recipe("same", format=variant_format, quality=100, effort=0)
+    rendered = made(body, tmp_path, same, Recipe("small", width=20, format=variant_format), Recipe("w", width=30))
     for variant in rendered.variants:
         data = (tmp_path / variant.path).read_bytes()
         assert not [word for word in SECRETS if word in data]
@@ -54,30 +55,32 @@ def test_no_variant_says_more_or_weighs_more_than_the_picture(
         assert same_pixels or "lossless" in options
 
 
-def test_an_original_that_must_be_turned_or_recoloured_does_not_serve_as_it_is(tmp_path: Path) -> None:
-    recipe = Recipe("same", format="jpeg", quality=100)
+def test_an_original_with_orientation_or_profile_is_not_used_itself(tmp_path: Path) -> None:
+    recipe = Recipe("same", format=VariantFormat.JPEG, quality=100)
     body = saved(noise((64, 40)), "JPEG", quality=20, exif=exif(6))
     assert shown(tmp_path, made(body, tmp_path, recipe)).size == (40, 64)
     assert made(body, tmp_path, recipe).variants[0].bytes > len(body)
 
 
-def test_a_plain_avif_serves_itself(tmp_path: Path) -> None:
+def test_an_avif_without_metadata_is_used_itself(tmp_path: Path) -> None:
     body = saved(noise((64, 40)), "AVIF", quality=20)
-    assert made(body, tmp_path, Recipe("same", format="avif", quality=100)).variants[0].bytes == len(body)
+    assert made(body, tmp_path, Recipe("same", format=VariantFormat.AVIF, quality=100)).variants[0].bytes == len(body)
 
 
 @given(st.sampled_from(["JPEG", "PNG", "WEBP"]), st.integers(0, 3000), st.binary(max_size=4), st.integers(0, 9))
 @settings(max_examples=150)
-def test_stripping_damaged_files_gives_up_or_ends(form: str, at: int, patch: bytes, seed: int) -> None:
+def test_stripping_a_damaged_file_returns_bytes_or_none(form: str, at: int, patch: bytes, seed: int) -> None:
     body = tell_tale(form, noise((24, 16), seed=seed))
     at %= len(body)
     result = strip(body[:at] + patch + body[at + len(patch) :], form.lower())
     assert result is None or len(result) <= len(body) + 40
 
 
-def test_the_gps_of_a_real_camera_does_not_travel(tmp_path: Path, shared: Path) -> None:
+def test_the_gps_position_of_a_camera_is_removed(tmp_path: Path, shared: Path) -> None:
     original = shared / "images" / "cases" / "exif_gps__exif-samples__DSCN0010.jpg"
-    recipes = [Recipe(form, width=5000, format=form, quality=100) for form in ("jpeg", "webp", "png", "avif")]
+    recipes = [
+        Recipe(form, width=5000, format=VariantFormat(form), quality=100) for form in ("jpeg", "webp", "png", "avif")
+    ]
     rendered = render(original, tmp_path, recipes, LIMITS)
     for variant in rendered.variants:
         data = (tmp_path / variant.path).read_bytes()

@@ -32,7 +32,7 @@ def spectrum(mode: str = "RGB") -> Image.Image:
     return sweeps[0] if mode == "L" else Image.merge(mode, sweeps[: len(mode)])
 
 
-def png_saying(gamma: float | None = None, chromaticity: tuple[float, ...] = (), *, srgb: bool = False) -> object:
+def png_chunks(gamma: float | None = None, chromaticity: tuple[float, ...] = (), *, srgb: bool = False) -> object:
     """The chunks of a PNG that speak of colours: the `pnginfo` to save it with."""
     said = PngImagePlugin.PngInfo()
     if gamma is not None:

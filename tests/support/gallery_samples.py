@@ -49,7 +49,7 @@ class GallerySample:
         Manifest(site=self.root, cache=self.cache, scratch=self.folder).write(self.index.entries())
         catalogue = Catalogue(self.folder / "catalogue.db", "scope")
         with catalogue.transaction():
-            catalogue.put_articles(
+            catalogue.articles.put(
                 [
                     ReadArticle(ArticleStat(path, 1, 1), "digest", "2026", references)
                     for path, references in self.uses.items()

@@ -1,4 +1,4 @@
-"""What code would try that has taken over a worker: tasks for `tests.test_render_sandbox`. Each says how it ended."""
+"""Attacks of a worker that was taken over, for `tests.processor.test_render_sandbox`. Each returns its result."""
 
 from __future__ import annotations
 

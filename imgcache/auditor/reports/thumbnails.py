@@ -13,8 +13,10 @@ MAX_THUMBNAILS = 300
 MAX_BYTES = 4_000_000  # of all thumbnails together, before base64
 _MAX_BYTES_EACH = 20_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_TYPES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".gif": "gif", ".avif": "avif"}
-_PLACEHOLDER = re.compile(r"data:image/(?:png|jpeg|webp|gif|avif);base64,[A-Za-z0-9+/=]{1,400}")
+from imgcache.core import BROWSER_FORMATS, FORMATS
+
+_TYPES = {f".{extension}": name for name in BROWSER_FORMATS for extension in FORMATS[name].extensions}
+_PLACEHOLDER = re.compile(rf"data:image/(?:{'|'.join(BROWSER_FORMATS)});base64,[A-Za-z0-9+/=]{{1,400}}")
 
 
 def thumbnails(cache: Path, digests: Iterable[str | None], *, max_bytes: int = MAX_BYTES) -> dict[str, str]:

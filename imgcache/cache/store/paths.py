@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 
 from imgcache.cache.store.merging import FILE_NAME
-from imgcache.core import Asset, clean_text
+from imgcache.core import EXTENSIONS, Asset, clean_text
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(rf"assets/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})/({FILE_NAME.pattern})")
-_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 ORIGINAL = "original."
 
 
@@ -48,8 +47,8 @@ def checked(path: str) -> str:
 
 
 def original_name(format: str) -> str:  # noqa: A002 (the field's name in `Header`)
-    """Returns the file name of an original of this format."""
-    return f"{ORIGINAL}{_EXTENSIONS.get(format, format)}"
+    """The name of an original's file."""
+    return f"{ORIGINAL}{EXTENSIONS.get(format, format)}"
 
 
 def is_original(name: str) -> bool:

@@ -1,12 +1,12 @@
-"""What the kernel takes from a process for good, before the process touches bytes of strangers.
+"""Confines a process before it reads untrusted images.
 
-After `enter` the process keeps the memory, the open descriptors and the processor time that it has. It opens no file,
-starts no process or thread, makes no socket, changes no attribute of a file, sends no signal but to itself, and looks
-into no other process. None of this can be undone, and it needs no privilege.
+After `enter` the process still has its memory, its open descriptors and processor time. It cannot open files, start
+processes or threads, create sockets, change attributes of files, send signals except to itself, or inspect other
+processes. This cannot be undone, and needs no privilege.
 
-Two mechanisms of Linux refuse the same things independently: a seccomp filter refuses the system calls, and Landlock
-refuses the access. Where the kernel has only one of them, the other still holds; `Protections` says which do. On other
-systems than Linux there is neither. Limit: what a process was given stays in its hands, its memory too.
+Two mechanisms of Linux work independently: a seccomp filter refuses system calls, and Landlock refuses access. Where
+the kernel has only one of them, that one still holds; `Protections` tells which hold. Other systems have neither.
+Limit: the process keeps what it was given, and everything in its memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 class Protections(msgspec.Struct, frozen=True):
-    """Which protections hold in a process. `landlock` is the version of its interface (ABI); 0: the kernel has none."""
+    """The protections of a process. `landlock` is the version of its interface (ABI), 0 where the kernel has none."""
 
     no_new_privileges: bool = False
     undumpable: bool = False
@@ -36,7 +36,7 @@ class Protections(msgspec.Struct, frozen=True):
     landlock: int = 0
 
     def __str__(self) -> str:
-        """For people: what holds, then what does not."""
+        """Describes for people what holds and what does not."""
         names = {
             "no new privileges": self.no_new_privileges,
             "memory closed to other processes": self.undumpable,
@@ -46,33 +46,33 @@ class Protections(msgspec.Struct, frozen=True):
         }
         missing = [name.partition(", ABI")[0].rstrip(")") for name, holds in names.items() if not holds]
         text = "; ".join(name for name, holds in names.items() if holds) or "none"
-        return f"{text}. Not here: {'; '.join(missing)}" if missing else text
+        return f"{text}. Not available: {'; '.join(missing)}" if missing else text
 
 
 def enter(parent: int) -> Protections:
-    """Give up everything that decoding does not need. To be called once, in a process with one thread.
+    """Give up everything that decoding does not need. Call it once, in a process with one thread.
 
-    What has to be imported or opened is imported and opened before.
+    Everything needed must be imported and opened before.
 
     Args:
-        parent: process id of the process that forked this one; this one ends with it.
+        parent: process id of the parent, with which this process ends.
 
     Returns:
-        What holds from now on. A protection that the kernel refuses is left out, not an error.
+        The protections that hold. It is no error if the kernel refuses one.
     """
     if sys.platform != "linux":
         return Protections()
     no_network = _leave_network()
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
+    if os.getppid() != parent:  # the parent ended before the line above
         os._exit(0)
     undumpable = libc.prctl(_PR_SET_DUMPABLE, 0)  # no ptrace, no /proc/PID/mem, by others of this user
-    no_new_privileges = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1)  # what the following two ask for
+    no_new_privileges = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1)  # required by the following two
     abi = landlock.restrict() if no_new_privileges else 0
     filtered = no_new_privileges and seccomp.restrict(platform.machine(), os.getpid())
     return Protections(no_new_privileges, undumpable, no_network or filtered, filtered, abi)
 
 
 def _leave_network() -> bool:
-    """An empty network namespace: for root, or where user namespaces are open to all users."""
+    """Enter an empty network namespace, which works for root or where users may create user namespaces."""
     return libc.unshare(_CLONE_NEWNET) or libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)

@@ -1,8 +1,7 @@
-"""Landlock with no rule: no path can be opened, no TCP port bound or connected to, no other process signalled.
+"""Landlock without rules: no path can be opened, no TCP port used, no other process signalled.
 
 Source: linux/landlock.h and Documentation/userspace-api/landlock.rst. The system call numbers are the same on every
-machine. Descriptors that are open already, or come later over a socket, work as before: that is how a worker gets its
-files.
+machine. Descriptors that are open or arrive over a socket still work: that is how a worker gets its files.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ class _Attributes(ctypes.Structure):  # struct landlock_ruleset_attr
 
 
 def version() -> int:
-    """The version of the interface (ABI) that this kernel has; 0 where it has none, or where it is switched off."""
+    """Returns the version of the interface (ABI) of this kernel; 0 where it has none or it is disabled."""
     return max(0, libc.syscall(_CREATE_RULESET, 0, 0, _ASK_VERSION))
 
 
 def attributes(abi: int) -> tuple[int, int, int]:
-    """Everything that a version can take away: bits of rights to files, of TCP, of scopes."""
+    """Returns all rights that a version can restrict: bits of files, TCP and scopes."""
     return (1 << _FILE_RIGHTS[min(abi, 5)]) - 1, _TCP if abi >= 4 else 0, _SCOPES if abi >= 6 else 0
 
 
 def restrict() -> int:
-    """Take everything away that Landlock can take away; for good, and for children too.
+    """Restrict this process and its children permanently as far as Landlock can.
 
     Returns:
         The version that holds, or 0.

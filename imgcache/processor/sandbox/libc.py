@@ -1,4 +1,4 @@
-"""prctl, unshare and syscall of the C library (manual, section 2), which Python has no names for. True is success."""
+"""prctl, unshare and syscall of the C library (manual, section 2), which Python does not offer. True is success."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def _library() -> ctypes.CDLL:
 
 
 def prctl(option: int, value: int, pointer: int = 0) -> bool:
-    """Operate on this process. Unused arguments are 0, as the kernel demands for some options."""
+    """Change a property of this process. Unused arguments are 0, as the kernel requires for some options."""
     words = (ctypes.c_ulong(one) for one in (value, pointer, 0, 0))
     return int(_library().prctl(ctypes.c_int(option), *words)) == 0
 
@@ -23,7 +23,7 @@ def unshare(flags: int) -> bool:
 
 
 def syscall(number: int, *words: int) -> int:
-    """What the kernel returns for a system call by its number; -1 where it refuses."""
+    """Make a system call by its number and return the result, -1 for an error."""
     function = _library().syscall
     function.restype = ctypes.c_long
     return int(function(ctypes.c_long(number), *(ctypes.c_ulong(word) for word in words)))

@@ -1,9 +1,9 @@
-"""A seccomp filter: the system calls that decoding needs, and no other. What is not listed fails with EPERM.
+"""A seccomp filter that allows the system calls of decoding. All others fail with EPERM.
 
 Source: Documentation/userspace-api/seccomp_filter.rst, linux/seccomp.h, linux/bpf_common.h; the numbers are those of
-asm/unistd_64.h and asm-generic/unistd.h. The list is what `strace -f` shows of workers that decode every file of the
-hard cases into every format, and what glibc and musl call in place of those on other versions. Limit: x86-64 and
-64-bit ARM; on other machines there is no filter, because nobody has observed one.
+asm/unistd_64.h and asm-generic/unistd.h. The list also has what other versions of glibc and musl call for the
+same purposes. Tests render every file of the hard cases under the filter. Limit: x86-64 and 64-bit ARM; on other
+machines there is no filter, because it was not tested there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MACHINES = {"x86_64": _Machine(0xC000003E, 0), "aarch64": _Machine(0xC00000B7, 
 # System call numbers on x86-64 and on 64-bit ARM; None where a machine has no such call.
 _Numbers = tuple[int | None, int | None]
 _ALLOWED: dict[str, _Numbers] = {
-    # Descriptors that are open: the channel, the original, the files to be written.
+    # Open descriptors: the channel, the original, the output files.
     "read": (0, 63),
     "write": (1, 64),
     "readv": (19, 65),
@@ -44,7 +44,7 @@ _ALLOWED: dict[str, _Numbers] = {
     "munmap": (11, 215),
     "mremap": (25, 216),
     "madvise": (28, 233),
-    # Locks, signals of its own, time, chance: what the C library and Python do by themselves.
+    # Locks, own signals, time, random numbers: used by the C library and Python.
     "futex": (202, 98),
     "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135),
@@ -81,7 +81,7 @@ Instruction = tuple[int, int, int, int]  # struct sock_filter: code, jump if tru
 
 
 def program(machine: str, process: int) -> bytes | None:
-    """The filter as the kernel takes it, for the process with that id. None where the machine is not known."""
+    """Returns the filter program for a process id; None for an unknown machine."""
     if machine not in _MACHINES or sys.byteorder != "little":
         return None
     return b"".join(struct.pack("=HBBI", *one) for one in _instructions(_MACHINES[machine], process))
@@ -100,7 +100,7 @@ def _instructions(machine: _Machine, process: int) -> Iterator[Instruction]:
 
 
 def _by_argument(number: int, argument: int, test: Instruction) -> Iterator[Instruction]:
-    """Allow one call by the lower half of one argument. `test` jumps over one instruction where it refuses."""
+    """Allow a call by the lower half of one argument. `test` skips one instruction to refuse."""
     yield _IF_EQUAL, 0, 4, number
     yield _LOAD, 0, 0, _FIRST_ARGUMENT + 8 * argument
     yield test
@@ -117,7 +117,7 @@ class _Program(ctypes.Structure):  # struct sock_fprog
 
 
 def restrict(machine: str, process: int) -> bool:
-    """Put the filter over this process, for good. Whether it holds."""
+    """Install the filter in this process permanently. Returns whether it holds."""
     instructions = program(machine, process)
     if instructions is None:
         return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from imgcache.core import MEDIA_TYPES
+from imgcache.core import BROWSER_FORMATS, FORMATS
 from imgcache.publisher.export import template
 from imgcache.publisher.export.web_servers import HEADERS, LASTING, PATH, WebServer
 
-# Debian's mime.types does not know AVIF. Only types that browsers show safely are sent as what they are.
-_TYPES = {"jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp", "avif": "avif"}
+# Debian's mime.types does not know AVIF, and only types that browsers show safely are told as what they are.
+_TYPES = {one.media_type: one.extensions[0] for name, one in FORMATS.items() if name in BROWSER_FORMATS}
 _NO_GALLERY = """
     # The gallery names articles and drafts. To publish it: `serve: {gallery: on}` in imgcache.yml, and export anew.
     location = / {
@@ -29,7 +29,7 @@ def configuration(front: WebServer) -> str:
         "@NAMES@": " ".join(front.names) or "_",
         "@ROOT@": front.root,
         "@PATH@": PATH,
-        "@TYPES@": "\n            ".join(f"{MEDIA_TYPES[name]} {ending};" for name, ending in _TYPES.items()),
+        "@TYPES@": "\n            ".join(f"{media_type} {extension};" for media_type, extension in _TYPES.items()),
         "@GALLERY@": "" if front.shows_gallery else _NO_GALLERY,
         "@LASTING@": LASTING,
         "@HEADERS@": "\n        ".join(f'add_header {name} "{value}" always;' for name, value in HEADERS.items()),

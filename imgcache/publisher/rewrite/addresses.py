@@ -7,14 +7,15 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from imgcache.core import ImageError, join_url, request_url
+from imgcache.core import FORMATS, ImageError, join_url, request_url
 from imgcache.publisher.rewrite.values import Options
 
 _SPACE = " \t\n\f\r"
 _INNER = re.compile(r"[\t\n\r]")  # browsers drop them anywhere in an address (URL Standard, "basic URL parser")
 _REMOTE = re.compile(r"(?:https?:)?[/\\]{2}[^/\\?#\s]", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_IMAGE_NAME = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|bmp|tiff?|jp2)$", re.IGNORECASE)
+_EXTENSIONS = (extension for name, one in FORMATS.items() if name != "ico" for extension in one.extensions)
+_IMAGE_NAME = re.compile(rf"\.(?:{'|'.join(_EXTENSIONS)})$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,23 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from imgcache.core import MEDIA_TYPES, ConfigError, clean_text
+from imgcache.core import (
+    BROWSER_FORMATS,
+    MEDIA_TYPES,
+    MODERN_FORMATS,
+    OPAQUE_MEDIA_TYPES,
+    UNIVERSAL_FORMATS,
+    VARIANT_FORMATS,
+    ConfigError,
+    clean_text,
+)
 from imgcache.manifest import ManifestEntry, ManifestVariant
 
-_MODERN = ("avif", "webp")  # best first: a browser takes the first type it knows (HTML, section 4.8.4.3.5)
-_EVERYWHERE = ("jpeg", "png")  # what every browser and every other reader shows
-_SAFE = {"image/jpeg": "jpeg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/avif": "avif"}
+_MODERN = MODERN_FORMATS  # best first: a browser takes the first type it knows (HTML, section 4.8.4.3.5)
+_EVERYWHERE = tuple(name for name in UNIVERSAL_FORMATS if name in VARIANT_FORMATS)
+_SAFE = {MEDIA_TYPES[name]: name for name in BROWSER_FORMATS}
 _ICONS = {**_SAFE, "image/vnd.microsoft.icon": "ico"}
-_OPAQUE = ("image/jpeg", "image/bmp")
+_OPAQUE = OPAQUE_MEDIA_TYPES
 _SHARED_WIDTH = 1200  # pixels: what Open Graph and structured data ask for
 _FILE = re.compile(r"assets/([0-9a-f]{2}/[0-9a-f]{64}/[A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
@@ -131,7 +140,7 @@ def icon(image: Held) -> File:
 def shared(image: Held) -> File:
     """The file for other programs: JPEG, PNG or GIF, the narrowest of at least 1,200 pixels, else the widest."""
     known = [file for file in image.files if file.format in _EVERYWHERE and file.moves == image.moves]
-    if image.original and image.original.format in (*_EVERYWHERE, "gif"):
+    if image.original and image.original.format in UNIVERSAL_FORMATS:
         known.append(image.original)
     if not known:
         return exact(image)

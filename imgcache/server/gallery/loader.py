@@ -13,17 +13,16 @@ from typing import Any
 import msgspec
 
 from imgcache.cache import Index
-from imgcache.core import Asset, ImgcacheError, Size, clean_text, host_if_any
+from imgcache.core import BROWSER_MEDIA_TYPES, Asset, ImgcacheError, Size, clean_text, host_if_any
 from imgcache.manifest import ManifestEntry, ManifestVariant
 from imgcache.server.gallery import problems
 from imgcache.server.gallery.database import INDEXES, SCHEMA, GalleryDatabase, entry_of
-from imgcache.server.gallery.sources import GallerySources, IndexView, entries
+from imgcache.server.gallery.sources import GallerySources, entries
 
 _BATCH = 1000
 _AUTHORITY = re.compile(r"\s*(?:https?:)?//[^/\\?#]*", re.IGNORECASE)
-LIGHT_WIDTH = 640  # pixels; the version for a page of this width is compared with the original
-_THUMB_WIDTH = 240  # pixels of a tile in the grid
-_SHOWN = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")  # formats that browsers show
+LIGHT_WIDTH = 640  # pixels: what is compared with the original is the version that a page of this width would show
+_THUMB_WIDTH = 240  # pixels that a tile of the grid needs
 
 _PUT_IMAGE = "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)"
 _PUT_WAITING = """
@@ -139,8 +138,8 @@ def for_page(entry: ManifestEntry) -> ManifestVariant | None:
 
 
 def candidates(entry: ManifestEntry) -> list[ManifestVariant]:
-    """Returns the files of an image that browsers show."""
-    if entry.media_type not in _SHOWN:
+    """Every file of an image that a browser shows."""
+    if entry.media_type not in BROWSER_MEDIA_TYPES:
         return list(entry.variants)
     kind = entry.media_type.removeprefix("image/")
     return [*entry.variants, ManifestVariant("original", entry.width, entry.height, kind, entry.bytes, entry.original)]
@@ -215,7 +214,7 @@ def _put_copies(db: sqlite3.Connection, index: Index) -> None:
     db.execute("DROP TABLE copied")
 
 
-def _put_failures(db: sqlite3.Connection, index: IndexView, now: float) -> None:
+def _put_failures(db: sqlite3.Connection, index: Index, now: float) -> None:
     health_by_url = dict(index.healths())
     for url, failure in index.failures():
         found = db.execute("SELECT id, state = 'held' FROM image WHERE url = ?", (url,)).fetchone()
@@ -233,7 +232,7 @@ def _put_failures(db: sqlite3.Connection, index: IndexView, now: float) -> None:
             db.execute("UPDATE image SET state = 'failing', time = ? WHERE id = ?", (failure.last_at, number))
 
 
-def _put_quarantined(db: sqlite3.Connection, index: IndexView) -> None:
+def _put_quarantined(db: sqlite3.Connection, index: Index) -> None:
     for url, record in index.doubts():
         found = db.execute("SELECT id FROM image WHERE url = ?", (url,)).fetchone()
         if record.candidate is None or not found:

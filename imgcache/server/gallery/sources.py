@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from imgcache.cache import built_catalogues
 from imgcache.core import ConfigError, display_path
 from imgcache.manifest import VERSION, ManifestEntry, read_manifest
 
@@ -89,32 +91,3 @@ def entries(manifest: Path) -> Iterator[tuple[str, ManifestEntry]]:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise ConfigError(f"a line cannot be read ({error})", where=display_path(manifest)) from error
     raise ConfigError("it is incomplete: run sync to write it again", where=display_path(manifest))
-
-
-class IndexView(Index):
-    """An index that is only read. Opened as `Index` opens it, the file would be written to, behind a running sync."""
-
-    def __init__(self, file: Path) -> None:
-        """`file` is the cache.db; every question opens it anew."""
-        super(Index, self).__init__(_RecordsView(file))
-
-
-class _RecordsView(Records):
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def get(self, key: bytes) -> bytes | None:
-        with self._guarded(), closing(read_only(self._file)) as database:
-            row = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
-            return None if row is None else bytes(row[0])
-
-    def condemn(self, key: bytes) -> IndexDamaged:  # noqa: ARG002  # the writer finds it by itself
-        return IndexDamaged(f"{display_path(self._file)} has a record that cannot be read: the next sync mends it")
-
-    def close(self) -> None:
-        """Nothing is kept open."""
-
-
-def read_only(file: Path) -> sqlite3.Connection:
-    """A database that this connection cannot change."""
-    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
