@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgcache.cache import (
-    FIRST_CATALOGUE,
     CacheLock,
     Catalogue,
     Document,
@@ -35,8 +32,9 @@ from imgcache.core import disk_errors
 from imgcache.manifest import MANIFEST_NAME, Manifest
 from imgcache.scanner import Scanner, Site
 from imgcache.wiring import site_parts as sites
+from imgcache.wiring.index_copy import copy_databases, open_index_copy
 from imgcache.wiring.site_parts import SiteParts
-from imgcache.wiring.workspace import Clock, Workspace
+from imgcache.wiring.workspace import BuiltSite, Clock, Workspace
 
 if TYPE_CHECKING:  # each command loads what it uses
     from imgcache.cache import Kept, Marker
@@ -45,19 +43,6 @@ if TYPE_CHECKING:  # each command loads what it uses
 
 # What only a look at the whole store can answer.
 _THOROUGH = frozenset({"verify", "gc"})
-_COPIED = ("cache.db", FIRST_CATALOGUE, "objects.db")  # SQLite makes its -shm anew
-_COPIES = 5  # tries to copy the index whole while another command writes it
-
-
-class BuiltSite(msgspec.Struct, frozen=True):
-    """Says that the folder of a command is what a generator built of a site.
-
-    Its catalogue is one of its own, also where the site itself was built in place. `site` is the site that it was built
-    from. `scope` stands for all that its references depend on beside its files.
-    """
-
-    site: Workspace
-    scope: str
 
 
 class OpenCache(msgspec.Struct, frozen=True):
@@ -250,9 +235,9 @@ def open_for_reading(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
         source = ground.cache / "index"
-        index = stack.enter_context(closing(_index_copy(source, folder)))
+        index = stack.enter_context(closing(open_index_copy(source, folder)))
         further = further_file(source, _names(grounds, built))
-        _copy(source, folder, catalogue_files(source) if with_neighbours else [further])
+        copy_databases(source, folder, catalogue_files(source) if with_neighbours else [further])
         store = open_store(ground, folder)
         stack.callback(store.close)
         manifest = sites.manifest_of(ground, store, folder)
@@ -269,31 +254,6 @@ def _names(grounds: Sequence[Workspace], built: BuiltSite | None) -> frozenset[s
 def _catalogue_of(folder: Path, grounds: Sequence[Workspace], built: BuiltSite | None) -> Path:
     names = _names(grounds, built)
     return further_file(folder, names) if built else catalogue_file(folder, names)
-
-
-def _index_copy(source: Path, folder: Path) -> Index:
-    """The index over a copy of its files. Made again where a sync wrote while they were copied, so that it is torn."""
-    for _ in range(_COPIES):
-        _copy(source, folder, [source / name for name in _COPIED])
-        index = Index(folder)
-        if not index.damaged:
-            break
-        index.close()
-        for left in folder.iterdir():
-            left.unlink()
-    else:
-        index = Index(folder)
-    return index
-
-
-def _copy(source: Path, folder: Path, files: Sequence[Path]) -> None:
-    """Copies databases from one folder to the other, at the same place below it. One that is not there is left out."""
-    for file in files:
-        place = folder / file.relative_to(source)
-        place.parent.mkdir(exist_ok=True)
-        for ending in ("", "-wal"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copy2(f"{file}{ending}", place.parent)
 
 
 def _house(
