@@ -119,7 +119,9 @@ def without_copy(image: AuditedImage) -> tuple[ImageUse, ...]:
     return () if image.digest is not None else _uses_to_flag(image, flag=False)
 
 
-def _uses_to_flag(image: AuditedImage, *, flag: bool, dimensions: Dimensions = Dimensions.IGNORE) -> tuple[ImageUse, ...]:
+def _uses_to_flag(
+    image: AuditedImage, *, flag: bool, dimensions: Dimensions = Dimensions.IGNORE
+) -> tuple[ImageUse, ...]:
     """The uses whose flag `sync` would change to `flag`."""
 
     def decided(use: ImageUse) -> bool | None:

@@ -85,7 +85,9 @@ class Evaluation:
 
     def _placeholders(self) -> tuple[set[int], list[Finding]]:
         """The images that a host shows in place of others: by the probes of this run, else by the cached copies."""
-        shared = self._catalogue.shared_bytes.references if self._remote is None else self._catalogue.audit.shared_probes
+        shared = (
+            self._catalogue.shared_bytes.references if self._remote is None else self._catalogue.audit.shared_probes
+        )
         suspects = shared_placeholders.find_shared_placeholders(
             shared(shared_placeholders.SHARED_BY, self._index.cards())
         )
@@ -95,7 +97,9 @@ class Evaluation:
         ]
         for problem, urls in suspects.warnings:
             images = [
-                self._catalogue.audit.image(number) for url in urls if (number := self._catalogue.images.number(url)) is not None
+                self._catalogue.audit.image(number)
+                for url in urls
+                if (number := self._catalogue.images.number(url)) is not None
             ]
             uses = tuple(use for image in images for use in image.uses)
             found.append(checks.shared_placeholder(images[0]._replace(uses=uses), problem.message, Severity.WARNING))

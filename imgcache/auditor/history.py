@@ -15,6 +15,7 @@ from imgcache.policy import Health, health
 BATCH = 64  # records in one transaction
 MAX_DAYS = 400
 
+
 class AuditHistory:
     """The index as an audit uses it. Failures are few and kept in memory; records of other images are not read.
 

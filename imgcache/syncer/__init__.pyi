@@ -18,6 +18,7 @@ __all__ = [
 from .maintenance import Damage, Maintenance
 from .pipeline import DryRun, Pipeline
 from .recorder import Recorder
+from .reference_scanner import ReferenceScanner
 from .removal import Removal, Removed, Unused, tell_foreign
 from .report import SlowHost, SyncReport
-from .run import ReferenceScanner, Sync, SyncOptions
+from .run import Sync, SyncOptions

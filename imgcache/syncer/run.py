@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,24 +28,15 @@ from imgcache.manifest import FlagWriter, FlagWriters, Manifest
 from imgcache.policy import SyncPolicy, health, plan
 from imgcache.policy import shared_placeholders as cards
 from imgcache.runners import Budget, ClusterRunner, LocalRunner, Progress, Schedule, Shards, WorkerGroup
-from imgcache.scanner import ScanResult, Site, check_local_images
+from imgcache.scanner import Site, check_local_images
 from imgcache.syncer.recorder import Recorder
+from imgcache.syncer.reference_scanner import ReferenceScanner
 from imgcache.syncer.report import SyncReport
 
 if TYPE_CHECKING:  # loaded where there is something to fetch
     from imgcache.syncer.pipeline import DryRun, Pipeline
 
 _NOTED = "color-profile"  # the code of what an outcome notes: nothing else is noted so far
-
-
-class ReferenceScanner(Protocol):
-    """Reads what names images into the catalogue: the articles of a site, or the pages of a built folder."""
-
-    def scan(self, catalogue: Catalogue, on_article: Callable[[], None] = ...) -> ScanResult:
-        """Bring the catalogue up to date."""
-
-    def require(self, scan: ScanResult, catalogue: Catalogue) -> None:
-        """Raise ConfigError where a scan found nothing to work on."""
 
 
 class SyncOptions(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ from imgcache.manifest import MANIFEST_NAME, Manifest
 from imgcache.scanner import Scanner, Site
 from imgcache.wiring import site_parts as sites
 from imgcache.wiring.site_parts import SiteParts
-from imgcache.wiring.workspace import Clock, Workspace
+from imgcache.wiring.workspace import BuiltSite, Clock, Workspace
 
 if TYPE_CHECKING:  # each command loads what it uses
     from imgcache.cache import Kept, Marker
@@ -45,17 +45,6 @@ if TYPE_CHECKING:  # each command loads what it uses
 # What only a look at the whole store can answer.
 _THOROUGH = frozenset({"verify", "gc"})
 _COPIED = (FIRST_CATALOGUE, "objects.db")  # for a reader, beside the records
-
-
-class BuiltSite(msgspec.Struct, frozen=True):
-    """Says that the folder of a command is what a generator built of a site.
-
-    Its catalogue is one of its own, also where the site itself was built in place. `site` is the site that it was built
-    from. `scope` stands for all that its references depend on beside its files.
-    """
-
-    site: Workspace
-    scope: str
 
 
 class OpenCache(msgspec.Struct, frozen=True):
@@ -249,7 +238,7 @@ def open_for_reading(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
         source = ground.cache / "index"
         index = stack.enter_context(closing(Index.open_copy(source, folder, _COPIED)))
-        further = further_file(source, sites.names(grounds))
+        further = further_file(source, _names(grounds, built))
         copy_databases(source, folder, catalogue_files(source) if with_neighbours else [further])
         store = open_store(ground, folder)
         stack.callback(store.close)

@@ -31,9 +31,9 @@ from imgcache.publisher.rewrite import (
 )
 from imgcache.runners import Progress
 from imgcache.wiring.ignoring import keep_out_of_git
-from imgcache.wiring.open_cache import BuiltSite, OpenCache, folder_with, open_for_reading, open_for_writing
+from imgcache.wiring.open_cache import OpenCache, folder_with, open_for_reading, open_for_writing
 from imgcache.wiring.sync import SyncRequest, build_sync
-from imgcache.wiring.workspace import Clock, Workspace
+from imgcache.wiring.workspace import BuiltSite, Clock, Workspace
 
 REMOTE = "remote-image"  # the code of what --check finds
 

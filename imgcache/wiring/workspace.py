@@ -36,6 +36,17 @@ class Workspace(msgspec.Struct, frozen=True):
         return self.root / "cache"
 
 
+class BuiltSite(msgspec.Struct, frozen=True):
+    """Says that the folder of a command is what a generator built of a site.
+
+    Its catalogue is one of its own, also where the site itself was built in place. `site` is the site that it was built
+    from. `scope` stands for all that its references depend on beside its files.
+    """
+
+    site: Workspace
+    scope: str
+
+
 def index_home(own_cache: Path, place: str) -> Path:
     """The folder whose `index/` knows what a site has in an object store.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from examples.origin import Origin
+from imgcache.server.gallery import Gallery
 from tests.conftest import A, B, Command, Ended, article, picture
 from tests.support.built import page, snapshot
 
@@ -200,6 +204,19 @@ def test_images_of_built_pages_alone_are_in_use(
     asked = sum(origin.requests.values())
     assert rewrite(built, "--json").json()["changed"] == 0
     assert sum(origin.requests.values()) == asked
+
+
+def test_the_gallery_names_built_pages(rewrite: Callable[..., Ended], built: Path) -> None:
+    (built.parent / "a.md").write_text(article((B, 80, 60)))
+    assert rewrite(built).code == 0
+    gallery = Gallery(built.parent / "cache", built.parent)
+    shown = gallery.respond("/", {})
+    assert shown is not None
+    (link,) = {link for link in re.findall(r'href="([^"]*url=[^"]*)"', shown.body.decode()) if "a.jpg" in link}
+    parts = urlsplit(unescape(link))
+    page_of_image = gallery.respond(parts.path, parse_qs(parts.query))
+    assert page_of_image is not None
+    assert "_site/news/index.html:3:" in page_of_image.body.decode()
 
 
 def test_a_built_folder_that_is_forgotten_frees_its_images(

@@ -20,12 +20,17 @@ from tests.conftest import picture, system_program
 from tests.support.browsing import watched
 
 HOST = "https://pictures.example"
-IMAGES = {f"{HOST}/{name}": size for name, size in {
-    "hero.jpg": (1600, 900), "body.jpg?w=800&h=600": (800, 600), "small.png": (120, 80), "wide.jpg": (2000, 500),
-    "back.png": (64, 64), "feed.jpg": (900, 600),
-}.items()}  # fmt: skip
+IMAGES = {
+    f"{HOST}/hero.jpg": (1600, 900),
+    f"{HOST}/body.jpg?w=800&h=600": (800, 600),
+    f"{HOST}/small.png": (120, 80),
+    f"{HOST}/wide.jpg": (2000, 500),
+    f"{HOST}/back.png": (64, 64),
+    f"{HOST}/feed.jpg": (900, 600),
+}
 LAYOUT = """<!doctype html>
-<html><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>%(title)s</title><link rel="stylesheet" href="%(root)s/style.css">
+<html><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<title>%(title)s</title><link rel="stylesheet" href="%(root)s/style.css">
 <meta property="og:image" content="https://pictures.example/hero.jpg"></head>
 <body><header><img src="https://pictures.example/small.png" alt="logo"></header>
 <main><img class="hero" src="https://pictures.example/hero.jpg" alt="hero">
@@ -54,7 +59,8 @@ JEKYLL = {
     "feed.xml": FEED,
 }
 HUGO = {
-    "config.toml": 'baseURL = "https://site.example/news/"\ntitle = "t"\ndisableKinds = ["taxonomy", "term", "section", "RSS"]\n'
+    "config.toml": 'baseURL = "https://site.example/news/"\ntitle = "t"\n'
+    'disableKinds = ["taxonomy", "term", "section", "RSS"]\n'
     "[markup.goldmark.renderer]\nunsafe = true\n",
     "layouts/_default/single.html": LAYOUT % {"title": "{{ .Title }}", "root": "/news", "content": "{{ .Content }}"},
     "layouts/index.html": LAYOUT % {"title": "{{ .Title }}", "root": "/news", "content": "{{ .Content }}"},
