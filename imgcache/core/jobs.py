@@ -32,6 +32,7 @@ class Action(StrEnum):
     RENDERED = "rendered"  # variants made again from the original on disk
     FAILED = "failed"
     RESTED = "rested"  # dead or gone: not asked this time
+    SKIPPED = "skipped"  # nothing: it needs a network that is not to be used, or must never be fetched
     DOUBTED = "doubted"  # what came is doubtful: the older copy stays until somebody decides
 
 

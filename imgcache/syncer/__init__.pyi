@@ -11,12 +11,12 @@ __all__ = [
     "SyncOptions",
     "SyncReport",
     "Unused",
-    "tell_foreign",
+    "describe_foreign_files",
 ]
 
 from .maintenance import Damage, Maintenance
 from .pipeline import DryRun, Pipeline
 from .recorder import Recorder
-from .removal import Removal, Removed, Unused, tell_foreign
+from .removal import Removal, Removed, Unused, describe_foreign_files
 from .report import SlowHost, SyncReport
 from .run import Sync, SyncOptions

@@ -58,7 +58,7 @@ def _of_records(folder: Path, images: int) -> dict[str, float | str]:
     index = Index(cache / "index")
     recipes = tuple(recipe.fingerprint for recipe in Config().variants)
     recorder = Recorder(
-        index=index, catalogue=catalogue, store=store, wish=SyncPolicy(recipes=recipes), clock=time.time
+        index=index, catalogue=catalogue, store=store, policy=SyncPolicy(recipes=recipes), clock=time.time
     )
     taken = []
     for first in range(0, images, SIZE):

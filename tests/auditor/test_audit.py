@@ -17,7 +17,7 @@ from examples.origin import Answer, Origin, in_thread
 from imgcache.cache import CacheLock, Index
 from tests.conftest import Command, MakeSite, article, picture
 from tests.support.audits import PLAIN, A, Audit, B, by_rule, only
-from tests.syncer.test_sync import articles, tree
+from tests.support.site_files import articles, tree
 
 
 def test_a_site_that_is_well_has_no_findings_and_stores_no_image(

@@ -24,7 +24,7 @@ from examples.origin import Origin
 from imgcache.auditor import ArticleWatcher, WatchFilter
 from imgcache.core import AuditReport, DiskFull, Summary
 from tests.conftest import Command, MakeSite, article, picture
-from tests.syncer.test_sync import tree
+from tests.support.site_files import tree
 
 A = "https://pictures.example/a.jpg"
 LONG = 30  # seconds that a loaded machine may take

@@ -13,7 +13,7 @@ import pytest
 
 from examples.origin import Origin
 from tests.conftest import A, B, Command, MakeSite, article, picture
-from tests.syncer.test_sync import manifest, tree
+from tests.support.site_files import manifest, tree
 
 KEPT_FOR = 86_400  # seconds
 _BYTES = os.fsdecode(b"caf\xe9.png")  # no UTF-8

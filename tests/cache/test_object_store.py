@@ -16,7 +16,7 @@ from examples.origin import Origin
 from tests.conftest import Command, Ended, MakeSite, article, picture
 from tests.support.far_bucket import Far, led_to_bucket
 from tests.support.object_store import S3, SECRET
-from tests.syncer.test_sync import articles, tree
+from tests.support.site_files import articles, tree
 
 A = "https://pictures.example/a.jpg"
 B = "https://pictures.example/b.png"

@@ -18,7 +18,7 @@ from imgcache.cache import CacheLock
 from imgcache.cli import COMMANDS, imgcache
 from imgcache.cli.init import TEMPLATE
 from tests.conftest import A, B, Command, MakeSite, article, picture
-from tests.syncer.test_sync import articles, manifest, tree
+from tests.support.site_files import articles, manifest, tree
 
 # -- status and show ---------------------------------------------------------------------------------------------------
 

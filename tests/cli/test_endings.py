@@ -105,10 +105,10 @@ def test_too_little_memory(site: Path, megabytes: int) -> None:
 BROKEN = """
 import sys
 from imgcache import cli
-from imgcache.wiring import parts
+from imgcache.wiring import open_cache
 def broken(*_, **__):
     raise KeyError("no such \\x1b[31mkey")
-parts.reader = broken
+open_cache.open_for_reading = broken
 sys.argv = ["imgcache", *sys.argv[1:]]
 cli.main()
 """
@@ -137,5 +137,5 @@ def test_an_exception_that_nobody_foresaw_is_one_line_and_with_v_its_place(site:
     ],
 )
 def test_what_is_said_of_an_exception(error: Exception, told: str) -> None:
-    assert told in unforeseen.words(error)
-    assert "\n" not in unforeseen.words(error)
+    assert told in unforeseen.describe(error)
+    assert "\n" not in unforeseen.describe(error)

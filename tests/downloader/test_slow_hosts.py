@@ -76,7 +76,7 @@ def test_the_bar_says_why_its_slowest_host_is_slow() -> None:
     for _ in range(2):
         pace.started("busy.example", 0.0)
         pace.ended("busy.example", 10, 2.0, Delay(busy=2, timeouts=1, waited=1.0))
-    assert pace.tell(2.0).endswith("slowest busy.example (busy 4 times, not in time 2 times)")
+    assert pace.describe(2.0).endswith("slowest busy.example (busy 4 times, not in time 2 times)")
 
 
 def test_a_host_that_is_silent_is_not_waited_for_by_each_image(

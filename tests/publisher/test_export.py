@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Command, MakeSite, article
 from tests.support.exported import FOLDER, GENERATED, A, B, data, state, synced_site
-from tests.syncer.test_sync import tree
+from tests.support.site_files import tree
 
 
 @pytest.fixture(scope="module")

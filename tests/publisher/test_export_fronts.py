@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import Command, system_program
 from tests.support.exported import A, synced_site
-from tests.syncer.test_sync import manifest
+from tests.support.site_files import manifest
 
 CADDY = """\
 # Written by imgcache export caddy. Edits are lost: the same command writes it anew.
