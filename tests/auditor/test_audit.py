@@ -111,7 +111,7 @@ def test_an_interrupted_audit_keeps_what_it_learned_and_reports_it(origin: Origi
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert b"what was learned is kept" in err
+    assert b"finished checks are kept" in err
     [found] = json.loads(out)["findings"]
     assert (found["rule"], found["url"], found["state"]) == ("http-status", gone, "suspect")
     assert json.loads(out)["history"] == []  # a line of a day is of a whole audit

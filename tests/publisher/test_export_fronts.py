@@ -110,7 +110,7 @@ def test_a_configuration_is_written_like_any_other_file(run: Command, tmp_path: 
     assert file.read_text() == "# mine\n"
     assert run("export", "nginx", tmp_path, "--output", file, "--force").code == 0
     assert file.read_text() == run("export", "nginx", tmp_path).out
-    assert run("export", "nginx", tmp_path, "--output", file).out == "imgcache.conf: as it was\n"
+    assert run("export", "nginx", tmp_path, "--output", file).out == "imgcache.conf: unchanged\n"
 
 
 class Endpoint(http.server.BaseHTTPRequestHandler):
