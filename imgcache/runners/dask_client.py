@@ -60,8 +60,8 @@ def _connected(stack: contextlib.ExitStack, where: str) -> Any:
     except (OSError, ValueError, TypeError) as error:
         reason = clean_text(str(error), 200) or "it takes too long"
         raise ConfigError(
-            f"no scheduler answers at {clean_text(where, 200)} ({reason}): start one with `dask scheduler`, or work here"
-            " with --dask local:N",
+            f"no scheduler answers at {clean_text(where, 200)} ({reason}): start one with `dask scheduler`, or work"
+            " here with --dask local:N",
             where="--dask",
         ) from error
 

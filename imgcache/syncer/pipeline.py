@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -34,12 +34,12 @@ from imgcache.core import (
     failed,
     is_lack,
     unexpected_image_error,
-    without_answer,
 )
 from imgcache.downloader import Downloader, HostStatistics
 from imgcache.policy import Step, SyncPolicy, plan, replacement
 from imgcache.processor import RenderPool
 from imgcache.syncer.group_commit import GroupCommit
+from imgcache.syncer.steps import choose_step, unchanged
 
 _COMMITTERS = 4  # threads that move finished images into the store
 
@@ -110,14 +110,14 @@ class Pipeline:
         missing = await self._missing(job.asset) if job.asset else ()
         if self._policy.offline and plan.needs_network(job.copy, job.asset, missing):
             return Outcome(job.url, Action.SKIPPED)
-        step = _step(job, missing, self._policy.aimed(job.focus), self._clock())
+        step = choose_step(job, missing, self._policy.aimed(job.focus), self._clock())
         try:
             match step:
                 case Step.REST | Step.REUSE:
-                    return _unchanged(job, missing, step)
+                    return unchanged(job, missing, step)
                 case Step.RENDER if job.asset:
                     asset = await self._render_again(job.asset, job)
-                    return but(_unchanged(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
+                    return but(unchanged(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
                 case Step.REVALIDATE if job.copy and job.asset:
                     return await self._fetch(job, job.copy.validators, spent)
                 case _:
@@ -238,64 +238,6 @@ class Pipeline:
             )
         await self._group_commit.wait_durable()
         return asset
-
-
-class DryRun:
-    """Takes the place of a Pipeline in a dry run: returns what would be done, and does nothing."""
-
-    def __init__(
-        self, *, store: Store, policy: SyncPolicy, clock: Callable[[], float], kept: Mapping[str, Asset]
-    ) -> None:
-        """`kept` are the images that gc removed and a run would restore, by URL."""
-        self._store = store
-        self._policy = policy
-        self._clock = clock
-        self._kept = kept
-
-    async def __aenter__(self) -> Self:
-        """Do nothing."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Do nothing."""
-
-    async def run(self, job: Job) -> Outcome:
-        """Returns the outcome of one URL if its server gave a good answer."""
-        missing = self._store.missing(job.asset) if job.asset else ()
-        step = _step(job, missing, self._policy.aimed(job.focus), self._clock())
-        if job.copy is None and (kept := self._kept.get(job.url)) is not None:
-            return Outcome(job.url, Action.REUSED, asset=kept)
-        if step is Step.FETCH and self._policy.offline:
-            return Outcome(job.url, Action.SKIPPED)
-        if step is Step.REST:
-            return _unchanged(job, missing, step)
-        return Outcome(job.url, _ACTIONS[step], asset=None if step is Step.FETCH else job.asset)
-
-
-_ACTIONS = {
-    Step.REUSE: Action.REUSED,
-    Step.RENDER: Action.RENDERED,
-    Step.REVALIDATE: Action.REVALIDATED,
-    Step.FETCH: Action.FETCHED,
-}
-
-
-def _step(job: Job, missing: Sequence[str], policy: SyncPolicy, now: float) -> Step:
-    """Returns the next step of a URL. Its server may be one that is not to be contacted now."""
-    step = plan.next_step(job.copy, job.asset, missing, policy, now)
-    if job.rest is None or step not in (Step.FETCH, Step.REVALIDATE) or policy.offline:
-        return step
-    offline = msgspec.structs.replace(policy, offline=True)
-    without_network = plan.next_step(job.copy, job.asset, missing, offline, now)
-    return without_network if without_network is Step.RENDER else Step.REST
-
-
-def _unchanged(job: Job, missing: Sequence[str], step: Step) -> Outcome:
-    """Returns the outcome of a URL whose server was not contacted, with the problem that was the reason, if any."""
-    if step is not Step.REUSE and job.rest is not None:
-        held = None if job.asset is None or job.asset.original in missing else job.asset
-        return without_answer(job, held, job.rest)
-    return Outcome(job.url, Action.REUSED, job.copy, job.asset)
 
 
 def _copy_of(fetched: Fetched, now: float) -> Copy:

@@ -13,7 +13,6 @@ from imgcache.cache import Catalogue, Index, PendingImage, quarantine
 from imgcache.core import (
     Action,
     Job,
-    Limits,
     Outcome,
     OverBudget,
     Problem,
@@ -23,27 +22,18 @@ from imgcache.core import (
     without_credentials,
 )
 from imgcache.manifest import FlagWriter, FlagWriters, Manifest
-from imgcache.policy import SyncPolicy, health, plan, shared_placeholders
+from imgcache.policy import health, plan, shared_placeholders
 from imgcache.runners import Budget, ClusterRunner, LocalRunner, Progress, Schedule, Shards, WorkerGroup
 from imgcache.scanner import Scanner, Site, check_local_images
+from imgcache.syncer.options import SyncOptions
 from imgcache.syncer.recorder import Recorder
 from imgcache.syncer.report import SyncReport
 
 if TYPE_CHECKING:  # loaded where there is something to fetch
-    from imgcache.syncer.pipeline import DryRun, Pipeline
+    from imgcache.syncer.dry_run import DryRun
+    from imgcache.syncer.pipeline import Pipeline
 
 _NOTED = "color-profile"  # the code of a note on an outcome; there is no other kind of note yet
-
-
-class SyncOptions(msgspec.Struct, frozen=True):
-    """The options of one sync, apart from the configuration of its parts."""
-
-    policy: SyncPolicy
-    only_failed: bool = False
-    dry_run: bool = False
-    per_host: int = 6
-    at_once: int = 64
-    limits: Limits = Limits()
 
 
 class Sync:
@@ -73,22 +63,10 @@ class Sync:
     ) -> None:
         """Take the parts of a run.
 
-        Args:
-            site: the site, or several as one.
-            scanner: reads the articles.
-            catalogue: relates articles and images.
-            index: records images by URL.
-            manifest: writes manifest.json.
-            flags: writes the flags.
-            recorder: records outcomes.
-            pipeline: builds what handles one image; it is told whether images without a copy are among them.
-            workers: handle the images in place of the pipeline, if there are any.
-            budget: what the run may cost.
-            options: the options of the run.
-            progress: is told how far the run is.
-            clock: dates records.
-            monotonic: the clock of the budget and of the duration, which is never set.
-            restore_removed: restores images that gc removed and that articles name again; called after the scan.
+        `pipeline` builds what handles one image; its argument is whether images without a copy are among them.
+        `workers`, if there are any, handle the images in its place. `clock` dates records; `monotonic`, which nobody
+        sets, measures the budget and the duration. `restore_removed` is called after the scan: it restores images that
+        gc removed and articles use again.
         """
         self._restore_removed = restore_removed
         self._monotonic = monotonic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from imgcache.core import ConfigError
 from imgcache.downloader import ConnectTo
@@ -39,6 +39,13 @@ def parse_jobs(value: int | None) -> int | None:
     """Check a number of processes; None stays None. Raises ConfigError."""
     if value is not None and not 1 <= value <= MAX_JOBS:
         raise ConfigError(f"{value!r} is not a number from 1 to {MAX_JOBS}", where="jobs")
+    return value
+
+
+def parse_choice(value: str | None, choices: Collection[str], *, where: str) -> str | None:
+    """Check a value that has to be one of `choices`; None stays None. Raises ConfigError."""
+    if value is not None and value not in choices:
+        raise ConfigError(f"{value!r} is not one of {', '.join(choices)}", where=where)
     return value
 
 

@@ -93,6 +93,7 @@ def sync(
             Images and articles that fail are problems of the report.
     """
     from imgcache.wiring.loading import as_given, load_workspaces
+    from imgcache.wiring.option_values import parse_choice
     from imgcache.wiring.running import call_with_loop
     from imgcache.wiring.sync import SyncRequest, prepare_sync
 
@@ -108,7 +109,8 @@ def sync(
         connect_to=connect_to,
         dask=dask,
     )
-    workspaces = load_workspaces(sites, config=_path(config), cache=_text(cache), flags={"dimensions": dimensions})
+    flags = {"dimensions": parse_choice(dimensions, ("check", "fix", "ignore"), where="dimensions")}
+    workspaces = load_workspaces(sites, config=_path(config), cache=_text(cache), flags=flags)
 
     def run(runner: LoopRunner) -> SyncReport:
         with prepare_sync(workspaces, request, _CallbackProgress(progress), time.time) as job:

@@ -211,7 +211,8 @@ def test_what_a_site_that_is_gone_used_stays_until_it_is_forgotten(world: World)
     shutil.rmtree(world.b)
     ended = world("gc", world.a)
     assert ended.code == 0
-    assert f"the site {world.b} is missing, and its images are kept: to remove them, give --forget-site {world.b}" in ended.err
+    hint = f"to remove them, give --forget-site {world.b}"
+    assert f"the site {world.b} is missing, and its images are kept: {hint}" in ended.err
     assert world.images == {BOTH, ONLY_A, ONLY_B}
     ended = world("gc", world.a, "--forget-site", world.root / "c")
     assert (ended.code, ended.out) == (2, "")

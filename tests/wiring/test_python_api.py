@@ -78,7 +78,7 @@ def test_options_are_written_as_on_the_command_line(site: Path, origin: Origin) 
         ({"max_bytes": 0}, "max_bytes: 0 is not a quantity such as 1GB"),
         ({"jobs": 0}, "jobs: 0 is not a number from 1 to 256"),
         ({"connect_to": "here"}, "here is not HOST:PORT:HOST2:PORT2"),
-        ({"dimensions": "guess"}, "dimensions"),
+        ({"dimensions": "guess"}, "dimensions: 'guess' is not one of check, fix, ignore"),
         ({"config": "no-such.yml"}, "no such file"),
         ({"site": "no-such-folder"}, "no-such-folder: no such folder"),
     ],
@@ -162,7 +162,7 @@ sys.exit(state() != before)
 
 
 def test_a_script_prints_nothing_and_keeps_its_logging_and_signals(site: Path, origin: Origin) -> None:
-    command = [sys.executable, "-W", "error", "-c", QUIET, site, *origin.connect_to[1::2]]
+    command = [sys.executable, "-W", "error", "-c", QUIET, str(site), *origin.connect_to[1::2]]
     ended = subprocess.run(command, capture_output=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
