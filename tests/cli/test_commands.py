@@ -256,7 +256,7 @@ def test_json_logs_are_one_object_a_line(
         (["sync", "SITE", "--max-time", "soon"], 2, "'soon' is not a quantity"),
         (["sync", "SITE", "--no-such-flag"], 2, "No such option"),
         (["sink", "SITE"], 2, "No such command 'sink'"),
-        (["init", "SITE"], 2, "is there already"),
+        (["init", "SITE"], 2, "exists already"),
         (["gc", "SITE"], 1, "bad.md:3:1"),
     ],
 )

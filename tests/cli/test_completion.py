@@ -36,7 +36,7 @@ def test_bash_completes_commands_options_and_values(tmp_path: Path, words: str, 
     script = (
         'eval "$(imgcache completion bash)"\n'
         f"COMP_WORDS=({' '.join(line)}) COMP_CWORD={len(line) - 1}\n"
-        '_imgcache_completion\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
+        '_imgcache_completion imgcache\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
     )
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
