@@ -133,7 +133,10 @@ def test_an_exception_that_nobody_foresaw_is_one_line_and_with_v_its_place(site:
         (RuntimeError("can't start new thread"), "too little memory"),
         (ImportError("x.so: failed to map segment from shared object"), "too little memory"),
         (OSError(24, "Too many open files", "/x"), "/x: Too many open files; what was finished is kept"),
-        (ExceptionGroup("two", [ValueError("a\nb"), KeyError()]), "internal error: ValueError: a b (at an unknown place"),
+        (
+            ExceptionGroup("two", [ValueError("a\nb"), KeyError()]),
+            "internal error: ValueError: a b (at an unknown place",
+        ),
     ],
 )
 def test_what_is_said_of_an_exception(error: Exception, told: str) -> None:
