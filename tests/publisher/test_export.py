@@ -37,7 +37,7 @@ def test_a_second_run_changes_no_byte_and_no_time(run: Command, site: Path, targ
     again = run("export", target, site, "--copy-to", publish, "--assets-url", "/pictures")
     assert again.code == 0
     assert state(site) == before
-    assert [line for line in again.out.splitlines() if "unchanged" in line] == [
+    assert [line for line in again.out.splitlines() if ": unchanged" in line] == [
         f"{name}: unchanged" for name in GENERATED[target]
     ]
 

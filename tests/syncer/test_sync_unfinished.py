@@ -185,9 +185,7 @@ def test_one_of_two_urls_with_the_same_bytes_is_held_where_the_other_brought_the
     origin.answers.set(twin, Answer(body=next(synced.rglob("original.png")).read_bytes()))
     (synced / "2030-01-01-twin.md").write_text(article((twin, 100, 80)))
     everything(synced)
-    report = run(
-        "sync", synced, "--json", "--max-bytes", "1"
-    ).json()  # enough for one
+    report = run("sync", synced, "--json", "--max-bytes", "1").json()  # enough for one
     assert (report["fetched"], report["cached"], report["flags_set"]) == (1, 2, 2)
     assert len(listed(synced)) == 3
 
@@ -209,9 +207,7 @@ def test_ctrl_c_during_the_fetch_sets_no_flag(synced: Path, origin: Origin) -> N
     assert manifest(synced) == {}
 
 
-def test_an_object_store_without_inventory_is_listed(
-    run: Command, origin: Origin, make_site: MakeSite
-) -> None:
+def test_an_object_store_without_inventory_is_listed(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(100, 80))
     site = make_site({"a.md": ARTICLE})
     place = site.parent / "store"
