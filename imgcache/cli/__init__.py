@@ -1,6 +1,6 @@
-"""The command line: one file a command, each a thin shell that parses, wires, runs, prints and sets the exit status.
+"""The command line: one file a command, which parses options, builds, runs, prints, and sets the exit status.
 
-A command's file is imported when it is run, so that `imgcache --help` answers at once.
+The file of a command is imported when it runs, so that `imgcache --help` answers at once.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from imgcache.core import CacheBusy, ImgcacheError
 
 COMMANDS = {
     "sync": "Fetch, check, resize and flag every remote image of a site.",
-    "audit": "Say what is broken, where, since when, and what to do.",
-    "watch": "Say how an article is whenever it is saved.",
-    "scan": "List every image reference of a site, and what was not understood.",
-    "status": "Say what is cached, missing and failing, and how large it is.",
+    "audit": "List what is broken, where, since when, and what to do.",
+    "watch": "Audit each article whenever it is saved.",
+    "status": "Show what is cached, missing and failing, and how large it is.",
     "show": "Show the record of one image and where it is used.",
-    "verify": "Hold blobs, records and flags against each other; --repair mends them.",
+    "verify": "Compare blobs, records and flags; --repair repairs them.",
+    "rewrite": "Make built pages load local images, after any generator's build.",
+    "scan": "List every image reference of a site, and what was not understood.",
     "quarantine": "Decide on pictures that changed in a doubtful way.",
-    "gc": "Remove what no article uses any more.",
-    "forget": "Take an image out of cache, flags and manifest, and never fetch it again.",
-    "rewrite": "Make built pages load local images: after any generator's build.",
-    "export": "Hand the cached images to the site's build, or to a web server.",
+    "gc": "Remove images that no article uses any more.",
+    "forget": "Remove an image from cache, flags and manifest, and never fetch it again.",
+    "export": "Give the cached images to the site's build, or to a web server.",
     "serve": "Serve the cached images over HTTP, with a gallery for people.",
     "init": "Write a commented imgcache.yml.",
+    "completion": "Print the script that completes commands in a shell.",
 }
 
 EXIT_PROBLEMS = 1
@@ -45,7 +46,7 @@ _LOG_FORMAT = "imgcache.log_format"  # in click's `meta`
 
 class _Commands(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run with streams through which nothing goes that acts on a terminal or a build server."""
+        """Run with streams that let no text act on a terminal or a build server."""
         from imgcache.cli.streams import guarded
 
         with guarded():
@@ -64,15 +65,15 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. The log is set up before: what goes wrong from here on is told in its form."""
-        from imgcache.cli.options import start_logging, wanted_log_format
+        """Find the command. Logging is set up first, so that errors from here on have its format."""
+        from imgcache.cli.options import log_format_of, start_logging
 
-        ctx.meta[_LOG_FORMAT] = wanted_log_format(args)
+        ctx.meta[_LOG_FORMAT] = log_format_of(args)
         start_logging({"log_format": ctx.meta[_LOG_FORMAT]})
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; every ImgcacheError ends in one line and an exit status."""
+        """Run the command. An ImgcacheError ends in one line and an exit status."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -93,7 +94,7 @@ def _fail(ctx: click.Context, message: str, status: int) -> NoReturn:
     logger = logging.getLogger("imgcache")
     if logger.handlers:
         logger.error("%s", message)
-    else:  # interrupted while the log's own modules were loaded: they cannot be loaded again
+    else:  # interrupted while the modules of the log were loaded, which cannot be repeated
         click.echo(f"imgcache: {message}", err=True)
     ctx.exit(status)
 
@@ -108,19 +109,19 @@ def imgcache() -> None:
 
 
 def main() -> None:
-    """Run the command line. Nothing that happens in it ends in a traceback, but for -v in the log.
+    """Run the command line. No error ends in a traceback, except in the log with -v.
 
-    SIGTERM ends a command as Ctrl-C does: it cleans up, and says that it was interrupted.
+    SIGTERM ends a command as Ctrl-C does: it cleans up and reports that it was interrupted.
     """
-    _speak_utf_8()
+    _ensure_utf_8()
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(_run())
 
 
 def _run() -> int:
-    """Run the command. The exit status."""
+    """Run the command. Returns the exit status."""
     from imgcache.cli.streams import OutputFailed
-    from imgcache.cli.unforeseen import trace, words
+    from imgcache.cli.unforeseen import describe, trace
 
     try:
         imgcache()
@@ -131,8 +132,8 @@ def _run() -> int:
     except KeyboardInterrupt:
         _give_up("interrupted; what was finished is kept")
         return EXIT_INTERRUPTED
-    except BaseException as error:  # noqa: BLE001 (the last one that could say it)
-        return _give_up(words(error), trace(error))
+    except BaseException as error:  # noqa: BLE001 (the last place that can report it)
+        return _give_up(describe(error), trace(error))
     return 0
 
 
@@ -141,13 +142,13 @@ def _give_up(message: str, trace: str = "") -> int:
 
     try:
         from imgcache.cli.options import logger, start_logging
-    except (ImportError, MemoryError):  # not even this can be loaded
+    except (ImportError, MemoryError):  # not even these modules can be loaded
         sys.stderr.write(f"imgcache: {message}\n")
         return EXIT_PROBLEMS
     with suppress(OutputFailed), guarded():
         if not logger.handlers:
             start_logging({})
-        for handler in logger.handlers:  # the one of the command may hold a stream that is closed
+        for handler in logger.handlers:  # that of the command may have a stream that is closed
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(sys.stderr)
         logger.error("%s", message)
@@ -156,10 +157,10 @@ def _give_up(message: str, trace: str = "") -> int:
     return EXIT_PROBLEMS
 
 
-def _speak_utf_8() -> None:
-    """Start again in UTF-8 mode where the locale is of another encoding (PEP 540).
+def _ensure_utf_8() -> None:
+    """Start again in UTF-8 mode where the locale has another encoding (PEP 540).
 
-    Names of files would come as what nobody can print, and articles are in UTF-8 whatever the locale says.
+    Otherwise file names could not be printed. Articles are in UTF-8 whatever the locale is.
     """
     if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
         return

@@ -1,4 +1,4 @@
-"""`imgcache forget URL`: an image that must go, for good."""
+"""`imgcache forget URL`: removes an image for good."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, logger, now, open_workspace, url_and_site
 from imgcache.cli.output import print_json, print_line
 from imgcache.core import clean_text, format_bytes, host_if_any, plural, redact
-from imgcache.wiring import open_cache as parts
+from imgcache.wiring import OpenCache, open_for_writing
 
-_COMPARED = 20_000  # URLs that a misspelt one is compared with
+_COMPARED = 20_000  # known URLs with which a misspelt one is compared
 
 
-@click.command(short_help="Take an image out of cache, flags and manifest, and never fetch it again.")
+@click.command(short_help="Remove an image from cache, flags and manifest, and never fetch it again.")
 @url_and_site
 @click.option("--undo", is_flag=True, help="Let the next sync fetch it again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
 def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -> None:
-    """Take the image at URL out of cache, flags and manifest.json, and remember not to fetch it again.
+    """Remove the image at URL from cache, flags and manifest.json, and remember not to fetch it again.
 
-    Nothing of it is kept. Exit status: 1 where neither cache nor articles know the URL; then nothing is done.
+    Nothing of it is kept. Exit status: 1 where neither the cache nor an article has the URL; then nothing is done.
     """
-    ground = open_workspace(site, options)
-    with parts.open_for_writing(ground, "forget", now) as house:
-        house.scanner.scan(house.catalogue)
+    workspace = open_workspace(site, options)
+    with open_for_writing(workspace, "forget", now) as cache:
+        cache.scanner.scan(cache.catalogue)
         if undo:
-            _undo(house, url, as_json=as_json)
+            _undo(cache, url, as_json=as_json)
             return
-        with house.neighbours() as neighbours:
-            clearing = house.clearing(neighbours)
-            if not clearing.knows(url):
-                _refuse(url, clearing.known(), as_json=as_json)
-        removed = house.clearing().forget(url, now())
-        flags = house.flag_writer(ground.config.dimensions).write(may_clear=True, url=url)
-        house.manifest.export(house.index)
+        with cache.other_sites() as others:
+            removal = cache.removal(others)
+            if not removal.knows(url):
+                _refuse(url, removal.known(), as_json=as_json)
+        removed = cache.removal().forget(url, now())
+        flags = cache.flag_writer(workspace.config.dimensions).write(may_clear=True, url=url)
+        cache.manifest.export(cache.index)
     if as_json:
         print_json({"url": url, "flags_cleared": flags.cleared, "files": removed.files, "bytes": removed.bytes})
         return
@@ -50,9 +50,9 @@ def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -
     print_line(f"{files}, {plural(flags.cleared, 'flag')} cleared", dim=True)
 
 
-def _undo(house: parts.OpenCache, url: str, *, as_json: bool) -> None:
-    was_forgotten = house.index.forgotten(url)
-    house.index.remember(url)
+def _undo(cache: OpenCache, url: str, *, as_json: bool) -> None:
+    was_forgotten = cache.index.forgotten(url)
+    cache.index.remember(url)
     if as_json:
         print_json({"url": url, "was_forgotten": was_forgotten})
     else:
@@ -60,17 +60,17 @@ def _undo(house: parts.OpenCache, url: str, *, as_json: bool) -> None:
 
 
 def _refuse(url: str, known: Iterable[str], *, as_json: bool) -> NoReturn:
-    """Nobody knows the URL: probably it is misspelt."""
+    """End the command: the URL is unknown, probably misspelt."""
     nearest = _nearest(url, set(known))
     if as_json:
         print_json({"url": url, "error": "unknown URL", "nearest": nearest})
     hint = f"; the nearest known URL is {redact(nearest, 500)}" if nearest else ""
-    logger.error("neither the cache nor an article knows %s%s", redact(url, 500), hint)
+    logger.error("neither the cache nor an article has %s%s", redact(url, 500), hint)
     sys.exit(EXIT_PROBLEMS)
 
 
 def _nearest(url: str, known: Collection[str]) -> str | None:
-    """The most similar known URL: of the same host where it has any, for comparing takes time."""
-    of_host = [one for one in known if host_if_any(one) == host_if_any(url)]
+    """Returns the most similar known URL, of the same host if there is one: comparing takes time."""
+    of_host = [other for other in known if host_if_any(other) == host_if_any(url)]
     found = get_close_matches(url, sorted(of_host or known)[:_COMPARED], n=1)
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""`imgcache init`: a commented imgcache.yml."""
+"""`imgcache init`: writes a commented imgcache.yml."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from imgcache.cli.options import common, config_file, site_argument, start_logging
+from imgcache.cli.options import common, site_argument, start_logging
 from imgcache.cli.output import print_line
 from imgcache.core import ConfigError, open_new
+from imgcache.wiring import config_file
 
 TEMPLATE = """\
 # The settings of imgcache. Every key is optional; a line that is commented out shows the default.
@@ -25,7 +26,7 @@ TEMPLATE = """\
 # The front matter lists whose entries carry isCached.
 # flag: [images, related.images]
 
-# Where an image is not the size that its article declares: check (say so), fix (write the true size), ignore.
+# Where an image has another size than its article declares: check (report it), fix (write the true size), ignore.
 # dimensions: check
 
 # Made of every image, never larger than the original: as a profile says, or as they are listed.
@@ -38,9 +39,9 @@ TEMPLATE = """\
 # Also: height, fit: inside | cover; format: avif | webp | jpeg | png | auto | best. auto is JPEG, or PNG where there is
 # transparency; best is the smallest of those that look as good.
 
-# For all variants that do not say it themselves.
+# Defaults for all variants.
 # quality: 80         # 1 to 100; auto: the lowest that reaches the target (PNG has none, it loses nothing)
-# target: 75          # auto: how like the original, by SSIMULACRA2: 90 cannot be told apart, 70 is good
+# target: 75          # auto: how similar to the original, by SSIMULACRA2: 90 looks the same, 70 is good
 # min_quality: 40     # auto: never lower
 # max_quality: 95     # auto: never higher
 # effort: 4           # 0 to 6: more time, fewer bytes
@@ -80,14 +81,14 @@ TEMPLATE = """\
 
 # What one article may cost its reader; `imgcache audit` fails on articles over it. Default: no limit.
 # budget:
-#   hosts: 0                  # other people's hosts that the reader's browser is sent to
+#   hosts: 0                  # other hosts from which the reader's browser loads images
 #   bytes_per_article: 500KB  # of the images that are linked there
 
 # The endpoint, `imgcache serve`.
 # serve:
 #   memory: 64MB        # of hot files, in each worker
 #   fallback: none      # none | placeholder: what is sent, with status 404, for an image that is not held
-#   client_hints: false # take Sec-CH-Width and Sec-CH-DPR for a wish
+#   client_hints: false # choose the width by Sec-CH-Width and Sec-CH-DPR
 #   access_log: "off"   # off | text | json
 #   gallery: local      # who sees the gallery, which names drafts too: on (everyone) | local (this machine) | off
 #   large: stream       # stream | redirect: files of more than 1 MB in an object store; a folder's are streamed
@@ -108,16 +109,16 @@ TEMPLATE = """\
 @site_argument
 @common
 def init(site: Path, **options: Any) -> None:
-    """Write a commented imgcache.yml into SITE, or to where --config says. A file that is there is left as it is."""
+    """Write a commented imgcache.yml into SITE, or to where --config says. An existing file is not changed."""
     start_logging(options)
-    file, is_named = config_file(site, options)
+    file, is_named = config_file(site, options["config"])
     try:
         with os.fdopen(open_new(file), "w", encoding="utf-8") as new:
             new.write(TEMPLATE)
     except FileExistsError:
-        raise ConfigError("is there already; it is left as it is", where=str(file)) from None
+        raise ConfigError("exists already; it was not changed", where=str(file)) from None
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}", where=str(file)) from None
     if not options["quiet"]:
         named = f"--config {file} " if is_named else ""
-        print_line(f"{file} written; all in it is commented out. Next: imgcache sync --dry-run {named}{site}")
+        print_line(f"{file} written; every setting in it is commented out. Next: imgcache sync --dry-run {named}{site}")

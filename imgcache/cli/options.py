@@ -1,11 +1,10 @@
-"""The options that all commands share, and the ground that they name."""
+"""The options that all commands share, and the logging that they set up."""
 
 from __future__ import annotations
 
 import functools
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from imgcache.config import load_config
-from imgcache.core import ConfigError, clean_text
-from imgcache.core import log_safety as logsafe
-from imgcache.scanner import site_url_of
-from imgcache.wiring import Workspace, index_home
+from imgcache.core import log_safety
+from imgcache.wiring import Workspace, load_workspace
 
 logger = logging.getLogger("imgcache")
 
@@ -37,8 +32,8 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--cache", metavar="DIR|URL", help="Default: SITE/cache. Or s3://BUCKET/PREFIX, gs://, az://."
             ),
-            click.option("-v", "--verbose", is_flag=True, help="Say more on standard error."),
-            click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors."),
+            click.option("-v", "--verbose", is_flag=True, help="Print more on standard error."),
+            click.option("-q", "--quiet", is_flag=True, help="Print nothing but results and errors."),
             click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
         )
     ):
@@ -54,7 +49,7 @@ def site_argument(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def url_and_site(command: Callable[..., None]) -> Callable[..., None]:
-    """Add URL and SITE, in whichever order they are given: only one of them can be a folder that is there."""
+    """Add URL and SITE, in either order: only one of them can be an existing folder."""
 
     @click.argument("url", metavar="URL")
     @click.argument("site", default=".", metavar="[SITE]")
@@ -63,66 +58,27 @@ def url_and_site(command: Callable[..., None]) -> Callable[..., None]:
         if not Path(site).is_dir() and Path(url).is_dir():
             url, site = site, url
         if not Path(site).is_dir():
-            raise click.BadParameter(f"{site} is no folder", param_hint="SITE")
+            raise click.BadParameter(f"{site} is not a folder", param_hint="SITE")
         command(url=url, site=Path(site), **options)
 
     return ordered
 
 
 def open_workspace(site: Path, options: Mapping[str, Any], flags: Mapping[str, object] | None = None) -> Workspace:
-    """Read the configuration and set the logging up. Raises ConfigError."""
+    """Set up logging, and read the configuration of a site. Raises ConfigError."""
     start_logging(options)
-    file, is_named = config_file(site, options)
-    if is_named and not file.is_file():
-        raise ConfigError("no such file", where=str(file))
-    config = load_config(file if file.is_file() else None, os.environ, flags or {})
-    if config.site_url is None and (jekyll := site / "_config.yml").is_file():
-        config = msgspec.structs.replace(config, site_url=site_url_of(jekyll.read_bytes()))
-    cache = named_cache(options)
-    if not cache or "://" in cache:
-        _refuse_link(site / "cache")
-    if "://" in cache:
-        place = _place(cache)
-        return Workspace(site.absolute(), index_home((site / "cache").absolute(), place), config, place=place)
-    return Workspace(site.absolute(), Path(cache or site / "cache").absolute(), config)
-
-
-def _refuse_link(cache: Path) -> None:
-    """A site from elsewhere may hold a link in place of its cache, which would lead to any folder of this user."""
-    if cache.is_symlink():
-        target = clean_text(str(cache.readlink()), 300)
-        raise ConfigError(
-            f"is a link to {target}, which is not followed: name that folder with --cache, or remove the link",
-            where=clean_text(str(cache), 300),
-        )
-
-
-def config_file(site: Path, options: Mapping[str, Any]) -> tuple[Path, bool]:
-    """The file with the settings of a site, and whether somebody named it."""
-    named = options["config"] or (Path(path) if (path := os.environ.get("IMGCACHE_CONFIG")) else None)
-    return named or site / "imgcache.yml", named is not None
-
-
-def named_cache(options: Mapping[str, Any]) -> str:
-    """The cache that the command line or the environment names; "" where neither does."""
-    return options["cache"] or os.environ.get("IMGCACHE_CACHE") or ""
-
-
-def _place(url: str) -> str:
-    from imgcache.cache import check_bucket_url
-
-    return check_bucket_url(url)
+    return load_workspace(site, config=options["config"], cache=options["cache"], flags=flags)
 
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """One object a line: time in seconds since the epoch, level, logger, message."""
+        """Returns one JSON object: time in seconds since the epoch, level, logger, message."""
         line = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
-        return logsafe.json(json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True))
+        return log_safety.json(json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True))
 
 
 def start_logging(options: Mapping[str, Any]) -> None:
-    """Set the log up as the options that all commands share say. Errors go through it too, in its form."""
+    """Set up logging by the options that all commands share. Errors are logged too."""
     handler = logging.StreamHandler(sys.stderr)
     is_json = options.get("log_format") == "json"
     handler.setFormatter(_JsonFormatter() if is_json else logging.Formatter(_TEXT, defaults=_PREFIX))
@@ -132,16 +88,16 @@ def start_logging(options: Mapping[str, Any]) -> None:
     logger.setLevel(logging.ERROR if options.get("quiet") else level)
 
 
-def wanted_log_format(words: Sequence[str]) -> str:
-    """The --log-format of a command line that is not parsed yet, so that its mistakes are told in that form."""
-    wanted = "text"
+def log_format_of(words: Sequence[str]) -> str:
+    """Returns the --log-format of a command line that is not parsed yet, for the errors of its parsing."""
+    found = "text"
     for word, following in zip(words, [*words[1:], ""], strict=True):
         name, is_joined, value = word.partition("=")
         if name == "--log-format":
-            wanted = value if is_joined else following
-    return wanted
+            found = value if is_joined else following
+    return found
 
 
 def now() -> float:
-    """The clock that commands pass in: seconds since the epoch."""
+    """Returns the time, in seconds since the epoch. Commands pass this clock to their parts."""
     return time.time()

@@ -1,4 +1,4 @@
-"""What commands print for people: counts in a line, problems grouped by cause and host, each with a place to open."""
+"""Prints results for people: counts, and problems grouped by cause and host, each with a place to open."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ from itertools import groupby
 import click
 import msgspec
 
-from imgcache.core import Place, Problem, Severity, clean_text, format_bytes, format_seconds, host_if_any, redact, times
-from imgcache.core import log_safety as logsafe
+from imgcache.core import (
+    Place,
+    Problem,
+    Severity,
+    clean_text,
+    format_bytes,
+    format_seconds,
+    host_if_any,
+    log_safety,
+    plural,
+    redact,
+    times,
+)
 from imgcache.syncer import SlowHost, SyncReport
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
@@ -21,34 +32,34 @@ _HOSTS_SHOWN = 3
 
 
 def print_line(text: str = "", *, color: str | None = None, bold: bool = False, dim: bool = False) -> None:
-    """One line on standard output; colours on a terminal only, and not where NO_COLOR is set (and not empty)."""
+    """Print one line on standard output. Colours appear on a terminal only, and not where NO_COLOR is set."""
     plain = bool(os.environ.get("NO_COLOR"))
     click.echo(text if plain else click.style(text, fg=color, bold=bold or None, dim=dim or None))
 
 
-def say_aside(text: str) -> None:
-    """One line on standard error, which is no error: standard output is for results."""
+def print_note(text: str) -> None:
+    """Print one line on standard error that is not an error: standard output is for results."""
     click.echo(f"imgcache: {text}", err=True)
 
 
 def print_json(found: object) -> None:
-    """What --json asks for: one object on a line of standard output, in UTF-8 whatever the terminal speaks."""
+    """Print one JSON object on a line of standard output, always in UTF-8."""
     try:
-        told = msgspec.json.encode(found).decode()
-    except UnicodeEncodeError:  # a file's name that is not UTF-8: JSON can say it in escapes (RFC 8259, section 8.2)
-        told = json.dumps(msgspec.to_builtins(found), ensure_ascii=True, separators=(",", ":"))
-    print_bytes(logsafe.json(told).encode() + b"\n")
+        text = msgspec.json.encode(found).decode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8 needs escapes (RFC 8259, section 8.2)
+        text = json.dumps(msgspec.to_builtins(found), ensure_ascii=True, separators=(",", ":"))
+    print_bytes(log_safety.json(text).encode() + b"\n")
 
 
 def print_bytes(data: bytes) -> None:
-    """A report that is made harmless for logs in its own way, or whose bytes have to be exact."""
+    """Print bytes as they are: the caller escapes what would act on a terminal or in a log."""
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 
 def print_report(report: SyncReport, *, quiet: bool, dry_run: bool) -> None:
-    """The end of a sync."""
+    """Print the report of a sync."""
     print_problems(report.problems)
     if quiet:
         return
@@ -75,19 +86,19 @@ def print_report(report: SyncReport, *, quiet: bool, dry_run: bool) -> None:
 
 
 def slow_lines(hosts: Mapping[str, SlowHost], shown: int = _HOSTS_SHOWN) -> Iterator[str]:
-    """The hosts that held a run up most, each with why; and how many more there are."""
-    worst = sorted(hosts, key=lambda host: (-hosts[host].waited, -hosts[host].timeouts, host))
-    for name in worst[:shown]:
+    """Yield a line for each of the slowest hosts, with the reason, and one with the number of further hosts."""
+    slowest = sorted(hosts, key=lambda host: (-hosts[host].waited, -hosts[host].timeouts, host))
+    for name in slowest[:shown]:
         host = hosts[name]
         causes = [f"busy (429 or 503) {times(host.busy)}"] if host.busy else []
-        causes += [f"not in time {times(host.timeouts)}"] if host.timeouts else []
+        causes += [f"timed out {times(host.timeouts)}"] if host.timeouts else []
         yield f"{clean_text(name, 80)}: {', '.join(causes)}; its images waited {format_seconds(host.waited)} in all"
-    if len(worst) > shown:
-        yield f"and {len(worst) - shown:,} more hosts"
+    if len(slowest) > shown:
+        yield f"and {plural(len(slowest) - shown, 'more host')}"
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
-    """Each cause, under it each host, under it each image with the line to open."""
+    """Print each cause, below it each host, and below that each image with the lines to open."""
     by_cause = sorted(problems, key=lambda problem: (problem.severity is not Severity.ERROR, _cause(problem)))
     for (severity, code), group in groupby(by_cause, key=lambda problem: (problem.severity, problem.code)):
         same = list(group)
@@ -113,7 +124,7 @@ def _print_problem(problem: Problem) -> None:
 
 
 def places_lines(places: tuple[Place, ...], shown: int = _PLACES_SHOWN) -> Iterator[str]:
-    """The first places, and how many more there are."""
+    """Yield the first places, and how many more there are."""
     yield from (_where(place) for place in places[:shown])
     if len(places) > shown:
         yield f"and {len(places) - shown:,} more"

@@ -1,4 +1,4 @@
-"""The progress of a sync on a terminal: images a second, bytes, time left, and the slowest host."""
+"""Shows the progress of a run on a terminal: images a second, bytes, time left, and the slowest host."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from imgcache.core import Delay, Outcome, clean_text, format_bytes, format_secon
 
 
 class NoProgress(AbstractContextManager["NoProgress"]):
-    """Shows nothing: standard error is no terminal, or nobody wants to see it."""
+    """Shows nothing, where standard error is not a terminal or with --quiet."""
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
     def scanned(self) -> None:
-        """One article more."""
+        """One more article was read."""
 
     def planned(self, images: int, waiting: int) -> None:
-        """The work is known."""
+        """The articles are read, and the work is known."""
 
     def started(self, host: str) -> None:
-        """An image has begun."""
+        """Work on an image has begun."""
 
     def ended(self, host: str, outcome: Outcome) -> None:
-        """An image has ended."""
+        """Work on an image has ended."""
 
 
 class RateEstimator:
-    """How fast a run goes, by the images that have ended and by those under way. Times in seconds, of any one clock."""
+    """Estimates the speed of a run by the images that have ended and those under way. Times in seconds of one clock."""
 
     def __init__(self, waiting: int, now: float) -> None:
-        """`waiting` images are to be worked on from now on."""
+        """Begin with so many images `waiting`."""
         self._waiting = waiting
         self._began = now
         self._done = self._bytes = 0
@@ -46,11 +46,11 @@ class RateEstimator:
         self._delayed: dict[str, tuple[int, int]] = {}
 
     def started(self, host: str, now: float) -> None:
-        """An image has begun."""
+        """Work on an image has begun."""
         self._running.setdefault(host, deque()).append(now)
 
     def ended(self, host: str, fetched: int, now: float, delay: Delay | None = None) -> None:
-        """An image has ended, so many bytes fetched. Which one of its host is not known: the oldest, as a rule."""
+        """Work on an image has ended after so many bytes. It counts as the oldest of its host that is under way."""
         if delay is not None:
             busy, timeouts = self._delayed.get(host, (0, 0))
             self._delayed[host] = (busy + delay.busy, timeouts + delay.timeouts)
@@ -61,32 +61,32 @@ class RateEstimator:
         self._done += 1
         self._bytes += fetched
 
-    def tell(self, now: float) -> str:
-        """Images a second, bytes, time left, and the host that takes longest for an image."""
+    def describe(self, now: float) -> str:
+        """Returns images a second, bytes, time left, and the host that takes longest for an image."""
         rate = self._done / max(now - self._began, 0.001)
         oldest = {host: now - begun[0] for host, begun in self._running.items()}
         parts = [f"{rate:.1f}/s", format_bytes(self._bytes)]
         if rate:
-            # What has taken so long already is taken to need as long again: the rate knows nothing of what hangs.
+            # An image that has taken long is assumed to need as long again: the rate does not see one that hangs.
             left = max((self._waiting - self._done) / rate, *oldest.values(), 0.0)
             parts.append(f"{format_seconds(left)} left")
         means = {host: seconds / count for host, (count, seconds) in self._ended.items()}
         hosts = means.keys() | oldest.keys()
         if hosts:
             slowest = max(sorted(hosts), key=lambda host: max(means.get(host, 0.0), oldest.get(host, 0.0)))
-            parts.append(f"slowest {clean_text(slowest)}{self._why(slowest)}")
+            parts.append(f"slowest {clean_text(slowest)}{self._delays_of(slowest)}")
         return " · ".join(parts)
 
-    def _why(self, host: str) -> str:
-        """Why a host is slow, as far as it is known."""
+    def _delays_of(self, host: str) -> str:
+        """Returns why a host is slow, as far as that is known."""
         busy, timeouts = self._delayed.get(host, (0, 0))
         causes = [f"busy {times(busy)}"] if busy else []
-        causes += [f"not in time {times(timeouts)}"] if timeouts else []
+        causes += [f"timed out {times(timeouts)}"] if timeouts else []
         return f" ({', '.join(causes)})" if causes else ""
 
 
 class ProgressBar(AbstractContextManager["ProgressBar"]):
-    """One line on standard error, redrawn a few times a second, by a thread: also while nothing ends."""
+    """One line on standard error. A thread redraws it a few times a second, also while nothing ends."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -96,15 +96,15 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
 
         bar = self
 
-        class PaceColumn(ProgressColumn):
+        class RateColumn(ProgressColumn):
             def render(self, task: Task) -> Text:  # noqa: ARG002 (rich's signature)
-                return Text(bar.note())
+                return Text(bar.rate())
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), PaceColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
         self._rich = RichProgress(*columns, console=Console(file=terminal()), transient=True, refresh_per_second=5)
         self._task = self._rich.add_task("reading articles", total=None)
-        self._turn = threading.Lock()
-        self._pace: RateEstimator | None = None
+        self._lock = threading.Lock()
+        self._estimator: RateEstimator | None = None
 
     def __enter__(self) -> Self:
         self._rich.start()
@@ -116,35 +116,35 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
         self._rich.stop()
 
     def scanned(self) -> None:
-        """One article more."""
+        """One more article was read."""
         self._rich.advance(self._task)
 
     def planned(self, images: int, waiting: int) -> None:
-        """The work is known."""
-        self._pace = RateEstimator(waiting, time.monotonic())
+        """The articles are read, and the work is known."""
+        self._estimator = RateEstimator(waiting, time.monotonic())
         self._rich.reset(self._task, total=waiting, description=plural(images, "image"))
 
     def started(self, host: str) -> None:
-        """An image has begun."""
-        if self._pace is not None:
-            with self._turn:
-                self._pace.started(host, time.monotonic())
+        """Work on an image has begun."""
+        if self._estimator is not None:
+            with self._lock:
+                self._estimator.started(host, time.monotonic())
 
     def ended(self, host: str, outcome: Outcome) -> None:
-        """An image has ended."""
-        if self._pace is not None:
-            with self._turn:
-                self._pace.ended(host, outcome.bytes_fetched, time.monotonic(), outcome.delay)
+        """Work on an image has ended."""
+        if self._estimator is not None:
+            with self._lock:
+                self._estimator.ended(host, outcome.bytes_fetched, time.monotonic(), outcome.delay)
             self._rich.advance(self._task)
 
-    def note(self) -> str:
-        """What stands behind the bar now."""
-        if self._pace is None:
+    def rate(self) -> str:
+        """Returns the text behind the bar."""
+        if self._estimator is None:
             return ""
-        with self._turn:
-            return self._pace.tell(time.monotonic())
+        with self._lock:
+            return self._estimator.describe(time.monotonic())
 
 
 def progress_for(*, quiet: bool) -> ProgressBar | NoProgress:
-    """A bar on a terminal, silence elsewhere."""
+    """Returns a progress bar on a terminal, else one that shows nothing."""
     return NoProgress() if quiet or not sys.stderr.isatty() else ProgressBar()

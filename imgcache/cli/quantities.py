@@ -30,8 +30,8 @@ class Quantity(click.ParamType[float]):
 
 
 max_time_option = click.option(
-    "--max-time", type=Quantity("time", parse_seconds, "10m"), help="Start nothing after so long: 10m."
+    "--max-time", type=Quantity("time", parse_seconds, "10m"), help="Start nothing after this time: 10m."
 )
 max_bytes_option = click.option(
-    "--max-bytes", type=Quantity("size", parse_bytes, "1GB"), help="Start nothing after so much: 1GB."
+    "--max-bytes", type=Quantity("size", parse_bytes, "1GB"), help="Start nothing after so many bytes: 1GB."
 )

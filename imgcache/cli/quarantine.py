@@ -1,4 +1,4 @@
-"""`imgcache quarantine`: a person's word on pictures that changed in a doubtful way."""
+"""`imgcache quarantine`: lists pictures that changed in a doubtful way, and takes the user's decisions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from imgcache.cli.options import common, now, open_workspace, site_argument, url
 from imgcache.cli.output import places_lines, print_json, print_line
 from imgcache.core import clean_text, plural
 from imgcache.policy import format_day
-from imgcache.wiring import Workspace
-from imgcache.wiring import open_cache as parts
+from imgcache.wiring import OpenCache, Workspace, open_for_reading, open_for_writing
 
 
 @click.group(short_help="Decide on pictures that changed in a doubtful way.")
 def quarantine() -> None:
     """Decide on pictures that changed in a doubtful way: much smaller, of another shape, or another picture.
 
-    Until then the copy from before stays, and is flagged and served as it was.
+    Until then the earlier copy stays, flagged and served as before.
     """
 
 
@@ -31,10 +30,10 @@ def quarantine() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
 def list_(site: Path, *, as_json: bool, **options: Any) -> None:
-    """List what waits for a decision."""
-    with parts.open_for_reading(open_workspace(site, options)) as house:
-        house.scanner.scan(house.catalogue)
-        held = list(_of(house))
+    """List the pictures that wait for a decision."""
+    with open_for_reading(open_workspace(site, options)) as cache:
+        cache.scanner.scan(cache.catalogue)
+        held = list(_quarantine(cache))
     if as_json:
         print_json({"quarantined": held})
         return
@@ -47,11 +46,11 @@ def list_(site: Path, *, as_json: bool, **options: Any) -> None:
 @url_and_site
 @common
 def accept(url: str, site: Path, **options: Any) -> None:
-    """Make the picture that came the copy of URL."""
-    ground = open_workspace(site, options)
-    with _deciding(ground) as house:
-        _of(house).accept(url, ground.config.fetch.refresh_after)
-        flags = house.flag_writer(ground.config.dimensions).write(may_clear=True, url=url)
+    """Make the new picture the copy of URL."""
+    workspace = open_workspace(site, options)
+    with _open_with_articles(workspace) as cache:
+        _quarantine(cache).accept(url, workspace.config.fetch.refresh_after)
+        flags = cache.flag_writer(workspace.config.dimensions).write(may_clear=True, url=url)
     print_line(f"accepted: {clean_text(url, 300)}")
     print_line(f"{plural(flags.set, 'flag')} set, {flags.cleared:,} cleared", dim=True)
 
@@ -60,23 +59,23 @@ def accept(url: str, site: Path, **options: Any) -> None:
 @url_and_site
 @common
 def reject(url: str, site: Path, **options: Any) -> None:
-    """Keep the copy of URL, and take the bytes that came for "not modified" from now on."""
-    with _deciding(open_workspace(site, options)) as house:
-        _of(house).reject(url)
+    """Keep the copy of URL, and treat the new bytes as "not modified" from now on."""
+    with _open_with_articles(open_workspace(site, options)) as cache:
+        _quarantine(cache).reject(url)
     print_line(f"rejected: {clean_text(url, 300)}")
 
 
 @contextmanager
-def _deciding(ground: Workspace) -> Iterator[parts.OpenCache]:
-    """The house with its articles read; what was decided stands in manifest.json at the end."""
-    with parts.open_for_writing(ground, "quarantine", now) as house:
-        house.scanner.scan(house.catalogue)
-        yield house
-        house.manifest.export(house.index)
+def _open_with_articles(workspace: Workspace) -> Iterator[OpenCache]:
+    """Open the cache with its articles read. At the end, manifest.json is written."""
+    with open_for_writing(workspace, "quarantine", now) as cache:
+        cache.scanner.scan(cache.catalogue)
+        yield cache
+        cache.manifest.export(cache.index)
 
 
-def _of(house: parts.OpenCache) -> Quarantine:
-    return Quarantine(index=house.index, catalogue=house.catalogue, store=house.store)
+def _quarantine(cache: OpenCache) -> Quarantine:
+    return Quarantine(index=cache.index, catalogue=cache.catalogue, store=cache.store)
 
 
 def _print(one: QuarantinedUrl) -> None:

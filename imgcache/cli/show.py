@@ -1,4 +1,4 @@
-"""`imgcache show URL`: all that is known of one image."""
+"""`imgcache show URL`: prints all that is known of one image."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from imgcache.cli.options import common, now, open_workspace, url_and_site
 from imgcache.cli.output import places_lines, print_json, print_line
 from imgcache.core import Asset, Copy, Failure, Place, Reference, UrlState, clean_text, format_bytes, plural
 from imgcache.policy import Health, QuarantineRecord, format_day, health
-from imgcache.wiring import Workspace, root_of
-from imgcache.wiring import open_cache as parts
+from imgcache.wiring import OpenCache, Workspace, open_for_reading, root_of
 
 
 class ImageRecord(msgspec.Struct, frozen=True):
-    """The record of one URL. Times in seconds since the epoch; `first_failure` is the first that is remembered.
+    """The record of one URL. Times are in seconds since the epoch; `first_failure` is the first on record.
 
-    `missing` are the paths, of those in `asset`, that are not on disk in full length.
+    `missing` are those paths of `asset` that are not on disk in full length.
     """
 
     url: str
@@ -45,15 +44,15 @@ class ImageRecord(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
 def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
-    """Show what is held of the image at URL, what went wrong with it, and where it is used.
+    """Show the copy of the image at URL, its failures, and where it is used.
 
-    Exit status: 1 where neither cache nor articles know the URL.
+    Exit status: 1 where neither the cache nor an article has the URL.
     """
-    ground = open_workspace(site, options)
-    with parts.open_for_reading(ground, with_neighbours=True) as house:
-        house.scanner.scan(house.catalogue)
-        copy, failure, past = house.index.copy(url), house.index.failure(url), house.index.health(url)
-        asset = house.index.asset(copy.digest) if copy else None
+    workspace = open_workspace(site, options)
+    with open_for_reading(workspace, with_other_sites=True) as cache:
+        cache.scanner.scan(cache.catalogue)
+        copy, failure, past = cache.index.copy(url), cache.index.failure(url), cache.index.health(url)
+        asset = cache.index.asset(copy.digest) if copy else None
         shown = ImageRecord(
             url=url,
             copy=copy,
@@ -62,31 +61,31 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
             state=health.url_state(failure, past, now()),
             first_failure=past.first_failure if past else failure.first_at if failure else None,
             last_good=_last_good(copy, failure, past),
-            doubt=house.index.doubt(url),
-            is_forgotten=house.index.forgotten(url),
-            references=(*house.catalogue.references.places(url), *_in_built_pages(house, url, ground)),
-            missing=house.store.missing(asset) if asset else (),
+            doubt=cache.index.doubt(url),
+            is_forgotten=cache.index.forgotten(url),
+            references=(*cache.catalogue.references.places(url), *_in_built_pages(cache, url, workspace)),
+            missing=cache.store.missing(asset) if asset else (),
         )
-        barred = list(house.catalogue.references.unflaggable(ground.config.flag, url)) if copy else []
+        blocked = list(cache.catalogue.references.unflaggable(workspace.config.flag, url)) if copy else []
     if as_json:
         print_json(shown)
     else:
-        _print(shown, barred)
+        _print(shown, blocked)
     sys.exit(0 if shown.copy or shown.failure or shown.is_forgotten or shown.references else EXIT_PROBLEMS)
 
 
-def _in_built_pages(house: parts.OpenCache, url: str, ground: Workspace) -> Iterator[Place]:
-    """The places in built folders that share the cache, with paths relative to the site where they lie in it."""
-    root = f"{os.path.realpath(ground.root)}/"
-    with house.neighbours() as neighbours:
-        for name, place in neighbours.places(url):
+def _in_built_pages(cache: OpenCache, url: str, workspace: Workspace) -> Iterator[Place]:
+    """Yields the places in built folders that share the cache, with paths relative to the site if they lie in it."""
+    root = f"{os.path.realpath(workspace.root)}/"
+    with cache.other_sites() as others:
+        for name, place in others.places(url):
             if is_built(name):
-                path = f"{root_of(name, ground.cache)}/{place.article}".removeprefix(root)
+                path = f"{root_of(name, workspace.cache)}/{place.article}".removeprefix(root)
                 yield msgspec.structs.replace(place, article=path)
 
 
-def _print(shown: ImageRecord, barred: Iterable[Reference]) -> None:
-    """`barred` are its references in the lists that carry flags which have no room for one."""
+def _print(shown: ImageRecord, blocked: Iterable[Reference]) -> None:
+    """`blocked` are references in the flagged lists in which no flag can be written."""
     print_line(clean_text(shown.url, 500), bold=True)
     if shown.asset and shown.copy:
         asset, copy = shown.asset, shown.copy
@@ -96,14 +95,13 @@ def _print(shown: ImageRecord, barred: Iterable[Reference]) -> None:
     else:
         print_line("  not held")
     if shown.is_forgotten:
-        print_line("  forgotten: never fetched; take it back with `imgcache forget --undo`")
+        print_line("  forgotten: never fetched; undo that with `imgcache forget --undo`")
     if failure := shown.failure:
         print_line(f"  {failure.code}: {failure.message}", color="red")
-        print_line(
-            f"  failing since {format_day(failure.first_at)}, {plural(failure.count, 'time')}, last {format_day(failure.last_at)}"
-        )
+        dates = f"since {format_day(failure.first_at)}, {plural(failure.count, 'time')}"
+        print_line(f"  failing {dates}, last {format_day(failure.last_at)}")
         if due := health.next_attempt(failure):
-            print_line(f"  asked again from {format_day(due)}")
+            print_line(f"  tried again from {format_day(due)}")
     if shown.state is not UrlState.OK:
         good = f", last good {format_day(shown.last_good)}" if shown.last_good is not None else ", never good"
         print_line(f"  {shown.state}{good}")
@@ -112,7 +110,7 @@ def _print(shown: ImageRecord, barred: Iterable[Reference]) -> None:
             f"  quarantined since {format_day(shown.doubt.since)}: {clean_text(shown.doubt.reason)}", color="yellow"
         )
     print_line(f"  used in {plural(len(shown.references), 'place')}" + (":" if shown.references else ""))
-    unflaggable = {where for reference in barred for where in places_lines((reference.place,))}
+    unflaggable = {where for reference in blocked for where in places_lines((reference.place,))}
     for line in places_lines(shown.references, 20):
         print_line(f"    {line}{'  can take no flag' if line in unflaggable else ''}")
 
@@ -129,7 +127,7 @@ def _print_files(asset: Asset, missing: tuple[str, ...]) -> None:
 
 
 def _last_good(copy: Copy | None, failure: Failure | None, past: Health | None) -> float | None:
-    """When the URL last answered well, as far as that is remembered."""
-    times = [failure.last_good if failure else None, past.last_good if past else None]
-    times.append(copy.checked_at if copy else None)
-    return max((time for time in times if time is not None), default=None)
+    """Returns when the URL last gave a good answer, as far as that is recorded."""
+    dates = [failure.last_good if failure else None, past.last_good if past else None]
+    dates.append(copy.checked_at if copy else None)
+    return max((date for date in dates if date is not None), default=None)

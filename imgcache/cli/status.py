@@ -1,4 +1,4 @@
-"""`imgcache status`: how things stand."""
+"""`imgcache status`: shows what is cached, missing and failing."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from imgcache.core import (
     without_credentials,
 )
 from imgcache.policy import SyncPolicy, health, plan
-from imgcache.wiring import open_cache as parts
+from imgcache.wiring import OpenCache, open_for_reading
 
 _logger = logging.getLogger(__name__)
 
 
 class Failing(msgspec.Struct, frozen=True):
-    """One URL that fails: a problem as `sync` lists it, and its past. Times in seconds since the epoch.
+    """One URL that fails: the problem as `sync` lists it, and its history. Times in seconds since the epoch.
 
-    `is_held`: an older copy is there with all its files, and stays. `next_ask` is None where every sync asks.
+    `is_held`: an older copy is on disk with all its files. `next_ask` is None where every sync tries it.
     """
 
     code: str
@@ -56,11 +56,11 @@ class Failing(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How a site and its cache stand. `cached` images have their original and every variant on disk.
+    """The state of a site and its cache. `cached` images have their original and every variant on disk.
 
-    `missing` images are neither that nor known to fail: a sync brings them. `failing` are not held; `failures` lists
-    them, and those whose refresh fails. `states` counts the remote images that were tried; `quarantined` are held, and
-    what came since is doubtful. `unreadable` are articles, each a problem as `sync` lists it.
+    `missing` images are neither cached nor known to fail: a sync fetches them. `failing` images are not held;
+    `failures` lists them, and those whose refresh fails. `states` counts the remote images that were tried.
+    `quarantined` images are held, and a newer picture is doubtful. `unreadable` lists articles as `sync` does.
     """
 
     articles: int
@@ -78,21 +78,21 @@ class Status(msgspec.Struct, frozen=True):
     unreadable: tuple[Problem, ...]
 
 
-@click.command(short_help="Say what is cached, missing and failing, and how large it is.")
+@click.command(short_help="Show what is cached, missing and failing, and how large it is.")
 @site_argument
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
 def status(site: Path, *, as_json: bool, **options: Any) -> None:
-    """Say what is cached, missing and failing, and how large it is. Touches nothing, asks no server.
+    """Show what is cached, missing and failing, and how large it is. Changes nothing, contacts no server.
 
-    With -v it says which protections the workers that decode images are under on this machine.
+    With -v it also shows how the processes that decode images are confined on this machine.
 
     Exit status: 1 where an image fails that is not held, or an article cannot be read; each is listed.
     """
-    ground = open_workspace(site, options)
-    with parts.open_for_reading(ground) as house:
-        house.scanner.scan(house.catalogue)
-        found = _status(house, ground.config, now())
+    workspace = open_workspace(site, options)
+    with open_for_reading(workspace) as cache:
+        cache.scanner.scan(cache.catalogue)
+        found = _status(cache, workspace.config, now())
     problems = [*(_problem(one) for one in found.failures), *found.unreadable]
     if options.get("verbose"):
         _logger.info("render workers: %s", asyncio.run(_protections()))
@@ -104,7 +104,7 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
 
 
 async def _protections() -> str:
-    """What the workers that decode images are under on this machine; one is started to say so."""
+    """Starts a worker that decodes images, and returns how it is confined."""
     from imgcache.processor import RenderPool
 
     async with RenderPool(1) as pool:
@@ -127,33 +127,33 @@ def _print(found: Status, problems: Sequence[Problem]) -> None:
     )
     print_line(
         ", ".join(f"{found.states[state]:,} {state}" for state in UrlState if found.states[state])
-        or "nothing tried yet"
+        or "no image was tried yet"
     )
     if found.quarantined:
         print_line(f"{found.quarantined:,} quarantined: see `imgcache quarantine list`", color="yellow")
     print_line(f"{plural(found.files, 'file')}, {format_bytes(found.bytes)}")
 
 
-def _status(house: parts.OpenCache, config: Config, clock: float) -> Status:
-    wish = SyncPolicy.for_variants(config.variants)
-    failures = dict(house.index.failures())
-    flaky = {url for url, past in house.index.healths() if health.url_state(None, past, clock) is UrlState.FLAKY}
+def _status(cache: OpenCache, config: Config, clock: float) -> Status:
+    policy = SyncPolicy.for_variants(config.variants)
+    failures = dict(cache.index.failures())
+    flaky = {url for url, past in cache.index.healths() if health.url_state(None, past, clock) is UrlState.FLAKY}
     listed: list[Failing] = []
     states = dict.fromkeys(UrlState, 0)
     cached = failing = forgotten = 0
-    for settled in house.catalogue.images.remote():
-        url = house.catalogue.images.url(settled.image)
-        is_held = _is_held(house, url, settled, wish)
+    for recorded in cache.catalogue.images.remote():
+        url = cache.catalogue.images.url(recorded.image)
+        is_held = _is_held(cache, url, recorded, policy)
         cached += is_held
         if failure := failures.get(url):
             failing += not is_held
-            listed.append(_failing(house, url, failure, clock, is_held=is_held))
+            listed.append(_failing(cache, url, failure, clock, is_held=is_held))
             states[listed[-1].state] += 1
         elif url in flaky or is_held:
             states[UrlState.FLAKY if url in flaky else UrlState.OK] += 1
-        elif house.index.forgotten(url):
+        elif cache.index.forgotten(url):
             forgotten += 1
-    counts, usage = house.catalogue.articles.counts(), house.store.usage()
+    counts, usage = cache.catalogue.articles.counts(), cache.store.usage()
     return Status(
         articles=counts["articles"],
         references=counts["references"],
@@ -164,41 +164,41 @@ def _status(house: parts.OpenCache, config: Config, clock: float) -> Status:
         forgotten=forgotten,
         files=usage.files,
         bytes=usage.bytes,
-        quarantined=sum(1 for _ in quarantine.problems(house.index, house.catalogue)),
+        quarantined=sum(1 for _ in quarantine.problems(cache.index, cache.catalogue)),
         states=states,
         failures=tuple(sorted(listed, key=lambda one: one.url)),
-        unreadable=tuple(house.catalogue.articles.unreadable()),
+        unreadable=tuple(cache.catalogue.articles.unreadable()),
     )
 
 
-def _is_held(house: parts.OpenCache, url: str, settled: RecordedImage, wish: SyncPolicy) -> bool:
-    """Whether the original and every variant that is wished are on disk.
+def _is_held(cache: OpenCache, url: str, recorded: RecordedImage, policy: SyncPolicy) -> bool:
+    """Whether the original and every configured variant are on disk.
 
-    Where the last sync found them, and noted a stamp that the files still have, one `stat` says so.
+    Where the files still have the stamp that the last sync recorded, one `stat` shows it.
     """
-    copy = house.index.copy(url)
-    if copy is None or (stamp := house.store.stamp(copy.digest)) is None:
+    copy = cache.index.copy(url)
+    if copy is None or (stamp := cache.store.stamp(copy.digest)) is None:
         return False
-    if (settled.digest, settled.stamp, settled.recipes) == (copy.digest, stamp, " ".join(wish.recipes)):
+    if (recorded.digest, recorded.stamp, recorded.recipes) == (copy.digest, stamp, " ".join(policy.recipes)):
         return True
-    asset = house.index.asset(copy.digest)
-    return asset is not None and plan.is_complete(asset, house.store.missing(asset), wish.aimed(settled.focus))
+    asset = cache.index.asset(copy.digest)
+    return asset is not None and plan.is_complete(asset, cache.store.missing(asset), policy.aimed(recorded.focus))
 
 
-def _failing(house: parts.OpenCache, url: str, failure: Failure, clock: float, *, is_held: bool) -> Failing:
+def _failing(cache: OpenCache, url: str, failure: Failure, clock: float, *, is_held: bool) -> Failing:
     return Failing(
         code=failure.code,
         url=without_credentials(url),
         message=failure.message,
         retryable=failure.retryable,
-        state=health.url_state(failure, house.index.health(url), clock),
+        state=health.url_state(failure, cache.index.health(url), clock),
         is_held=is_held,
         first_failure=failure.first_at,
         last_failure=failure.last_at,
         failures=failure.count,
         last_good=failure.last_good,
         next_ask=health.next_attempt(failure),
-        references=house.catalogue.references.places(url),
+        references=cache.catalogue.references.places(url),
         status=msgspec.UNSET if failure.status is None else failure.status,
     )
 

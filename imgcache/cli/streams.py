@@ -1,7 +1,7 @@
-"""Standard output and standard error as every command has them: nothing that is written acts, and no error is lost.
+"""Guards standard output and standard error: no text acts on a terminal, and no write error is lost.
 
-All that a command prints or logs passes here, from whatever module or library it comes: `guarded` replaces both streams
-for as long as a command runs. Structured reports, whose bytes are exact, pass as bytes; their writers escape them.
+`guarded` replaces both streams while a command runs, so that everything passes here that is printed or logged, also by
+libraries. Structured reports, whose bytes are exact, pass as bytes; their writers escape them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from imgcache.core import plain
 
 
 class OutputFailed(Exception):
-    """Standard output takes no more: the disk is full, or its reader has gone."""
+    """Standard output cannot be written: the disk is full, or its reader has closed it."""
 
 
 class _Guarded:
-    """A text stream whose text is made harmless. `on_error` gets each error of the system while writing."""
+    """A text stream that escapes what acts on a terminal. `on_error` receives each OSError of a write."""
 
     def __init__(self, stream: TextIO, on_error: Callable[[OSError], None]) -> None:
         self.inner = stream
@@ -31,9 +31,9 @@ class _Guarded:
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
-            raise TypeError(f"text is written here, not {type(text).__name__}")
+            raise TypeError(f"expected str, got {type(text).__name__}")
         try:
-            if text:  # Python 3.11 loses the error of the write after an empty one where its streams are unbuffered
+            if text:  # with unbuffered streams Python 3.11 loses the error of the write after an empty one
                 self.inner.write(plain(text, styled=self._is_terminal))
         except OSError as error:
             self._on_error(error)
@@ -54,7 +54,7 @@ class _Guarded:
 
 
 class _Bytes:
-    """The bytes below a text stream. What was written as text goes out first."""
+    """The bytes below a text stream. Text that was written before goes out first."""
 
     def __init__(self, stream: TextIO, on_error: Callable[[OSError], None]) -> None:
         self._stream = stream
@@ -80,17 +80,17 @@ class _Bytes:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Replaces both streams. What is still unwritten at the end of the block is written out then.
+    """Replace both streams for the time of the block, and write out what is left at its end.
 
     Raises:
-        OutputFailed: from a write, or at the end. Standard error has nowhere to report its own errors: they pass.
+        OutputFailed: from a write, or at the end. Errors of standard error are ignored, for nothing could report them.
     """
-    _open_closed_ones()
+    _open_closed_streams()
     before = sys.stdout, sys.stderr
     for stream in before:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout = cast("TextIO", _Guarded(before[0], _lost))
+    sys.stdout = cast("TextIO", _Guarded(before[0], _fail_output))
     sys.stderr = cast("TextIO", _Guarded(before[1], lambda _: None))
     try:
         try:
@@ -104,12 +104,12 @@ def guarded() -> Iterator[None]:
 
 
 def terminal() -> TextIO:
-    """Standard error itself, for what moves the cursor of a terminal."""
+    """Returns standard error itself, for a progress bar, which moves the cursor."""
     return cast("TextIO", getattr(sys.stderr, "inner", sys.stderr))
 
 
-def _open_closed_ones() -> None:
-    """A stream that is closed at the start would be the next file that is opened, such as a database."""
+def _open_closed_streams() -> None:
+    """Open closed standard streams; else the next opened file, such as a database, would take their place."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -121,8 +121,8 @@ def _open_closed_ones() -> None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
-def _lost(error: OSError) -> None:
-    # Python writes out at its end what is left in the buffer, and would fail again (library/signal, "Note on SIGPIPE").
+def _fail_output(error: OSError) -> None:
+    # At exit Python flushes what is left in the buffer, and would fail again (library/signal, "Note on SIGPIPE").
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""`imgcache sync`: the main job."""
+"""`imgcache sync`: fetches, checks, resizes and flags the images of one site or several."""
 
 from __future__ import annotations
 
@@ -14,39 +14,42 @@ from imgcache.cli.options import common, logger, now
 from imgcache.cli.output import print_json, print_report
 from imgcache.cli.progress import progress_for
 from imgcache.cli.quantities import max_bytes_option, max_time_option
-from imgcache.cli.sites import as_given, open_workspaces, sites_argument
-from imgcache.downloader import ConnectTo
-from imgcache.wiring import sync as syncing
+from imgcache.cli.sites import open_workspaces, sites_argument
+from imgcache.wiring import SyncRequest, as_given, prepare_sync
 
 
 @click.command(short_help="Fetch, check, resize and flag every remote image of a site.")
 @sites_argument
-@click.option("--dry-run", is_flag=True, help="Say what would be done, touch nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
 @click.option("--only-failed", is_flag=True, help="Try only the images that failed before.")
 @click.option("--offline", is_flag=True, help="Use no network: render and flag what is held.")
-@click.option("--dimensions", type=click.Choice(["check", "fix", "ignore"]), help="Where an image has another size.")
-@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes that render; default: one a core.")
+@click.option(
+    "--dimensions",
+    type=click.Choice(["check", "fix", "ignore"]),
+    help="What to do where an image has another size than its article declares.",
+)
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Render processes; default: one for each core.")
 @max_time_option
 @max_bytes_option
 @click.option(
     "--connect-to", "connect_to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's; repeatable."
 )
-@click.option("--dask", metavar="ADDRESS", help="A Dask scheduler whose workers do it; local:N for N processes here.")
+@click.option(
+    "--dask", metavar="ADDRESS", help="A Dask scheduler whose workers do the work; local:N for N processes here."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
-def sync(
-    sites: tuple[Path, ...], dimensions: str | None, connect_to: tuple[str, ...], *, as_json: bool, **options: Any
-) -> None:
+def sync(sites: tuple[Path, ...], dimensions: str | None, *, as_json: bool, **options: Any) -> None:
     """Find every remote image of SITE, fetch what is missing, make the variants, set the isCached flags.
 
-    Several sites share the cache that --cache names: what they have in common is fetched once.
+    Several sites share the cache that --cache names: an image that they have in common is fetched once.
 
     Exit status: 0 all is well; 1 some images or articles have problems; 2 it could not start; 3 another run holds the
     cache; 130 interrupted, what was finished is kept.
     """
-    grounds = open_workspaces(sites, options, {"dimensions": dimensions})
-    request = syncing.SyncRequest(
+    workspaces = open_workspaces(sites, options, {"dimensions": dimensions})
+    request = SyncRequest.from_options(
         refresh=options["refresh"],
         only_failed=options["only_failed"],
         offline=options["offline"],
@@ -54,12 +57,12 @@ def sync(
         jobs=options["jobs"],
         max_time=options["max_time"],
         max_bytes=options["max_bytes"],
-        connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+        connect_to=options["connect_to"],
         dask=options["dask"],
     )
     progress = progress_for(quiet=options["quiet"] or as_json)
-    with syncing.prepare_sync(grounds, request, progress, now) as job, progress:
-        was_cut_short = run_job(job.run)
+    with prepare_sync(workspaces, request, progress, now) as job, progress:
+        is_interrupted = run_job(job.run)
     report = job.report
     if len(sites) > 1:
         report.problems = as_given(report.problems, sites)
@@ -67,7 +70,7 @@ def sync(
         print_json(report)
     else:
         print_report(report, quiet=options["quiet"], dry_run=request.dry_run)
-    if was_cut_short:
+    if is_interrupted:
         logger.error("interrupted; what was finished is kept")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0 if report.is_well else EXIT_PROBLEMS)

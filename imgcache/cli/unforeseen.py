@@ -1,4 +1,4 @@
-"""The end of a run that nobody foresaw, in words: what happened, and what to do about it. Pure."""
+"""Describes an unexpected exception to the user: what happened, and what to do about it. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _NO_MEMORY = (
     "the system gives this process too little memory ({reason}): raise its limit (ulimit -v, the container's), or start"
     " fewer workers with --jobs"
 )
-# What libraries say for ENOMEM: the loader (dlopen), the threads of Python, SQLite.
-_SIGNS = ("cannot allocate memory", "failed to map segment", "can't start new thread", "out of memory")
+# Messages of libraries for ENOMEM: the loader (dlopen), the threads of Python, SQLite.
+_NO_MEMORY_MESSAGES = ("cannot allocate memory", "failed to map segment", "can't start new thread", "out of memory")
 
 
-def words(error: BaseException) -> str:
-    """One line about an exception that no part of the program expected."""
+def describe(error: BaseException) -> str:
+    """Returns one line about an exception that no part of the program expected."""
     error = _first(error)
     reason = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError) or _is_of_memory(error):
+    if isinstance(error, MemoryError) or _is_lack_of_memory(error):
         return _NO_MEMORY.format(reason=reason)
     if isinstance(error, OSError) and error.strerror:
         file = f"{error.filename}: " if error.filename else ""
@@ -30,7 +30,7 @@ def words(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """The whole traceback, for -v."""
+    """Returns the traceback, for -v."""
     return "".join(traceback.format_exception(error)).rstrip("\n")
 
 
@@ -40,17 +40,17 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def _is_of_memory(error: BaseException) -> bool:
+def _is_lack_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    told = str(error).lower()
-    return isinstance(error, ImportError | RuntimeError | OSError | sqlite3.Error) and any(s in told for s in _SIGNS)
+    is_of_library = isinstance(error, ImportError | RuntimeError | OSError | sqlite3.Error)
+    return is_of_library and any(text in str(error).lower() for text in _NO_MEMORY_MESSAGES)
 
 
 def _place(error: BaseException) -> str:
-    """The last line of this program, or else of any, that was under way."""
+    """Returns the innermost line of imgcache in the traceback; without any, the innermost line."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "/imgcache/" in frame.filename.replace("\\", "/")] or frames
     if not ours:
-        return "no place is known"
+        return "at an unknown place"
     return f"{ours[-1].filename.rpartition('/imgcache/')[2]}:{ours[-1].lineno}"

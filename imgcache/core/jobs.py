@@ -31,8 +31,9 @@ class Action(StrEnum):
     REVALIDATED = "revalidated"
     RENDERED = "rendered"  # its variants were made again from the original on disk
     FAILED = "failed"
-    RESTED = "rested"  # dead or gone: no request in this run
-    DOUBTED = "doubted"  # the new body is doubtful: the older copy stays until a person decides
+    RESTED = "rested"  # dead or gone: not asked this time
+    SKIPPED = "skipped"  # nothing: it needs a network that is not to be used, or must never be fetched
+    DOUBTED = "doubted"  # what came is doubtful: the older copy stays until somebody decides
 
 
 class Doubtful(msgspec.Struct, frozen=True):

@@ -12,13 +12,15 @@ __all__ = [
     "SyncOptions",
     "SyncReport",
     "Unused",
-    "tell_foreign",
+    "describe_foreign_files",
 ]
 
+from .dry_run import DryRun
 from .maintenance import Damage, Maintenance
-from .pipeline import DryRun, Pipeline
+from .options import SyncOptions
+from .pipeline import Pipeline
 from .recorder import Recorder
 from .reference_scanner import ReferenceScanner
-from .removal import Removal, Removed, Unused, tell_foreign
+from .removal import Removal, Removed, Unused, describe_foreign_files
 from .report import SlowHost, SyncReport
-from .run import Sync, SyncOptions
+from .run import Sync

@@ -1,4 +1,4 @@
-"""What was committed, made durable many images at a time, so that who waits for one waits for a shared barrier."""
+"""Group commit: makes the committed images of many callers durable by one shared barrier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imgcache.core import ImageError
 
 
 class GroupCommit:
-    """The waiters of one store. While a barrier is on its way, those who come gather for the next."""
+    """Collects the callers that wait for one store. Those who come during a barrier share the next one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -17,19 +17,19 @@ class GroupCommit:
         self._leader: asyncio.Task[None] | None = None
 
     async def wait_durable(self) -> None:
-        """Returns when all that was committed before the call is durable.
+        """Wait until everything that was committed before the call is durable.
 
         Raises:
-            DiskFull: the disk could not take it.
+            DiskFull: the disk could not be written.
         """
-        mine = asyncio.get_running_loop().create_future()
-        self._waiting.append(mine)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
         if self._leader is None:
             self._leader = asyncio.create_task(self._lead())
-        await mine
+        await waiter
 
     async def close(self) -> None:
-        """Ends when the barrier under way has. Nobody waits any more."""
+        """Wait for the barrier under way. No caller may be waiting any more."""
         if self._leader is not None:
             await self._leader
 
@@ -41,11 +41,11 @@ class GroupCommit:
                 await asyncio.to_thread(self._store.settle)
             except ImageError as raised:
                 error = raised
-            for one in group:
-                if one.done():  # its caller was cancelled
+            for waiter in group:
+                if waiter.done():  # its caller was cancelled
                     continue
                 if error is None:
-                    one.set_result(None)
+                    waiter.set_result(None)
                 else:
-                    one.set_exception(error)
+                    waiter.set_exception(error)
         self._leader = None

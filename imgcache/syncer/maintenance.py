@@ -1,4 +1,4 @@
-"""Keeping a cache sound: verify looks at blobs, records, manifest and flags together."""
+"""Verifies a cache: compares blobs, records, manifest.json and flags with each other, and removes what is damaged."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from imgcache.config import Config
 from imgcache.core import Asset, ConfigError, Dimensions, Reference, Severity, Size
 from imgcache.manifest import Manifest, ManifestEntry
 from imgcache.policy import QuarantineRecord, SyncPolicy, plan
-from imgcache.syncer.removal import Removed, remove_asset, tell_foreign
+from imgcache.syncer.removal import Removed, describe_foreign_files, remove_asset
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """One thing that does not fit another.
+    """One disagreement between blobs, records, manifest.json and flags.
 
-    Codes: `damaged-blob` (other bytes than recorded), `missing-blob` (a file of a record is not there),
-    `record-without-blob` (the original is gone), `blob-without-record` (files that nothing speaks of),
-    `copy-without-asset` (a URL whose asset has no record), `manifest` (manifest.json says something else),
-    `flag-without-copy`, `copy-without-flag`, `dimensions` (a flag on an image of another shape than declared); as a
-    warning, for only the author can mend it, `no-room-for-flag`; and as a note `foreign-files`, which imgcache did not
-    write and leaves alone.
+    Codes: `damaged-blob` (a file has other bytes than recorded), `missing-blob` (a recorded file is missing),
+    `record-without-blob` (the original is missing), `blob-without-record` (files without a record),
+    `copy-without-asset` (a URL whose asset has no record), `manifest` (manifest.json differs from the records),
+    `flag-without-copy`, `copy-without-flag`, `dimensions` (a flag on an image of another shape than declared);
+    `no-room-for-flag` is a warning, because only the author can repair it; `foreign-files`, which imgcache did not
+    write and does not touch, is a note.
     """
 
     code: str
@@ -32,7 +32,7 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Maintenance:
-    """Over the open parts of one cache; whoever calls anything but `damage` holds the cache's lock."""
+    """Verifies one cache. The caller holds the cache's lock to call anything but `damage`."""
 
     def __init__(
         self,
@@ -50,36 +50,38 @@ class Maintenance:
     # -- verify ------------------------------------------------------------------------------------------------------
 
     def damage(self, config: Config) -> Iterator[Damage]:
-        """Everything that does not fit. Reads every byte of the cache. The catalogue is up to date with the site.
+        """Yield all damage. Reads every byte of the cache.
 
-        `config` is that of the site: flags are held against the images as a sync would.
+        Args:
+            config: the configuration of the site, by which a sync decides about flags. The catalogue has to be up to
+                date with the articles.
         """
         yield from self._damaged_assets()
         yield from self._records_without_blobs()
-        yield from self._wrong_manifest()
+        yield from self._manifest_differences()
         held = dict(self._held(SyncPolicy.for_variants(config.variants)))
         yield from self._wrong_flags(held, config)
-        yield from self._flags_without_room(held, config)
+        yield from self._flags_without_place(held, config)
 
     def _damaged_assets(self) -> Iterator[Damage]:
         if foreign := self._store.foreign():
-            yield Damage("foreign-files", "assets", tell_foreign(foreign), Severity.NOTE)
+            yield Damage("foreign-files", "assets", describe_foreign_files(foreign), Severity.NOTE)
         for digest in self._store.digests():
             asset = self._index.asset(digest)
             if asset is None:
-                yield Damage("blob-without-record", digest, "files that no record speaks of")
+                yield Damage("blob-without-record", digest, "files without a record")
                 continue
             missing = set(self._store.missing(asset))
             for path in self._store.damage(asset):
                 if path not in missing:
-                    yield Damage("damaged-blob", path, "other bytes than those that were written")
+                    yield Damage("damaged-blob", path, "other bytes than recorded")
             for path in sorted(missing):
-                yield Damage("missing-blob", path, "not there, or of another length")
+                yield Damage("missing-blob", path, "missing, or of another length")
 
     def _records_without_blobs(self) -> Iterator[Damage]:
         for asset in self._index.assets():
             if self._is_gone(asset):
-                yield Damage("record-without-blob", asset.digest, "a record whose files are gone")
+                yield Damage("record-without-blob", asset.digest, "a record whose files are missing")
         for url, copy in self._index.copies():
             if self._index.asset(copy.digest) is None:
                 yield Damage("copy-without-asset", url, "a URL whose image has no record")
@@ -88,19 +90,19 @@ class Maintenance:
                 yield Damage("copy-without-asset", url, "a URL whose quarantined picture has no record")
 
     def _is_gone(self, asset: Asset) -> bool:
-        """Whether no file of ours is left: its folder may still have foreign ones."""
+        """Whether none of the asset's files is left. Its folder may still have foreign files."""
         return self._store.stamp(asset.digest) is None or not self._store.files(asset.digest)
 
-    def _wrong_manifest(self) -> Iterator[Damage]:
+    def _manifest_differences(self) -> Iterator[Damage]:
         try:
-            said = self._manifest.read()
+            listed = self._manifest.read()
         except ConfigError as error:
             yield Damage("manifest", "manifest.json", str(error))
             return
         for url, asset, tag in self._index.entries():
-            if said.pop(url, None) != ManifestEntry.of(asset, tag):
-                yield Damage("manifest", url, "manifest.json says something else than the record")
-        for url in said:
+            if listed.pop(url, None) != ManifestEntry.of(asset, tag):
+                yield Damage("manifest", url, "manifest.json differs from the record")
+        for url in listed:
             yield Damage("manifest", url, "in manifest.json, but not held")
 
     def _wrong_flags(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
@@ -113,10 +115,10 @@ class Maintenance:
             elif wanted is False and true is None:
                 yield Damage("flag-without-copy", where, f"isCached is true, but {url} is not held in full")
             elif wanted is False and true is not None:
-                told = plan.describe_mismatch(reference.declared, true)
-                yield Damage("dimensions", where, f"isCached is true, but {url} does not fit: {told}")
+                mismatch = plan.describe_mismatch(reference.declared, true)
+                yield Damage("dimensions", where, f"isCached is true, but {url} does not fit: {mismatch}")
 
-    def _flags_without_room(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
+    def _flags_without_place(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
         for reference in self._catalogue.references.unflaggable(config.flag):
             wanted = _wanted(reference, held.get(reference.url), config.dimensions)
             if wanted is not None:
@@ -127,20 +129,20 @@ class Maintenance:
                 )
                 yield Damage("no-room-for-flag", _where(reference), message, Severity.WARNING)
 
-    def _held(self, wish: SyncPolicy) -> Iterator[tuple[str, Size]]:
-        """Every URL of an article that is held in full, with the true size.
+    def _held(self, policy: SyncPolicy) -> Iterator[tuple[str, Size]]:
+        """Yield every URL of an article that is held with all variants, with its true size.
 
-        A run that could not make what is missing leaves a record of what is there, which nothing else finds fault with.
+        A record alone does not show that: after a run that could not render everything, it lists what is there.
         """
         for image in self._catalogue.images.remote():
             url = self._catalogue.images.url(image.image)
             copy = self._index.copy(url)
             asset = self._index.asset(copy.digest) if copy else None
-            if asset is not None and plan.is_complete(asset, self._store.missing(asset), wish.aimed(image.focus)):
+            if asset is not None and plan.is_complete(asset, self._store.missing(asset), policy.aimed(image.focus)):
                 yield url, asset.size
 
-    def take_away(self) -> Removed:
-        """Remove whatever `damage` finds in blobs and records, so that the next sync makes it anew."""
+    def remove_damaged(self) -> Removed:
+        """Remove all damaged blobs and records, so that the next sync makes them again."""
         removed = Removed()
         for digest in list(self._store.digests()):
             asset = self._index.asset(digest)
@@ -170,7 +172,7 @@ class Maintenance:
 
 
 def _wanted(reference: Reference, true: Size | None, dimensions: Dimensions) -> bool | None:
-    """The flag that a sync would write here if it can; None where it is right. `true` is None if it is not held."""
+    """Returns the flag that a sync would write here; None where it is right. `true` is None for an image not held."""
     verdict = plan.decide_flag(
         msgspec.structs.replace(reference, flaggable=True),
         held=true is not None,

@@ -1,10 +1,10 @@
-"""One job in, one outcome out: the path of one URL, and the only place that turns an ImageError into a Problem."""
+"""Brings one URL up to date: takes a job, returns an outcome. Only this module turns an ImageError into a problem."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -34,15 +34,14 @@ from imgcache.core import (
     failed,
     is_lack,
     unexpected_image_error,
-    without_answer,
 )
 from imgcache.downloader import Downloader, HostStatistics
-from imgcache.policy import Step, SyncPolicy, plan
-from imgcache.policy import replacement as likeness
+from imgcache.policy import Step, SyncPolicy, plan, replacement
 from imgcache.processor import RenderPool
 from imgcache.syncer.group_commit import GroupCommit
+from imgcache.syncer.steps import choose_step, unchanged
 
-_COMMITTERS = 4  # images moved into place at once
+_COMMITTERS = 4  # threads that move finished images into the store
 
 
 class Pipeline:
@@ -54,73 +53,71 @@ class Pipeline:
         downloader: Downloader,
         pool: RenderPool,
         store: Store,
-        wish: SyncPolicy,
+        policy: SyncPolicy,
         clock: Callable[[], float],
         asset_of: Callable[[str], Asset | None],
     ) -> None:
-        """`asset_of` gives what is recorded of a digest: equal bytes at another URL are not rendered again."""
+        """`asset_of` looks up the recorded asset of a digest: equal bytes at another URL are not rendered again."""
         self._downloader = downloader
         self._pool = pool
         self._store = store
-        self._wish = wish
+        self._policy = policy
         self._clock = clock
         self._asset_of = asset_of
-        self._parts = AsyncExitStack()
+        self._resources = AsyncExitStack()
         self._committers = ThreadPoolExecutor(_COMMITTERS, thread_name_prefix="commit")
-        self._settling = GroupCommit(store)
-        self._making: dict[str, asyncio.Task[Asset]] = {}
-        self._aimed: dict[str, SyncPolicy] = {}  # by digest, where an article gave a focal point
-        self._notes: dict[str, tuple[str, ...]] = {}  # by digest, of what was rendered: few originals give any
+        self._group_commit = GroupCommit(store)
+        self._rendering: dict[str, asyncio.Task[Asset]] = {}
+        self._focused: dict[str, SyncPolicy] = {}  # by digest, where an article gives a focal point
+        self._notes: dict[str, tuple[str, ...]] = {}  # by digest; few originals have any
 
     async def __aenter__(self) -> Self:
-        """Connections and worker processes live as long as the block."""
-        self._parts.callback(self._committers.shutdown)
-        self._parts.push_async_callback(self._settling.close)
-        await self._parts.enter_async_context(self._downloader)
-        await self._parts.enter_async_context(self._pool)
+        """Open connections and worker processes, for the time of the block."""
+        self._resources.callback(self._committers.shutdown)
+        self._resources.push_async_callback(self._group_commit.close)
+        await self._resources.enter_async_context(self._downloader)
+        await self._resources.enter_async_context(self._pool)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._parts.aclose()
+        await self._resources.aclose()
 
-    async def run(self, job: Job) -> Outcome | None:
-        """Bring one URL up to date. None where that needs a network and there is none to be used."""
+    async def run(self, job: Job) -> Outcome:
+        """Bring one URL up to date; skip it where that needs a network and the run is offline."""
         spent = HostStatistics()
         try:
             outcome = await contain_image_errors(lambda: self._run(job, spent), job.url)
         except ImageError as error:
-            outcome = await self._left_by(job, error)
-        if outcome is None:
-            return None
+            outcome = await self._outcome_after_error(job, error)
         notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
         delay = Delay.of(spent)
         if notes or spent.bytes or delay:
             return but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes, delay=delay)
         return outcome
 
-    async def _left_by(self, job: Job, error: ImageError) -> Outcome:
-        """What is left where even the plan failed: a whole copy stays, and nothing is made anew."""
+    async def _outcome_after_error(self, job: Job, error: ImageError) -> Outcome:
+        """Returns the outcome where even planning failed: a complete copy stays, and nothing is rendered."""
         try:
             missing = await self._missing(job.asset) if job.asset else ()
-            return failed(job, await self._held(job, missing, may_render=False), error)
-        except Exception as another:  # noqa: BLE001 (nothing leaves the last safety net)
-            unexpected_image_error(another, job.url)  # which logs it
+            return failed(job, await self._usable_asset(job, missing, may_render=False), error)
+        except Exception as another:  # noqa: BLE001 (nothing may escape: one image must not end the run)
+            unexpected_image_error(another, job.url)  # logs it
             return failed(job, None, error)
 
-    async def _run(self, job: Job, spent: HostStatistics) -> Outcome | None:
+    async def _run(self, job: Job, spent: HostStatistics) -> Outcome:
         missing = await self._missing(job.asset) if job.asset else ()
-        if self._wish.offline and plan.needs_network(job.copy, job.asset, missing):
-            return None
-        step = _step(job, missing, self._wish.aimed(job.focus), self._clock())
+        if self._policy.offline and plan.needs_network(job.copy, job.asset, missing):
+            return Outcome(job.url, Action.SKIPPED)
+        step = choose_step(job, missing, self._policy.aimed(job.focus), self._clock())
         try:
             match step:
                 case Step.REST | Step.REUSE:
-                    return _as_it_is(job, missing, step)
+                    return unchanged(job, missing, step)
                 case Step.RENDER if job.asset:
-                    asset = await self._make_again(job.asset, job)
-                    return but(_as_it_is(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
+                    asset = await self._render_again(job.asset, job)
+                    return but(unchanged(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
                 case Step.REVALIDATE if job.copy and job.asset:
                     return await self._fetch(job, job.copy.validators, spent)
                 case _:
@@ -128,11 +125,11 @@ class Pipeline:
         except ImageError as error:
             if is_lack(error):
                 raise
-            return failed(job, await self._held(job, missing, may_render=step is not Step.RENDER), error)
+            return failed(job, await self._usable_asset(job, missing, may_render=step is not Step.RENDER), error)
 
     async def _fetch(self, job: Job, validators: Validators | None, spent: HostStatistics) -> Outcome:
         await self._pool.room()
-        if validators is None:  # a picture is to come
+        if validators is None:  # an image will come
             self._pool.warm()
         result = await self._downloader.fetch(job.url, validators, spent)
         now = self._clock()
@@ -141,12 +138,12 @@ class Pipeline:
         try:
             if result.digest in job.rejected:
                 return await self._rejected(job, validators, now)
-            asset = await self._make(result.digest, Path(result.path), job)
+            asset = await self._render_once(result.digest, Path(result.path), job)
         finally:
             Path(result.path).unlink(missing_ok=True)  # noqa: ASYNC240 (one system call, no wait)
         copy = _copy_of(result, now)
         if validators is not None and job.asset is not None and asset.digest != job.asset.digest:
-            reason = await self._doubt(job.asset, asset, job)
+            reason = await self._replacement_doubt(job.asset, asset, job)
             if reason is not None:
                 held = await self._revalidated(job, NotModified(validators), now)
                 return but(held, Action.DOUBTED, doubtful=Doubtful(copy, asset, reason))
@@ -156,145 +153,91 @@ class Pipeline:
         assert job.copy is not None and job.asset is not None  # noqa: S101 (only then are validators sent)
         copy = msgspec.structs.replace(job.copy, checked_at=now, validators=answer.validators)
         asset = job.asset
-        if await self._missing(asset) or asset.recipes != self._wish.aimed(job.focus).recipes:
-            asset = await self._make_again(asset, job)
+        if await self._missing(asset) or asset.recipes != self._policy.aimed(job.focus).recipes:
+            asset = await self._render_again(asset, job)
         return Outcome(job.url, Action.REVALIDATED, copy, asset)
 
     async def _rejected(self, job: Job, validators: Validators | None, now: float) -> Outcome:
-        """Bytes that somebody decided against: as if the server had said "not modified"."""
+        """Treat bytes that the user rejected as if the server had answered "not modified"."""
         if validators is None:
             raise Placeholder("the server still sends the picture that was rejected, and no copy is held")
         return await self._revalidated(job, NotModified(validators), now)
 
-    async def _doubt(self, old: Asset, new: Asset, job: Job) -> str | None:
-        """Why a picture may not take the place of the one held; None where it may."""
-        if likeness.is_declared(old.size, new.size, job.declared):
+    async def _replacement_doubt(self, old: Asset, new: Asset, job: Job) -> str | None:
+        """Returns why a picture may not replace the one held; None where it may."""
+        if replacement.is_declared(old.size, new.size, job.declared):
             return None
-        if reason := likeness.size_mismatch(old.size, new.size):
+        if reason := replacement.size_mismatch(old.size, new.size):
             return reason
         try:
-            seen = await self._look(old)
-        except ImageError:  # the copy is damaged: what came can only be better
+            old_hash = await self._image_hash(old)
+        except ImageError:  # the copy is damaged: the new picture can only be better
             return None
-        return likeness.looks_different(seen, await self._look(new), (old.size, new.size))
+        return replacement.looks_different(old_hash, await self._image_hash(new), (old.size, new.size))
 
-    async def _look(self, asset: Asset) -> int:
-        # Its header was held against the limits when it came; these let the same picture pass.
+    async def _image_hash(self, asset: Asset) -> int:
+        # The picture passed the configured limits when it was fetched. These limits are just large enough for it.
         limits = Limits(pixels=asset.width * asset.height * asset.frames, frames=asset.frames)
         return await self._pool.likeness(await self._original(asset), limits)
 
     async def _missing(self, asset: Asset) -> tuple[str, ...]:
-        return await asyncio.to_thread(self._store.missing, asset)  # a bucket may have to be listed
+        return await asyncio.to_thread(self._store.missing, asset)  # may have to list a bucket
 
     async def _original(self, asset: Asset) -> Path:
-        return await asyncio.to_thread(self._store.original, asset)  # and an original fetched from it
+        return await asyncio.to_thread(self._store.original, asset)  # may have to fetch it from a bucket
 
-    async def _held(self, job: Job, missing: Sequence[str], *, may_render: bool) -> Asset | None:
-        """What is held of a URL that gave nothing: with its variants, which need no answer, or not at all."""
+    async def _usable_asset(self, job: Job, missing: Sequence[str], *, may_render: bool) -> Asset | None:
+        """Returns the asset of a URL that could not be fetched, with all its variants; None where that is not possible.
+
+        Missing variants are rendered from the original if `may_render`.
+        """
         asset = job.asset
         if asset is None or asset.original in missing:
             return None
-        if not missing and asset.recipes == self._wish.aimed(job.focus).recipes:
+        if not missing and asset.recipes == self._policy.aimed(job.focus).recipes:
             return asset
         try:
-            return await self._make_again(asset, job) if may_render else None
-        except ImageError:  # what the server's answer came to is told
+            return await self._render_again(asset, job) if may_render else None
+        except ImageError:  # the problem of the fetch is reported instead
             return None
 
-    async def _make_again(self, asset: Asset, job: Job) -> Asset:
-        """Variants from the original on disk."""
-        return await self._make(asset.digest, await self._original(asset), job)
+    async def _render_again(self, asset: Asset, job: Job) -> Asset:
+        """Render the variants from the original on disk."""
+        return await self._render_once(asset.digest, await self._original(asset), job)
 
-    async def _make(self, digest: str, original: Path, job: Job) -> Asset:
-        """The asset of an original, made once however many URLs have the same bytes at the same time.
+    async def _render_once(self, digest: str, original: Path, job: Job) -> Asset:
+        """Render an original, once even if several URLs with the same bytes are under way.
 
-        Where their articles give focal points that differ, the first one serves this run, the newest the next.
+        Where their articles give different focal points, this run uses the first one, the next run the newest.
         """
-        wish = self._aimed.get(digest) or self._wish.aimed(job.focus)
-        if wish is not self._wish:
-            self._aimed[digest] = wish
+        policy = self._focused.get(digest) or self._policy.aimed(job.focus)
+        if policy is not self._policy:
+            self._focused[digest] = policy
         known = self._asset_of(digest)
-        if known is not None and known.recipes == wish.recipes and not await self._missing(known):
+        if known is not None and known.recipes == policy.recipes and not await self._missing(known):
             return known
-        task = self._making.get(digest)
+        task = self._rendering.get(digest)
         if task is None:
-            task = self._making[digest] = asyncio.create_task(self._render(digest, original, wish))
-            task.add_done_callback(functools.partial(self._made, digest))
+            task = self._rendering[digest] = asyncio.create_task(self._render(digest, original, policy))
+            task.add_done_callback(functools.partial(self._forget_task, digest))
         return await asyncio.shield(task)
 
-    def _made(self, digest: str, task: asyncio.Task[Asset]) -> None:
-        del self._making[digest]
+    def _forget_task(self, digest: str, task: asyncio.Task[Asset]) -> None:
+        del self._rendering[digest]
         if not task.cancelled():
-            task.exception()  # seen, also where all who waited for it were cancelled
+            task.exception()  # marks it as retrieved, for all who waited may have been cancelled
 
-    async def _render(self, digest: str, original: Path, wish: SyncPolicy) -> Asset:
+    async def _render(self, digest: str, original: Path, policy: SyncPolicy) -> Asset:
         with self._store.staging() as folder:
-            rendered = await self._pool.render(original, folder, wish.variants)
-            _refuse_pixel(rendered.header)
+            rendered = await self._pool.render(original, folder, policy.variants)
+            _refuse_single_pixel(rendered.header)
             if rendered.notes:
                 self._notes[digest] = rendered.notes
             asset = await asyncio.get_running_loop().run_in_executor(
                 self._committers, self._store.commit, folder, digest, rendered, original
             )
-        await self._settling.wait_durable()
+        await self._group_commit.wait_durable()
         return asset
-
-
-class DryRun:
-    """Stands in for a Pipeline in a dry run: says what would be done, and does nothing."""
-
-    def __init__(
-        self, *, store: Store, wish: SyncPolicy, clock: Callable[[], float], kept: Mapping[str, Asset]
-    ) -> None:
-        """`kept` are by URL the images that gc removed, and that would be taken back."""
-        self._store = store
-        self._wish = wish
-        self._clock = clock
-        self._kept = kept
-
-    async def __aenter__(self) -> Self:
-        """Nothing to open."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Nothing to close."""
-
-    async def run(self, job: Job) -> Outcome | None:
-        """What would become of one URL if its server gave a good answer."""
-        missing = self._store.missing(job.asset) if job.asset else ()
-        step = _step(job, missing, self._wish.aimed(job.focus), self._clock())
-        if job.copy is None and (kept := self._kept.get(job.url)) is not None:
-            return Outcome(job.url, Action.REUSED, asset=kept)
-        if step is Step.FETCH and self._wish.offline:
-            return None
-        if step is Step.REST:
-            return _as_it_is(job, missing, step)
-        return Outcome(job.url, _ACTIONS[step], asset=None if step is Step.FETCH else job.asset)
-
-
-_ACTIONS = {
-    Step.REUSE: Action.REUSED,
-    Step.RENDER: Action.RENDERED,
-    Step.REVALIDATE: Action.REVALIDATED,
-    Step.FETCH: Action.FETCHED,
-}
-
-
-def _step(job: Job, missing: Sequence[str], wish: SyncPolicy, now: float) -> Step:
-    """The next step, for a URL whose server is perhaps not to be asked."""
-    step = plan.next_step(job.copy, job.asset, missing, wish, now)
-    if job.rest is None or step not in (Step.FETCH, Step.REVALIDATE) or wish.offline:
-        return step
-    here = plan.next_step(job.copy, job.asset, missing, msgspec.structs.replace(wish, offline=True), now)
-    return here if here is Step.RENDER else Step.REST
-
-
-def _as_it_is(job: Job, missing: Sequence[str], step: Step) -> Outcome:
-    """What is held of a URL, its server not asked; with what is wrong where it was not to be asked."""
-    if step is not Step.REUSE and job.rest is not None:
-        held = None if job.asset is None or job.asset.original in missing else job.asset
-        return without_answer(job, held, job.rest)
-    return Outcome(job.url, Action.REUSED, job.copy, job.asset)
 
 
 def _copy_of(fetched: Fetched, now: float) -> Copy:
@@ -308,7 +251,7 @@ def _copy_of(fetched: Fetched, now: float) -> Copy:
     )
 
 
-def _refuse_pixel(header: Header) -> None:
-    """A single pixel is a tracker or a host's way to say "nothing here", never the picture of an article."""
+def _refuse_single_pixel(header: Header) -> None:
+    """Refuse a single pixel: it is a tracker or stands for a missing picture, and no article shows it."""
     if header.width * header.height == 1:
         raise Placeholder("the picture is a single pixel; the article needs another address")

@@ -1,4 +1,4 @@
-"""Making room: gc, which removes what no article uses, and forget, which removes one image for good."""
+"""Removes images: gc those that no article uses, and forget one image for good."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import msgspec
 from imgcache.cache import Catalogue, Index, Kept, RemovedRecords, Store, size_of, unused_assets
 from imgcache.core import clean_text, disk_errors, plural, remove_tree
 
-_NAMED = 5  # foreign files that one note names
+_NAMED = 5  # foreign files that a note names
 
 
 class Removed(msgspec.Struct):
-    """What is taken out of the cache.
+    """What is removed from the cache.
 
-    `copies` are URLs, `assets` distinct images, `subjects` the URLs by name. `freed` are the bytes of what an earlier
-    gc had kept for a day. `foreign` are paths below `assets/` that imgcache did not write and leaves alone.
+    `copies` counts URLs, `assets` distinct images; `subjects` names the URLs. `freed` are the bytes that an earlier gc
+    had kept for a day. `foreign` are paths below `assets/` that imgcache did not write and does not touch.
     """
 
     copies: int = 0
@@ -29,14 +29,14 @@ class Removed(msgspec.Struct):
     foreign: list[str] = []
 
     def add(self, sizes: Iterable[int]) -> None:
-        """Count files of these sizes."""
+        """Count files of these sizes, in bytes."""
         for size in sizes:
             self.files += 1
             self.bytes += size
 
 
 class Unused(msgspec.Struct):
-    """What a gc would remove. `held` are the images that the cache has before it, `strays` files beside used ones."""
+    """What a gc would remove. `held` counts the images in the cache before it; `strays` are files beside used ones."""
 
     removed: Removed
     held: int
@@ -46,12 +46,12 @@ class Unused(msgspec.Struct):
 
     @property
     def is_most(self) -> bool:
-        """Whether more than half of the images that are held would go."""
+        """Whether more than half of the held images would be removed."""
         return 2 * self.removed.assets > self.held
 
 
 class Removal:
-    """Over the open parts of one cache; whoever removes anything holds the cache's lock."""
+    """Removes images from one cache. The caller holds the cache's lock to remove anything."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Removal:
         kept: Kept,
         used_elsewhere: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`used_elsewhere` says whether an article of another site, which shares the cache, names a URL."""
+        """`used_elsewhere` returns whether another site that shares the cache uses a URL."""
         self._store = store
         self._index = index
         self._catalogue = catalogue
@@ -70,7 +70,7 @@ class Removal:
         self._used_elsewhere = used_elsewhere
 
     def unused(self, now: float) -> Unused:
-        """Copies that no article names, assets without copies, and files that no record names. Removes nothing."""
+        """Find copies that no article uses, assets without copies, and files without a record. Removes nothing."""
         removed, used = Removed(foreign=list(self._store.foreign())), set(self._quarantined())
         found = Unused(removed, 0, [], [], self._kept.old(now))
         for url, copy in self._index.copies():
@@ -94,7 +94,7 @@ class Removal:
         return found
 
     def remove(self, found: Unused, now: float) -> None:
-        """Remove what `unused` found. A store that keeps it does so for a day."""
+        """Remove what `unused` found. A folder keeps it for a day; an object store keeps nothing."""
         for folder in found.old:
             with disk_errors(folder):
                 remove_tree(folder)
@@ -105,7 +105,7 @@ class Removal:
             keep = self._kept.begin(self._records(found, now))
         self._drop_unused(urls)
         for digest in found.digests:
-            self._index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
+            self._index.drop_asset(digest)  # the record before the blob: no record may outlive its files
             self._store.remove(digest, keep)
         self._store.discard(found.strays, keep)
 
@@ -119,35 +119,35 @@ class Removal:
         return self._catalogue.references.is_used(url) or self._used_elsewhere(url)
 
     def _quarantined(self) -> Iterator[bytes]:
-        """The digests of candidates for URLs that an article names."""
+        """The digests of quarantined pictures for URLs that an article names."""
         for url, doubt in self._index.doubts():
             if doubt.candidate is not None and self._is_used(url):
                 yield bytes.fromhex(doubt.candidate.digest)
 
     def _drop_unused(self, copies: list[str]) -> None:
-        """Drop these copies, and what is remembered of URLs that no article names."""
+        """Drop these copies, and the history of URLs that no article uses."""
         with self._index.batch():
             for url in copies:
                 self._index.drop_copy(url)
-            for memory in (self._index.failures, self._index.healths, self._index.doubts):
-                for url, _ in memory():
+            for history in (self._index.failures, self._index.healths, self._index.doubts):
+                for url, _ in history():
                     if not self._is_used(url):
                         self._index.drop_history(url)
 
     def knows(self, url: str) -> bool:
-        """Whether an article, a record or what is kept names the URL."""
+        """Whether an article, a record or an image kept by gc has this URL."""
         recorded = (self._index.copy(url), self._index.failure(url), self._index.health(url))
         is_recorded = any(recorded) or self._index.forgotten(url)
         return is_recorded or self._is_used(url) or url in self._kept.assets()
 
     def known(self) -> Iterator[str]:
-        """Every URL that an article names or of which a copy is held or kept; some of them twice."""
+        """Yield every URL that an article uses or that has a copy, held or kept; some of them twice."""
         yield from (self._catalogue.images.url(image.image) for image in self._catalogue.images.remote())
         yield from (url for url, _ in self._index.copies())
         yield from self._kept.assets()
 
     def forget(self, url: str, now: float) -> Removed:
-        """Take a URL out of records and blobs, and remember not to fetch it again. Nothing of it is kept."""
+        """Remove the records and blobs of a URL for good, and remember not to fetch it again."""
         removed = Removed(subjects=[url])
         copy, candidate = self._index.copy(url), self._index.doubt(url).candidate
         self._index.forget(url, now)
@@ -155,7 +155,7 @@ class Removal:
         self._kept.forget(url)
         if copy is not None:
             removed.copies = 1
-        for digest in unused_assets({one.digest for one in (copy, candidate) if one}, self._index):
+        for digest in unused_assets({found.digest for found in (copy, candidate) if found}, self._index):
             remove_asset(digest, removed, self._index, self._store)
         return removed
 
@@ -164,12 +164,12 @@ def remove_asset(digest: str, removed: Removed, index: Index, store: Store) -> N
     """Remove an asset for good, and count it."""
     removed.assets += 1
     removed.add(store.files(digest).values())
-    index.drop_asset(digest)  # the record before the blob: a record never says more than the disk holds
+    index.drop_asset(digest)  # the record before the blob: no record may outlive its files
     store.remove(digest)
 
 
-def tell_foreign(paths: Sequence[str]) -> str:
-    """One note for all files that imgcache did not write."""
+def describe_foreign_files(paths: Sequence[str]) -> str:
+    """Returns one message about all files that imgcache did not write."""
     shown = [clean_text(path.removeprefix("assets/"), 100) for path in paths[:_NAMED]]
     more = f" and {len(paths) - _NAMED:,} more" if len(paths) > _NAMED else ""
     what = f"{plural(len(paths), 'file')} below assets/ that imgcache did not write"

@@ -1,4 +1,4 @@
-"""What a sync did: the counts that scripts read, and every problem with its places. Pure."""
+"""The report of a sync: the counts that scripts read, and every problem with its places. Pure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from imgcache.core import Action, Delay, Outcome, Problem, Severity, host_if_any
 
 
 class SlowHost(msgspec.Struct):
-    """Why a host was slow: answers 429 and 503, time-outs, and the seconds that its images waited for them in all."""
+    """Why a host was slow: its answers 429 and 503, its time-outs, and the seconds that images waited for it in all."""
 
     busy: int = 0
     timeouts: int = 0
     waited: float = 0.0
 
     def add(self, delay: Delay) -> None:
-        """Add what held one image up."""
+        """Add the delay of one image."""
         self.busy += delay.busy
         self.timeouts += delay.timeouts
         self.waited = round(self.waited + delay.waited, 3)
 
 
 class SyncReport(msgspec.Struct):
-    """The result of one sync; its JSON is the contract with scripts.
+    """The result of one sync. Scripts rely on its JSON: keys are added, never renamed.
 
-    `images` are the distinct remote URLs; `cached` of them are held in full, `failed` were tried in vain and are not
-    held. `reused` needed nothing from the network. `sizes_fixed` are references that now declare the true size.
-    `slow_hosts` are those that refused to answer for a while, or did not answer in time.
+    `images` counts distinct remote URLs; `cached` of them are held with all variants; `failed` could not be fetched and
+    are not held. `reused` images needed nothing from the network. `sizes_fixed` counts references that now declare the
+    true size. `slow_hosts` refused to answer for a while, or did not answer in time.
 
-    Of a dry run, which says `dry_run`, all this is what a run would come to if every server gave a good answer.
+    With `dry_run`, all this is what a run would report if every server gave a good answer.
     """
 
     articles: int = 0
@@ -66,8 +66,8 @@ class SyncReport(msgspec.Struct):
                 self.failed += outcome.asset is None
                 self.reused += outcome.asset is not None
 
-    def take_back(self, action: Action) -> None:
-        """An image that was counted as held is refused after all."""
+    def retract(self, action: Action) -> None:
+        """Count an image as failed that was counted by this action before."""
         match action:
             case Action.FETCHED:
                 self.fetched -= 1
@@ -79,9 +79,9 @@ class SyncReport(msgspec.Struct):
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing is wrong but warnings and notes."""
+        """Whether there are no problems but warnings and notes."""
         return all(problem.severity is not Severity.ERROR for problem in self.problems)
 
     def to_json(self) -> bytes:
-        """One object, problems sorted."""
+        """Returns the report as one JSON object."""
         return msgspec.json.encode(self)

@@ -1,4 +1,4 @@
-"""The main job: scan, fetch what is missing, check, resize, record, and set the flags."""
+"""Runs a sync: scans the articles, has missing images fetched and rendered, and sets the flags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from imgcache.core import (
     Action,
     Blame,
     Job,
-    Limits,
     Outcome,
     OverBudget,
     Problem,
@@ -25,35 +24,25 @@ from imgcache.core import (
     without_credentials,
 )
 from imgcache.manifest import FlagWriter, FlagWriters, Manifest
-from imgcache.policy import SyncPolicy, health, plan
-from imgcache.policy import shared_placeholders as cards
+from imgcache.policy import health, plan, shared_placeholders
 from imgcache.runners import Budget, ClusterRunner, LocalRunner, Progress, Schedule, Shards, WorkerGroup
 from imgcache.scanner import Site, check_local_images
+from imgcache.syncer.options import SyncOptions
 from imgcache.syncer.recorder import Recorder
 from imgcache.syncer.reference_scanner import ReferenceScanner
 from imgcache.syncer.report import SyncReport
 
 if TYPE_CHECKING:  # loaded where there is something to fetch
-    from imgcache.syncer.pipeline import DryRun, Pipeline
+    from imgcache.syncer.dry_run import DryRun
+    from imgcache.syncer.pipeline import Pipeline
 
-_NOTED = "color-profile"  # the code of what an outcome notes: nothing else is noted so far
-
-
-class SyncOptions(msgspec.Struct, frozen=True):
-    """What one sync is asked for beyond the configuration of its parts."""
-
-    wish: SyncPolicy
-    only_failed: bool = False
-    dry_run: bool = False
-    per_host: int = 6
-    at_once: int = 64
-    limits: Limits = Limits()
+_NOTED = "color-profile"  # the code of a note on an outcome; there is no other kind of note yet
 
 
 class Sync:
     """One run over one site, or over several as one.
 
-    The parts are handed in ready for use; the cache's lock is held by the caller.
+    The parts are passed in ready for use. The caller holds the cache's lock.
     """
 
     def __init__(
@@ -67,20 +56,22 @@ class Sync:
         flags: FlagWriter | FlagWriters,
         recorder: Recorder,
         pipeline: Callable[[bool], Pipeline | DryRun],
-        crew: WorkerGroup[Job, Outcome | None] | None,
+        workers: WorkerGroup[Job, Outcome] | None,
         budget: Budget,
-        settings: SyncOptions,
+        options: SyncOptions,
         progress: Progress,
         clock: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
-        take_back: Callable[[], object] = lambda: None,
+        restore_removed: Callable[[], object] = lambda: None,
     ) -> None:
-        """The parts of a run.
+        """Take the parts of a run.
 
-        `clock` dates what is recorded. `monotonic` is the clock of the budget and of the time taken, which nobody sets.
-        `take_back` brings back what gc removed, as far as articles name it again: called when they are read.
+        `pipeline` builds what handles one image; its argument is whether images without a copy are among them.
+        `workers`, if there are any, handle the images in its place. `clock` dates records; `monotonic`, which nobody
+        sets, measures the budget and the duration. `restore_removed` is called after the scan: it restores images that
+        gc removed and articles use again.
         """
-        self._take_back = take_back
+        self._restore_removed = restore_removed
         self._monotonic = monotonic
         self._site = site
         self._scanner = scanner
@@ -90,34 +81,38 @@ class Sync:
         self._flags = flags
         self._recorder = recorder
         self._pipeline = pipeline
-        self._crew = crew
+        self._workers = workers
         self._budget = budget
-        self._settings = settings
+        self._options = options
         self._progress = progress
         self._clock = clock
         self._problems: list[Problem] = []
-        self._warnings: list[tuple[Problem, list[str]]] = []  # each about several URLs
-        self._tried = self._answered = 0
+        self._warnings: list[tuple[Problem, list[str]]] = []  # each with the URLs that it is about
+        self._tried = self._answered = 0  # images whose server was contacted, and that answered
         self._is_cut_short = False
-        self._is_anew = False  # the catalogue, beside an index that knows what is held
-        self.report = SyncReport(dry_run=settings.dry_run or msgspec.UNSET)
+        self._is_catalogue_new = False  # beside an index that has copies
+        self.report = SyncReport(dry_run=options.dry_run or msgspec.UNSET)
 
     async def run(self) -> SyncReport:
-        """Do it all. Cancelled, it keeps what is finished, sets the flags of that, and raises CancelledError."""
+        """Run the sync.
+
+        Raises:
+            CancelledError: the run was cancelled. Finished images are kept, and their flags are set.
+        """
         began, started, self._is_cut_short = self._clock(), self._monotonic(), True
-        self._is_anew = self._catalogue.articles.is_empty() and next(self._index.copies(), None) is not None
+        self._is_catalogue_new = self._catalogue.articles.is_empty() and next(self._index.copies(), None) is not None
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
         self._scanner.require(scan, self._catalogue)
-        check_local_images(self._site, self._catalogue, self._settings.limits)
-        self._take_back()
+        check_local_images(self._site, self._catalogue, self._options.limits)
+        self._restore_removed()
         try:
             await self._bring_up_to_date()
             self._is_cut_short = False
         finally:
             self._recorder.flush()
             self._recorder.recheck()
-            if not self._settings.dry_run:
-                self._refuse_cards(began)
+            if not self._options.dry_run:
+                self._refuse_placeholders(began)
             self._finish()
             self.report.seconds = round(self._monotonic() - started, 3)
         return self.report
@@ -126,31 +121,34 @@ class Sync:
 
     async def _bring_up_to_date(self) -> None:
         waiting = array("q")
-        are_new = False
-        for settled in self._catalogue.images.remote():
-            is_whole = self._recorder.is_whole(settled)
-            if is_whole and not self._recorder.is_due(settled):
+        has_new = False
+        for recorded in self._catalogue.images.remote():
+            is_complete = self._recorder.is_complete(recorded)
+            if is_complete and not self._recorder.is_due(recorded):
                 self.report.reused += 1
                 continue
-            waiting.append(settled.image)
-            are_new = are_new or settled.digest is None
-            if not is_whole and (settled.digest is not None or self._is_anew):
-                self._recorder.doubt(settled)
-        if self._settings.only_failed:
+            waiting.append(recorded.image)
+            has_new = has_new or recorded.digest is None
+            if not is_complete and (recorded.digest is not None or self._is_catalogue_new):
+                self._recorder.mark_incomplete(recorded)
+        if self._options.only_failed:
             waiting = array("q", filter(self._has_failed, waiting))
         self._progress.planned(self._catalogue.articles.counts()["images"], len(waiting))
         if waiting:
-            pending, crew = self._catalogue.images.pending(waiting), self._crew
+            pending, workers = self._catalogue.images.pending(waiting), self._workers
             async with self._recorder:
-                rest = await (self._run_here(pending, are_new) if crew is None else self._run_there(pending, crew))
+                if workers is None:
+                    rest = await self._run_locally(pending, has_new)
+                else:
+                    rest = await self._run_on_workers(pending, workers)
                 for image in rest:
-                    self._leave_out(image)
+                    self._report_over_budget(image)
 
-    async def _run_here(self, pending: Iterable[PendingImage], are_new: bool) -> Iterable[int]:
-        """Do the jobs. Returns the images that the budget left no room for."""
-        schedule = Schedule(pending, self._settings.per_host)
-        runner = LocalRunner(schedule, self._budget, at_once=self._settings.at_once, clock=self._monotonic)
-        async with self._pipeline(are_new) as pipeline:
+    async def _run_locally(self, pending: Iterable[PendingImage], has_new: bool) -> Iterable[int]:
+        """Handle the images in this process. Returns those that the budget did not allow to start."""
+        schedule = Schedule(pending, self._options.per_host)
+        runner = LocalRunner(schedule, self._budget, at_once=self._options.at_once, clock=self._monotonic)
+        async with self._pipeline(has_new) as pipeline:
 
             async def work(pending: PendingImage) -> int:
                 job = self.begin(pending)
@@ -159,14 +157,14 @@ class Sync:
             await runner.run(work)
         return schedule.rest()
 
-    async def _run_there(
-        self, pending: Iterable[PendingImage], crew: WorkerGroup[Job, Outcome | None]
+    async def _run_on_workers(
+        self, pending: Iterable[PendingImage], workers: WorkerGroup[Job, Outcome]
     ) -> Iterable[int]:
-        """The same, by the workers of a crew."""
-        async with crew:
-            shards = Shards(pending, len(crew.room()))
+        """Handle the images on the workers of a cluster. Returns those that the budget did not allow to start."""
+        async with workers:
+            shards = Shards(pending, len(workers.room()))
             runner = ClusterRunner(
-                shards, self._budget, crew, self, per_host=self._settings.per_host, clock=self._monotonic
+                shards, self._budget, workers, self, per_host=self._options.per_host, clock=self._monotonic
             )
             await runner.run()
             return runner.rest()
@@ -175,31 +173,31 @@ class Sync:
         return self._index.failure(self._catalogue.images.url(image)) is not None
 
     def begin(self, pending: PendingImage) -> Job | None:
-        """The job for one image; None where somebody asked never to fetch it."""
+        """Returns the job for one image; None where the user asked never to fetch it."""
         self._progress.started(pending.host)
         if self._index.forgotten(self._catalogue.images.url(pending.image)):
             self._catalogue.images.mark_missing(pending.image)
-            self._pass_over(pending)
+            self._skip(pending)
             return None
-        return self._recorder.job(pending.image, wake=self._settings.only_failed)
+        return self._recorder.job(pending.image, wake=self._options.only_failed)
 
-    def end(self, pending: PendingImage, outcome: Outcome | None) -> int:
-        """Write down what became of one image; returns how many bytes were fetched."""
-        if outcome is None:
-            self._pass_over(pending)
+    def end(self, pending: PendingImage, outcome: Outcome) -> int:
+        """Record the outcome of one image. Returns how many bytes were fetched."""
+        if outcome.action is Action.SKIPPED:
+            self._skip(pending)
             return 0
-        if self._settings.dry_run:
+        if self._options.dry_run:
             self.report.count(outcome)
-            self._suppose(pending.image, outcome)
+            self._simulate_success(pending.image, outcome)
         else:
             self._recorder.record(pending.image, outcome)
             self._note(outcome)
         self._progress.ended(pending.host, outcome)
         return outcome.bytes_fetched
 
-    def _suppose(self, image: int, outcome: Outcome) -> None:
-        """Take an image for what it would be if the run were not a dry one."""
-        self._recorder.decided(image)
+    def _simulate_success(self, image: int, outcome: Outcome) -> None:
+        """Record in the catalogue, for a dry run, what the image would be after a real one."""
+        self._recorder.mark_handled(image)
         if outcome.problem is None:
             self._catalogue.images.simulate_held(image, outcome.asset.size if outcome.asset else None)
             return
@@ -207,14 +205,14 @@ class Sync:
         if outcome.asset is None:
             self._catalogue.images.mark_missing(image)
 
-    def _pass_over(self, pending: PendingImage) -> None:
-        """Nothing is done for an image that was begun."""
-        self._progress.ended(pending.host, Outcome(self._catalogue.images.url(pending.image), Action.RESTED))
+    def _skip(self, pending: PendingImage) -> None:
+        """Report to the progress that an image was started and nothing was done."""
+        self._progress.ended(pending.host, Outcome(self._catalogue.images.url(pending.image), Action.SKIPPED))
 
     def give_up(self, pending: PendingImage, error: WorkerLost) -> None:
-        """Write down that workers died of one image: what is held of it stays."""
+        """Record that workers died of one image. Its copy stays, if it is complete."""
         job = self._recorder.job(pending.image)
-        held = job.asset if self._recorder.holds(job) else None
+        held = job.asset if self._recorder.has_all_files(job) else None
         problem = Problem(error.code, job.url, error.message, retryable=error.retryable)
         left = without_answer(job, held, problem)
         self.end(pending, msgspec.structs.replace(left, action=Action.FAILED))
@@ -223,7 +221,7 @@ class Sync:
         self.report.count(outcome)
         self._problems += [Problem(_NOTED, outcome.url, note, severity=Severity.WARNING) for note in outcome.notes]
         if outcome.problem is not None and outcome.action is not Action.FAILED:
-            self._problems.append(outcome.problem)  # of earlier runs: this one did not ask
+            self._problems.append(outcome.problem)  # from an earlier run: this one did not contact the server
             return
         blame = blame_for(outcome.problem.code) if outcome.problem else None
         self._tried += blame not in health.NOT_ASKED
@@ -231,15 +229,15 @@ class Sync:
         if outcome.problem is not None:
             self._problems.append(outcome.problem)
 
-    def _leave_out(self, image: int) -> None:
+    def _report_over_budget(self, image: int) -> None:
         url = self._catalogue.images.url(image)
         error = OverBudget("the run's budget was spent before its turn; run again to go on")
         self._problems.append(Problem(error.code, url, error.message, retryable=True))
 
-    def _refuse_cards(self, began: float) -> None:
-        """Before any flag is written: only now it is known which pictures are one and the same."""
-        found = cards.find_shared_placeholders(
-            self._catalogue.shared_bytes.references(cards.SHARED_BY, self._index.cards())
+    def _refuse_placeholders(self, began: float) -> None:
+        """Refuse pictures that stand for missing ones: only at the end is it known that many URLs share them."""
+        found = shared_placeholders.find_shared_placeholders(
+            self._catalogue.shared_bytes.references(shared_placeholders.SHARED_BY, self._index.cards())
         )
         self._warnings = found.warnings
         for host, digest in found.cards:
@@ -247,12 +245,12 @@ class Sync:
         refused = [(image, self._catalogue.images.url(image)) for image in found.refused]
         with self._recorder.batch():
             for image, url in refused:
-                problem = cards.placeholder_problem(url)
+                problem = shared_placeholders.placeholder_problem(url)
                 self._problems.append(problem)
-                self.report.take_back(self._recorder.take_back(image, problem, began))
-            self._recorder.confirm()
-        self._recorder.tidy()
-        if not self._may_clear:  # these flags are known to be wrong, whatever else is not known
+                self.report.retract(self._recorder.refuse(image, problem, began))
+            self._recorder.confirm_recovered()
+        self._recorder.remove_released()
+        if not self._may_clear:  # these flags are wrong in any case
             for _, url in refused:
                 self.report.flags_cleared += self._flags.write(may_clear=True, url=url).cleared
 
@@ -268,9 +266,9 @@ class Sync:
             [self._placed(problem) for problem in self._problems] + flags.problems + self._flags.size_mismatches()
         )
         self._problems += [self._placed(problem, *urls) for problem, urls in self._warnings]
-        if not self._settings.dry_run:
+        if not self._options.dry_run:
             self._manifest.export(self._index)
-        if self._settings.wish.crops:
+        if self._options.policy.crops:
             for url, place in self._catalogue.focal_points.misread():
                 self._problems.append(plan.misread_focus(without_credentials(url), place))
         self._problems += self._catalogue.articles.unreadable()
@@ -280,12 +278,12 @@ class Sync:
         counts = self._catalogue.articles.counts()
         for key, value in counts.items():
             setattr(self.report, key, value)
-        self.report.problems = sorted(self._problems, key=_order)
+        self.report.problems = sorted(self._problems, key=_sort_key)
 
     def _placed(self, problem: Problem, *urls: str) -> Problem:
-        """With where its images are named: asked for when the flags are written, which moves lines.
+        """Add the places that name the problem's image, and remove credentials from its URL: reports end up in logs.
 
-        A password in a URL leaves it here: reports end in the logs of others.
+        Called after the flags are written, which moves lines.
         """
         about = urls or (problem.url or "",)
         places = tuple(place for url in about for place in self._catalogue.references.places(url))
@@ -294,11 +292,11 @@ class Sync:
 
     @property
     def _may_clear(self) -> bool:
-        """Not where nothing answered: then the network is down, and says nothing of any image."""
+        """Whether flags may be cleared. Not where no server answered: then the network is down."""
         is_down = self._tried > 0 and self._answered == 0
-        return not (is_down or self._settings.wish.offline or self._is_cut_short or self._settings.only_failed)
+        return not (is_down or self._options.policy.offline or self._is_cut_short or self._options.only_failed)
 
 
-def _order(problem: Problem) -> tuple[str, str, str]:
+def _sort_key(problem: Problem) -> tuple[str, str, str]:
     place = problem.references[0] if problem.references else None
     return (problem.code, problem.url or "", f"{place.article}:{place.line:09}" if place else "")

@@ -1,6 +1,6 @@
 """Builds the parts of a command from its configuration. It is the only package that knows every class.
 
-Its modules import one another only where a command needs it: an audit loads nothing of what a sync is made of.
+Modules are imported where they are needed: an audit does not load what only a sync uses.
 """
 
 import lazy_loader

@@ -1,110 +1,137 @@
-"""An audit, built."""
+"""Builds an audit, from the options of the command line or of the Python API."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from imgcache.auditor import AuditHistory, Auditor, AuditPolicy, ProbeResult, RemoteChecks
+from imgcache.auditor import AuditHistory, Auditor, AuditPolicy, ProbeResult, RemoteChecks, remaining_findings
 from imgcache.config import Config
-from imgcache.core import raise_limit
-from imgcache.downloader import ConnectTo, Guard, Prober
+from imgcache.core import AuditReport
+from imgcache.downloader import ConnectTo
 from imgcache.policy import SyncPolicy
 from imgcache.runners import Progress, WorkerGroup
+from imgcache.wiring.factories import build_prober
 from imgcache.wiring.open_cache import OpenCache, open_for_reading, open_for_writing
+from imgcache.wiring.option_values import parse_connect_to
 from imgcache.wiring.workspace import Clock, Workspace
+
+if TYPE_CHECKING:
+    from imgcache.auditor import FixResult
 
 
 class AuditRequest(msgspec.Struct, frozen=True):
-    """What the flags of `imgcache audit` ask for."""
+    """The options of one audit."""
 
     offline: bool = False
     fix: bool = False
     connect_to: tuple[ConnectTo, ...] = ()
     dask: str | None = None
 
+    @classmethod
+    def from_options(
+        cls,
+        *,
+        offline: bool = False,
+        fix: bool = False,
+        connect_to: str | Iterable[str] = (),
+        dask: str | None = None,
+    ) -> Self:
+        """Parse options as people write them. Raises ConfigError."""
+        return cls(offline=offline, fix=fix, connect_to=parse_connect_to(connect_to), dask=dask)
+
 
 @contextmanager
 def prepare_audit(
-    ground: Workspace, request: AuditRequest, progress: Progress, clock: Clock
+    workspace: Workspace, request: AuditRequest, progress: Progress, clock: Clock
 ) -> Iterator[tuple[OpenCache, Auditor]]:
-    """An audit, ready to run, with its parts. Offline it touches nothing, unless it is to fix. Raises CacheBusy."""
-    raise_limit()
-    reads = request.offline and not request.fix
-    opened = open_for_reading(ground) if reads else open_for_writing(ground, "audit", clock, stores=request.fix)
-    with opened as house, _hands(ground.config, request) as crew:
-        yield house, build_audit(house, ground.config, request, progress, clock, crew=crew)
+    """Open the cache and build an audit. An offline audit changes nothing, unless it is to fix articles.
+
+    Raises:
+        CacheBusy: another run holds the cache.
+        ConfigError: the cache or the workers cannot be used.
+    """
+    only_reads = request.offline and not request.fix
+    opening = (
+        open_for_reading(workspace) if only_reads else open_for_writing(workspace, "audit", clock, stores=request.fix)
+    )
+    with opening as cache, _connect_workers(workspace.config, request) as workers:
+        yield cache, build_audit(cache, workspace.config, request, progress, clock, workers=workers)
 
 
 @contextmanager
-def _hands(config: Config, request: AuditRequest) -> Iterator[WorkerGroup[str, ProbeResult] | None]:
-    """The workers that --dask names; none for an audit that asks nobody."""
+def _connect_workers(config: Config, request: AuditRequest) -> Iterator[WorkerGroup[str, ProbeResult] | None]:
+    """Connect the workers that --dask names; an offline audit has none."""
     if request.dask is None or request.offline:
         yield None
         return
-    from imgcache.wiring.cluster import AuditSpec, audit_crew, run_name
+    from imgcache.wiring import cluster
 
-    with audit_crew(request.dask, AuditSpec(run_name(), config, request.connect_to)) as crew:
-        yield crew
+    spec = cluster.AuditSpec(cluster.run_name(), config, request.connect_to)
+    with cluster.audit_workers(request.dask, spec) as workers:
+        yield workers
 
 
 def build_audit(
-    house: OpenCache,
+    cache: OpenCache,
     config: Config,
     request: AuditRequest,
     progress: Progress,
     clock: Clock,
     *,
-    crew: WorkerGroup[str, ProbeResult] | None = None,
+    workers: WorkerGroup[str, ProbeResult] | None = None,
 ) -> Auditor:
-    """An audit over parts that are open; with a crew, its workers ask the servers."""
-    memory = AuditHistory(house.index)
-    looking = None
+    """Build an audit over an open cache; with `workers`, these contact the servers."""
+    history = AuditHistory(cache.index)
+    checks = None
     if not request.offline:
-        looking = RemoteChecks(
-            prober=crew or build_prober(config, request.connect_to, clock),
-            catalogue=house.catalogue,
-            memory=memory,
+        checks = RemoteChecks(
+            prober=workers or build_prober(config, request.connect_to, clock),
+            catalogue=cache.catalogue,
+            memory=history,
             progress=progress,
             per_host=config.fetch.per_host,
             at_once=config.fetch.concurrency,
             clock=clock,
         )
     return Auditor(
-        site=house.site,
-        scanner=house.scanner,
-        catalogue=house.catalogue,
-        index=house.index,
-        store=house.store,
-        memory=memory,
-        looking=looking,
+        site=cache.site,
+        scanner=cache.scanner,
+        catalogue=cache.catalogue,
+        index=cache.index,
+        store=cache.store,
+        memory=history,
+        looking=checks,
         terms=AuditPolicy(
             SyncPolicy.for_variants(config.variants),
             config.dimensions,
             config.limits,
             config.budget,
-            has_cache=_has_cache(house),
+            has_cache=_has_cache(cache),
         ),
         progress=progress,
         clock=clock,
     )
 
 
-def _has_cache(house: OpenCache) -> bool:
-    """Whether anything was ever held here: an index that an audit began says nothing of images."""
-    is_told = bool(house.manifest.mark())
-    return is_told or any(True for _ in house.index.copies()) or any(True for _ in house.store.digests())
+def fix_articles(report: AuditReport, cache: OpenCache) -> tuple[AuditReport, FixResult]:
+    """Write the certain corrections of an audit into the articles.
+
+    Returns:
+        The report without the places that were corrected, and what was corrected.
+    """
+    from imgcache.auditor import fixes
+
+    digest = cache.catalogue.articles.digest
+    fixed = fixes.apply(report.findings, root=cache.site.root, manifest=cache.manifest, digest=digest)
+    unfixed = {place for problem in fixed.problems for place in problem.references}
+    return remaining_findings(report, unfixed), fixed
 
 
-def build_prober(config: Config, connect_to: Iterable[ConnectTo], clock: Clock) -> Prober:
-    """What looks at one URL: here, and in every worker of a cluster."""
-    return Prober(
-        limits=config.limits,
-        policy=msgspec.structs.replace(config.fetch, user_agent=config.user_agent),
-        guard=Guard(config.allow_networks),
-        connect_to=connect_to,
-        respect_robots=config.respect_robots,
-        clock=clock,
-    )
+def _has_cache(cache: OpenCache) -> bool:
+    """Whether any image was ever held here. An index alone may have been made by an audit."""
+    has_manifest = bool(cache.manifest.mark())
+    return has_manifest or any(True for _ in cache.index.copies()) or any(True for _ in cache.store.digests())

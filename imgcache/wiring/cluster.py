@@ -1,6 +1,6 @@
-"""A crew of workers, hired; and what a worker of it opens for a run.
+"""Connects the workers of a cluster, and opens in each worker what a run needs there.
 
-What goes to the workers are settings, never objects: each builds its own downloader, render pool and store, once.
+Workers receive settings, never objects: each builds its own downloader, render pool and store, once a run.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from importlib import import_module
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,30 +23,30 @@ from imgcache.core import Asset, ConfigError, Job, Outcome, raise_limit, remove_
 from imgcache.downloader import ConnectTo
 from imgcache.policy import SyncPolicy
 from imgcache.runners import Budget, LocalRunner, Schedule, ShardHandler, WorkerGroup
-from imgcache.wiring.open_cache import open_store
+from imgcache.wiring.factories import build_pipeline, build_prober, open_store
 from imgcache.wiring.run_marker import RunMarker
 from imgcache.wiring.workspace import Workspace
 
 J = TypeVar("J")
 R = TypeVar("R")
 
-_KNOWN = 4096  # assets that a worker remembers, for other URLs with the same bytes
+_REMEMBERED = 4096  # assets that a worker remembers, for other URLs with the same bytes
 
 
 class SyncSpec(msgspec.Struct, frozen=True):
-    """What a worker needs to know to bring images up to date: `cache` and `place` are as in `Ground`."""
+    """What a worker needs to know for a sync. `run` is unique; `cache` and `bucket_url` are those of the workspace."""
 
-    run: str  # tells one run from another
+    run: str
     cache: str
-    place: str | None
+    bucket_url: str | None
     config: Config
-    wish: SyncPolicy
+    policy: SyncPolicy
     jobs: int | None
     connect_to: tuple[ConnectTo, ...]
 
 
 class AuditSpec(msgspec.Struct, frozen=True):
-    """What a worker needs to know to look at images. `run` tells one run from another."""
+    """What a worker needs to know for an audit. `run` is unique."""
 
     run: str
     config: Config
@@ -56,96 +54,99 @@ class AuditSpec(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def audit_crew(where: str, spec: AuditSpec) -> Iterator[WorkerGroup[str, ProbeResult]]:
-    """A crew that looks at images, and keeps none. Raises ConfigError."""
-    dask_crew, room = _dask_crew(), spec.config.fetch.concurrency
-    contract = dask_crew.RunSpec(open_audit, msgspec.msgpack.encode(spec))
-    with dask_crew.connect_workers(where, contract, results=ProbeResult, room=room) as crew:
-        yield crew
+def audit_workers(where: str, spec: AuditSpec) -> Iterator[WorkerGroup[str, ProbeResult]]:
+    """Connect the workers of an audit. Raises ConfigError."""
+    with _connect(where, spec, open_audit, results=ProbeResult) as workers:
+        yield workers
 
 
 @contextmanager
-def sync_crew(where: str, spec: SyncSpec, store: Store) -> Iterator[WorkerGroup[Job, Outcome | None]]:
-    """A crew that brings images up to date, in the cache of `store`. Raises ConfigError, DiskFull."""
+def sync_workers(where: str, spec: SyncSpec, store: Store) -> Iterator[WorkerGroup[Job, Outcome]]:
+    """Connect the workers of a sync, which write into `store`. Raises ConfigError, DiskFull."""
 
-    def note(outcome: Outcome | None) -> None:
-        for held in (outcome, outcome and outcome.doubtful):
+    def learn(outcome: Outcome) -> None:
+        for held in (outcome, outcome.doubtful):
             if held is not None and held.asset is not None:
                 store.learn(held.asset)
 
-    dask_crew, room = _dask_crew(), spec.config.fetch.concurrency
-    contract = dask_crew.RunSpec(open_sync, msgspec.msgpack.encode(spec), obstacle)
-    sign = _sign(spec)
-    sign.leave()
+    marker = _marker(spec)
+    marker.leave()
     try:
-        with dask_crew.connect_workers(where, contract, results=Outcome | None, room=room, note=note) as crew:
-            yield crew
+        with _connect(where, spec, open_sync, obstacle, results=Outcome, note=learn) as workers:
+            yield workers
     finally:
-        sign.remove()
-
-
-def _sign(spec: SyncSpec) -> RunMarker:
-    return RunMarker(spec.run, Path(spec.cache), spec.place)
+        marker.remove()
 
 
 def run_name() -> str:
-    """A name for a run that no other has."""
+    """Returns a unique name for a run."""
     return secrets.token_hex(8)
 
 
-def _dask_crew() -> ModuleType:
+def _marker(spec: SyncSpec) -> RunMarker:
+    return RunMarker(spec.run, Path(spec.cache), spec.bucket_url)
+
+
+def _connect(
+    where: str,
+    spec: SyncSpec | AuditSpec,
+    open_parts: Callable[[bytes, int], Any],
+    check: Callable[[bytes], str | None] | None = None,
+    **options: Any,
+) -> AbstractContextManager[WorkerGroup[Any, Any]]:
     try:
-        return import_module("imgcache.runners.dask_group")
+        from imgcache.runners.dask_group import connect_workers
+        from imgcache.runners.dask_worker import RunSpec
     except ImportError as error:
         raise ConfigError(
             f"needs a package that is not installed ({error.name}): pip install 'imgcache[scale]'", where="--dask"
         ) from None
+    contract = RunSpec(open_parts, msgspec.msgpack.encode(spec), check)
+    return connect_workers(where, contract, room=spec.config.fetch.concurrency, **options)
 
 
 # -- in a worker -------------------------------------------------------------------------------------------------------
 
 
 def obstacle(spec: bytes) -> str | None:
-    """What keeps this worker from the cache of a sync; None where nothing does."""
-    return _sign(msgspec.msgpack.decode(spec, type=SyncSpec)).obstacle()
+    """Returns why this worker cannot use the cache of a sync; None where it can."""
+    return _marker(msgspec.msgpack.decode(spec, type=SyncSpec)).obstacle()
 
 
 @asynccontextmanager
-async def open_sync(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
-    """The parts of a sync, as `runners.station` opens them. Raises DiskFull."""
-    from imgcache.wiring.sync import build_pipeline
-
-    told = msgspec.msgpack.decode(spec, type=SyncSpec)
+async def open_sync(data: bytes, cores: int) -> AsyncIterator[ShardHandler]:
+    """Open the parts of a sync in a worker. `data` is an encoded SyncSpec. Raises DiskFull."""
+    spec = msgspec.msgpack.decode(data, type=SyncSpec)
     raise_limit()
-    folder = Path(tempfile.mkdtemp(prefix="imgcache-"))  # of an object store: what this process knows of it
-    store = open_store(Workspace(folder, Path(told.cache), told.config, told.place), folder)
-    if told.place is None:  # a folder that others write at the same time
+    folder = Path(tempfile.mkdtemp(prefix="imgcache-"))  # for what this process knows of an object store
+    store = open_store(Workspace(folder, Path(spec.cache), spec.config, spec.bucket_url), folder)
+    if spec.bucket_url is None:  # other workers write to the same folder at the same time
         store.scratch = store.scratch / f"worker-{run_name()}"
     store.prepare()
-    made = _Made()
+    recent = _RecentAssets()
     pipeline = build_pipeline(
         store,
-        told.config,
-        told.connect_to,
-        jobs=told.jobs or cores,
-        wish=told.wish,
+        spec.config,
+        spec.connect_to,
+        jobs=spec.jobs or cores,
+        policy=spec.policy,
         clock=time.time,
-        asset_of=made.get,
+        asset_of=recent.get,
         expects_images=True,
     )
 
-    async def bring_up_to_date(job: Job) -> Outcome | None:
+    async def bring_up_to_date(job: Job) -> Outcome:
         outcome = await pipeline.run(job)
-        if outcome is not None and outcome.asset is not None:
-            made.add(outcome.asset)
+        if outcome.asset is not None:
+            recent.add(outcome.asset)
         return outcome
 
-    async def do(order: bytes) -> bytes:
-        return await do_order(order, Job, bring_up_to_date, share=2 * told.config.fetch.per_host)
+    async def handle(shard: bytes) -> bytes:
+        return await run_shard(shard, Job, bring_up_to_date, per_host=2 * spec.config.fetch.per_host)
 
     try:
         async with pipeline:
-            yield do
+            yield handle
     finally:
         remove_tree(store.scratch)
         store.close()
@@ -153,37 +154,47 @@ async def open_sync(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:
 
 
 @asynccontextmanager
-async def open_audit(spec: bytes, cores: int) -> AsyncIterator[ShardHandler]:  # noqa: ARG001 (looking needs one core)
-    """The parts of an audit, as `runners.station` opens them."""
-    from imgcache.wiring.audit import build_prober
-
-    told = msgspec.msgpack.decode(spec, type=AuditSpec)
+async def open_audit(data: bytes, cores: int) -> AsyncIterator[ShardHandler]:  # noqa: ARG001 (probing needs one core)
+    """Open the parts of an audit in a worker. `data` is an encoded AuditSpec."""
+    spec = msgspec.msgpack.decode(data, type=AuditSpec)
     raise_limit()
-    async with build_prober(told.config, told.connect_to, time.time) as prober:
+    async with build_prober(spec.config, spec.connect_to, time.time) as prober:
 
-        async def do(order: bytes) -> bytes:
-            return await do_order(order, str, lambda url: probe_image(prober, url), share=told.config.fetch.per_host)
+        async def handle(shard: bytes) -> bytes:
+            return await run_shard(
+                shard, str, lambda url: probe_image(prober, url), per_host=spec.config.fetch.per_host
+            )
 
-        yield do
+        yield handle
 
 
-async def do_order(order: bytes, kind: type[J], work: Callable[[J], Awaitable[R]], *, share: int) -> bytes:
-    """The jobs of one shard: as many of a host at once as is its share, none begun when time is up."""
-    seconds, jobs = msgspec.msgpack.decode(order, type=tuple[float | None, list[tuple[str, kind]]])  # type: ignore[valid-type]
+async def run_shard(shard: bytes, kind: type[J], work: Callable[[J], Awaitable[R]], *, per_host: int) -> bytes:
+    """Run the jobs of one shard.
+
+    Args:
+        shard: encoded: the seconds that are left, and the jobs, each with its host.
+        kind: the type of a job.
+        work: does one job.
+        per_host: how many jobs of one host may be under way.
+
+    Returns:
+        Encoded results by the position of their jobs. A job that time did not allow to start has none.
+    """
+    seconds, jobs = msgspec.msgpack.decode(shard, type=tuple[float | None, list[tuple[str, kind]]])  # type: ignore[valid-type]
     results: dict[int, R] = {}
 
     async def one(pending: PendingImage) -> int:
         results[pending.image] = await work(jobs[pending.image][1])
         return 0
 
-    schedule = Schedule((PendingImage(place, host) for place, (host, _) in enumerate(jobs)), share)
+    schedule = Schedule((PendingImage(place, host) for place, (host, _) in enumerate(jobs)), per_host)
     deadline = None if seconds is None else time.monotonic() + seconds
-    with suppress(asyncio.CancelledError):  # the command was cut short: what is finished is kept
+    with suppress(asyncio.CancelledError):  # the command was interrupted: finished results are kept
         await LocalRunner(schedule, Budget(deadline), at_once=max(1, len(jobs)), clock=time.monotonic).run(one)
     return msgspec.msgpack.encode(results)
 
 
-class _Made:
+class _RecentAssets:
     """The assets that a worker made last, by digest."""
 
     def __init__(self) -> None:
@@ -195,5 +206,5 @@ class _Made:
     def add(self, asset: Asset) -> None:
         self._assets.pop(asset.digest, None)
         self._assets[asset.digest] = asset
-        if len(self._assets) > _KNOWN:
+        if len(self._assets) > _REMEMBERED:
             del self._assets[next(iter(self._assets))]

@@ -1,4 +1,4 @@
-"""The cache's own `.gitignore`: what is in a cache can be had again, and does not belong in a repository."""
+"""Writes the cache's own `.gitignore`: a cache can be made again, and does not belong in a repository."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ CONTENT = b"""\
 _OURS = frozenset({"assets", "index", "manifest.json", ".DS_Store"})
 
 
-def keep_out_of_git(ground: Workspace) -> None:
-    """Write `.gitignore` into the cache's folder, if there is none.
+def keep_out_of_git(workspace: Workspace) -> None:
+    """Write `.gitignore` into the cache folder, if there is none.
 
-    Not where the folder has anything that is none of ours, which the file would hide from git; nor where the repository
-    has files of the cache: somebody commits it, and new images would be missing. A cache that cannot take the file is
-    as good without it.
+    It is not written where the folder has files that are not imgcache's own, for it would hide them from git; nor where
+    the repository has files of the cache: then the cache is committed, and new images would be left out. A failure to
+    write it is logged and has no other effect.
     """
-    file = ground.cache / NAME
+    file = workspace.cache / NAME
     try:
-        names = {entry.name for entry in ground.cache.iterdir()}
-        if names <= _OURS and not _is_committed(ground.cache):
+        names = {entry.name for entry in workspace.cache.iterdir()}
+        if names <= _OURS and not _is_committed(workspace.cache):
             with file.open("xb") as new:
                 new.write(CONTENT)
     except OSError as error:
@@ -38,10 +38,10 @@ def keep_out_of_git(ground: Workspace) -> None:
 
 
 def _is_committed(cache: Path) -> bool:
-    """Whether the repository around the cache has a file of it, by the paths in its index.
+    """Whether the repository around the cache has a file of it, by the paths in the repository's index.
 
-    They are looked for as bytes (gitformat-index(5)): nothing is run that the repository could name. Version 4 leaves
-    out what a path shares with the one before: there, any `manifest.json` counts.
+    The paths are searched for as bytes (gitformat-index(5)): no program runs that the repository could name. Version 4
+    leaves out what a path shares with the one before; there, any `manifest.json` counts.
     """
     cache = Path(os.path.realpath(cache))
     for root in cache.parents:

@@ -1,4 +1,4 @@
-"""The parts that every command on a cache needs, open: to be written, or to be read from a copy."""
+"""Opens the parts that every command on a cache needs: for writing, or for reading from a copy of the index."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from imgcache.cache import (
     HeldEntry,
     Index,
     LocalDocument,
-    LocalStore,
     OtherSites,
     SiteMember,
     Store,
@@ -34,6 +33,7 @@ from imgcache.core import Dimensions, disk_errors
 from imgcache.manifest import MANIFEST_NAME, Manifest
 from imgcache.scanner import Scanner, Site
 from imgcache.wiring import site_parts as sites
+from imgcache.wiring.factories import open_store
 from imgcache.wiring.site_parts import SiteParts
 from imgcache.wiring.workspace import BuiltSite, Clock, Workspace
 
@@ -42,16 +42,16 @@ if TYPE_CHECKING:  # each command loads what it uses
     from imgcache.manifest import FlagWriter, FlagWriters
     from imgcache.syncer import Maintenance, Removal
 
-# What only a look at the whole store can answer.
+# Commands that need an exact listing of the whole store.
 _THOROUGH = frozenset({"verify", "gc"})
-_COPIED = (FIRST_CATALOGUE, "objects.db")  # for a reader, beside the records
+_COPIED = (FIRST_CATALOGUE, "objects.db")  # what a reader needs beside the records
 
 
 class OpenCache(msgspec.Struct, frozen=True):
-    """The parts that every command on a cache needs, ready for use.
+    """The open parts that every command on a cache needs.
 
-    `site`, `scanner` and `catalogue` are for all sites of the command, `rooms` are what each has alone. `folder` is
-    the index, or its copy; `names` are those by which it knows the sites.
+    `site`, `scanner` and `catalogue` cover all sites of the command, `site_parts` has the parts of each. `folder` is
+    the index folder or its copy; `names` are the names of the sites in the index.
     """
 
     site: Site
@@ -62,55 +62,55 @@ class OpenCache(msgspec.Struct, frozen=True):
     manifest: Manifest
     folder: Path
     names: frozenset[str]
-    rooms: tuple[SiteParts, ...]
-    grounds: tuple[Workspace, ...]
+    site_parts: tuple[SiteParts, ...]
+    workspaces: tuple[Workspace, ...]
 
     def flag_writer(self, dimensions: Dimensions, *, dry_run: bool = False) -> FlagWriter | FlagWriters:
-        """The writer of flags over these parts. Where there are several sites each has its own `dimensions`."""
+        """Build the writer of flags. With several sites, each has its own setting in place of `dimensions`."""
         from imgcache.manifest import FlagWriter, FlagWriters
 
-        is_alone = len(self.rooms) == 1
+        is_alone = len(self.site_parts) == 1
         writers = [
             FlagWriter(
                 catalogue=self.catalogue,
-                manifest=room.manifest,
-                scanner=room.scanner,
-                dimensions=dimensions if is_alone else room.dimensions,
+                manifest=part.manifest,
+                scanner=part.scanner,
+                dimensions=dimensions if is_alone else part.dimensions,
                 dry_run=dry_run,
-                prefix=room.prefix,
+                prefix=part.prefix,
             )
-            for room in self.rooms
+            for part in self.site_parts
         ]
         return writers[0] if is_alone else FlagWriters(writers)
 
-    def neighbours(self, without: Iterable[str] = ()) -> OtherSites:
-        """The other sites of the cache, but for those of these names."""
+    def other_sites(self, without: Iterable[str] = ()) -> OtherSites:
+        """Returns the other sites of the cache, except those with these names."""
         return OtherSites(self.folder, self.names, without=without)
 
-    def strangers(self, neighbours: OtherSites) -> list[Marker]:
-        """The sites that another index let into the same bucket: what they use is not known here."""
+    def unknown_sites(self, others: OtherSites) -> list[Marker]:
+        """Returns the markers of sites that another index recorded in the same bucket: their references are unknown."""
         markers = self.store.markers.all() if self.store.markers else []
-        return sites.unknown_sites(markers, self.grounds, neighbours.names)
+        return sites.unknown_sites(markers, self.workspaces, others.names)
 
     def owns(self, marker: Marker) -> bool:
-        """Whether it stands for one of the sites of the command."""
-        return sites.is_of(marker, self.grounds)
+        """Whether the marker stands for one of the sites of the command."""
+        return sites.is_of(marker, self.workspaces)
 
-    def upkeep(self) -> Maintenance:
-        """Verify over these parts."""
+    def maintenance(self) -> Maintenance:
+        """Build what `verify` needs."""
         from imgcache.syncer import Maintenance
 
         return Maintenance(store=self.store, index=self.index, catalogue=self.catalogue, manifest=self.manifest)
 
     @property
     def kept(self) -> Kept:
-        """What gc removed and keeps for a day; also for a reader it is that of the cache itself, not of a copy."""
+        """What gc removed and keeps for a day: always that of the cache itself, also where the index is a copy."""
         from imgcache.cache import Kept
 
-        return Kept(self.grounds[0].cache / "index")
+        return Kept(self.workspaces[0].cache / "index")
 
-    def clearing(self, neighbours: OtherSites | None = None) -> Removal:
-        """Gc and forget over these parts; for gc, what these neighbours use is used."""
+    def removal(self, others: OtherSites | None = None) -> Removal:
+        """Build what `gc` and `forget` need; an image that one of the `others` uses is in use for gc."""
         from imgcache.syncer import Removal
 
         return Removal(
@@ -118,82 +118,78 @@ class OpenCache(msgspec.Struct, frozen=True):
             index=self.index,
             catalogue=self.catalogue,
             kept=self.kept,
-            used_elsewhere=neighbours.is_used if neighbours else lambda _: False,
+            used_elsewhere=others.is_used if others else lambda _: False,
         )
 
 
-def open_store(ground: Workspace, folder: Path) -> Store:
-    """The store of a cache; `folder` is where an object store keeps what this process, or machine, knows of it.
-
-    Raises:
-        ConfigError: the object store cannot be used as it is named, or its libraries are not installed.
-    """
-    if ground.place is None:
-        return LocalStore(ground.cache)
-    from imgcache.cache import ObjectStore, connect_bucket
-
-    return ObjectStore(connect_bucket(ground.place), folder)
-
-
-def open_manifest(ground: Workspace) -> Document:
-    """manifest.json of a cache, for a command that needs nothing else of it. Raises ConfigError."""
-    if ground.place is None:
-        return LocalDocument(ground.cache / MANIFEST_NAME)
+def open_manifest(workspace: Workspace) -> Document:
+    """Open manifest.json of a cache, for a command that needs nothing else of it. Raises ConfigError."""
+    if workspace.bucket_url is None:
+        return LocalDocument(workspace.cache / MANIFEST_NAME)
     from imgcache.cache import ObjectDocument, connect_bucket
 
-    return ObjectDocument(connect_bucket(ground.place), MANIFEST_NAME)
+    return ObjectDocument(connect_bucket(workspace.bucket_url), MANIFEST_NAME)
 
 
 @contextmanager
-def folder_with(ground: Workspace, sizes: Mapping[str, int], beside: Path) -> Iterator[Path]:
-    """A folder that has these files of the cache: its own, or one that lasts as long as the block.
+def folder_with(workspace: Workspace, sizes: Mapping[str, int], earlier: Path) -> Iterator[Path]:
+    """Provide a folder that has these files of the cache: the cache itself, or a temporary copy.
 
     Args:
-        ground: names the cache.
-        sizes: paths relative to the cache, and bytes.
-        beside: a folder of earlier copies; what an object store need not send again is taken from there.
+        workspace: names the cache.
+        sizes: the files' paths relative to the cache, with their sizes in bytes.
+        earlier: a folder of earlier copies; files that it has are not read from the object store again.
     """
-    if ground.place is None:
-        yield ground.cache
+    if workspace.bucket_url is None:
+        yield workspace.cache
         return
     from imgcache.cache import connect_bucket, mirror_files
 
-    with disk_errors(beside):
-        beside.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=".imgcache-", dir=beside.parent)
+    with disk_errors(earlier):
+        earlier.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".imgcache-", dir=earlier.parent)
     with temporary as folder:
-        mirror_files(connect_bucket(ground.place), sizes, Path(folder), beside)
+        mirror_files(connect_bucket(workspace.bucket_url), sizes, Path(folder), earlier)
         yield Path(folder)
 
 
 @contextmanager
 def open_for_writing(
-    ground: Workspace,
+    workspace: Workspace,
     command: str,
     clock: Clock,
     *,
     stores: bool = True,
-    beside: Sequence[Workspace] = (),
+    others: Sequence[Workspace] = (),
     built: BuiltSite | None = None,
 ) -> Iterator[OpenCache]:
-    """The parts, for a command that writes: one that `stores` nothing, the index alone. Raises CacheBusy, DiskFull.
+    """Open the parts for a command that writes, under the cache's lock.
 
-    `beside` are other sites with the same cache, to be worked on as one with the first. With `built`, `ground` is a
-    built folder.
+    Args:
+        workspace: the site and its cache.
+        command: the name of the command, for those who find the cache locked.
+        clock: the current time.
+        stores: whether the command writes images; otherwise only the index is written.
+        others: further sites with the same cache, to be treated as one with the first.
+        built: given if the workspace is a built folder.
+
+    Raises:
+        CacheBusy: another command holds the lock.
+        DiskFull: the cache cannot be written.
     """
-    folder, grounds = ground.cache / "index", (ground, *beside)
-    announced = (built.site,) if built else grounds
+    folder, workspaces = workspace.cache / "index", (workspace, *others)
+    announced = (built.site,) if built else workspaces
     with ExitStack() as stack:
         stack.enter_context(CacheLock(folder, command=command, now=clock()))
-        file = _catalogue_of(folder, grounds, built)
-        store = open_store(ground, folder)
+        file = _catalogue_of(folder, workspaces, built)
+        store = open_store(workspace, folder)
         stack.callback(store.close)
         if stores:
             store.prepare()
         index = stack.enter_context(closing(Index(folder)))
-        manifest = sites.manifest_of(ground, store, store.scratch)
+        manifest = sites.manifest_of(workspace, store, store.scratch)
         mark = manifest.mark()
-        is_behind = not mark or index.exported != mark  # the first run, or another machine was at work
+        is_behind = not mark or index.exported != mark  # the first run, or another machine wrote in the meantime
         if command in _THOROUGH or is_behind:
             store.refresh()
         if index.fresh:
@@ -201,65 +197,79 @@ def open_for_writing(
                 (HeldEntry(url, entry.asset(), entry.robots_tag) for url, entry in sites.read_entries(manifest)), store
             )
         elif stores and mark and is_behind:
-            sites.adopt_manifest(index, manifest, store, lets_go=command != "verify")
+            sites.adopt_manifest(index, manifest, store, drops_missing=command != "verify")
         if stores:
-            sites.share_index(grounds, index, store, clock())
-            sites.leave_markers(announced, store, clock(), again=is_behind)
-        house = _house(grounds, stack, store=store, index=index, manifest=manifest, folder=folder, built=built)
+            sites.share_index(workspaces, index, store, clock())
+            sites.leave_markers(announced, store, clock(), anew=is_behind)
+        cache = _open_parts(workspaces, stack, store=store, index=index, manifest=manifest, folder=folder, built=built)
         if stores and store.keeps:
-            house.kept.resume(index, store)
+            cache.kept.resume(index, store)
         if is_behind or not is_latest_catalogue(folder, file):
-            _doubt_what_changed(house)
+            _unsettle_changed(cache)
         scanned = scan_time(folder, clock())
-        members = [SiteMember(name) for name in house.names] if built else sites.members(grounds)
-        house.catalogue.sites.record(members, scanned, is_only=catalogue_files(folder) == [file])
-        yield house
-        if stores and index.exported != mark:  # somebody may have forgotten the sites since they were announced
-            sites.leave_markers(announced, store, clock(), again=True)
+        members = [SiteMember(name) for name in cache.names] if built else sites.members(workspaces)
+        cache.catalogue.sites.record(members, scanned, is_only=catalogue_files(folder) == [file])
+        yield cache
+        if stores and index.exported != mark:  # the markers may have been removed during the command
+            sites.leave_markers(announced, store, clock(), anew=True)
 
 
-def _doubt_what_changed(house: OpenCache) -> None:
-    """A command elsewhere may have let go of an image since, or have put another in its place."""
-    held = ((image, house.index.copy(url), digest) for image, url, digest in house.catalogue.images.held())
-    house.catalogue.images.recheck([image for image, copy, digest in held if copy is None or copy.digest != digest])
+def _unsettle_changed(cache: OpenCache) -> None:
+    """Have images checked again whose copy another command may have dropped or replaced."""
+    held = ((image, cache.index.copy(url), digest) for image, url, digest in cache.catalogue.images.held())
+    cache.catalogue.images.recheck([image for image, copy, digest in held if copy is None or copy.digest != digest])
 
 
 @contextmanager
 def open_for_reading(
-    ground: Workspace,
+    workspace: Workspace,
     *,
-    beside: Sequence[Workspace] = (),
-    with_neighbours: bool = False,
+    others: Sequence[Workspace] = (),
+    with_other_sites: bool = False,
     built: BuiltSite | None = None,
 ) -> Iterator[OpenCache]:
-    """The parts over a copy of the index, for a command that touches nothing. `beside`, `built`: as for `writer`."""
-    grounds = (ground, *beside)
+    """Open the parts over a copy of the index, for a command that changes nothing.
+
+    Args:
+        workspace: the site and its cache.
+        others: further sites with the same cache, to be treated as one with the first.
+        with_other_sites: whether what is recorded of all other sites of the cache is needed too.
+        built: given if the workspace is a built folder.
+    """
+    workspaces = (workspace, *others)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgcache-")))
-        source = ground.cache / "index"
+        source = workspace.cache / "index"
         index = stack.enter_context(closing(Index.open_copy(source, folder, _COPIED)))
-        further = further_file(source, _names(grounds, built))
-        copy_databases(source, folder, catalogue_files(source) if with_neighbours else [further])
-        store = open_store(ground, folder)
+        further = further_file(source, _names(workspaces, built))
+        copy_databases(source, folder, catalogue_files(source) if with_other_sites else [further])
+        store = open_store(workspace, folder)
         stack.callback(store.close)
-        manifest = sites.manifest_of(ground, store, folder)
-        yield _house(
-            grounds, stack, store=store, index=index, manifest=manifest, folder=folder, scratch=folder, built=built
+        manifest = sites.manifest_of(workspace, store, folder)
+        yield _open_parts(
+            workspaces,
+            stack,
+            store=store,
+            index=index,
+            manifest=manifest,
+            folder=folder,
+            scratch=folder,
+            built=built,
         )
 
 
-def _names(grounds: Sequence[Workspace], built: BuiltSite | None) -> frozenset[str]:
-    names = sites.names(grounds)
+def _names(workspaces: Sequence[Workspace], built: BuiltSite | None) -> frozenset[str]:
+    names = sites.names(workspaces)
     return frozenset(map(built_name, names)) if built else names
 
 
-def _catalogue_of(folder: Path, grounds: Sequence[Workspace], built: BuiltSite | None) -> Path:
-    names = _names(grounds, built)
+def _catalogue_of(folder: Path, workspaces: Sequence[Workspace], built: BuiltSite | None) -> Path:
+    names = _names(workspaces, built)
     return further_file(folder, names) if built else catalogue_file(folder, names)
 
 
-def _house(
-    grounds: Sequence[Workspace],
+def _open_parts(
+    workspaces: Sequence[Workspace],
     stack: ExitStack,
     *,
     store: Store,
@@ -269,10 +279,10 @@ def _house(
     scratch: Path | None = None,
     built: BuiltSite | None = None,
 ) -> OpenCache:
-    rooms, names = sites.site_parts(grounds, store, scratch or store.scratch), _names(grounds, built)
-    site, scanner = sites.combine_sites(rooms)
-    scope = built.scope if built else sites.scope(grounds)
-    catalogue = stack.enter_context(closing(Catalogue(_catalogue_of(folder, grounds, built), scope)))
+    parts, names = sites.site_parts(workspaces, store, scratch or store.scratch), _names(workspaces, built)
+    site, scanner = sites.combine_sites(parts)
+    scope = built.scope if built else sites.scope(workspaces)
+    catalogue = stack.enter_context(closing(Catalogue(_catalogue_of(folder, workspaces, built), scope)))
     return OpenCache(
         site=site,
         scanner=scanner,
@@ -282,6 +292,6 @@ def _house(
         manifest=manifest,
         folder=folder,
         names=names,
-        rooms=rooms,
-        grounds=tuple(grounds),
+        site_parts=parts,
+        workspaces=tuple(workspaces),
     )

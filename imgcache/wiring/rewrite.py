@@ -163,7 +163,7 @@ class RewriteJob:
 
     def _sizes(self) -> dict[str, int]:
         """What an object store has to send: the files of the images that pages use. A folder has them."""
-        if self._site.place is None:
+        if self._site.bucket_url is None:
             return {}
         index = self._house.index
         assets = (index.asset(digest) for _, _, digest in self._house.catalogue.images.held())

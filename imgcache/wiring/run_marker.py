@@ -1,4 +1,4 @@
-"""A sign in the cache while a run lasts: workers that do not find it would write somewhere else, or nowhere."""
+"""A marker in the cache for the time of a cluster run: a worker that does not find it sees another cache."""
 
 from __future__ import annotations
 
@@ -12,40 +12,41 @@ from imgcache.cache import LocalStore, connect_bucket
 from imgcache.core import ImgcacheError, StoreError, disk_errors, touch
 
 _HEADERS = {"Content-Type": "text/plain", "Cache-Control": "no-store"}
-_PATIENCE = 10.0  # seconds for one request of a worker: without credentials a provider's library asks around for them
+# Seconds for one request of a worker: without credentials, a provider's library tries several sources of them.
+_PATIENCE = 10.0
 
 
 class RunMarker(msgspec.Struct, frozen=True):
-    """The one of a run that has this name. `cache` and `place` are as in `Ground`.
+    """The marker of one run. `cache` and `bucket_url` are those of the run's `Workspace`.
 
-    What a killed run leaves of it is a small file among those that the next run removes, or an object that no command
-    looks at.
+    A killed run leaves its marker behind: a small file in the staging folder, which the next run empties, or an object
+    that no command reads.
     """
 
     run: str
     cache: Path
-    place: str | None
+    bucket_url: str | None
 
     def leave(self) -> None:
-        """Put it there. Raises ConfigError, DiskFull."""
-        if self.place is None:
+        """Write the marker. Raises ConfigError, DiskFull."""
+        if self.bucket_url is None:
             with disk_errors(self._file):
                 touch(self._file)
         else:
-            self._put(self.place, None)
+            self._put(self.bucket_url, None)
 
     def remove(self) -> None:
-        """Take it away, if that can be done."""
-        if self.place is None:
+        """Remove the marker, if that is possible."""
+        if self.bucket_url is None:
             with suppress(OSError):
                 self._file.unlink()
             return
         with suppress(StoreError):
-            connect_bucket(self.place).delete([self._key])
+            connect_bucket(self.bucket_url).delete([self._key])
 
     def obstacle(self) -> str | None:
-        """In a worker: what keeps it from this cache. It has to find the sign, and to be able to write it anew."""
-        if self.place is None:
+        """Returns, in a worker, why it cannot use this cache: it has to find the marker and be able to rewrite it."""
+        if self.bucket_url is None:
             if self._file.is_file():
                 return None
             return (
@@ -53,12 +54,12 @@ class RunMarker(msgspec.Struct, frozen=True):
                 " store"
             )
         try:
-            if connect_bucket(self.place, patience=_PATIENCE).read(self._key) != self.run.encode():
+            if connect_bucket(self.bucket_url, patience=_PATIENCE).read(self._key) != self.run.encode():
                 return (
-                    f"does not see this cache: {self.place} is another store there: credentials and endpoint"
+                    f"does not see this cache: {self.bucket_url} is another store there: credentials and endpoint"
                     " (AWS_ENDPOINT_URL) have to be in its environment as they are here"
                 )
-            self._put(self.place, _PATIENCE)
+            self._put(self.bucket_url, _PATIENCE)
         except ImgcacheError as error:
             return f"cannot use this cache: {error}"
         return None
@@ -71,8 +72,8 @@ class RunMarker(msgspec.Struct, frozen=True):
     def _key(self) -> str:
         return f"index/sign-{self.run}"
 
-    def _put(self, place: str, patience: float | None) -> None:
+    def _put(self, bucket_url: str, patience: float | None) -> None:
         with disk_errors(Path(tempfile.gettempdir())), tempfile.NamedTemporaryFile(prefix="imgcache-") as file:
             file.write(self.run.encode())
             file.flush()
-            connect_bucket(place, patience=patience).put(self._key, Path(file.name), _HEADERS)
+            connect_bucket(bucket_url, patience=patience).put(self._key, Path(file.name), _HEADERS)

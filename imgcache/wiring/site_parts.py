@@ -1,4 +1,4 @@
-"""What of a command's parts belongs to each site, where it works on several as one."""
+"""Gives each site its own parts, where a command works on several sites as one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
 from imgcache.scanner import Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home
 
-if TYPE_CHECKING:  # a folder needs none of it
+if TYPE_CHECKING:  # only object stores have markers
     from imgcache.cache import Marker
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _RECORDS = "cache.db"
 
 
 class SiteParts(msgspec.Struct, frozen=True):
-    """What belongs to one site alone. In the catalogue the paths of its articles begin with `prefix`."""
+    """The parts that each site has for itself. In the catalogue, the paths of its articles begin with `prefix`."""
 
     site: Site
     scanner: Scanner
@@ -38,132 +38,146 @@ class SiteParts(msgspec.Struct, frozen=True):
     prefix: str
 
 
-def site_parts(grounds: Sequence[Workspace], store: Store, scratch: Path) -> tuple[SiteParts, ...]:
-    """One for each site; the prefix is "" where there is but one."""
-    rooms = []
-    for ground in grounds:
-        config, site = ground.config, Site(ground.root, ground.config.site_url)
-        prefix = path_prefix(site) if len(grounds) > 1 else ""
+def site_parts(workspaces: Sequence[Workspace], store: Store, scratch: Path) -> tuple[SiteParts, ...]:
+    """Build the parts of each site. The prefix is "" where there is only one site."""
+    parts = []
+    for workspace in workspaces:
+        config, site = workspace.config, Site(workspace.root, workspace.config.site_url)
+        prefix = path_prefix(site) if len(workspaces) > 1 else ""
         scanner = Scanner(
             site,
             articles=config.articles,
             exclude=config.exclude,
             flag=config.flag,
-            cache=ground.own_cache if ground.place else ground.cache,
+            cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
             prefix=prefix,
         )
-        rooms.append(SiteParts(site, scanner, manifest_of(ground, store, scratch), config.dimensions, prefix))
-    return tuple(rooms)
+        parts.append(SiteParts(site, scanner, manifest_of(workspace, store, scratch), config.dimensions, prefix))
+    return tuple(parts)
 
 
-def combine_sites(rooms: Sequence[SiteParts]) -> tuple[Site, Scanner]:
-    """The sites as one, and what scans all of them."""
-    first, *others = rooms
+def combine_sites(parts: Sequence[SiteParts]) -> tuple[Site, Scanner]:
+    """Returns the sites as one, and a scanner for all of them."""
+    first, *others = parts
     if not others:
         return first.site, first.scanner
-    return Sites([room.site for room in rooms]), first.scanner.with_others(room.scanner for room in others)
+    return Sites([part.site for part in parts]), first.scanner.with_others(part.scanner for part in others)
 
 
-def manifest_of(ground: Workspace, store: Store, scratch: Path) -> Manifest:
-    """manifest.json of the cache, and the articles of the site."""
-    return Manifest(site=ground.root, cache=ground.cache, scratch=scratch, document=store.document(MANIFEST_NAME))
+def manifest_of(workspace: Workspace, store: Store, scratch: Path) -> Manifest:
+    """Returns the manifest: manifest.json of the cache, and the articles of the site."""
+    return Manifest(site=workspace.root, cache=workspace.cache, scratch=scratch, document=store.document(MANIFEST_NAME))
 
 
-def members(grounds: Sequence[Workspace]) -> list[SiteMember]:
-    """The sites as the index of their cache knows them."""
-    is_alone = len(grounds) == 1
+def members(workspaces: Sequence[Workspace]) -> list[SiteMember]:
+    """Returns the sites as members of the index of their cache."""
+    is_alone = len(workspaces) == 1
     return [
-        SiteMember(name_of(ground.root, ground.cache), "" if is_alone else path_prefix(Site(ground.root, None)))
-        for ground in grounds
+        SiteMember(
+            name_of(workspace.root, workspace.cache), "" if is_alone else path_prefix(Site(workspace.root, None))
+        )
+        for workspace in workspaces
     ]
 
 
-def names(grounds: Iterable[Workspace]) -> frozenset[str]:
-    """The names of the sites in the index of their cache."""
-    return frozenset(name_of(ground.root, ground.cache) for ground in grounds)
+def names(workspaces: Iterable[Workspace]) -> frozenset[str]:
+    """Returns the names that the sites have in the index of their cache."""
+    return frozenset(name_of(workspace.root, workspace.cache) for workspace in workspaces)
 
 
 def name_of(root: Path, cache: Path) -> str:
-    """The name of a site in the index of a cache: the way to it from there, so that both may be moved together."""
+    """Returns a site's name in the index of a cache: its relative path, so that both can be moved together."""
     return os.path.relpath(os.path.realpath(root), os.path.realpath(cache))
 
 
 def root_of(name: str, cache: Path) -> str:
-    """Where the site of that name is, or was."""
+    """Returns the folder of the site with this name; it may be gone."""
     return os.path.normpath(os.path.join(os.path.realpath(cache), name))  # noqa: PTH118 (as `name_of` made it)
 
 
-def leave_markers(grounds: Sequence[Workspace], store: Store, now: float, *, again: bool) -> None:
-    """Sees to it that their bucket has a marker of each site; `again`: even if it had one before. Raises StoreError."""
+def leave_markers(workspaces: Sequence[Workspace], store: Store, now: float, *, anew: bool) -> None:
+    """Write a marker of each site to their bucket, if it has markers; `anew`: also where one was written before.
+
+    Raises:
+        StoreError: the bucket cannot be written.
+    """
     if store.markers is None:
         return
-    for ground in grounds:
-        store.markers.leave(_marker(ground, grounds[0].cache, now), again=again)
+    for workspace in workspaces:
+        store.markers.leave(_marker(workspace, workspaces[0].cache, now), again=anew)
 
 
-def unknown_sites(markers: Iterable[Marker], grounds: Sequence[Workspace], known: Container[str]) -> list[Marker]:
-    """Those of sites of whose uses this command knows nothing.
+def unknown_sites(markers: Iterable[Marker], workspaces: Sequence[Workspace], known: Container[str]) -> list[Marker]:
+    """Returns the markers of sites whose references this command does not know.
 
     Args:
-        markers: all that are in the bucket.
-        grounds: the sites of the command, which it has scanned.
+        markers: all markers of the bucket.
+        workspaces: the sites of the command.
         known: the names of the other sites in its index.
     """
-    cache = grounds[0].cache
+    cache = workspaces[0].cache
     index = os.path.realpath(cache / "index")
     return [
         marker
         for marker in markers
-        if not is_of(marker, grounds) and not (marker.index == index and name_of(Path(marker.site), cache) in known)
+        if not is_of(marker, workspaces) and not (marker.index == index and name_of(Path(marker.site), cache) in known)
     ]
 
 
-def is_of(marker: Marker, grounds: Iterable[Workspace]) -> bool:
-    """Whether it stands for one of these sites, whichever index left it."""
+def is_of(marker: Marker, workspaces: Iterable[Workspace]) -> bool:
+    """Whether the marker stands for one of these sites, whichever index wrote it."""
     return any(
-        (marker.site, marker.site_url) == (os.path.realpath(ground.root), ground.config.site_url) for ground in grounds
+        (marker.site, marker.site_url) == (os.path.realpath(workspace.root), workspace.config.site_url)
+        for workspace in workspaces
     )
 
 
-def share_index(grounds: Sequence[Workspace], index: Index, store: Store, now: float) -> None:
-    """Lets the sites of a command have one index for their bucket from now on, also where one of them is named alone.
+def share_index(workspaces: Sequence[Workspace], index: Index, store: Store, now: float) -> None:
+    """Make the sites of a command share one index for their bucket from now on, also when one is named alone.
 
-    What the index that a site had until now was to forget stays forgotten; the rest is learned anew. Raises CacheBusy
-    where another command works with that index, and DiskFull.
+    URLs that a site's former index was told to forget stay forgotten; everything else is learned again.
+
+    Raises:
+        CacheBusy: another command uses the former index.
+        DiskFull: the index cannot be written.
     """
-    place, home = grounds[0].place, grounds[0].cache
-    for ground in grounds[1:]:
-        if place is None or store.markers is None or index_home(ground.own_cache, place) == home:
+    bucket_url, home = workspaces[0].bucket_url, workspaces[0].cache
+    for workspace in workspaces[1:]:
+        if bucket_url is None or store.markers is None or index_home(workspace.own_cache, bucket_url) == home:
             continue
-        former = ground.own_cache / "index"
+        former = workspace.own_cache / "index"
         with CacheLock(former, command="sync", now=now):
             if (former / _RECORDS).is_file():
                 with closing(Index(former)) as other:
                     for url in list(other.forgotten_urls()):
                         index.forget(url, now)
-            move_index_home(ground.own_cache, place, home)
-        store.markers.remove([_marker(ground, ground.own_cache, now)])
+            move_index_home(workspace.own_cache, bucket_url, home)
+        store.markers.remove([_marker(workspace, workspace.own_cache, now)])
 
 
-def adopt_manifest(index: Index, manifest: Manifest, store: Store, *, lets_go: bool) -> None:
-    """In a bucket, takes over what another index wrote to manifest.json since this one did: what is there, and whole.
+def adopt_manifest(index: Index, manifest: Manifest, store: Store, *, drops_missing: bool) -> None:
+    """Take over the images that another machine added to manifest.json of a bucket, as far as their files are there.
 
-    `lets_go`: drops the copies of which nothing is there any more, for another machine removed them.
+    Args:
+        index: records what is taken over.
+        manifest: names the images.
+        store: the bucket.
+        drops_missing: whether to drop copies whose files are gone, because another machine removed them.
     """
     if store.markers is None:
         return
-    is_behind = not index.changed  # else it has news of its own, and keeps what it says of a URL
+    is_behind = not index.changed  # otherwise it has changes of its own, which win
     for url, entry in read_entries(manifest):
         copy = index.copy(url)
         if index.forgotten(url) or (copy is not None and (copy.digest == entry.digest or not is_behind)):
             continue
         if (found := store.salvage(entry.asset())) is not None:
             asset, time = found
-            with index.batch(durable=False):  # what a power cut takes is taken over again
+            with index.batch(durable=False):  # after a power cut it is taken over again
                 if index.asset(asset.digest) is None:
                     index.put_asset(asset)
                 index.put_copy(url, Copy(asset.digest, fetched_at=time, checked_at=time, robots_tag=entry.robots_tag))
-    if lets_go:
+    if drops_missing:
         from imgcache.cache import unused_assets
 
         gone = {asset.digest for asset in index.assets() if store.stamp(asset.digest) is None}
@@ -176,26 +190,26 @@ def adopt_manifest(index: Index, manifest: Manifest, store: Store, *, lets_go: b
 
 
 def read_entries(manifest: Manifest) -> list[tuple[str, ManifestEntry]]:
-    """What manifest.json says, in order; nothing where it is damaged: then images are fetched, and it is rewritten."""
+    """Returns the entries of manifest.json, sorted by URL. A damaged one counts as empty, and will be rewritten."""
     try:
         return sorted(manifest.read().items())
     except ConfigError as error:
-        logger.warning("%s; it will be written anew", error)
+        logger.warning("%s; it will be written again", error)
         return []
 
 
-def _marker(ground: Workspace, cache: Path, now: float) -> Marker:
+def _marker(workspace: Workspace, cache: Path, now: float) -> Marker:
     from imgcache.cache import Marker
 
-    return Marker(os.path.realpath(ground.root), os.path.realpath(cache / "index"), ground.config.site_url, now)
+    return Marker(os.path.realpath(workspace.root), os.path.realpath(cache / "index"), workspace.config.site_url, now)
 
 
-# What decides how an image is fetched, and what is made of it.
+# The settings that decide how an image is fetched, and what is made of it.
 _COMMON = ("variants", "limits", "fetch", "respect_robots", "respect_robots_tag", "svg", "allow_networks")
 
 
 def difference(first: Config, other: Config) -> str | None:
-    """The first key that two sites which share a cache need to have alike, and have not."""
+    """Returns the first setting in which two sites differ although sites that share a cache must agree in it."""
     for key in _COMMON:
         one, two = getattr(first, key), getattr(other, key)
         if one != two and isinstance(one, Limits | FetchPolicy):
@@ -205,15 +219,15 @@ def difference(first: Config, other: Config) -> str | None:
     return None
 
 
-def scope(grounds: Iterable[Workspace]) -> str:
-    """All that the references of articles depend on beside their bytes: another scope, and every one is read anew."""
-    first, *others = sorted(_scope(ground) for ground in grounds)
+def scope(workspaces: Iterable[Workspace]) -> str:
+    """Returns a hash of everything but the articles that references depend on. When it changes, all are read again."""
+    first, *others = sorted(_scope(workspace) for workspace in workspaces)
     return hashlib.sha256("".join((first, *others)).encode()).hexdigest() if others else first
 
 
-def _scope(ground: Workspace) -> str:
-    config = ground.config
-    parts = (__version__, str(ground.root), config.site_url, config.articles, config.exclude, config.flag)
+def _scope(workspace: Workspace) -> str:
+    config = workspace.config
+    parts = (__version__, str(workspace.root), config.site_url, config.articles, config.exclude, config.flag)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
@@ -229,7 +243,7 @@ def scan_site(workspace: Workspace) -> ScanReport:
         articles=config.articles,
         exclude=config.exclude,
         flag=config.flag,
-        cache=workspace.own_cache if workspace.place else workspace.cache,
+        cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
     )
     report = ScanReport()
     for article in scanner.read_all():

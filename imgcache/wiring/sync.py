@@ -1,24 +1,25 @@
-"""A sync, built."""
+"""Builds a sync, from the options of the command line or of the Python API."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from imgcache.cache import Store
 from imgcache.config import Config
-from imgcache.core import Asset, Job, Outcome, raise_limit
+from imgcache.core import Job, Outcome, parse_bytes, parse_seconds
 from imgcache.downloader import ConnectTo
 from imgcache.policy import SyncPolicy, plan
 from imgcache.runners import Budget, Progress, WorkerGroup
 from imgcache.syncer import Recorder, ReferenceScanner, Sync, SyncOptions
+from imgcache.wiring.factories import build_pipeline
 from imgcache.wiring.ignoring import keep_out_of_git
 from imgcache.wiring.open_cache import OpenCache, open_for_reading, open_for_writing
+from imgcache.wiring.option_values import parse_connect_to, parse_jobs, parse_quantity
 from imgcache.wiring.workspace import Clock, Workspace
 
 if TYPE_CHECKING:  # a run with nothing to fetch ends before these are loaded
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # a run with nothing to fetch ends before these are loaded
 
 
 class SyncRequest(msgspec.Struct, frozen=True):
-    """What the flags of `imgcache sync` ask for. Times in seconds, sizes in bytes."""
+    """The options of one sync. `max_time` is in seconds, `max_bytes` in bytes."""
 
     refresh: bool = False
     only_failed: bool = False
@@ -38,53 +39,82 @@ class SyncRequest(msgspec.Struct, frozen=True):
     connect_to: tuple[ConnectTo, ...] = ()
     dask: str | None = None
 
+    @classmethod
+    def from_options(
+        cls,
+        *,
+        refresh: bool = False,
+        only_failed: bool = False,
+        offline: bool = False,
+        dry_run: bool = False,
+        jobs: int | None = None,
+        max_time: float | str | None = None,
+        max_bytes: int | str | None = None,
+        connect_to: str | Iterable[str] = (),
+        dask: str | None = None,
+    ) -> Self:
+        """Parse options as people write them, such as "10m" and "1GB". Raises ConfigError."""
+        size = parse_quantity(max_bytes, parse_bytes, where="max_bytes", example="1GB")
+        return cls(
+            refresh=refresh,
+            only_failed=only_failed,
+            offline=offline,
+            dry_run=dry_run,
+            jobs=parse_jobs(jobs),
+            max_time=parse_quantity(max_time, parse_seconds, where="max_time", example="10m"),
+            max_bytes=None if size is None else int(size),
+            connect_to=parse_connect_to(connect_to),
+            dask=dask,
+        )
+
 
 @contextmanager
 def prepare_sync(
-    grounds: Sequence[Workspace], request: SyncRequest, progress: Progress, clock: Clock
+    workspaces: Sequence[Workspace], request: SyncRequest, progress: Progress, clock: Clock
 ) -> Iterator[Sync]:
-    """A sync of one site, or of several with one cache as one, ready to run.
+    """Open the cache and build a sync of one site, or of several sites that share the cache.
 
     Raises:
         CacheBusy: another run holds the cache.
+        ConfigError: the cache or the workers cannot be used.
+        DiskFull: the cache cannot be written.
     """
-    ground, *beside = grounds
-    raise_limit()
-    opened = (
-        open_for_reading(ground, beside=beside)
+    workspace, *others = workspaces
+    opening = (
+        open_for_reading(workspace, others=others)
         if request.dry_run
-        else open_for_writing(ground, "sync", clock, beside=beside)
+        else open_for_writing(workspace, "sync", clock, others=others)
     )
-    with opened as house, _hands(house, ground, request) as crew:
+    with opening as cache, _connect_workers(cache, workspace, request) as workers:
         if not request.dry_run:
-            keep_out_of_git(ground)
-        yield build_sync(house, ground.config, request, progress, clock, crew=crew)
+            keep_out_of_git(workspace)
+        yield build_sync(cache, workspace.config, request, progress, clock, workers=workers)
 
 
 @contextmanager
-def _hands(
-    house: OpenCache, ground: Workspace, request: SyncRequest
-) -> Iterator[WorkerGroup[Job, Outcome | None] | None]:
-    """The workers that --dask names; none for a dry run, which asks nobody."""
+def _connect_workers(
+    cache: OpenCache, workspace: Workspace, request: SyncRequest
+) -> Iterator[WorkerGroup[Job, Outcome] | None]:
+    """Connect the workers that --dask names; a dry run has none, for it contacts nobody."""
     if request.dask is None or request.dry_run:
         yield None
         return
-    from imgcache.wiring.cluster import SyncSpec, run_name, sync_crew
+    from imgcache.wiring import cluster
 
-    spec = SyncSpec(
-        run=run_name(),
-        cache=str(ground.cache),
-        place=ground.place,
-        config=ground.config,
-        wish=_wish(ground.config, request),
+    spec = cluster.SyncSpec(
+        run=cluster.run_name(),
+        cache=str(workspace.cache),
+        bucket_url=workspace.bucket_url,
+        config=workspace.config,
+        policy=_policy(workspace.config, request),
         jobs=request.jobs,
         connect_to=request.connect_to,
     )
-    with sync_crew(request.dask, spec, house.store) as crew:
-        yield crew
+    with cluster.sync_workers(request.dask, spec, cache.store) as workers:
+        yield workers
 
 
-def _wish(config: Config, request: SyncRequest) -> SyncPolicy:
+def _policy(config: Config, request: SyncRequest) -> SyncPolicy:
     return SyncPolicy(
         recipes=plan.fingerprints(config.variants),
         variants=config.variants,
@@ -95,116 +125,73 @@ def _wish(config: Config, request: SyncRequest) -> SyncPolicy:
 
 
 def build_sync(
-    house: OpenCache,
+    cache: OpenCache,
     config: Config,
     request: SyncRequest,
     progress: Progress,
     clock: Clock,
     *,
-    crew: WorkerGroup[Job, Outcome | None] | None = None,
+    workers: WorkerGroup[Job, Outcome] | None = None,
     scanner: ReferenceScanner | None = None,
 ) -> Sync:
-    """A sync over parts that are open; with a crew, its workers do what is to be done for each image.
+    """Build a sync over an open cache.
 
-    `scanner` stands in place of that of the site.
+    With `workers`, these fetch and render the images. `scanner` replaces that of the site.
     """
-    wish = _wish(config, request)
-    recorder = Recorder(index=house.index, catalogue=house.catalogue, store=house.store, wish=wish, clock=clock)
+    policy = _policy(config, request)
+    recorder = Recorder(index=cache.index, catalogue=cache.catalogue, store=cache.store, policy=policy, clock=clock)
     deadline = time.monotonic() + request.max_time if request.max_time else None
     return Sync(
-        site=house.site,
-        scanner=scanner or house.scanner,
-        catalogue=house.catalogue,
-        index=house.index,
-        manifest=house.manifest,
-        flags=house.flag_writer(config.dimensions, dry_run=request.dry_run),
+        site=cache.site,
+        scanner=scanner or cache.scanner,
+        catalogue=cache.catalogue,
+        index=cache.index,
+        manifest=cache.manifest,
+        flags=cache.flag_writer(config.dimensions, dry_run=request.dry_run),
         recorder=recorder,
-        pipeline=partial(_pipeline, house, config, request, recorder=recorder, wish=wish, clock=clock),
-        crew=crew,
+        pipeline=partial(_build_pipeline, cache, config, request, recorder=recorder, policy=policy, clock=clock),
+        workers=workers,
         budget=Budget(deadline=deadline, max_bytes=request.max_bytes),
-        settings=SyncOptions(
-            wish=wish,
+        options=SyncOptions(
+            policy=policy,
             only_failed=request.only_failed,
             dry_run=request.dry_run,
-            per_host=2 * config.fetch.per_host,  # while one image of a host is rendered, its next is on its way
+            per_host=2 * config.fetch.per_host,  # while one image of a host is rendered, its next is fetched
             at_once=2 * config.fetch.concurrency,
             limits=config.limits,
         ),
         progress=progress,
         clock=clock,
-        take_back=partial(_take_back, house, is_dry=request.dry_run),
+        restore_removed=partial(_restore_removed, cache, is_dry=request.dry_run),
     )
 
 
-def _take_back(house: OpenCache, *, is_dry: bool) -> None:
+def _restore_removed(cache: OpenCache, *, is_dry: bool) -> None:
     if not is_dry:
-        house.kept.bring_back(house.index, house.catalogue, house.store)
+        cache.kept.bring_back(cache.index, cache.catalogue, cache.store)
 
 
-def _pipeline(
-    house: OpenCache,
+def _build_pipeline(
+    cache: OpenCache,
     config: Config,
     request: SyncRequest,
     expects_images: bool,
     *,
     recorder: Recorder,
-    wish: SyncPolicy,
+    policy: SyncPolicy,
     clock: Clock,
 ) -> Pipeline | DryRun:
     if request.dry_run:
         from imgcache.syncer import DryRun
 
-        return DryRun(store=house.store, wish=wish, clock=clock, kept=house.kept.assets())
+        return DryRun(store=cache.store, policy=policy, clock=clock, kept=cache.kept.assets())
     return build_pipeline(
-        house.store,
+        cache.store,
         config,
         request.connect_to,
         jobs=request.jobs,
-        wish=wish,
+        policy=policy,
         clock=clock,
         asset_of=recorder.asset_of,
         expects_images=expects_images,
-    )
-
-
-def build_pipeline(
-    store: Store,
-    config: Config,
-    connect_to: Iterable[ConnectTo],
-    *,
-    jobs: int | None,
-    wish: SyncPolicy,
-    clock: Clock,
-    asset_of: Callable[[str], Asset | None],
-    expects_images: bool,
-) -> Pipeline:
-    """What brings one URL up to date: here, and in every worker of a cluster."""
-    from imgcache.processor import RenderPool
-
-    pool = RenderPool(jobs, config.limits)
-    if expects_images:
-        pool.preload()  # beside the imports that follow
-
-    from imgcache.core import sniff
-    from imgcache.downloader import Downloader, Guard
-    from imgcache.syncer import Pipeline
-
-    downloader = Downloader(
-        folder=store.scratch,
-        sniff=sniff,
-        limits=config.limits,
-        policy=msgspec.structs.replace(config.fetch, user_agent=config.user_agent),
-        guard=Guard(config.allow_networks),
-        connect_to=connect_to,
-        respect_robots=config.respect_robots,
-        respect_robots_tag=config.respect_robots_tag,
-        clock=clock,
-    )
-    return Pipeline(
-        downloader=downloader,
-        pool=pool,
-        store=store,
-        wish=wish,
-        clock=clock,
-        asset_of=asset_of,
     )

@@ -23,9 +23,7 @@ from imgcache.cli.progress import NoProgress
 from imgcache.config import Config
 from imgcache.core import Action, Asset, Copy, Job, Outcome
 from imgcache.runners import ShardHandler
-from imgcache.wiring import Workspace
-from imgcache.wiring import sync as syncing
-from imgcache.wiring.open_cache import open_for_writing
+from imgcache.wiring import SyncRequest, Workspace, build_sync, open_for_writing
 
 HOSTS = 12
 COPIES = 4  # of each picture: what opening a worker costs is shared by as many images as a small site has
@@ -108,16 +106,16 @@ def _large(size: int) -> dict[str, Any]:
         (folder / f"{number}.md").write_text(article(images), encoding="utf-8")
     import bench_cluster  # by its name, as workers import it
 
-    from imgcache.runners import dask_group as dask_crew
+    from imgcache.runners.dask_group import connect_workers
     from imgcache.runners.dask_worker import RunSpec
 
-    ground = Workspace(site, site / "cache", Config())
+    workspace = Workspace(site, site / "cache", Config())
     contract = RunSpec(bench_cluster.open_made_up, b"large")
     with (
-        dask_crew.connect_workers("local:2", contract, results=Outcome, room=64) as crew,
-        open_for_writing(ground, "sync", time.time) as house,
+        connect_workers("local:2", contract, results=Outcome, room=64) as workers,
+        open_for_writing(workspace, "sync", time.time) as cache,
     ):
-        job = syncing.build_sync(house, ground.config, syncing.SyncRequest(), NoProgress(), time.time, crew=crew)
+        job = build_sync(cache, workspace.config, SyncRequest(), NoProgress(), time.time, workers=workers)
         report = asyncio.run(job.run())
     return {"flags": report.flags_set, "seconds": report.seconds}
 

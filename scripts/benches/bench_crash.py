@@ -17,7 +17,7 @@ from examples.origin import answers_for
 from examples.origin.answers import normal
 from tests.processor.test_decoder_fuzz import LIMITS, Tally, fuzz
 from tests.support.aftermath import Campaign, Nursery, Truth, outside
-from tests.syncer.test_golden import strike, unflagged
+from tests.support.site_files import strike, unflagged
 
 KILLS = 300
 FUZZ_SECONDS = 60

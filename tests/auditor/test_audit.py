@@ -17,7 +17,7 @@ from examples.origin import Answer, Origin, in_thread
 from imgcache.cache import CacheLock, Index
 from tests.conftest import Command, MakeSite, article, picture
 from tests.support.audits import PLAIN, A, Audit, B, by_rule, only
-from tests.syncer.test_sync import articles, tree
+from tests.support.site_files import articles, tree
 
 
 def test_a_site_without_problems_has_no_findings_and_stores_no_image(
@@ -113,7 +113,7 @@ def test_an_interrupted_audit_keeps_what_it_learned_and_reports_it(origin: Origi
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert b"what was learned is kept" in err
+    assert b"finished checks are kept" in err
     [found] = json.loads(out)["findings"]
     assert (found["rule"], found["url"], found["state"]) == ("http-status", gone, "suspect")
     assert json.loads(out)["history"] == []  # a line of a day is of a whole audit

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from tests.conftest import Command, MakeSite, article
-from tests.syncer.test_sync import tree
+from tests.support.site_files import tree
 
 Spot = tuple[str, int, str]  # article, line, URL
 

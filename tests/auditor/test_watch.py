@@ -24,7 +24,7 @@ from examples.origin import Origin
 from imgcache.auditor import ArticleWatcher, WatchFilter
 from imgcache.core import AuditReport, DiskFull, Summary
 from tests.conftest import Command, MakeSite, article, picture
-from tests.syncer.test_sync import tree
+from tests.support.site_files import tree
 
 A = "https://pictures.example/a.jpg"
 LONG = 30  # seconds that a loaded machine may take
@@ -102,11 +102,11 @@ def test_each_saved_article_is_reported_and_the_site_is_not_changed(make_site: M
         (site / "notes.txt").write_text("nothing that an article could need")
         time.sleep(0.5)  # a burst of its own, in which nothing is told twice
         Image.new("RGB", (4, 3)).save(site / "p.png")
-        assert watch.until(":") == ["posts/b.md: well, 2 images"]
+        assert watch.until(":") == ["posts/b.md: no findings, 2 images"]
         before = tree(site)
         (site / "vendor/c.md").write_text(article(("/gone.png", 4, 3)))
         (site / "a.md").write_text("no front matter, no image")
-        assert watch.until(":") == ["a.md: well, 0 images"]
+        assert watch.until(":") == ["a.md: no findings, 0 images"]
         assert tree(site).keys() == before.keys()
         assert watch.end() == (0, "", [])
 
@@ -124,9 +124,9 @@ def test_partial_writes_renames_deletions_and_bursts_are_handled(make_site: Make
             (site / name).write_text("what editors leave")
         (site / ".a.md.new").write_text(article())
         (site / ".a.md.new").rename(site / "a.md")
-        assert watch.until("well")[-1] == "a.md: well, 0 images"
+        assert watch.until("no findings")[-1] == "a.md: no findings, 0 images"
         (site / "a.md").rename(site / "c.md")
-        assert watch.until("c.md") == ["a.md: gone", "c.md: well, 0 images"]
+        assert watch.until("c.md") == ["a.md: gone", "c.md: no findings, 0 images"]
         (site / "c.md").write_bytes(b"---\nimages: [\n---\n")
         assert "article-unreadable" in watch.until("error: ")[-1]
         (site / "c.md").write_bytes(b"\xff\xfe")
@@ -151,9 +151,9 @@ def test_results_of_a_concurrent_sync_are_used_and_a_deleted_site_ends_the_watch
         (site / "b.md").write_text(lie)
         assert "flag-without-copy" in watch.until("note: ")[-1]
         assert run("sync", site).code == 0
-        assert watch.until("a.md")[-1] == "a.md: well, 1 image"
+        assert watch.until("a.md")[-1] == "a.md: no findings, 1 image"
         (site / "b.md").write_text(lie + "More text.\n")
-        assert watch.until("b.md: well")[-1] == "b.md: well, 1 image"
+        assert watch.until("b.md: no findings")[-1] == "b.md: no findings, 1 image"
         shutil.rmtree(site)
         assert watch.ended()[:2] == (2, f"imgcache: {site}: the site's folder is gone\n")
 

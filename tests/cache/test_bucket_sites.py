@@ -227,7 +227,7 @@ def test_a_site_that_is_forgotten_keeps_nothing(world: World) -> None:
     world.sync(world.a)
     world.sync(world.b)
     ended = world("gc", world.b, "--forget-site", world.root / "c", code=2)
-    assert f"the cache knows no site {world.root}/c; it knows {world.a}" in ended.err
+    assert f"the cache has no record of the site {world.root}/c; it has of {world.a}" in ended.err
     assert "is the SITE of this command" in world("gc", world.b, "--forget-site", world.b, code=2).err
     assert world.gc(world.b, "--forget-site", world.a, "--dry-run") == [ONLY_A]
     assert (world.markers, world.images) == ([("a", "a"), ("b", "b")], ALL)

@@ -13,7 +13,7 @@ import pytest
 
 from examples.origin import Answer, Origin
 from tests.conftest import A, B, Command, article
-from tests.syncer.test_sync import manifest
+from tests.support.site_files import manifest
 
 COMMANDS = ("sync", "gc", "verify", "status", "forget", "audit")
 DAY = 86_400.0

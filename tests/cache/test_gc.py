@@ -13,7 +13,7 @@ import pytest
 
 from examples.origin import Origin
 from tests.conftest import A, B, Command, MakeSite, article, picture
-from tests.syncer.test_sync import manifest, tree
+from tests.support.site_files import manifest, tree
 
 KEPT_FOR = 86_400  # seconds
 _BYTES = os.fsdecode(b"caf\xe9.png")  # no UTF-8
@@ -124,7 +124,7 @@ def test_a_site_is_not_forgotten_where_gc_refuses(run: Command, origin: Origin, 
     words = (*cache, "--forget-site", other)
     assert run("gc", site, *words).code == 1
     assert run("gc", site, *words, "--yes", "--json").json()["subjects"] == [A]
-    assert "the cache knows no site" in run("gc", site, *words, "--yes").err
+    assert "the cache has no record of the site" in run("gc", site, *words, "--yes").err
 
 
 # -- the way back ------------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def test_forget_of_an_unknown_url_says_so_and_names_the_nearest(run: Command, sy
     before = tree(synced)
     ended = run("forget", A.replace("a.jpg", "aa.jpg"), synced)
     assert (ended.code, ended.out) == (1, "")
-    assert f"neither the cache nor an article knows https://pictures.example/aa.jpg; the nearest known URL is {A}" in (
+    assert f"neither the cache nor an article has https://pictures.example/aa.jpg; the nearest known URL is {A}" in (
         ended.err
     )
     assert {name: data for name, data in tree(synced).items() if "index/" not in name} == {

@@ -16,7 +16,7 @@ from examples.origin import Origin
 from tests.conftest import Command, Ended, MakeSite, article, picture
 from tests.support.far_bucket import Far, led_to_bucket
 from tests.support.object_store import S3, SECRET
-from tests.syncer.test_sync import articles, tree
+from tests.support.site_files import articles, tree
 
 A = "https://pictures.example/a.jpg"
 B = "https://pictures.example/b.png"
@@ -154,13 +154,13 @@ def test_export_brings_the_files_and_brings_none_twice(far: Far, site: Path, tmp
     def export() -> str:
         return far.run("export", "jekyll", site, "--copy-to", public, "--cache", far.url, "-q").out
 
-    assert "6 files placed, 0 as they were" in export()
+    assert "6 files copied, 0 unchanged" in export()
     held = {path.removeprefix("assets/"): data for path, data in far.files().items()}
     copied = {path: data for path, data in tree(public).items() if "/" in path}
     assert len(copied) == 6
     assert copied.items() <= held.items()
     asked = far.asked()
-    assert "0 files placed, 6 as they were" in export()
+    assert "0 files copied, 6 unchanged" in export()
     assert far.asked() - asked <= 2  # manifest.json
     victim = next(iter(copied))
     far.write(f"assets/{victim}", None)

@@ -17,7 +17,7 @@ from imgcache.policy import QuarantineRecord
 from imgcache.policy import replacement as likeness
 from imgcache.processor.image_hash import perceptual_hash as look
 from tests.conftest import Command, MakeSite, article
-from tests.syncer.test_sync import articles, manifest, tree
+from tests.support.site_files import articles, manifest, tree
 
 A = "https://pictures.example/a.png"
 YML = "variants: [{name: w8, width: 8, format: webp, effort: 0}]\n"

@@ -18,7 +18,7 @@ from imgcache.cache import CacheLock
 from imgcache.cli import COMMANDS, imgcache
 from imgcache.cli.init import TEMPLATE
 from tests.conftest import A, B, Command, MakeSite, article, picture
-from tests.syncer.test_sync import articles, manifest, tree
+from tests.support.site_files import articles, manifest, tree
 
 # -- status and show ---------------------------------------------------------------------------------------------------
 
@@ -256,7 +256,7 @@ def test_json_logs_are_one_object_a_line(
         (["sync", "SITE", "--max-time", "soon"], 2, "'soon' is not a quantity"),
         (["sync", "SITE", "--no-such-flag"], 2, "No such option"),
         (["sink", "SITE"], 2, "No such command 'sink'"),
-        (["init", "SITE"], 2, "is there already"),
+        (["init", "SITE"], 2, "exists already"),
         (["gc", "SITE"], 1, "bad.md:3:1"),
     ],
 )

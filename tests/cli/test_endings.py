@@ -105,10 +105,10 @@ def test_too_little_memory(site: Path, megabytes: int) -> None:
 BROKEN = """
 import sys
 from imgcache import cli
-from imgcache.wiring import parts
+from imgcache.wiring import open_cache
 def broken(*_, **__):
     raise KeyError("no such \\x1b[31mkey")
-parts.reader = broken
+open_cache.open_for_reading = broken
 sys.argv = ["imgcache", *sys.argv[1:]]
 cli.main()
 """
@@ -133,9 +133,12 @@ def test_an_exception_that_nobody_foresaw_is_one_line_and_with_v_its_place(site:
         (RuntimeError("can't start new thread"), "too little memory"),
         (ImportError("x.so: failed to map segment from shared object"), "too little memory"),
         (OSError(24, "Too many open files", "/x"), "/x: Too many open files; what was finished is kept"),
-        (ExceptionGroup("two", [ValueError("a\nb"), KeyError()]), "internal error: ValueError: a b (no place"),
+        (
+            ExceptionGroup("two", [ValueError("a\nb"), KeyError()]),
+            "internal error: ValueError: a b (at an unknown place",
+        ),
     ],
 )
 def test_what_is_said_of_an_exception(error: Exception, told: str) -> None:
-    assert told in unforeseen.words(error)
-    assert "\n" not in unforeseen.words(error)
+    assert told in unforeseen.describe(error)
+    assert "\n" not in unforeseen.describe(error)

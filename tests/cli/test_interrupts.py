@@ -12,7 +12,7 @@ import pytest
 
 from examples.origin import Origin
 from tests.conftest import A, B, Command, Ended, article, picture
-from tests.syncer.test_sync import manifest
+from tests.support.site_files import manifest
 
 # Runs imgcache in a process that sends itself a signal: when a module is about to be loaded, or before the nth call.
 _SCRIPT = """

@@ -116,15 +116,15 @@ def test_the_bar_tells_of_images_that_hang(origin: Origin, make_site: MakeSite) 
 
 def test_the_pace_counts_what_is_under_way() -> None:
     pace = RateEstimator(10, 100.0)
-    assert pace.tell(100.0) == "0.0/s · 0 B"
+    assert pace.describe(100.0) == "0.0/s · 0 B"
     for number in range(5):
         pace.started("quick", 100.0 + number)
         pace.ended("quick", 1000, 101.0 + number)
     pace.started("slow", 105.0)
-    assert pace.tell(105.0) == "1.0/s · 5.0 kB · 5.0 s left · slowest quick"
-    assert pace.tell(106.5) == "0.8/s · 5.0 kB · 6.5 s left · slowest slow"
+    assert pace.describe(105.0) == "1.0/s · 5.0 kB · 5.0 s left · slowest quick"
+    assert pace.describe(106.5) == "0.8/s · 5.0 kB · 6.5 s left · slowest slow"
     pace.started("slow", 106.0)
-    assert pace.tell(125.0) == "0.2/s · 5.0 kB · 25 s left · slowest slow"
+    assert pace.describe(125.0) == "0.2/s · 5.0 kB · 25 s left · slowest slow"
 
 
 def test_the_last_image_is_given_as_long_as_it_has_taken() -> None:
@@ -133,14 +133,14 @@ def test_the_last_image_is_given_as_long_as_it_has_taken() -> None:
     for _ in range(30):
         pace.started("quick", 0.0)
         pace.ended("quick", 10, 0.1)
-    assert "0.1 s left" in pace.tell(0.1)
-    assert "20 s left · slowest hanging" in pace.tell(20.0)
+    assert "0.1 s left" in pace.describe(0.1)
+    assert "20 s left · slowest hanging" in pace.describe(20.0)
     pace.ended("hanging", 10, 20.0)
-    assert pace.tell(20.0) == "1.6/s · 310 B · 0.0 s left · slowest hanging"
+    assert pace.describe(20.0) == "1.6/s · 310 B · 0.0 s left · slowest hanging"
 
 
 def test_no_time_is_left_to_tell_before_anything_has_ended() -> None:
     pace = RateEstimator(3, 0.0)
     pace.started("b", 0.0)
     pace.started("a", 0.0)
-    assert pace.tell(7.0) == "0.0/s · 0 B · slowest a"
+    assert pace.describe(7.0) == "0.0/s · 0 B · slowest a"

@@ -13,7 +13,7 @@ from examples.origin import Answer, Origin
 from imgcache.core import HttpStatus
 from tests.conftest import Command, MakeSite, article, picture
 from tests.support.audits import A, Audit, B, by_rule
-from tests.syncer.test_sync import articles
+from tests.support.site_files import articles
 
 Broken = Callable[..., Coroutine[Any, Any, Any]]
 

@@ -64,7 +64,7 @@ def test_the_worst_hosts_are_told_first_and_the_others_counted() -> None:
     hosts = {f"{name}.example": SlowHost(busy=1, waited=waited) for name, waited in zip("abcde", range(5), strict=True)}
     hosts["f\x1b.example"] = SlowHost(timeouts=2, waited=90.0)
     assert list(slow_lines(hosts)) == [
-        "f\ufffd.example: not in time 2 times; its images waited 1 min 30 s in all",
+        "f\ufffd.example: timed out 2 times; its images waited 1 min 30 s in all",
         "e.example: busy (429 or 503) once; its images waited 4.0 s in all",
         "d.example: busy (429 or 503) once; its images waited 3.0 s in all",
         "and 3 more hosts",
@@ -76,7 +76,7 @@ def test_the_bar_says_why_its_slowest_host_is_slow() -> None:
     for _ in range(2):
         pace.started("busy.example", 0.0)
         pace.ended("busy.example", 10, 2.0, Delay(busy=2, timeouts=1, waited=1.0))
-    assert pace.tell(2.0).endswith("slowest busy.example (busy 4 times, not in time 2 times)")
+    assert pace.describe(2.0).endswith("slowest busy.example (busy 4 times, timed out 2 times)")
 
 
 def test_a_host_that_is_silent_is_not_waited_for_by_each_image(

@@ -186,7 +186,7 @@ def test_a_dead_url_is_not_asked_but_listed_and_asked_on_request(
     assert "1 dead" in run("status", site).out
     shown = run("show", A, site)
     assert "dead, never good" in shown.out
-    assert "asked again from" in shown.out
+    assert "tried again from" in shown.out
     run("sync", site, "--only-failed")
     run("sync", site, "--refresh")
     assert origin.requests[A] == 7

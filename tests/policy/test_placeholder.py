@@ -15,7 +15,7 @@ from imgcache.core import Declared, SharedImageRow, Size
 from imgcache.policy import plan
 from imgcache.policy import shared_placeholders as cards
 from tests.conftest import Command, MakeSite, article, picture
-from tests.syncer.test_sync import articles, manifest, tree
+from tests.support.site_files import articles, manifest, tree
 
 YML = "variants: [{name: w8, width: 8, format: webp, effort: 0}]\n"
 GOOD = "https://cards.example/good.png"
@@ -167,7 +167,7 @@ def test_a_placeholder_found_before_a_crash_is_refused_after_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Sync, "_refuse_cards", die)
+        patch.setattr(Sync, "_refuse_placeholders", die)
         assert run("sync", site).code == 130
     assert articles(site) == plain
     asked = [card.requests[url] for url in urls(5)]

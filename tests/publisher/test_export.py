@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Command, MakeSite, article
 from tests.support.exported import FOLDER, GENERATED, A, B, data, state, synced_site
-from tests.syncer.test_sync import tree
+from tests.support.site_files import tree
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,8 @@ def test_a_second_run_changes_no_byte_and_no_time(run: Command, site: Path, targ
     again = run("export", target, site, "--copy-to", publish, "--assets-url", "/pictures")
     assert again.code == 0
     assert state(site) == before
-    assert [line for line in again.out.splitlines() if "as it was" in line] == [
-        f"{name}: as it was" for name in GENERATED[target]
+    assert [line for line in again.out.splitlines() if ": unchanged" in line] == [
+        f"{name}: unchanged" for name in GENERATED[target]
     ]
 
 
@@ -89,7 +89,7 @@ def test_files_are_placed_once_and_go_when_no_page_asks_for_them(run: Command, s
         assert (publish / name).samefile(site / "cache/assets" / name)
     run("forget", A, site)
     ended = run("export", "jekyll", site, "--copy-to", publish)
-    assert "0 files placed, 2 as they were, 5 removed" in ended.out
+    assert "0 files copied, 2 unchanged, 5 removed" in ended.out
     assert not (publish / wanted[A]).exists()
     left = {name for name in tree(publish) if name != ".imgcache-export"}
     assert left == {f"{wanted[B]}/{name}" for name in names[B]} | {"readme.txt", f"ab/{digest}/mine.txt"}
@@ -112,7 +112,7 @@ def test_files_are_copied_where_they_cannot_be_linked_and_mended_where_they_chan
     run("export", "hugo", site, "--copy-to", publish)
     assert state(publish) == before
     thumb.write_bytes(b"cut off")
-    assert "1 file placed, 6 as they were" in run("export", "hugo", site, "--copy-to", publish).out
+    assert "1 files copied, 6 unchanged" in run("export", "hugo", site, "--copy-to", publish).out
     assert thumb.read_bytes() == (site / "cache/assets" / at / "thumb.jpg").read_bytes()
 
 
@@ -149,7 +149,7 @@ def test_a_file_that_the_cache_lacks_is_told(run: Command, site: Path, tmp_path:
     ended = run("export", "jekyll", site, "--copy-to", tmp_path / "public")
     assert ended.code == 1
     assert lost in ended.err
-    assert "6 files placed" in ended.out
+    assert "6 files copied" in ended.out
 
 
 def test_the_cache_is_no_place_to_publish_in(run: Command, site: Path) -> None:

@@ -17,7 +17,7 @@ from imgcache.publisher.export import eleventy, hugo, jekyll
 from imgcache.publisher.picture_data import held_images
 from tests.conftest import Command, MakeSite, article, picture
 from tests.support.exported import FOLDER, A, B, data, synced_site
-from tests.syncer.test_sync import manifest
+from tests.support.site_files import manifest
 
 
 def test_each_image_offers_its_variants_and_an_original_where_no_variant_is_as_wide(

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import Command, system_program
 from tests.support.exported import A, synced_site
-from tests.syncer.test_sync import manifest
+from tests.support.site_files import manifest
 
 CADDY = """\
 # Written by imgcache export caddy. Edits are lost: the same command writes it anew.
@@ -110,7 +110,7 @@ def test_a_configuration_is_written_like_any_other_file(run: Command, tmp_path: 
     assert file.read_text() == "# mine\n"
     assert run("export", "nginx", tmp_path, "--output", file, "--force").code == 0
     assert file.read_text() == run("export", "nginx", tmp_path).out
-    assert run("export", "nginx", tmp_path, "--output", file).out == "imgcache.conf: as it was\n"
+    assert run("export", "nginx", tmp_path, "--output", file).out == "imgcache.conf: unchanged\n"
 
 
 class Endpoint(http.server.BaseHTTPRequestHandler):

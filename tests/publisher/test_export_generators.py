@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error
 from examples.origin import Origin, answers_for, in_thread
 from tests.conftest import ROOT, Command, system_program
 from tests.support.browsing import lent
-from tests.syncer.test_sync import manifest
+from tests.support.site_files import manifest
 
 LONG = f"https://images.example.com/2026/signed.jpg?signature={'ab+/' * 300}"
 TITLE = 'Tide clocks "in every harbour" <by summer>'

@@ -27,7 +27,7 @@ from imgcache.runners import dask_client, dask_worker
 from tests.conftest import ROOT, Command, article
 from tests.support.clusters import Result, Watched, processes, result, two_workers
 from tests.support.object_store import S3
-from tests.syncer.test_golden import strike
+from tests.support.site_files import strike
 
 _dask: Any = distributed
 _TIMES = frozenset({"median", "seconds", "first_seen", "date", "day", "since", "days", "median_ms", "slowest_ms"})

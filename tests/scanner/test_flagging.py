@@ -14,7 +14,7 @@ from imgcache.scanner.frontmatter import edits as splices
 from imgcache.scanner.frontmatter.flagging import flagged
 from tests.scanner.test_frontmatter_laws import articles
 from tests.support.front_matter import at
-from tests.syncer.test_golden import strike
+from tests.support.site_files import strike
 
 
 def at_the_nodes(data: bytes, edits: list[Edit]) -> bytes:

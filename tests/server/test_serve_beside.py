@@ -19,7 +19,7 @@ from tests.conftest import Command, system_program
 from tests.server.test_serve_connections import resident
 from tests.support.exported import A, synced_site
 from tests.support.served import ask, held, raw, serving, write_manifest
-from tests.syncer.test_sync import manifest
+from tests.support.site_files import manifest
 
 EXTRA = 20_000_000  # bytes; more than the socket buffers hold
 

@@ -22,7 +22,7 @@ from aiohttp import web
 
 from examples.origin import Origin
 from tests.support.object_store import S3
-from tests.syncer.test_sync import articles
+from tests.support.site_files import articles
 
 _dask: Any = distributed  # half of it has no types
 

@@ -1,49 +1,19 @@
-"""The golden test: strike every flag out, sync, and every byte must come back; then nothing more happens.
+"""The golden test: remove every flag, sync, and every byte must come back; a second sync changes nothing.
 
 The real site was flagged by its own pipeline, long before this one. Three of its remote images carry no flag: that
-pipeline did not get them, and so the origin does not give them here either.
+pipeline did not get them, so the origin does not serve them here either.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from examples.origin import Answer, Origin, answers_for
 from tests.conftest import ROOT, Command
-from tests.syncer.test_sync import articles
-
-_FLAG_LINE = re.compile(rb"^[ \t]*isCached: true[ \t]*\r?\n", re.MULTILINE)
-_HEAD = re.compile(rb"\A(?:\xef\xbb\xbf)?---[ \t]*\r?\n(.*?\n)---[ \t]*\r?(?:\n|\Z)", re.DOTALL)
-
-
-def strike(site: Path) -> int:
-    """Take every flag line out of every front matter; how many there were."""
-    struck = 0
-    for path in [*site.rglob("*.md"), *site.rglob("*.html")]:
-        data = path.read_bytes()
-        head = _HEAD.match(data)
-        if head:
-            text, count = _FLAG_LINE.subn(b"", head[1])
-            path.write_bytes(data[: head.start(1)] + text + data[head.end(1) :])
-            struck += count
-    return struck
-
-
-def unflagged(site: Path) -> list[str]:
-    """The URLs of remote images in `images` lists that the site itself has not flagged."""
-    found = []
-    for path in site.rglob("*.md"):
-        head = _HEAD.match(path.read_bytes())
-        for entry in (yaml.load(head[1], yaml.BaseLoader) if head else {}).get("images") or []:
-            is_own = not entry["url"].startswith("http") or "smartableai.github.io" in entry["url"]
-            if "isCached" not in entry and not is_own:
-                found.append(entry["url"])
-    return found
+from tests.support.site_files import articles, strike, unflagged
 
 
 def images_asked(origin: Origin) -> int:

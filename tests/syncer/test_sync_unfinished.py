@@ -1,4 +1,4 @@
-"""A sync that does not get to its end says the truth of images whose files are gone, and the next one goes on."""
+"""A sync that does not finish: images whose files are missing do not count as held, and the next sync goes on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from typing import Any, Self
 import pytest
 
 from examples.origin import Answer, Origin, in_thread
-from examples.origin.drawing import draw
 from imgcache.core import ImgcacheError, Job, Outcome, WorkerLost
 from imgcache.wiring import cluster
 from tests.conftest import ROOT, Command, MakeSite, article, picture
-from tests.syncer.test_sync import articles, codes, manifest, tree
+from tests.support.site_files import codes, manifest, tree
 
 A = "https://pictures.example/a.png"
 ARTICLE = article((A, 100, 80))
@@ -52,20 +51,21 @@ def nothing(site: Path) -> None:
     pass
 
 
-def memory(site: Path) -> None:
-    """The catalogue, which another list of articles or flags makes anew as well."""
+def catalogue(site: Path) -> None:
+    """The catalogue, which is also made again when `articles` or `flag` change."""
     (site / "cache/index/catalogue.db").unlink()
 
 
 def moved(site: Path) -> None:
-    """All is there, and looks as if it had been put there anew."""
+    """All files are there, and look as if they were new."""
     (site / "cache").rename(site / "old")
     shutil.copytree(site / "old", site / "cache")
     shutil.rmtree(site / "old")
 
 
-def without_time(report: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in report.items() if key != "seconds"}
+def comparable(report: dict[str, Any]) -> dict[str, Any]:
+    """The report without what differs between a dry run and a real one."""
+    return {key: value for key, value in report.items() if key not in {"seconds", "dry_run"}}
 
 
 def is_flagged(site: Path, name: str) -> bool:
@@ -81,31 +81,31 @@ def listed(site: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[Origin]:
-    with in_thread(Origin({})) as server:
-        yield server
+def server() -> Iterator[Origin]:
+    with in_thread(Origin({})) as running:
+        yield running
 
 
 @pytest.fixture
-def origin(world: Origin, run: Command) -> Origin:
-    """One origin for all these tests, which has seen nothing yet; `run` is led to it."""
-    world.answers.set(A, picture(100, 80))
-    world.requests.clear()
-    run.use(world)
-    return world
+def origin(server: Origin, run: Command) -> Origin:
+    """One origin for all these tests, without requests so far; `run` connects to it."""
+    server.answers.set(A, picture(100, 80))
+    server.requests.clear()
+    run.use(server)
+    return server
 
 
 @pytest.fixture(scope="module")
-def pristine(world: Origin, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pristine(server: Origin, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site whose one image is cached; `cached` beside it is a copy."""
     site = tmp_path_factory.mktemp("unfinished") / "site"
     site.mkdir()
     (site / "a.md").write_text(ARTICLE)
     (site / "imgcache.yml").write_text(CONFIG)
-    world.answers.set(A, picture(100, 80))
+    server.answers.set(A, picture(100, 80))
     with pytest.MonkeyPatch.context() as patch:
         run = Command(patch)
-        run.use(world)
+        run.use(server)
         assert run("sync", site, "--json").json()["cached"] == 1
     shutil.copytree(site, site.parent / "cached")
     return site
@@ -113,20 +113,20 @@ def pristine(world: Origin, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def synced(pristine: Path, origin: Origin) -> Path:
-    """The same, at the same place, and a second article that names the image and was not looked at yet."""
+    """The same site at the same place, and a second article with the image that no sync has read yet."""
     shutil.rmtree(pristine)
     shutil.copytree(pristine.parent / "cached", pristine)
     (pristine / "new.md").write_text(ARTICLE)
     return pristine
 
 
-def memory_and_everything(site: Path) -> None:
-    memory(site)
+def catalogue_and_everything(site: Path) -> None:
+    catalogue(site)
     everything(site)
 
 
 LOST = [
-    (memory_and_everything, ("--offline",)),
+    (catalogue_and_everything, ("--offline",)),
     (everything, ("--offline",)),
     (everything, BUDGET),
     (everything, ("--only-failed",)),
@@ -138,7 +138,7 @@ LOST = [
 
 
 @pytest.mark.parametrize(("damage", "how"), LOST)
-def test_what_is_not_whole_on_disk_gets_no_flag_and_the_next_run_makes_it_whole(
+def test_an_incomplete_image_gets_no_flag_and_the_next_sync_completes_it(
     synced: Path, run: Command, origin: Origin, damage: Damage, how: tuple[str, ...]
 ) -> None:
     damage(synced)
@@ -148,10 +148,10 @@ def test_what_is_not_whole_on_disk_gets_no_flag_and_the_next_run_makes_it_whole(
     ended = run("sync", synced, "--json", *how)
     report = ended.json()
     assert (report["images"], report["cached"], report["flags_set"]) == (1, 0, 0)
-    assert (rehearsed.code, without_time(rehearsed.json())) == (ended.code, without_time(report))
+    assert (rehearsed.code, comparable(rehearsed.json())) == (ended.code, comparable(report))
     assert not is_flagged(synced, "new.md")
     assert is_flagged(synced, "a.md") == (how != BUDGET)  # that one looked at everything, and had no time for more
-    lost = damage in (everything, memory_and_everything, original)
+    lost = damage in (everything, catalogue_and_everything, original)
     assert bool(listed(synced)) != lost
     report = run("sync", synced, "--json").json()
     assert (report["cached"], report["fetched"], report["problems"]) == (1, int(lost), [])
@@ -162,8 +162,8 @@ def test_what_is_not_whole_on_disk_gets_no_flag_and_the_next_run_makes_it_whole(
 
 
 @pytest.mark.parametrize("how", [("--refresh", *BUDGET), ("--refresh", "--only-failed")])
-@pytest.mark.parametrize("damage", [nothing, moved, memory])
-def test_what_is_whole_and_merely_due_stays(synced: Path, run: Command, damage: Damage, how: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("damage", [nothing, moved, catalogue])
+def test_a_complete_copy_that_is_due_stays(synced: Path, run: Command, damage: Damage, how: tuple[str, ...]) -> None:
     damage(synced)
     report = run("sync", synced, "--json", *how).json()
     assert (report["cached"], report["flags_set"], report["flags_cleared"]) == (1, 1, 0)
@@ -172,7 +172,7 @@ def test_what_is_whole_and_merely_due_stays(synced: Path, run: Command, damage: 
 
 
 @pytest.mark.parametrize("damage", [variant, recipes])
-def test_offline_makes_what_is_missing_from_the_original(synced: Path, run: Command, damage: Damage) -> None:
+def test_offline_renders_missing_variants_from_the_original(synced: Path, run: Command, damage: Damage) -> None:
     damage(synced)
     report = run("sync", synced, "--json", "--offline").json()
     assert (report["cached"], report["flags_set"]) == (1, 1)
@@ -185,7 +185,7 @@ def test_one_of_two_urls_with_the_same_bytes_is_held_where_the_other_brought_the
     origin.answers.set(twin, Answer(body=next(synced.rglob("original.png")).read_bytes()))
     (synced / "2030-01-01-twin.md").write_text(article((twin, 100, 80)))
     everything(synced)
-    report = run("sync", synced, "--json", "--max-bytes", "1").json()  # the newest is fetched, the other left out
+    report = run("sync", synced, "--json", "--max-bytes", "1").json()  # enough for one
     assert (report["fetched"], report["cached"], report["flags_set"]) == (1, 2, 2)
     assert len(listed(synced)) == 3
 
@@ -207,7 +207,7 @@ def test_ctrl_c_during_the_fetch_sets_no_flag(synced: Path, origin: Origin) -> N
     assert manifest(synced) == {}
 
 
-def test_an_object_store_is_held_against_what_is_known_of_it(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_an_object_store_without_inventory_is_listed(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(100, 80))
     site = make_site({"a.md": ARTICLE})
     place = site.parent / "store"
@@ -215,32 +215,32 @@ def test_an_object_store_is_held_against_what_is_known_of_it(run: Command, origi
     run("sync", site, *where)
     (site / "new.md").write_text(ARTICLE)
     shutil.rmtree(place / "assets")
-    (site / "cache/index/objects.db").unlink()  # another machine: it has to look
+    (site / "cache/index/objects.db").unlink()  # as on another machine: the bucket has to be listed
     report = run("sync", site, "--json", "--offline", *where).json()
     assert (report["cached"], report["flags_set"]) == (0, 0)
     assert run("sync", site, "--json", *where).json()["fetched"] == 1
 
 
-def test_a_dry_run_takes_what_it_would_fetch_for_held(synced: Path, run: Command) -> None:
+def test_a_dry_run_counts_what_it_would_fetch_as_cached(synced: Path, run: Command) -> None:
     everything(synced)
     report = run("sync", synced, "--json", "--dry-run").json()
     assert (report["fetched"], report["cached"], report["flags_set"], report["flags_cleared"]) == (1, 1, 1, 0)
 
 
-def test_a_dry_run_knows_what_is_gone_for_good(synced: Path, run: Command, origin: Origin) -> None:
+def test_a_dry_run_reports_an_image_that_is_gone_for_good(synced: Path, run: Command, origin: Origin) -> None:
     origin.answers.set(A, Answer(status=410))
     assert run("sync", synced, "--json", "--refresh").json()["cached"] == 1  # the older copy
     everything(synced)
     rehearsed = run("sync", synced, "--json", "--dry-run").json()
     assert (rehearsed["cached"], rehearsed["flags_cleared"], codes(rehearsed)) == (0, 2, [("http-status", "error")])
-    assert without_time(run("sync", synced, "--json").json()) == without_time(rehearsed)
+    assert comparable(run("sync", synced, "--json").json()) == comparable(rehearsed)
 
 
 # -- a refresh that fails ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", [variant, recipes])
-def test_a_refresh_that_fails_needs_no_answer_to_make_variants(
+def test_a_refresh_that_fails_still_renders_missing_variants(
     synced: Path, run: Command, origin: Origin, damage: Damage
 ) -> None:
     damage(synced)
@@ -252,7 +252,7 @@ def test_a_refresh_that_fails_needs_no_answer_to_make_variants(
 
 
 @pytest.mark.parametrize("how", ["--refresh", "--offline"])
-def test_where_they_cannot_be_made_the_image_is_not_held(synced: Path, run: Command, origin: Origin, how: str) -> None:
+def test_without_these_variants_the_image_is_not_held(synced: Path, run: Command, origin: Origin, how: str) -> None:
     file = next((synced / "cache/assets").rglob("original.png"))
     file.write_bytes(bytes(file.stat().st_size))
     recipes(synced)
@@ -267,8 +267,8 @@ def test_where_they_cannot_be_made_the_image_is_not_held(synced: Path, run: Comm
 # -- by workers --------------------------------------------------------------------------------------------------------
 
 
-class Hands:
-    """A crew of one worker that does no job: time is up for it, or it fails."""
+class IdleWorkers:
+    """One worker that does no job: its time is up, or it fails."""
 
     def __init__(self, error: ImgcacheError | None = None) -> None:
         self.error = error
@@ -293,115 +293,61 @@ class Hands:
     async def cut_short(self) -> None: ...
 
 
-Hire = Callable[[ImgcacheError | None], Hands]
+Connect = Callable[[ImgcacheError | None], IdleWorkers]
 
 
 @pytest.fixture
-def hire(monkeypatch: pytest.MonkeyPatch) -> Hire:
-    """Makes `--dask` hire such a crew."""
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Makes `--dask` connect such a worker."""
 
-    def hired(error: ImgcacheError | None) -> Hands:
-        hands = Hands(error)
+    def connect(error: ImgcacheError | None) -> IdleWorkers:
+        workers = IdleWorkers(error)
 
         @contextmanager
-        def crew(*_: object) -> Iterator[Hands]:
-            yield hands
+        def connected(*_: object) -> Iterator[IdleWorkers]:
+            yield workers
 
-        monkeypatch.setattr(cluster, "sync_crew", crew)
-        return hands
+        monkeypatch.setattr(cluster, "sync_workers", connected)
+        return workers
 
-    return hired
+    return connect
 
 
-def test_what_workers_had_no_time_for_is_held_against_the_disk(synced: Path, run: Command, hire: Hire) -> None:
+def test_an_image_that_workers_had_no_time_for_is_compared_with_the_disk(
+    synced: Path, run: Command, connect: Connect
+) -> None:
     everything(synced)
-    hands = hire(None)
+    workers = connect(None)
     report = run("sync", synced, "--json", "--dask", "here").json()
-    assert (hands.asked, codes(report), report["cached"], report["flags_set"]) == (1, [("budget", "error")], 0, 0)
+    assert (workers.asked, codes(report), report["cached"], report["flags_set"]) == (1, [("budget", "error")], 0, 0)
     assert not is_flagged(synced, "new.md")
 
 
 @pytest.mark.parametrize(("damage", "held"), [(everything, 0), (recipes, 0), (nothing, 1)])
-def test_what_workers_die_of_stays_where_it_is_whole(
-    synced: Path, run: Command, hire: Hire, damage: Damage, held: int
+def test_an_image_that_kills_its_workers_keeps_a_complete_copy(
+    synced: Path, run: Command, connect: Connect, damage: Damage, held: int
 ) -> None:
     damage(synced)
-    hire(WorkerLost("dead"))
+    connect(WorkerLost("dead"))
     report = run("sync", synced, "--json", "--dask", "here", "--refresh").json()
     assert (report["cached"], report["flags_set"], report["failed"]) == (held, held, 1 - held)
     assert codes(report) == [("worker-lost", "warning" if held else "error")]
 
 
-def test_a_run_that_ends_in_an_error_clears_no_flag(synced: Path, run: Command, hire: Hire) -> None:
+def test_a_run_that_ends_in_an_error_clears_no_flag(synced: Path, run: Command, connect: Connect) -> None:
     everything(synced)
     (synced / "new.md").write_text(FLAGGED)
-    hire(ImgcacheError("the scheduler is gone"))
+    connect(ImgcacheError("the scheduler is gone"))
     assert run("sync", synced, "--dask", "here").code == 2
     assert is_flagged(synced, "a.md")
     assert is_flagged(synced, "new.md")
 
 
-# -- what a budget counts ----------------------------------------------------------------------------------------------
-
-BODY = draw((900, 700), "jpeg", "noise", "noise")
-BROKEN = {
-    "undecodable": Answer(body=BODY[: len(BODY) * 2 // 3], media_type="image/jpeg"),
-    "truncated": Answer(body=BODY, media_type="image/jpeg", keep=0.7, drip=0.2),
-}
+# -- the progress bar --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", BROKEN)
-def test_a_byte_budget_counts_what_failed(
-    run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, code: str
-) -> None:
-    monkeypatch.setenv("IMGCACHE_FETCH__CONCURRENCY", "1")
-    urls = [f"https://bad.example/{n}.jpg" for n in range(6)]
-    for url in urls:
-        origin.answers.set(url, BROKEN[code])
-    site = make_site({f"{n}.md": article((url, 900, 700)) for n, url in enumerate(urls)})
-    report = run("sync", site, "--json", "--max-bytes", str(len(BODY) // 2)).json()
-    assert Counter(codes(report)) == {(code, "error"): 1, ("budget", "error"): 5}
-    assert len(BODY) / 2 < report["bytes_fetched"] < len(BODY)
-    assert sum(origin.requests[url] for url in urls) == 1
-
-
-def test_max_time_finishes_what_is_under_way_and_tells_the_rest(
-    run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("IMGCACHE_FETCH__CONCURRENCY", "1")
-    origin.answers.set("https://slow.example/*", Answer(size=(30, 20), delay=0.25))
-    urls = [f"https://slow.example/{n}.png" for n in range(10, 40)]
-    site = make_site({f"2026-01-01-{url[-6:-4]}.md": article((url, 30, 20)) for url in urls})
-    ended = run("sync", site, "--json", "--max-time", "1500ms")
-    report = ended.json()
-    asked = {url for url in urls if origin.requests[url]}
-    assert 0 < len(asked) < len(urls)
-    assert (ended.code, report["fetched"], report["cached"], report["flags_set"]) == (1, *(len(asked),) * 3)
-    assert {problem["url"] for problem in report["problems"]} == set(urls) - asked
-    assert set(codes(report)) == {("budget", "error")}
-    assert report["seconds"] < 10
-    flagged = {name for name, text in articles(site).items() if b"isCached: true" in text}
-    assert flagged == {f"2026-01-01-{url[-6:-4]}.md" for url in asked}
-
-
-def test_a_host_that_does_not_answer_is_named_by_its_cause_first(
-    run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "1")
-    origin.answers.set("https://closed.example/*", Answer(down=True))
-    run.use(origin)
-    site = make_site({"a.md": article(*((f"https://closed.example/{n}.jpg", 80, 60) for n in range(7)))})
-    report = run("sync", site, "--json").json()
-    assert Counter(code for code, _ in codes(report)) == {"connect": 5, "host-down": 2}
-    found = run("status", site, "--json").json()["failures"]
-    assert Counter(one["code"] for one in found) == {"connect": 5, "host-down": 2}
-
-
-# -- what is shown meanwhile -------------------------------------------------------------------------------------------
-
-
-class Watched:
-    """A bar that counts."""
+class CountingProgress:
+    """A progress bar that counts."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -428,7 +374,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("how", [(), ("--offline",), ("--dry-run",)])
-def test_the_bar_comes_to_its_end(
+def test_the_progress_bar_counts_every_image(
     synced: Path, run: Command, origin: Origin, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
 ) -> None:
     others = [f"https://pictures.example/{n}.png" for n in range(3)]
@@ -436,7 +382,7 @@ def test_the_bar_comes_to_its_end(
     (synced / "b.md").write_text(article(*((url, 30, 20) for url in others)))
     for url in (A, others[1]):
         run("forget", url, synced)
-    bar = Watched()
+    bar = CountingProgress()
     monkeypatch.setattr("imgcache.cli.sync.progress_for", lambda **_: bar)
     run("sync", synced, *how)
     assert (bar.waiting, bar.done, bar.running.total()) == (4, 4, 0)

@@ -10,7 +10,7 @@ import pytest
 
 from examples.origin import Origin
 from tests.conftest import A, B, Command, MakeSite, article, picture
-from tests.syncer.test_sync import articles, tree
+from tests.support.site_files import articles, tree
 
 
 def found_by_verify(run: Command, site: Path) -> set[str]:

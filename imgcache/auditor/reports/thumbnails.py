@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from imgcache.core import BROWSER_FORMATS, FORMATS
+
 MAX_THUMBNAILS = 300
 MAX_BYTES = 4_000_000  # of all thumbnails together, before base64
 _MAX_BYTES_EACH = 20_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-from imgcache.core import BROWSER_FORMATS, FORMATS
-
 _TYPES = {f".{extension}": name for name in BROWSER_FORMATS for extension in FORMATS[name].extensions}
 _PLACEHOLDER = re.compile(rf"data:image/(?:{'|'.join(BROWSER_FORMATS)});base64,[A-Za-z0-9+/=]{{1,400}}")
 

@@ -147,8 +147,6 @@ def candidates(entry: ManifestEntry) -> list[ManifestVariant]:
 
 def _put_catalogue(db: sqlite3.Connection, sources: GallerySources, notices: list[str]) -> None:
     """Adds articles and uses; without a catalogue uses are unknown."""
-    if not sources.catalogue.is_file():
-        return
     try:
         for file, folder in [(sources.catalogue, ""), *sources.built]:
             if file.is_file():
@@ -173,9 +171,10 @@ def _copy_catalogue(db: sqlite3.Connection, folder: str) -> None:
         db.executemany(
             "UPDATE image SET words = ? WHERE id = ?", ((_words(url, host), number) for number, url, host in new)
         )
-        articles = db.execute("SELECT id, path FROM catalogue.article")
-        db.executemany("INSERT INTO article VALUES (?, ?, ?)", ((n, path, path.casefold()) for n, path in articles))
-        db.execute(_PUT_USES)
+        start = f"{folder}/" if folder else ""
+        rows = db.execute("SELECT id + ?, ? || path FROM catalogue.article", (before, start))
+        db.executemany("INSERT INTO article VALUES (?, ?, ?)", ((n, path, path.casefold()) for n, path in rows))
+        db.execute(_PUT_USES, (before, not folder))
         db.execute(_PUT_SITE_ISSUES)
         db.execute("UPDATE image SET uses = 0")
         counts = db.execute("SELECT count(*), image FROM use GROUP BY image").fetchall()

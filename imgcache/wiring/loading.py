@@ -1,0 +1,139 @@
+"""Reads the configuration of one site or several, and finds the cache that they use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from imgcache.config import load_config
+from imgcache.core import ConfigError, Place, Problem, clean_text
+from imgcache.scanner import site_url_of
+from imgcache.wiring.site_parts import difference
+from imgcache.wiring.workspace import Workspace, index_home
+
+
+def load_workspace(
+    site: Path,
+    *,
+    config: Path | None = None,
+    cache: str | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Workspace:
+    """Read the configuration of a site.
+
+    Args:
+        site: the folder of the site.
+        config: the file with the settings; by default that of the environment, else `imgcache.yml` of the site.
+        cache: a folder, or the URL of an object store; by default that of the environment, else `cache` of the site.
+        flags: settings that come before those of the environment and of the file, by key; None counts as not given.
+
+    Raises:
+        ConfigError: a setting is wrong, a file or folder is missing, or the cache cannot be used.
+    """
+    if not site.is_dir():
+        raise ConfigError("no such folder", where=str(site))
+    file, is_named = config_file(site, config)
+    if is_named and not file.is_file():
+        raise ConfigError("no such file", where=str(file))
+    settings = load_config(file if file.is_file() else None, os.environ, flags or {})
+    if settings.site_url is None and (jekyll := site / "_config.yml").is_file():
+        settings = msgspec.structs.replace(settings, site_url=site_url_of(jekyll.read_bytes()))
+    named = named_cache(cache)
+    if not named or "://" in named:
+        _refuse_link(site / "cache")
+    if "://" in named:
+        from imgcache.cache import check_bucket_url
+
+        bucket_url = check_bucket_url(named)
+        home = index_home((site / "cache").absolute(), bucket_url)
+        return Workspace(site.absolute(), home, settings, bucket_url=bucket_url)
+    return Workspace(site.absolute(), Path(named or site / "cache").absolute(), settings)
+
+
+def load_workspaces(
+    sites: Sequence[Path],
+    *,
+    config: Path | None = None,
+    cache: str | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> list[Workspace]:
+    """Read the configuration of each site of a command. The options are those of `load_workspace`.
+
+    Raises:
+        ConfigError: as there; or several sites are given without a cache, lie in each other, or differ in settings
+            that decide how images are fetched or made.
+    """
+    if len(sites) > 1:
+        _check_together(sites, named_cache(cache))
+    workspaces = [load_workspace(site, config=config, cache=cache, flags=flags) for site in sites]
+    for site, workspace in zip(sites[1:], workspaces[1:], strict=True):
+        files = (config_file(one, config)[0] for one in (sites[0], site))
+        _check_agreement(workspaces[0], workspace, *files)
+    home = workspaces[0].cache  # with an object store each site has an index of its own: together they use the first
+    return [msgspec.structs.replace(workspace, cache=home) for workspace in workspaces]
+
+
+def config_file(site: Path, named: Path | None) -> tuple[Path, bool]:
+    """Returns the file with the settings of a site, and whether the user named it."""
+    named = named or (Path(path) if (path := os.environ.get("IMGCACHE_CONFIG")) else None)
+    return named or site / "imgcache.yml", named is not None
+
+
+def named_cache(named: str | None) -> str:
+    """Returns the cache that the option or the environment names; "" where neither does."""
+    return named or os.environ.get("IMGCACHE_CACHE") or ""
+
+
+def as_given(problems: Iterable[Problem], sites: Sequence[Path]) -> list[Problem]:
+    """Returns the problems of several sites with paths of articles that can be opened from the working directory."""
+    return [
+        msgspec.structs.replace(problem, references=tuple(_as_given(place, sites) for place in problem.references))
+        for problem in problems
+    ]
+
+
+def _as_given(place: Place, sites: Sequence[Path]) -> Place:
+    return msgspec.structs.replace(place, article=path_as_given(place.article, sites))
+
+
+def path_as_given(article: str, sites: Sequence[Path]) -> str:
+    """Returns the path of an article: relative to the site if there is one site, else below SITE as it was given."""
+    if len(sites) == 1:
+        return article
+    roots = ((f"{site.resolve().as_posix().rstrip('/')}/", site) for site in sites)
+    return next((site / article.removeprefix(root)).as_posix() for root, site in roots if article.startswith(root))
+
+
+def _refuse_link(cache: Path) -> None:
+    """Refuse a link in place of the default cache: in a site from elsewhere it could lead to any folder of the user."""
+    if cache.is_symlink():
+        target = clean_text(str(cache.readlink()), 300)
+        raise ConfigError(
+            f"is a link to {target}, which is not followed: name that folder with --cache, or remove the link",
+            where=clean_text(str(cache), 300),
+        )
+
+
+def _check_together(sites: Sequence[Path], cache: str) -> None:
+    if not cache:
+        raise ConfigError("several sites share one cache: name it with --cache DIR", where="--cache")
+    roots = [site.resolve() for site in sites]
+    for number, root in enumerate(roots):
+        for other in roots[:number]:
+            if root.is_relative_to(other) or other.is_relative_to(root):
+                message = f"{sites[roots.index(other)]} is the same folder, or one lies in the other: give one of them"
+                raise ConfigError(message, where=str(sites[number]))
+
+
+def _check_agreement(first: Workspace, other: Workspace, first_file: Path, file: Path) -> None:
+    """Images are fetched and made once for all sites, so that these settings have to be the same."""
+    key = difference(first.config, other.config)
+    if key is not None:
+        absent = [str(one) for one in (first_file, file) if not one.is_file()]
+        note = f" ({absent[0]} is not there: the defaults count)" if absent else ""
+        raise ConfigError(
+            f"`{key}` is not what it is in {first_file}; sites that share a cache need the same{note}", where=str(file)
+        )
