@@ -42,10 +42,10 @@ class Baseline:
         Raises:
             ConfigError: git cannot read the revision.
         """
-        sources: list[WasPresent] = [self._report.had] if self._report else []
+        sources: list[WasPresent] = [self._report.contains] if self._report else []
         if self._repository:
             articles = {place.article for found in audit.findings for place in found.references}
-            sources.append(open_revision(self._site, self._repository, self._tree, articles).had)
+            sources.append(open_revision(self._site, self._repository, self._tree, articles).contains)
         return mark(audit, lambda found, place: any(had(found, place) for had in sources))
 
 
@@ -116,6 +116,6 @@ class EarlierReport(msgspec.Struct, frozen=True):
             )
         return cls(articles)
 
-    def had(self, found: Finding, place: Place) -> bool:
+    def contains(self, found: Finding, place: Place) -> bool:
         """Whether the same image broke the same rule in the same article."""
         return place.article in self.articles.get((found.rule, found.url), ())

@@ -56,7 +56,7 @@ def failing(image: AuditedImage, failure: Failure, past: Health | None, now: flo
 def broken_file(image: AuditedImage, code: str, message: str) -> Finding:
     """Judges a file of the site that is missing or is not a valid image."""
     what, _, advice = message.partition("; ")
-    return image_finding(image, code, plan.own_severity(code), what, advice or remedies.file(code))
+    return image_finding(image, code, plan.severity_of_own_image(code), what, advice or remedies.file(code))
 
 
 def sizes(image: AuditedImage, *, is_sure: bool, state: UrlState | None) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def sizes(image: AuditedImage, *, is_sure: bool, state: UrlState | None) -> Iter
 
     `is_sure`: the image at the URL is the intended one, so that its size may be written into articles.
     """
-    true = image.true
+    true = image.true_size
     if true is None:
         return
     for rule, match, severity in (
@@ -137,7 +137,7 @@ def _uses_to_flag(
             flaggable=use.flaggable,
         )
         held = image.digest is not None
-        edit = plan.decide_flag(reference, held=held, true=image.held, dimensions=dimensions, may_clear=True).edit
+        edit = plan.decide_flag(reference, held=held, true=image.copy_size, dimensions=dimensions, may_clear=True).edit
         return edit.flag if edit else None
 
     return tuple(use for use in image.uses if decided(use) is flag)
@@ -185,7 +185,9 @@ def redirected(image: AuditedImage, hops: Sequence[Hop], shared_by: int, state: 
         remedy = "nothing, if the redirect is intended; each reader's browser makes one more request"
         return image_finding(image, "redirected", Severity.NOTE, message, remedy, state=state)
     message = f"moved permanently to {to}"
-    is_other = any(image.true and plan.compare_size(use.declared, image.true) is SizeMatch.OTHER for use in image.uses)
+    is_other = any(
+        image.true_size and plan.compare_size(use.declared, image.true_size) is SizeMatch.OTHER for use in image.uses
+    )
     if shared_by > 1 or is_other:
         message += ", as did other URLs" if shared_by > 1 else ", where the image has another shape"
         remedy = f"open it: if it is the right image, write {to}"

@@ -25,14 +25,14 @@ class MissingFiles(msgspec.Struct, frozen=True):
     absent: tuple[str, ...]
 
 
-def reconcile_copies(catalogue: Catalogue, index: Index, store: Store, wish: SyncPolicy) -> list[MissingFiles]:
+def reconcile_copies(catalogue: Catalogue, index: Index, store: Store, sync_policy: SyncPolicy) -> list[MissingFiles]:
     """Enter every copy whose original is on disk into the catalogue, and return those that lack variants.
 
     Args:
         catalogue: receives the copies.
         index: the records of cached images.
         store: the files on disk.
-        wish: the variants that imgcache.yml asks for. A record restored from manifest.json has no fingerprints, so it
+        sync_policy: the variants that imgcache.yml asks for. A record restored from manifest.json has no fingerprints, so it
             is not known which of these it lacks.
     """
     incomplete: list[MissingFiles] = []
@@ -43,7 +43,7 @@ def reconcile_copies(catalogue: Catalogue, index: Index, store: Store, wish: Syn
             missing = store.missing(asset) if image is not None else ()
             if image is None or asset.original in missing:
                 continue
-            recipes = wish.aimed(catalogue.focal_points.of_image(image)).recipes
+            recipes = sync_policy.for_focus(catalogue.focal_points.of_image(image)).recipes
             if missing or (asset.recipes and not set(recipes) <= set(asset.recipes)):
                 incomplete.append(MissingFiles(image, missing))
             yield _row(image, asset)

@@ -89,7 +89,7 @@ class Evaluation:
             self._catalogue.shared_bytes.references if self._remote is None else self._catalogue.audit.shared_probes
         )
         suspects = shared_placeholders.find_shared_placeholders(
-            shared(shared_placeholders.SHARED_BY, self._index.cards())
+            shared(shared_placeholders.SHARED_BY, self._index.placeholders())
         )
         found = [
             checks.shared_placeholder(image, shared_placeholders.placeholder_problem(image.url).message)

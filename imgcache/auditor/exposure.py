@@ -65,17 +65,17 @@ def measure_exposure(
 
 
 def _line(article: str, hosts: set[str], linked: list[HotlinkedUse]) -> ArticleLine:
-    best = [use.best for use in linked if use.best is not None]
+    best = [use.best_bytes for use in linked if use.best_bytes is not None]
     cached = sum(best) if len(best) == len(linked) else None
     return ArticleLine(article, tuple(sorted(hosts)), sum(map(_now, linked)), cached)
 
 
 def _now(use: HotlinkedUse) -> int:
-    return use.total or use.held or 0
+    return use.total_bytes or use.copy_bytes or 0
 
 
 def _cached(use: HotlinkedUse) -> int:
-    return _now(use) if use.best is None else use.best
+    return _now(use) if use.best_bytes is None else use.best_bytes
 
 
 def over_budget(exposure: Exposure, budget: ReaderBudget) -> Iterable[Finding]:

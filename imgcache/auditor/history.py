@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from imgcache.auditor.probing import ProbeFailure
-from imgcache.cache import Index, Sighting
+from imgcache.cache import Index, ProblemKey
 from imgcache.core import DayLine, Failure, Finding, Problem, image_error
 from imgcache.policy import Health, health
 
@@ -94,7 +94,7 @@ class AuditHistory:
 
     def dated(self, findings: Iterable[Finding], now: float | None) -> list[Finding]:
         """Returns the findings with the time of the first audit that had them; new findings get `now`, if given."""
-        known = dict(self._index.sightings())
+        known = dict(self._index.first_seen())
         dated = []
         for found in findings:
             first = known.get(_key(found), now)
@@ -106,15 +106,15 @@ class AuditHistory:
 
         `line` is None for an interrupted audit. A complete audit also deletes sightings that it did not confirm.
         """
-        known = {key for key, _ in self._index.sightings()}
+        known = {key for key, _ in self._index.first_seen()}
         found = {_key(finding) for finding in findings}
         days = list(self._index.days())
-        changes: dict[Sighting, float | None] = dict.fromkeys(sorted(found - known), now)
+        changes: dict[ProblemKey, float | None] = dict.fromkeys(sorted(found - known), now)
         with self._index.batch():
             if line is None:
-                self._index.put_sightings(changes)
+                self._index.put_first_seen(changes)
                 return
-            self._index.put_sightings(changes | dict.fromkeys(sorted(known - found)))
+            self._index.put_first_seen(changes | dict.fromkeys(sorted(known - found)))
             if line not in days:
                 self._index.put_day(line)
             for old in sorted({day.day for day in days} | {line.day})[:-MAX_DAYS]:
@@ -130,7 +130,7 @@ def day_of(now: float) -> str:
     return _iso(now)[:10]
 
 
-def _key(found: Finding) -> Sighting:
+def _key(found: Finding) -> ProblemKey:
     """Identifies a sighting. It has no line or full message, because these change."""
     return found.rule, found.url or found.article or found.message.partition(":")[0]
 

@@ -9,7 +9,7 @@ import msgspec
 
 from imgcache.auditor import alternative_urls
 from imgcache.auditor.checks import PERMANENT
-from imgcache.core import Delay, Hop, ImageError, ProbedImage, contain_image_errors, is_lack, request_url
+from imgcache.core import Delay, Hop, ImageError, ProbedImage, contain_image_errors, is_out_of_descriptors, request_url
 from imgcache.downloader import HostStatistics
 
 # Failures of a URL on a host that answers: another URL there may have the image.
@@ -25,7 +25,7 @@ class ImageProber(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    async def look(self, url: str, spent: HostStatistics | None = None) -> ProbedImage:
+    async def probe(self, url: str, statistics: HostStatistics | None = None) -> ProbedImage:
         """Return what the first bytes of the image show; waiting and retries are added to `spent`.
 
         Raises:
@@ -44,7 +44,7 @@ class ProbeFailure(msgspec.Struct, frozen=True):
     wall: str | None = None
 
     @classmethod
-    def of(cls, error: ImageError) -> ProbeFailure:
+    def from_error(cls, error: ImageError) -> ProbeFailure:
         """Returns the failure for an error."""
         return cls(error.code, error.message, error.retryable, error.status, error.wall)
 
@@ -62,10 +62,10 @@ class ProbeResult(msgspec.Struct, frozen=True):
         delay: waiting and retries; None if there were none.
     """
 
-    look: ProbedImage | None = None
-    refusal: ProbeFailure | None = None
+    probed: ProbedImage | None = None
+    failure: ProbeFailure | None = None
     hops: tuple[Hop, ...] = ()
-    nearer: str | None = None
+    alternative: str | None = None
     is_insecure: bool = False
     secure: str | None = None
     delay: Delay | None = None
@@ -77,20 +77,20 @@ async def probe_image(prober: ImageProber, url: str) -> ProbeResult:
     try:
         result = await contain_image_errors(lambda: _probe(prober, url, spent), url)
     except ImageError as error:
-        result = ProbeResult(refusal=ProbeFailure.of(error))
+        result = ProbeResult(failure=ProbeFailure.from_error(error))
     delay = Delay.of(spent)
     return result if delay is None else msgspec.structs.replace(result, delay=delay)
 
 
 async def _probe(prober: ImageProber, url: str, spent: HostStatistics) -> ProbeResult:
     try:
-        probed = await prober.look(url, spent)
+        probed = await prober.probe(url, spent)
     except ImageError as error:
-        if is_lack(error):
+        if is_out_of_descriptors(error):
             raise
         may_have_alternative = error.is_elsewhere and error.wall is None and (error.status or 404) < 429
         alternative = await _find_alternative(prober, url) if may_have_alternative else None
-        return ProbeResult(refusal=ProbeFailure.of(error), nearer=alternative)
+        return ProbeResult(failure=ProbeFailure.from_error(error), alternative=alternative)
     if url.lstrip()[:5].lower() == "http:":
         return await _probe_https(prober, url, probed)
     return ProbeResult(probed, hops=probed.hops)
@@ -114,7 +114,7 @@ async def _probe_https(prober: ImageProber, url: str, probed: ProbedImage) -> Pr
 
 async def _has_same_image(prober: ImageProber, url: str, probed: ProbedImage) -> bool:
     try:
-        other = await prober.look(url)
+        other = await prober.probe(url)
     except ImageError:
         return False
     is_secure = all(hop.url.startswith("https:") for hop in other.hops)
@@ -127,7 +127,7 @@ async def _find_alternative(prober: ImageProber, url: str) -> str | None:
     candidates = (*alternative_urls.without_size(url), *([secure] if secure else []))
     for candidate in candidates[: alternative_urls.MAX_ALTERNATIVES]:
         try:
-            await prober.look(candidate)
+            await prober.probe(candidate)
         except ImageError:
             continue
         return candidate

@@ -45,10 +45,10 @@ class RemoteChecks:
         *,
         prober: ImageProber | WorkerGroup[str, ProbeResult],
         catalogue: Catalogue,
-        memory: AuditHistory,
+        history: AuditHistory,
         progress: Progress,
         per_host: int,
-        at_once: int,
+        concurrency: int,
         clock: Callable[[], float],
     ) -> None:
         """Take the parts.
@@ -56,18 +56,18 @@ class RemoteChecks:
         Args:
             prober: probes in this process, or a group of workers that do it.
             catalogue: receives the probe results.
-            memory: receives failures and recoveries.
+            history: receives failures and recoveries.
             progress: is notified of every image.
             per_host: how many requests one host gets at once.
-            at_once: how many requests are made at once.
+            concurrency: how many requests are made at once.
             clock: seconds since the epoch.
         """
         self._prober = prober
         self._catalogue = catalogue
-        self._history = memory
+        self._history = history
         self._progress = progress
         self._per_host = per_host
-        self._at_once = at_once
+        self._at_once = concurrency
         self._clock = clock
         self._rows: list[ProbeRow] = []
         self._has_answer = False
@@ -113,14 +113,14 @@ class RemoteChecks:
     async def _run(self, pending: Iterable[PendingImage]) -> None:
         prober, clock = self._prober, self._clock
         if not isinstance(prober, ImageProber):
-            shards = Shards(pending, len(prober.room()))
+            shards = Shards(pending, len(prober.capacity()))
             await ClusterRunner(shards, Budget(), prober, self, per_host=self._per_host, clock=clock).run()
             return
 
         async def work(pending: PendingImage) -> int:
             return self.end(pending, await probe_image(prober, self.begin(pending)))
 
-        await LocalRunner(Schedule(pending, self._per_host), Budget(), at_once=self._at_once, clock=clock).run(work)
+        await LocalRunner(Schedule(pending, self._per_host), Budget(), concurrency=self._at_once, clock=clock).run(work)
 
     def begin(self, pending: PendingImage) -> str:
         """Return the URL to probe."""
@@ -130,20 +130,20 @@ class RemoteChecks:
     def end(self, pending: PendingImage, result: ProbeResult) -> int:
         """Record the result of one image; returns how many bytes were received."""
         url, received = self._catalogue.images.url(pending.image), 0
-        if result.refusal is not None:
-            self._record_failure(pending, url, result.refusal)
-            if result.nearer is not None:
-                self.alternatives[pending.image] = result.nearer
-        elif result.look is not None:
-            received = result.look.received
+        if result.failure is not None:
+            self._record_failure(pending, url, result.failure)
+            if result.alternative is not None:
+                self.alternatives[pending.image] = result.alternative
+        elif result.probed is not None:
+            received = result.probed.received
             self._record_answer()
-            self._record_image(pending, url, result, result.look)
+            self._record_image(pending, url, result, result.probed)
         self._progress.ended(pending.host, Outcome(url, Action.REUSED, bytes_fetched=received, delay=result.delay))
         return received
 
     def give_up(self, pending: PendingImage, error: WorkerLost) -> None:
         """Record that workers died while they probed one image."""
-        self.end(pending, ProbeResult(refusal=ProbeFailure.of(error)))
+        self.end(pending, ProbeResult(failure=ProbeFailure.from_error(error)))
 
     def _record_answer(self) -> None:
         self.tried += 1

@@ -42,7 +42,7 @@ class Revision(msgspec.Struct, frozen=True):
     changes: Changes
     versions: Mapping[str, _Versions] = {}
 
-    def had(self, found: Finding, place: Place) -> bool:
+    def contains(self, found: Finding, place: Place) -> bool:
         """Whether the finding was there, at this place, at the revision."""
         if found.url is not None and self._own_file_changed(found.url, place.article):
             return False

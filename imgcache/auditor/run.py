@@ -30,7 +30,7 @@ class AuditPolicy(msgspec.Struct, frozen=True):
     fresh clone.
     """
 
-    wish: SyncPolicy = SyncPolicy()
+    sync_policy: SyncPolicy = SyncPolicy()
     dimensions: Dimensions = Dimensions.CHECK
     limits: Limits = Limits()
     budget: ReaderBudget = ReaderBudget()
@@ -52,9 +52,9 @@ class Auditor:
         catalogue: Catalogue,
         index: Index,
         store: Store,
-        memory: AuditHistory,
-        looking: RemoteChecks | None,
-        terms: AuditPolicy,
+        history: AuditHistory,
+        remote_checks: RemoteChecks | None,
+        policy: AuditPolicy,
         progress: Progress,
         clock: Callable[[], float],
     ) -> None:
@@ -63,9 +63,9 @@ class Auditor:
         self._catalogue = catalogue
         self._index = index
         self._store = store
-        self._history = memory
-        self._remote = looking
-        self._policy = terms
+        self._history = history
+        self._remote = remote_checks
+        self._policy = policy
         self._progress = progress
         self._clock = clock
         self._incomplete: list[MissingFiles] = []
@@ -87,7 +87,7 @@ class Auditor:
         finally:
             self.audit = self._conclude()
 
-    def offline(self) -> AuditReport:
+    def run_offline(self) -> AuditReport:
         """Run an audit that contacts no host, and return its result."""
         self._prepare()
         self.audit = self._conclude()
@@ -96,9 +96,9 @@ class Auditor:
     def _prepare(self) -> None:
         self._catalogue.audit.clear()
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
-        self._scanner.require(scan, self._catalogue)
+        self._scanner.require_articles(scan, self._catalogue)
         check_local_images(self._site, self._catalogue, self._policy.limits)
-        self._incomplete = reconcile_copies(self._catalogue, self._index, self._store, self._policy.wish)
+        self._incomplete = reconcile_copies(self._catalogue, self._index, self._store, self._policy.sync_policy)
 
     def _conclude(self) -> AuditReport:
         now = self._clock()

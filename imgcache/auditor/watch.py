@@ -73,7 +73,7 @@ class ArticleWatcher:
         self._with_findings: dict[str, tuple[Finding, ...]] = {}
         self._known: set[str] = set()
 
-    def after(self, burst: AbstractSet[Event]) -> Iterator[ArticleAudit]:
+    def audit_changes(self, burst: AbstractSet[Event]) -> Iterator[ArticleAudit]:
         """Yields the audit of every article that was saved or deleted.
 
         If another file changed, such as an image, the articles with findings are audited again; those whose findings

@@ -14,16 +14,16 @@ __all__ = [
     "HotlinkedUse",
     "ImageUse",
     "Index",
-    "Kept",
     "LocalDocument",
+    "LocalImage",
     "LocalStore",
     "Marker",
     "ObjectDocument",
     "ObjectStore",
     "OtherSites",
-    "OwnImage",
     "PendingImage",
     "ProbeRow",
+    "ProblemKey",
     "Quarantine",
     "QuarantinedUrl",
     "ReadArticle",
@@ -32,8 +32,8 @@ __all__ = [
     "RecordedImage",
     "ReferenceMismatch",
     "ReferenceRow",
+    "RemovedImages",
     "RemovedRecords",
-    "Sighting",
     "SiteMember",
     "Store",
     "built_catalogues",
@@ -64,7 +64,7 @@ from .catalogue.rows import (
     AuditedImage,
     HotlinkedUse,
     ImageUse,
-    OwnImage,
+    LocalImage,
     PendingImage,
     ReadArticle,
     ReadError,
@@ -86,10 +86,10 @@ from .catalogue.sites import (
     is_latest_catalogue,
     scan_time,
 )
-from .index.history import Sighting
+from .index.history import ProblemKey
 from .index.index import HeldEntry, Index
 from .index.read_only import connect_read_only, copy_databases
-from .kept import Kept, RemovedRecords, size_of
+from .kept import RemovedImages, RemovedRecords, size_of
 from .lock import CacheLock
 from .quarantine import Quarantine, QuarantinedUrl, remove_unused_assets, unused_assets
 from .store.connection import check_bucket_url, connect_bucket

@@ -34,7 +34,7 @@ class RemovedRecords(msgspec.Struct):
 _decoder = msgspec.json.Decoder(RemovedRecords)
 
 
-class Kept:
+class RemovedImages:
     """The removed images of one cache. A writer must hold the cache's lock."""
 
     def __init__(self, index_folder: Path) -> None:
@@ -55,7 +55,7 @@ class Kept:
             yield self._folder / f"{second}-{number:03}"
             number += 1
 
-    def old(self, now: float) -> list[Path]:
+    def expired(self, now: float) -> list[Path]:
         """Returns the folders that are older than a day, and those without records.
 
         A folder from the future is kept (the clock was set back); `restart` dates it anew.
@@ -82,7 +82,7 @@ class Kept:
             if (asset := records.assets.get(copy.digest)) is not None
         }
 
-    def bring_back(self, index: Index, catalogue: Catalogue, store: Store) -> int:
+    def restore(self, index: Index, catalogue: Catalogue, store: Store) -> int:
         """Restores the images that articles use again. Returns the number of URLs.
 
         Raises:
@@ -99,10 +99,10 @@ class Kept:
                 if asset is None:
                     continue
                 for folder, _ in self._batches() if store.missing(asset) else []:  # another gc may have it
-                    store.bring_back(copy.digest, folder)
+                    store.restore(copy.digest, folder)
                 if asset.original not in store.missing(asset):
                     found[url], assets[copy.digest] = copy, asset
-        store.settle()  # before the records: a record without files would be wrong
+        store.make_durable()  # before the records: a record without files would be wrong
         with index.batch():
             for asset in assets.values():
                 index.put_asset(asset)

@@ -75,7 +75,7 @@ class CacheLock:
         self._lock.release()
 
     def _write_holder(self) -> None:
-        replace_file(self._holder_file, msgspec.json.encode(self._holder), part="holder.json.part")
+        replace_file(self._holder_file, msgspec.json.encode(self._holder), temporary_name="holder.json.part")
 
     def _read_holder(self) -> str:
         try:

@@ -54,7 +54,7 @@ class Quarantine:
 
     def __iter__(self) -> Iterator[QuarantinedUrl]:
         """Yields everything that waits for a decision, by URL."""
-        for url, doubt in self._index.doubts():
+        for url, doubt in self._index.quarantine_records():
             if doubt.candidate is not None:
                 copy = self._index.copy(url)
                 asset = self._index.asset(doubt.candidate.digest)
@@ -84,7 +84,7 @@ class Quarantine:
             raise NotQuarantined(f"{redact(url)}: its files are missing; `imgcache sync --refresh` fetches it again")
         with self._index.batch():
             self._index.put_copy(url, candidate)
-            self._index.put_doubt(url, QuarantineRecord(rejected=doubt.rejected))
+            self._index.put_quarantine_record(url, QuarantineRecord(rejected=doubt.rejected))
         image = self._catalogue.images.number(url)
         if image is not None:
             self._catalogue.images.mark_held(
@@ -98,11 +98,11 @@ class Quarantine:
     def reject(self, url: str) -> None:
         """Drops the candidate; from now on its bytes count as "not modified". Raises NotQuarantined."""
         candidate, doubt = self._find(url)
-        self._index.put_doubt(url, replacement.rejected(doubt, candidate.digest))
+        self._index.put_quarantine_record(url, replacement.with_rejected_digest(doubt, candidate.digest))
         remove_unused_assets({candidate.digest}, self._index, self._store)
 
     def _find(self, url: str) -> tuple[Copy, QuarantineRecord]:
-        doubt = self._index.doubt(url)
+        doubt = self._index.quarantine_record(url)
         if doubt.candidate is None:
             raise NotQuarantined(f"{redact(url)}: nothing is quarantined at this URL; see `imgcache quarantine list`")
         return doubt.candidate, doubt
@@ -110,7 +110,7 @@ class Quarantine:
 
 def problems(index: Index, catalogue: Catalogue) -> Iterator[Problem]:
     """Yields a warning for each quarantined URL that an article uses, without the places."""
-    for url, doubt in index.doubts():
+    for url, doubt in index.quarantine_records():
         if doubt.candidate is not None and catalogue.references.is_used(url):
             message = (
                 f"what the server sends now is {clean_text(doubt.reason)}; the copy stays until you decide:"
@@ -124,7 +124,7 @@ def unused_assets(digests: Collection[str], index: Index) -> list[str]:
     unused = set(digests)
     if unused:
         unused -= {copy.digest for _, copy in index.copies() if copy.digest in unused}
-        unused -= {doubt.candidate.digest for _, doubt in index.doubts() if doubt.candidate}
+        unused -= {doubt.candidate.digest for _, doubt in index.quarantine_records() if doubt.candidate}
     return sorted(unused)
 
 

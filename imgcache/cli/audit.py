@@ -30,7 +30,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(short_help="List what is broken, where, since when, and what to do.")
 @site_argument
-@click.option("--format", "form", type=click.Choice(reports.FORMS), help="Default: text.")
+@click.option("--format", "form", type=click.Choice(reports.FORMATS), help="Default: text.")
 @click.option("--output", type=_FILE, metavar="FILE", help="Write the report there instead of printing it.")
 @click.option("--offline", is_flag=True, help="Check own files, flags and cache only; change nothing.")
 @click.option("--since", metavar="REV", help="Findings that this git revision had are reported apart, and do not fail.")
@@ -86,7 +86,7 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
     if is_interrupted:
         logger.error("interrupted; finished checks are kept")
         sys.exit(EXIT_INTERRUPTED)
-    sys.exit(0 if found.is_well else EXIT_PROBLEMS)
+    sys.exit(0 if found.passes else EXIT_PROBLEMS)
 
 
 def _form(form: str | None, *, as_json: bool, fix: bool, diff: bool) -> str:
@@ -106,7 +106,7 @@ def _check_folder(output: Path | None) -> None:
 def _check_patch(patch: bytes, output: Path | None) -> None:
     """Refuse to print a patch with lines that act on a terminal or in a log: its bytes cannot be escaped."""
     is_log = sys.stdout.isatty() or any(os.environ.get(name) for name in _BUILD_SERVERS)
-    if output is None and is_log and log_safety.acts(patch.decode(errors="replace")):
+    if output is None and is_log and log_safety.has_commands(patch.decode(errors="replace")):
         message = "the patch has lines that a terminal or a build server would act on: write it with --output FILE"
         raise ConfigError(message, where="--diff")
 
@@ -132,7 +132,7 @@ def _print(report: bytes, output: Path | None) -> None:
     if output is None:
         print_bytes(report)
         return
-    replace_file(output, report, part=f".{output.name}.imgcache")
+    replace_file(output, report, temporary_name=f".{output.name}.imgcache")
 
 
 def _print_fixed(fixed: FixResult, verb: str) -> None:

@@ -52,7 +52,7 @@ def forget(url: str, site: Path, *, undo: bool, as_json: bool, **options: Any) -
 
 def _undo(cache: OpenCache, url: str, *, as_json: bool) -> None:
     was_forgotten = cache.index.forgotten(url)
-    cache.index.remember(url)
+    cache.index.unforget(url)
     if as_json:
         print_json({"url": url, "was_forgotten": was_forgotten})
     else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from imgcache.cli.options import logger
-from imgcache.core import raise_limit
+from imgcache.core import raise_descriptor_limit
 
 _GARBAGE = (20_000, 20, 20)  # thresholds of the three generations (gc.set_threshold)
 
@@ -23,7 +23,7 @@ def run_job(work: Callable[[], Coroutine[object, object, object]]) -> bool:
     import uvloop  # an eighth less CPU an image than asyncio's own loop
 
     collect_garbage_rarely()
-    raise_limit()  # each connection is an open file
+    raise_descriptor_limit()  # each connection is an open file
 
     async def main() -> bool:
         task = asyncio.ensure_future(work())

@@ -74,7 +74,7 @@ class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns one JSON object: time in seconds since the epoch, level, logger, message."""
         line = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
-        return log_safety.json(json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True))
+        return log_safety.safe_json(json.dumps(line | {"message": record.getMessage()}, ensure_ascii=True))
 
 
 def start_logging(options: Mapping[str, Any]) -> None:

@@ -18,11 +18,11 @@ from imgcache.core import (
     clean_text,
     format_bytes,
     format_seconds,
+    format_times,
     host_if_any,
     log_safety,
     plural,
     redact,
-    times,
 )
 from imgcache.syncer import SlowHost, SyncReport
 
@@ -48,7 +48,7 @@ def print_json(found: object) -> None:
         text = msgspec.json.encode(found).decode()
     except UnicodeEncodeError:  # a file name that is not UTF-8 needs escapes (RFC 8259, section 8.2)
         text = json.dumps(msgspec.to_builtins(found), ensure_ascii=True, separators=(",", ":"))
-    print_bytes(log_safety.json(text).encode() + b"\n")
+    print_bytes(log_safety.safe_json(text).encode() + b"\n")
 
 
 def print_bytes(data: bytes) -> None:
@@ -90,8 +90,8 @@ def slow_lines(hosts: Mapping[str, SlowHost], shown: int = _HOSTS_SHOWN) -> Iter
     slowest = sorted(hosts, key=lambda host: (-hosts[host].waited, -hosts[host].timeouts, host))
     for name in slowest[:shown]:
         host = hosts[name]
-        causes = [f"busy (429 or 503) {times(host.busy)}"] if host.busy else []
-        causes += [f"timed out {times(host.timeouts)}"] if host.timeouts else []
+        causes = [f"busy (429 or 503) {format_times(host.busy)}"] if host.busy else []
+        causes += [f"timed out {format_times(host.timeouts)}"] if host.timeouts else []
         yield f"{clean_text(name, 80)}: {', '.join(causes)}; its images waited {format_seconds(host.waited)} in all"
     if len(slowest) > shown:
         yield f"and {plural(len(slowest) - shown, 'more host')}"

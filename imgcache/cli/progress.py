@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from imgcache.cli.streams import terminal
-from imgcache.core import Delay, Outcome, clean_text, format_bytes, format_seconds, plural, times
+from imgcache.core import Delay, Outcome, clean_text, format_bytes, format_seconds, format_times, plural
 
 
 class NoProgress(AbstractContextManager["NoProgress"]):
@@ -80,8 +80,8 @@ class RateEstimator:
     def _delays_of(self, host: str) -> str:
         """Returns why a host is slow, as far as that is known."""
         busy, timeouts = self._delayed.get(host, (0, 0))
-        causes = [f"busy {times(busy)}"] if busy else []
-        causes += [f"timed out {times(timeouts)}"] if timeouts else []
+        causes = [f"busy {format_times(busy)}"] if busy else []
+        causes += [f"timed out {format_times(timeouts)}"] if timeouts else []
         return f" ({', '.join(causes)})" if causes else ""
 
 

@@ -16,7 +16,7 @@ import click
 from imgcache.cache import ReadableStore
 from imgcache.cli.options import common, open_workspace, site_argument
 from imgcache.cli.output import print_note
-from imgcache.core import ConfigError, raise_limit
+from imgcache.core import ConfigError, raise_descriptor_limit
 from imgcache.wiring import Workspace
 
 _NEEDED = {"uvicorn": "uvicorn", "uvloop": "uvloop", "httptools": "httptools", "prometheus_client": "prometheus-client"}
@@ -42,7 +42,7 @@ def serve(site: Path, host: str, port: int, workers: int, access_log: str | None
         raise ConfigError(f"serve needs {', '.join(missing)}, which `pip install imgcache` installs")
     workspace = open_workspace(site, options, {"serve.access_log": access_log})
     store = _store(workspace)
-    raise_limit()  # each connection is an open file
+    raise_descriptor_limit()  # each connection is an open file
     with _listen(host, port) as listener:
         address, chosen = listener.getsockname()[:2]
         if not options["quiet"]:

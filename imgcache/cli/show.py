@@ -61,7 +61,7 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
             state=health.url_state(failure, past, now()),
             first_failure=past.first_failure if past else failure.first_at if failure else None,
             last_good=_last_good(copy, failure, past),
-            doubt=cache.index.doubt(url),
+            doubt=cache.index.quarantine_record(url),
             is_forgotten=cache.index.forgotten(url),
             references=(*cache.catalogue.references.places(url), *_in_built_pages(cache, url, workspace)),
             missing=cache.store.missing(asset) if asset else (),

@@ -182,7 +182,7 @@ def _is_held(cache: OpenCache, url: str, recorded: RecordedImage, policy: SyncPo
     if (recorded.digest, recorded.stamp, recorded.recipes) == (copy.digest, stamp, " ".join(policy.recipes)):
         return True
     asset = cache.index.asset(copy.digest)
-    return asset is not None and plan.is_complete(asset, cache.store.missing(asset), policy.aimed(recorded.focus))
+    return asset is not None and plan.is_complete(asset, cache.store.missing(asset), policy.for_focus(recorded.focus))
 
 
 def _failing(cache: OpenCache, url: str, failure: Failure, clock: float, *, is_held: bool) -> Failing:

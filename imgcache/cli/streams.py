@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-from imgcache.core import plain
+from imgcache.core import safe_text
 
 
 class OutputFailed(Exception):
@@ -34,7 +34,7 @@ class _Guarded:
             raise TypeError(f"expected str, got {type(text).__name__}")
         try:
             if text:  # with unbuffered streams Python 3.11 loses the error of the write after an empty one
-                self.inner.write(plain(text, styled=self._is_terminal))
+                self.inner.write(safe_text(text, styled=self._is_terminal))
         except OSError as error:
             self._on_error(error)
         return len(text)

@@ -49,7 +49,7 @@ def watch(site: Path, **options: Any) -> None:
                 count = plural(sum(1 for _ in auditor.articles()), "article")
                 print_note(f"watching {count}: own files, flags and cache; Ctrl-C ends")
                 is_quiet = True
-            for result in watcher.after(burst):
+            for result in watcher.audit_changes(burst):
                 _print(result)
                 if stop.is_set():
                     return
@@ -125,7 +125,7 @@ class _ArticleAuditor:
         scanner = self._cache.scanner.only(article)
         cache = msgspec.structs.replace(self._cache, scanner=scanner, catalogue=self._catalogue)
         request = AuditRequest(offline=True)
-        return build_audit(cache, self._workspace.config, request, NoProgress(), now).offline()
+        return build_audit(cache, self._workspace.config, request, NoProgress(), now).run_offline()
 
     def _copy(self) -> OpenCache:
         self._stamps = self._stamp()
@@ -145,7 +145,7 @@ def _print(result: ArticleAudit) -> None:
         print_line(f"{article}: no findings, {plural(result.audit.summary.images, 'image')}", color="green")
         return
     print_line(f"{article}: {wording.verdict(result.audit)}", bold=True)
-    for found in wording.most_used(result.audit.findings):
+    for found in wording.most_important(result.audit.findings):
         _print_finding(found)
 
 

@@ -3,9 +3,9 @@ __all__ = [
     "BROWSER_MEDIA_TYPES",
     "EXTENSIONS",
     "FORMATS",
+    "MAX_IDLE_CONNECTIONS",
     "MEDIA_TYPES",
     "MODERN_FORMATS",
-    "MOST_IDLE",
     "OPAQUE_MEDIA_TYPES",
     "PROBE_BYTES",
     "SNIFF_BYTES",
@@ -67,6 +67,7 @@ __all__ = [
     "NotAnImage",
     "NotModified",
     "Outcome",
+    "OutputFolder",
     "OverBudget",
     "Place",
     "Placeholder",
@@ -77,7 +78,6 @@ __all__ = [
     "Reference",
     "Rendered",
     "Robots",
-    "Root",
     "Severity",
     "SharedImageRow",
     "Size",
@@ -95,22 +95,22 @@ __all__ = [
     "Variant",
     "VariantFormat",
     "WorkerLost",
-    "are_left",
     "blame_for",
-    "but",
+    "can_open_files",
     "clean_text",
     "contain_article_errors",
     "contain_image_errors",
     "ctrl_c_blocked",
     "disk_errors",
     "display_path",
-    "failed",
+    "failed_outcome",
     "format_bytes",
     "format_seconds",
+    "format_times",
     "fsync_folder",
     "host_if_any",
     "image_error",
-    "is_lack",
+    "is_out_of_descriptors",
     "join_url",
     "log",
     "make_folder",
@@ -119,28 +119,28 @@ __all__ = [
     "parse_bytes",
     "parse_pixels",
     "parse_seconds",
-    "part_of",
-    "plain",
     "plural",
-    "raise_limit",
+    "raise_descriptor_limit",
     "redact",
     "refuse_links",
     "remove_tree",
     "replace_file",
     "request_url",
+    "rested_outcome",
+    "safe_text",
     "sniff",
     "split_url",
-    "times",
+    "temporary_name",
     "touch",
     "trace",
     "unexpected_article_error",
     "unexpected_image_error",
-    "without_answer",
+    "with_action",
     "without_credentials",
 ]
 
 from .choices import ColorSpace, Dimensions, Fit, Motion, Position
-from .descriptors import MOST_IDLE, are_left, is_lack, raise_limit
+from .descriptors import MAX_IDLE_CONNECTIONS, can_open_files, is_out_of_descriptors, raise_descriptor_limit
 from .errors import (
     ArticleChanged,
     ArticleError,
@@ -209,8 +209,8 @@ from .formats import (
     VariantFormat,
     sniff,
 )
-from .jobs import Action, Delay, Doubtful, Job, Outcome, but, failed, without_answer
-from .log_safety import plain
+from .jobs import Action, Delay, Doubtful, Job, Outcome, failed_outcome, rested_outcome, with_action
+from .log_safety import safe_text
 from .models import (
     Asset,
     Copy,
@@ -235,7 +235,7 @@ from .models import (
     Validators,
     Variant,
 )
-from .no_follow import Root, open_new, part_of, touch
+from .no_follow import OutputFolder, open_new, temporary_name, touch
 from .probe_result import PROBE_BYTES, Hop, ProbedImage
 from .recipes import Recipe
 from .signals import ctrl_c_blocked
@@ -247,5 +247,5 @@ from .unexpected import (
     unexpected_article_error,
     unexpected_image_error,
 )
-from .units import format_bytes, format_seconds, parse_bytes, parse_pixels, parse_seconds, plural, times
+from .units import format_bytes, format_seconds, format_times, parse_bytes, parse_pixels, parse_seconds, plural
 from .urls import clean_text, host_if_any, join_url, redact, request_url, split_url, without_credentials

@@ -73,19 +73,19 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def replace_file(path: Path, data: bytes, *, part: str) -> None:
+def replace_file(path: Path, data: bytes, *, temporary_name: str) -> None:
     """Write a file and rename it into place. A file or link of its name is replaced.
 
     Args:
         path: of the file, in an existing folder.
         data: its content.
-        part: the temporary name, in the same folder.
+        temporary_name: the temporary name, in the same folder.
 
     Raises:
         DiskFull: the file cannot be written.
     """
     with disk_errors(path):
-        temporary = path.with_name(part)
+        temporary = path.with_name(temporary_name)
         with new_file(temporary) as file:
             file.write(data)
         temporary.replace(path)

@@ -133,7 +133,7 @@ class AuditReport(msgspec.Struct, frozen=True):
     images: tuple[str, ...] = ()  # every URL checked, sorted; for reports with a line for each, not in the JSON
 
     @property
-    def is_well(self) -> bool:
+    def passes(self) -> bool:
         """Whether there is no new error; decides the exit status."""
         return all(found.is_old or found.severity is not Severity.ERROR for found in self.findings)
 

@@ -44,7 +44,7 @@ class Doubtful(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Spent(Protocol):
+class RequestCosts(Protocol):
     """What the requests for one image cost, as `downloader.http.statistics` counts it."""
 
     busy: int
@@ -60,7 +60,7 @@ class Delay(msgspec.Struct, frozen=True):
     waited: float = 0.0
 
     @classmethod
-    def of(cls, spent: Spent) -> Delay | None:
+    def of(cls, spent: RequestCosts) -> Delay | None:
         """Returns the delay that statistics show, or None if there was none."""
         return cls(spent.busy, spent.timeouts, spent.waited) if spent.busy or spent.timeouts else None
 
@@ -84,7 +84,7 @@ class Outcome(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()  # harmless defects of the original
 
 
-def without_answer(job: Job, held: Asset | None, problem: Problem) -> Outcome:
+def rested_outcome(job: Job, held: Asset | None, problem: Problem) -> Outcome:
     """Returns the outcome of a URL without a new body: the cached asset stays, if there is one."""
     if held is None:
         return Outcome(job.url, Action.RESTED, problem=problem)
@@ -94,13 +94,13 @@ def without_answer(job: Job, held: Asset | None, problem: Problem) -> Outcome:
     return Outcome(job.url, Action.RESTED, job.copy, held, kept)
 
 
-def failed(job: Job, held: Asset | None, error: ImageError) -> Outcome:
+def failed_outcome(job: Job, held: Asset | None, error: ImageError) -> Outcome:
     """Returns the outcome of a URL that failed now, with the error that ended it."""
     status = msgspec.UNSET if error.status is None else error.status
     problem = Problem(error.code, job.url, error.message, retryable=error.retryable, status=status)
-    return but(without_answer(job, held, problem), Action.FAILED, wall=error.wall)
+    return with_action(rested_outcome(job, held, problem), Action.FAILED, wall=error.wall)
 
 
-def but(outcome: Outcome, action: Action, **changes: object) -> Outcome:
+def with_action(outcome: Outcome, action: Action, **changes: object) -> Outcome:
     """Returns the outcome with another action and other changed fields."""
     return msgspec.structs.replace(outcome, action=action, **changes)

@@ -21,12 +21,12 @@ _AT_LINE_START = re.compile(r"^([^\S\n]*+):(?=:)", re.MULTILINE)
 _REPLACEMENT = "\ufffd"
 
 
-def acts(text: str) -> bool:
+def has_commands(text: str) -> bool:
     """Whether a terminal or a build server would take something in the text for a command."""
     return bool(_ANYWHERE.search(text) or _AT_LINE_START.search(text) or _CONTROL.search(text.replace("\r\n", "\n")))
 
 
-def plain(text: str, *, styled: bool = False) -> str:
+def safe_text(text: str, *, styled: bool = False) -> str:
     """Returns text for a terminal or a log. What would act becomes U+FFFD, so that a reader sees that it was there.
 
     Args:
@@ -49,12 +49,12 @@ def without_bracketed(text: str) -> str:
     return _ANYWHERE.sub(_REPLACEMENT, text)
 
 
-def json(text: str) -> str:
+def safe_json(text: str) -> str:
     """Returns JSON of the same value, where what would act is written as an escape (RFC 8259, section 7)."""
     text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return _ANYWHERE.sub(r"\\u0023", text)
 
 
-def xml(text: str) -> str:
+def safe_xml(text: str) -> str:
     """Returns XML or HTML of the same text, where what would act is a character reference (XML 1.0, section 4.1)."""
     return _AT_LINE_START.sub(r"\1&#58;", _ANYWHERE.sub("&#35;", text))

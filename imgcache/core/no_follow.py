@@ -37,7 +37,7 @@ def touch(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
 
 
-class Root:
+class OutputFolder:
     """A folder to write into, used in a `with` block. Names are relative to it and never followed through a link.
 
     Every method raises NotADirectoryError where a folder on the way is a link or anything else.
@@ -118,7 +118,7 @@ class Root:
     def write(self, name: str, data: bytes) -> None:
         """Write a file under a temporary name and rename it. A file or link of its name is replaced."""
         with self.folder_of(name, make=True) as (folder, file):
-            part = part_of(file)
+            part = temporary_name(file)
             _discard(part, folder)
             try:
                 with os.fdopen(open_new(part, folder=folder), "wb") as opened:
@@ -140,7 +140,7 @@ class Root:
             False where the file was changed since then; it is left as it is.
         """
         with self.folder_of(name) as (folder, file):
-            part = part_of(file)
+            part = temporary_name(file)
             _discard(part, folder)
             try:
                 with os.fdopen(open_new(part, folder=folder), "wb") as opened:
@@ -168,7 +168,7 @@ class Root:
     def link(self, source: Path, name: str) -> None:
         """Create a hard link to a file (link(2)) and rename it into place. Raises OSError where that is impossible."""
         with self.folder_of(name, make=True) as (folder, file):
-            part = part_of(file)
+            part = temporary_name(file)
             _discard(part, folder)
             os.link(source, part, dst_dir_fd=folder)
             os.replace(part, file, src_dir_fd=folder, dst_dir_fd=folder)
@@ -177,7 +177,7 @@ class Root:
     def copy(self, source: Path, name: str) -> None:
         """Copy a file, with its time and permissions, and rename the copy into place."""
         with self.folder_of(name, make=True) as (folder, file):
-            part = part_of(file)
+            part = temporary_name(file)
             _discard(part, folder)
             try:
                 with source.open("rb") as original, os.fdopen(open_new(part, folder=folder), "wb") as opened:
@@ -211,7 +211,7 @@ class Root:
         return True
 
 
-def part_of(file: str) -> str:
+def temporary_name(file: str) -> str:
     """Returns the temporary name of a file: always the same one, so that leftovers do not pile up."""
     return f".{file}.imgcache-part"
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from imgcache.core.descriptors import is_lack
+from imgcache.core.descriptors import is_out_of_descriptors
 from imgcache.core.errors import ArticleInternal, ImgcacheError, Internal, NoOpenFiles
 from imgcache.core.urls import clean_text, redact
 
@@ -42,7 +42,7 @@ async def contain_image_errors(
         try:
             return await work()
         except Exception as error:
-            if not is_lack(error):
+            if not is_out_of_descriptors(error):
                 if isinstance(error, ImgcacheError):
                     raise
                 raise unexpected_image_error(error, url) from error

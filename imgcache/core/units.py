@@ -74,6 +74,6 @@ def format_seconds(seconds: float) -> str:
     return f"{hours // 24} d"
 
 
-def times(count: int) -> str:
+def format_times(count: int) -> str:
     """Returns `once` or `2 times`."""
     return "once" if count == 1 else f"{count:,} times"

@@ -146,7 +146,7 @@ def build_client(**options: Unpack[ClientOptions]) -> HttpClient:
     clock, sleep = options.get("clock", time.time), options.get("sleep", asyncio.sleep)
     rng = options.get("rng") or random.Random()  # noqa: S311 - jitter, no secret
     headers = fields.request_headers(policy.user_agent)
-    available = descriptors.room(policy.concurrency)
+    available = descriptors.connection_limits(policy.concurrency)
 
     def make_transport() -> Transport:
         return options.get("transport") or GuardedTransport(
@@ -162,7 +162,7 @@ def build_client(**options: Unpack[ClientOptions]) -> HttpClient:
 
     statistics = Statistics()
     politeness = Politeness(
-        msgspec.structs.replace(policy, concurrency=available.at_once),
+        msgspec.structs.replace(policy, concurrency=available.requests),
         clock=options.get("monotonic", time.monotonic),
         sleep=sleep,
     )

@@ -101,7 +101,7 @@ class Prober:
         """The requests of this run so far, by host."""
         return self._client.statistics
 
-    async def look(self, url: str, spent: HostStatistics | None = None) -> ProbedImage:
+    async def probe(self, url: str, spent: HostStatistics | None = None) -> ProbedImage:
         """Read the beginning of the image at `url` until its size is known.
 
         Args:

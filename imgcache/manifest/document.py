@@ -141,7 +141,7 @@ class Manifest:
             change=lambda data: apply_edits(data, article, edits),
         )
 
-    def leads_to(self, article: str) -> str | None:
+    def link_target(self, article: str) -> str | None:
         """Return the target of an article that is a link, as `link_target`. Paths are relative to the site."""
         return link_target(self._site / article, site=self._site)
 
@@ -166,7 +166,7 @@ class Manifest:
 
     def mark(self) -> str:
         """Return a mark that changes with every write of manifest.json; "" if there is no file."""
-        return self._document.mark()
+        return self._document.version()
 
     def write(self, entries: Iterable[HeldEntry]) -> bool:
         """Write manifest.json, one image on a line, in constant memory, and replace the file atomically.

@@ -117,7 +117,7 @@ class FlagWriter:
 
     def _leads_to(self, path: str) -> str | None:
         """Return the target of an article that is a link. Both are paths of the catalogue."""
-        target = self._manifest.leads_to(path.removeprefix(self._prefix))
+        target = self._manifest.link_target(path.removeprefix(self._prefix))
         return None if target is None else self._prefix + os.fsencode(target).decode(errors="replace")
 
     def _reread(self, paths: Iterable[str]) -> None:
@@ -132,8 +132,8 @@ class FlagWriter:
         for page in self._pages(None):
             for row in (row for _, _, rows in page for row in rows):
                 severity = self._decide(row, may_clear=False).severity
-                if severity is not None and row.true is not None:
-                    message = plan.describe_mismatch(row.reference.declared, row.true)
+                if severity is not None and row.true_size is not None:
+                    message = plan.describe_mismatch(row.reference.declared, row.true_size)
                     found.setdefault((row.reference.url, severity, message), []).append(row.reference.place)
         return [
             Problem("dimensions", url, message, severity=severity, references=tuple(places))
@@ -153,7 +153,7 @@ class FlagWriter:
 
     def _decide(self, row: ReferenceMismatch, *, may_clear: bool) -> FlagDecision:
         return plan.decide_flag(
-            row.reference, held=row.held, true=row.true, dimensions=self._dimensions, may_clear=may_clear
+            row.reference, held=row.is_held, true=row.true_size, dimensions=self._dimensions, may_clear=may_clear
         )
 
     def _edits(self, rows: list[ReferenceMismatch], *, may_clear: bool) -> list[Edit]:

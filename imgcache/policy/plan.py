@@ -56,7 +56,7 @@ class SyncPolicy(msgspec.Struct, frozen=True):
         """Whether a focal point changes any variant."""
         return any(recipe.crops for recipe in self.variants)
 
-    def aimed(self, focus: tuple[float, float] | None) -> SyncPolicy:
+    def for_focus(self, focus: tuple[float, float] | None) -> SyncPolicy:
         """Return the policy for an image with this focal point: recipes that crop use it."""
         return self if focus is None or not self.crops else _aim(self, focus)
 
@@ -183,6 +183,6 @@ def decide_flag(
     return FlagDecision(edit, severity)
 
 
-def own_severity(code: str) -> Severity:
+def severity_of_own_image(code: str) -> Severity:
     """Return the severity of a problem with an own image. A format that only browsers can read is a note."""
     return Severity.NOTE if code == UnsupportedFormat.code else Severity.ERROR

@@ -12,7 +12,7 @@ from imgcache.core import Declared, Problem, Severity, SharedImageRow
 from imgcache.policy.plan import SizeMatch, compare_size
 
 SHARED_BY = 4  # URLs of one host with the same bytes; fewer prove nothing
-WARNED_AT = 10  # URLs of one host with the same bytes, without a declared size that fits
+WARN_AT = 10  # URLs of one host with the same bytes, without a declared size that fits
 NAMED = 100  # URLs in one warning
 
 
@@ -20,7 +20,7 @@ class SharedPlaceholders(msgspec.Struct):
     """The numbers of images to refuse (8 bytes each), and the warnings."""
 
     refused: array[int]
-    cards: list[tuple[str, str]]  # host and digest
+    placeholders: list[tuple[str, str]]  # host and digest
     warnings: list[tuple[Problem, list[str]]]  # each with its URLs
 
 
@@ -44,8 +44,8 @@ def find_shared_placeholders(sharers: Iterable[SharedImageRow]) -> SharedPlaceho
             elif fits == {SizeMatch.OTHER}:
                 found.refused.append(image)
         if len(found.refused) > before:
-            found.cards.append((host, digest))
-        if named and unproven >= WARNED_AT:
+            found.placeholders.append((host, digest))
+        if named and unproven >= WARN_AT:
             found.warnings.append((_warning(host, unproven, named[0]), named))
     return found
 

@@ -79,19 +79,19 @@ class RenderPool:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     @staticmethod
-    def preload() -> None:
+    def start_fork_server() -> None:
         """Start the fork server, which imports the processor while this process continues.
 
         Call it as soon as images are certain: the import takes about as long as the first download.
         """
         fork_server()
 
-    def warm(self) -> None:
+    def start_workers(self) -> None:
         """Start the workers in advance; otherwise they start with the first images."""
         if not self._warming:
             self._warming = tuple(self._begin(self._warm_one()) for _ in range(self._workers))
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """Wait until so few images wait for a worker that another one is worth fetching."""
         await self._has_capacity.wait()
 
@@ -125,7 +125,7 @@ class RenderPool:
         header: Header = await self._tracked(self._reading(path, render_worker.probe, self._limits))
         return header
 
-    async def likeness(self, path: str | Path, limits: Limits) -> int:
+    async def perceptual_hash(self, path: str | Path, limits: Limits) -> int:
         """Compute the perceptual hash of an image in a worker, under the given limits.
 
         Raises:

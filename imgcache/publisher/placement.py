@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.core import ConfigError, Root, disk_errors, display_path
+from imgcache.core import ConfigError, OutputFolder, disk_errors, display_path
 from imgcache.publisher.picture_data import FILE
 from imgcache.publisher.signature import SIGNATURE
 
@@ -41,7 +41,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, force: bool) -> lis
         ConfigError: one of the names belongs to a file that no export wrote, and `force` is off; nothing is written.
         DiskFull: the folder cannot be written, or a link stands for one below it.
     """
-    with disk_errors(folder), Root(folder) as root:
+    with disk_errors(folder), OutputFolder(folder) as root:
         foreign = [name for name in files if not force and _is_foreign(root, name, folder)]
         if foreign:
             raise ConfigError(
@@ -70,7 +70,7 @@ def place_assets(
     """
     if folder.resolve().is_relative_to(cache.resolve()):
         raise ConfigError("lies in the cache; name a folder of the site", where=f"--copy-to {display_path(folder)}")
-    with disk_errors(folder), Root(folder) as root:
+    with disk_errors(folder), OutputFolder(folder) as root:
         before = frozenset(listed_files(root))
         wanted = frozenset(paths)
         absent = {path for path in wanted if not (cache / "assets" / path).is_file()}
@@ -95,7 +95,7 @@ def place_assets(
     return PlacedFiles(placed=placed, kept=len(there) - placed, removed=len(stale), missing=tuple(missing))
 
 
-def start_listing(root: Root) -> None:
+def start_listing(root: OutputFolder) -> None:
     """Makes the list of the files that were put into a folder, where there is none, or ends its last line."""
     data = root.read(LISTING)
     if data is None:
@@ -104,7 +104,7 @@ def start_listing(root: Root) -> None:
         root.append(LISTING, b"\n")
 
 
-def add_files(paths: Collection[str], assets: Path, root: Root, folder: Path) -> None:
+def add_files(paths: Collection[str], assets: Path, root: OutputFolder, folder: Path) -> None:
     """Puts files into a folder beside those of earlier runs.
 
     Args:
@@ -136,7 +136,7 @@ def _in_the_way(path: Path) -> ConfigError:
     )
 
 
-def _is_foreign(root: Root, name: str, folder: Path) -> bool:
+def _is_foreign(root: OutputFolder, name: str, folder: Path) -> bool:
     found = root.stat(name)
     if found is not None and stat.S_ISDIR(found.st_mode):  # not even --force replaces a folder
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))
@@ -146,7 +146,7 @@ def _is_foreign(root: Root, name: str, folder: Path) -> bool:
     return SIGNATURE.encode() not in b"".join(data[:2000].splitlines(keepends=True)[:2])
 
 
-def _write(root: Root, name: str, data: bytes) -> bool:
+def _write(root: OutputFolder, name: str, data: bytes) -> bool:
     """Replaces a file in one step; False where it has these bytes already."""
     if root.read(name) == data:
         return False
@@ -158,14 +158,14 @@ def _listing(paths: Collection[str]) -> bytes:
     return (_HEAD + "".join(f"{path}\n" for path in sorted(paths))).encode()
 
 
-def listed_files(root: Root) -> Iterator[str]:
+def listed_files(root: OutputFolder) -> Iterator[str]:
     """What an earlier run put there. A line that is no path of ours is passed over: what it names stays."""
     lines = (root.read(LISTING) or b"").decode(errors="replace").splitlines()
     if lines and SIGNATURE in lines[0]:
         yield from (line for line in lines[1:] if FILE.fullmatch(f"assets/{line}"))
 
 
-def is_placed(source: Path, root: Root, path: str) -> bool:
+def is_placed(source: Path, root: OutputFolder, path: str) -> bool:
     """Whether a file is in its place: linked, or of one time and size (a copy keeps the time), or the same bytes."""
     ours, theirs = source.stat(), root.stat(path)
     if theirs is None or not stat.S_ISREG(theirs.st_mode):
@@ -177,7 +177,7 @@ def is_placed(source: Path, root: Root, path: str) -> bool:
     return ours.st_mtime_ns == theirs.st_mtime_ns or source.read_bytes() == root.read(path)
 
 
-def place_file(source: Path, root: Root, path: str) -> None:
+def place_file(source: Path, root: OutputFolder, path: str) -> None:
     """Links a file of the cache into its place, or copies it where the file system cannot link."""
     try:
         root.link(source, path)
@@ -187,7 +187,7 @@ def place_file(source: Path, root: Root, path: str) -> None:
         root.copy(source, path)
 
 
-def _remove(root: Root, path: str) -> None:
+def _remove(root: OutputFolder, path: str) -> None:
     """One file, and its two folders where nothing else is in them."""
     root.remove(path)
     home, _, _ = path.rpartition("/")

@@ -23,22 +23,22 @@ class Budget(msgspec.Struct):
     spent: int = 0
     finished: int = 0
 
-    def add(self, count: int) -> None:
+    def add_finished(self, count: int) -> None:
         """Count a job that has ended, and the bytes that it fetched."""
         self.spent += count
         self.finished += count > 0
 
-    def allows(self, under_way: int, now: float) -> bool:
+    def allows(self, running: int, now: float) -> bool:
         """Return whether one more job may start beside `under_way` running jobs.
 
         Every running job is assumed to fetch as many bytes as the average finished job.
         """
         if self.is_spent(now):
             return False
-        if self.max_bytes is None or under_way == 0:
+        if self.max_bytes is None or running == 0:
             return True
         average = self.spent / self.finished if self.finished else _FIRST_GUESS
-        return self.spent + average * (under_way + 1) <= self.max_bytes
+        return self.spent + average * (running + 1) <= self.max_bytes
 
     def is_spent(self, now: float) -> bool:
         """Return whether no more job may start."""

@@ -20,7 +20,7 @@ import msgspec
 from imgcache.cache import PendingImage
 from imgcache.core import WorkerLost
 from imgcache.runners.budget import Budget
-from imgcache.runners.shards import LARGE, Shard, Shards
+from imgcache.runners.shards import LARGE_SHARD_SIZE, Shard, Shards
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -45,11 +45,11 @@ class WorkerGroup(Protocol[J_contra, R_co]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def room(self) -> Mapping[str, int]:
+    def capacity(self) -> Mapping[str, int]:
         """Return the present workers, and how many jobs each can run at once."""
         ...
 
-    async def do(
+    async def run_shard(
         self, name: str, jobs: Sequence[tuple[str, J_contra]], worker: str, seconds: float | None
     ) -> Mapping[int, R_co]:
         """Run a shard on one worker and no other.
@@ -68,7 +68,7 @@ class WorkerGroup(Protocol[J_contra, R_co]):
         """
         ...
 
-    async def cut_short(self) -> None:
+    async def stop(self) -> None:
         """Stop every worker; running shards end and return their finished results."""
         ...
 
@@ -106,7 +106,7 @@ class ClusterRunner(Generic[J, R]):
         self,
         shards: Shards,
         budget: Budget,
-        crew: WorkerGroup[J, R],
+        workers: WorkerGroup[J, R],
         work: ShardedWork[J, R],
         *,
         per_host: int,
@@ -117,14 +117,14 @@ class ClusterRunner(Generic[J, R]):
         Args:
             shards: the waiting jobs.
             budget: the limits of the run.
-            crew: the workers.
+            workers: the workers.
             work: makes jobs and records results.
             per_host: how many jobs of one host run at once.
             clock: returns seconds on the clock of `budget.deadline`.
         """
         self._shards = shards
         self._budget = budget
-        self._workers = crew
+        self._workers = workers
         self._work = work
         self._per_host = per_host
         self._clock = clock
@@ -157,15 +157,15 @@ class ClusterRunner(Generic[J, R]):
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
 
-    def rest(self) -> Iterator[int]:
+    def remaining(self) -> Iterator[int]:
         """Yield the images whose jobs were never begun, or were lost with a worker and not repeated."""
         yield from self._not_begun
-        yield from self._shards.rest()
+        yield from self._shards.remaining()
         for shard in (*(lost.shard for lost in self._lost), *self._suspects):
             yield from (job.image for job in shard.jobs)
 
     async def _stop(self) -> None:
-        await self._workers.cut_short()
+        await self._workers.stop()
         if self._running:
             ended, _ = await asyncio.wait(self._running, timeout=_STOP_TIMEOUT)
             for task in ended:
@@ -179,8 +179,8 @@ class ClusterRunner(Generic[J, R]):
 
     def _fill(self) -> None:
         """Give every worker enough shards to keep it busy, the least busy one first."""
-        capacity = self._workers.room()
-        self._shards.stay_with(capacity)
+        capacity = self._workers.capacity()
+        self._shards.keep_workers(capacity)
         idle = {worker for worker, count in capacity.items() if self._load(worker) < _OVERCOMMIT * count}
         while idle and (most := self._affordable()):
             worker = min(idle, key=lambda name: (self._load(name) / capacity[name], name))
@@ -204,7 +204,9 @@ class ClusterRunner(Generic[J, R]):
     def _affordable(self) -> int:
         """How many more jobs the budget allows to begin, up to the size of a large shard."""
         now = self._clock()
-        return bisect_left(range(LARGE), True, key=lambda more: not self._budget.allows(self._images + more, now))
+        return bisect_left(
+            range(LARGE_SHARD_SIZE), True, key=lambda more: not self._budget.allows(self._images + more, now)
+        )
 
     def _send(self, shard: Shard, worker: str, *, losses: int = 0, is_suspect: bool = False) -> None:
         shard = msgspec.structs.replace(shard, jobs=tuple(filter(self._begin, shard.jobs)))
@@ -213,7 +215,7 @@ class ClusterRunner(Generic[J, R]):
             return
         seconds = None if self._budget.deadline is None else max(0.0, self._budget.deadline - self._clock())
         jobs = [(pending.host, self._begun[pending.image]) for pending in shard.jobs]
-        task = asyncio.ensure_future(self._workers.do(shard.name, jobs, worker, seconds))
+        task = asyncio.ensure_future(self._workers.run_shard(shard.name, jobs, worker, seconds))
         running = _RunningShard(shard, worker, shard.weight(self._per_host), losses, is_suspect)
         self._running[task] = running
         self._busy[worker] = self._load(worker) + running.weight
@@ -230,7 +232,7 @@ class ClusterRunner(Generic[J, R]):
         return True
 
     def _try_suspect(self) -> None:
-        if self._suspects and self._shards.is_empty and (capacity := self._workers.room()):
+        if self._suspects and self._shards.is_empty and (capacity := self._workers.capacity()):
             self._send(self._suspects.popleft(), min(capacity), is_suspect=True)
 
     def _finish(self, task: asyncio.Future[Mapping[int, R]]) -> None:
@@ -247,7 +249,7 @@ class ClusterRunner(Generic[J, R]):
         for index, pending in enumerate(running.shard.jobs):
             del self._begun[pending.image]
             if index in results:
-                self._budget.add(self._work.end(pending, results[index]))
+                self._budget.add_finished(self._work.end(pending, results[index]))
             else:
                 self._not_begun.append(pending.image)
 

@@ -30,13 +30,13 @@ _LOCAL_SETTINGS = {
 }
 
 
-def is_here(where: str) -> bool:
+def is_local(where: str) -> bool:
     """Return whether `where` names processes on this machine."""
     return where.startswith(_LOCAL)
 
 
 @contextlib.contextmanager
-def client_at(where: str) -> Iterator[Any]:
+def connect_client(where: str) -> Iterator[Any]:
     """Yield a connected `distributed.Client`.
 
     Args:
@@ -50,7 +50,7 @@ def client_at(where: str) -> Iterator[Any]:
 
 
 def _connected(stack: contextlib.ExitStack, where: str) -> Any:
-    if is_here(where):
+    if is_local(where):
         count = where.removeprefix(_LOCAL)
         if not count.isascii() or not count.isdecimal() or not 1 <= int(count) <= 256:
             raise ConfigError(f"{clean_text(where, 80)} is not local:N with N from 1 to 256", where="--dask")

@@ -23,8 +23,8 @@ from distributed import KilledWorker
 from distributed.client import FutureCancelledError
 
 from imgcache.core import ImgcacheError, WorkerLost, clean_text
-from imgcache.runners.dask_client import client_at, is_here
-from imgcache.runners.dask_worker import ClosingPlugin, RunSpec, WorkerUnavailable, work
+from imgcache.runners.dask_client import connect_client, is_local
+from imgcache.runners.dask_worker import ClosingPlugin, RunSpec, WorkerUnavailable, run_shard
 from imgcache.runners.dask_workers import WorkerInfo, WorkerList
 
 _dask: Any = distributed  # only partly typed
@@ -48,16 +48,16 @@ class DaskWorkerGroup(Generic[J, R]):
     """A `WorkerGroup` over a connected Dask client; made by `connect_workers`."""
 
     def __init__(
-        self, client: Any, where: str, contract: RunSpec, *, results: type[R], room: int, note: Callable[[R], None]
+        self, client: Any, where: str, run_spec: RunSpec, *, results: type[R], capacity: int, note: Callable[[R], None]
     ) -> None:
         self._client = client
-        self._contract = contract
-        self._capacity = room
+        self._contract = run_spec
+        self._capacity = capacity
         self._note = note
         self._decoder = msgspec.msgpack.Decoder(dict[int, results])  # type: ignore[valid-type]
         self._run = secrets.token_hex(4)
         self._number = 0
-        self.workers = WorkerList(client, clean_text(where, 200), contract, 0.0 if is_here(where) else GRACE)
+        self.workers = WorkerList(client, clean_text(where, 200), run_spec, 0.0 if is_local(where) else GRACE)
         self._gate = asyncio.Semaphore(_GATHERED)  # on the client's loop
         assert client.loop is not None  # noqa: S101 (it is connected)
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
@@ -71,12 +71,12 @@ class DaskWorkerGroup(Generic[J, R]):
         Raises:
             ConfigError: one of them cannot be used, or there is none.
         """
-        self._wait(self.workers.assemble())
+        self._wait(self.workers.check_workers())
         self._is_stopped = False
         self._client.register_plugin(ClosingPlugin(self._contract.spec), name=self._plugin)
-        self._wait(self.workers.begin())
+        self._wait(self.workers.start_sessions())
 
-    def stop(self) -> None:
+    def close_sessions(self) -> None:
         """Close the sessions of this run in all workers, if they are open."""
         with contextlib.suppress(TimeoutError, OSError):
             self._wait(self.workers.close())
@@ -88,7 +88,7 @@ class DaskWorkerGroup(Generic[J, R]):
         Raises:
             ConfigError: no worker could open its session.
         """
-        await self._on_client(self.workers.ready())
+        await self._on_client(self.workers.wait_until_ready())
         self._watch = asyncio.ensure_future(self._update_workers())
         return self
 
@@ -98,9 +98,9 @@ class DaskWorkerGroup(Generic[J, R]):
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        await self.cut_short()
+        await self.stop()
 
-    def room(self) -> Mapping[str, int]:
+    def capacity(self) -> Mapping[str, int]:
         """See `WorkerGroup`.
 
         Raises:
@@ -111,9 +111,11 @@ class DaskWorkerGroup(Generic[J, R]):
         if self._updates_alone >= FAIL_AFTER:
             seconds = f"{FAIL_AFTER * TICK:g} s"
             raise ImgcacheError(f"--dask: there has been no usable worker for {seconds}; {_KEPT}")
-        return dict.fromkeys(self.workers.of_use(), self._capacity)
+        return dict.fromkeys(self.workers.usable(), self._capacity)
 
-    async def do(self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None) -> Mapping[int, R]:
+    async def run_shard(
+        self, name: str, jobs: Sequence[tuple[str, J]], worker: str, seconds: float | None
+    ) -> Mapping[int, R]:
         """See `WorkerGroup`.
 
         Raises:
@@ -129,7 +131,7 @@ class DaskWorkerGroup(Generic[J, R]):
             self._note(result)
         return results
 
-    async def cut_short(self) -> None:
+    async def stop(self) -> None:
         """See `WorkerGroup`."""
         with contextlib.suppress(TimeoutError, OSError):
             await self._on_client(self._close_sessions())
@@ -137,18 +139,18 @@ class DaskWorkerGroup(Generic[J, R]):
     # -- on the loop of the client -----------------------------------------------------------------------------------
 
     async def _do(self, key: str, shard: bytes, worker: str) -> bytes:
-        member = self.workers.member(worker)
+        member = self.workers.get(worker)
         if member is None:
             raise WorkerLost("the worker is gone")
         arguments = (self._contract, shard, member.identity)
-        future = self._client.submit(work, *arguments, key=key, workers=[worker], pure=False)
+        future = self._client.submit(run_shard, *arguments, key=key, workers=[worker], pure=False)
         try:
             return await self._until_gone(member, self._result(future))
         except KilledWorker:  # Dask gives up the task; the worker may still live for a moment
             await member.gone.wait()
             raise WorkerLost("the worker died") from None
         except WorkerUnavailable:
-            self.workers.miss(worker)
+            self.workers.remove(worker)
             raise WorkerLost("another worker has its address") from None
         except FutureCancelledError:
             raise self._scheduler_gone() from None
@@ -189,12 +191,12 @@ class DaskWorkerGroup(Generic[J, R]):
                 if worker not in warned:
                     warned.add(worker)
                     logger.warning("the worker %s %s; it is not used", worker, reason)
-            self._updates_alone = 0 if self.workers.of_use() else self._updates_alone + 1
+            self._updates_alone = 0 if self.workers.usable() else self._updates_alone + 1
             if self._updates_alone == WARN_AFTER:
                 logger.warning("--dask: there is no worker; waiting for one")
             await asyncio.sleep(TICK)
             with contextlib.suppress(TimeoutError, OSError):
-                await self._on_client(self.workers.look_around())
+                await self._on_client(self.workers.update())
 
     @property
     def _plugin(self) -> str:
@@ -212,23 +214,25 @@ class DaskWorkerGroup(Generic[J, R]):
 
 @contextlib.contextmanager
 def connect_workers(
-    where: str, contract: RunSpec, *, results: type[R], room: int, note: Callable[[R], None] = lambda _: None
+    where: str, run_spec: RunSpec, *, results: type[R], capacity: int, on_result: Callable[[R], None] = lambda _: None
 ) -> Iterator[DaskWorkerGroup[Any, R]]:
     """Yield a group of Dask workers.
 
     Args:
         where: the address of a scheduler, or `local:N` for N processes on this machine.
-        contract: the run.
+        run_spec: the run.
         results: the type that results are decoded as.
-        room: how many jobs a worker runs at once.
-        note: is called with each result as it arrives.
+        capacity: how many jobs a worker runs at once.
+        on_result: is called with each result as it arrives.
 
     Raises:
         ConfigError: no scheduler answers there, or its workers cannot be used.
     """
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(client_at(where))
-        group: DaskWorkerGroup[Any, R] = DaskWorkerGroup(client, where, contract, results=results, room=room, note=note)
-        stack.callback(group.stop)
+        client = stack.enter_context(connect_client(where))
+        group: DaskWorkerGroup[Any, R] = DaskWorkerGroup(
+            client, where, run_spec, results=results, capacity=capacity, note=on_result
+        )
+        stack.callback(group.close_sessions)
         group.start()
         yield group

@@ -31,7 +31,7 @@ class RunSpec(msgspec.Struct, frozen=True):
         check: returns what prevents a worker from doing the work; None if workers need only the network. Importable.
     """
 
-    open_parts: worker_session.Open
+    open_handler: worker_session.OpenHandler
     spec: bytes
     check: Callable[[bytes], str | None] | None = None
 
@@ -59,18 +59,18 @@ async def describe_worker(
     return versions_here(), dask_worker.id, obstacle
 
 
-async def open_parts(contract: RunSpec, dask_worker: Worker) -> str | None:
+async def open_session(contract: RunSpec, dask_worker: Worker) -> str | None:
     """Open the session before the first shard comes; returns the error message, if any."""
     try:
         await asyncio.to_thread(
-            worker_session.open_early, contract.open_parts, contract.spec, dask_worker.state.nthreads
+            worker_session.open_early, contract.open_handler, contract.spec, dask_worker.state.nthreads
         )
     except (ImgcacheError, ImportError, OSError, worker_session.SessionClosed) as error:
         return str(error)
     return None
 
 
-def work(contract: RunSpec, shard: bytes, identity: str) -> bytes:
+def run_shard(contract: RunSpec, shard: bytes, identity: str) -> bytes:
     """Run one shard in the process with this identity, and return the encoded results.
 
     Raises:
@@ -81,7 +81,7 @@ def work(contract: RunSpec, shard: bytes, identity: str) -> bytes:
         raise WorkerUnavailable
     _dask.secede()  # the sender decides how many shards run here at once
     try:
-        return worker_session.do(contract.open_parts, contract.spec, shard, worker.state.nthreads)
+        return worker_session.run_shard(contract.open_handler, contract.spec, shard, worker.state.nthreads)
     except worker_session.SessionClosed:
         raise WorkerUnavailable from None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imgcache.core import ConfigError, clean_text
-from imgcache.runners.dask_worker import RunSpec, describe_worker, open_parts, usable_worker
+from imgcache.runners.dask_worker import RunSpec, describe_worker, open_session, usable_worker
 
 _FIRST = 30.0  # seconds to wait for a first worker
 _ANSWER = 30.0  # seconds for a worker to describe itself, and as many to open its session
@@ -48,7 +48,7 @@ class WorkerList:
 
     # -- from any thread -----------------------------------------------------------------------------------------------
 
-    def of_use(self) -> list[str]:
+    def usable(self) -> list[str]:
         """Return the addresses of the workers that are ready."""
         return [worker for worker, member in self._members.items() if member.is_ready]
 
@@ -58,7 +58,7 @@ class WorkerList:
 
     # -- on the client's loop ------------------------------------------------------------------------------------------
 
-    async def assemble(self) -> None:
+    async def check_workers(self) -> None:
         """Ask all present workers to describe themselves.
 
         Raises:
@@ -77,22 +77,22 @@ class WorkerList:
             await asyncio.sleep(0.1)
         self._raise_first_reason()
 
-    async def begin(self) -> None:
+    async def start_sessions(self) -> None:
         """Let all workers begin to open their sessions; `ready` waits for that."""
         for worker in self._members:
             self._start_joining(worker, self._open)
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until all workers have tried to open their sessions.
 
         Raises:
             ConfigError: none of them could.
         """
         await asyncio.gather(*self._joining.values())
-        if not self.of_use():
+        if not self.usable():
             self._raise_first_reason()
 
-    async def look_around(self) -> None:
+    async def update(self) -> None:
         """Remove workers that have left, and let new ones begin to join.
 
         Raises:
@@ -100,15 +100,15 @@ class WorkerList:
         """
         present = set(await self._client.nthreads())
         for worker in self._members.keys() - present:
-            self.miss(worker)
+            self.remove(worker)
         for worker in present - self._members.keys() - self._joining.keys():
             self._start_joining(worker, self._join)
 
-    def member(self, worker: str) -> WorkerInfo | None:
+    def get(self, worker: str) -> WorkerInfo | None:
         """Return the worker at this address, if there is one."""
         return self._members.get(worker)
 
-    def miss(self, worker: str) -> None:
+    def remove(self, worker: str) -> None:
         """Remove the worker at this address; if there still is one, it joins again at the next update."""
         member = self._members.get(worker)
         if member is not None:
@@ -138,9 +138,9 @@ class WorkerList:
         member = self._members.get(worker)
         if member is None or member.reason is not None:
             return
-        answer = await self._ask(worker, open_parts, self._contract)
+        answer = await self._ask(worker, open_session, self._contract)
         if isinstance(answer, OSError):
-            self.miss(worker)
+            self.remove(worker)
         elif answer is None:
             member.is_ready = True
         else:

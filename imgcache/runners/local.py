@@ -13,18 +13,18 @@ from imgcache.runners.schedule import Schedule
 class LocalRunner:
     """Runs a bounded number of jobs at once, until the schedule is empty or the budget is spent."""
 
-    def __init__(self, schedule: Schedule, budget: Budget, *, at_once: int, clock: Callable[[], float]) -> None:
+    def __init__(self, schedule: Schedule, budget: Budget, *, concurrency: int, clock: Callable[[], float]) -> None:
         """Take the jobs.
 
         Args:
             schedule: the order of the jobs, and the limit for one host.
             budget: the limits of the run.
-            at_once: how many jobs run at once.
+            concurrency: how many jobs run at once.
             clock: returns seconds on the clock of `budget.deadline`.
         """
         self._schedule = schedule
         self._budget = budget
-        self._at_once = at_once
+        self._at_once = concurrency
         self._clock = clock
 
     async def run(self, work: Callable[[PendingImage], Awaitable[int]]) -> None:
@@ -45,7 +45,7 @@ class LocalRunner:
                     return
                 done = await ended.get()
                 self._schedule.done(under_way.pop(done).host)
-                self._budget.add(done.result())
+                self._budget.add_finished(done.result())
         finally:
             for task in under_way:
                 task.cancel()

@@ -43,7 +43,7 @@ class Schedule:
         if was_full:
             self._offer(host)
 
-    def rest(self) -> Iterable[int]:
+    def remaining(self) -> Iterable[int]:
         """Return the images whose jobs were never started."""
         for host, waiting in self._waiting.items():
             yield from waiting[self._next.get(host, 0) + 1 :: 2]

@@ -17,8 +17,8 @@ import msgspec
 from imgcache.cache import PendingImage
 from imgcache.core import clean_text
 
-SIZE = 64  # images in a shard: they share the few milliseconds of a scheduler, and are lost with a worker
-LARGE = 256  # of a host with many images: at the end of each shard, some of its request slots are idle
+SHARD_SIZE = 64  # images in a shard: they share the few milliseconds of a scheduler, and are lost with a worker
+LARGE_SHARD_SIZE = 256  # of a host with many images: at the end of each shard, some of its request slots are idle
 _SMALLEST = 8
 _ROUNDS = 4  # shards for each worker and for each large host, at least: else one worker gets all of a small site
 _PARTS = 8  # the parts of a shard that killed its workers
@@ -82,7 +82,7 @@ class _Lane:
 class Shards:
     """The waiting jobs, in lanes."""
 
-    def __init__(self, pending: Iterable[PendingImage], workers: int = 1, *, most: int = LARGE) -> None:
+    def __init__(self, pending: Iterable[PendingImage], workers: int = 1, *, most: int = LARGE_SHARD_SIZE) -> None:
         """`pending` has the most urgent job first; a shard has at most `most` jobs."""
         waiting: dict[str, array[int]] = {}
         total = 0
@@ -90,7 +90,7 @@ class Shards:
             waiting.setdefault(host, array("q")).extend((rank, image))
             total += 1
         round_size = max(_SMALLEST, total // (_ROUNDS * max(1, workers)))
-        self.size = min(most, SIZE, round_size)
+        self.size = min(most, SHARD_SIZE, round_size)
         self._most = min(most, round_size)
         self._lanes = list(_lanes(waiting, self.size))
         self._unowned = [(lane.rank, number) for number, lane in enumerate(self._lanes)]
@@ -112,7 +112,7 @@ class Shards:
         if not lane.is_empty:
             heapq.heappush(self._owned.setdefault(worker, []), (lane.rank, shard.lane))
 
-    def stay_with(self, workers: Iterable[str]) -> None:
+    def keep_workers(self, workers: Iterable[str]) -> None:
         """Release the lanes of all workers but these."""
         for gone in self._owned.keys() - set(workers):
             for item in self._owned.pop(gone):
@@ -123,7 +123,7 @@ class Shards:
         """Whether no lane is ready: every job is taken, or waits in a lane with a running shard."""
         return not self._unowned and not any(self._owned.values())
 
-    def rest(self) -> Iterator[int]:
+    def remaining(self) -> Iterator[int]:
         """Yield the images whose jobs were never taken."""
         for lane in self._lanes:
             yield from lane.rows[lane.at + 1 :: _COLUMNS]

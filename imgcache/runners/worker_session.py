@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 ShardHandler = Callable[[bytes], Coroutine[None, None, bytes]]
 """Does one shard: bytes in, bytes out."""
 
-Open = Callable[[bytes, int], AbstractAsyncContextManager[ShardHandler]]
+OpenHandler = Callable[[bytes, int], AbstractAsyncContextManager[ShardHandler]]
 """Opens the handler that the bytes describe, for a number of cores. Importable, because only its name is sent."""
 
 _IDLE = 600.0  # seconds until an unused session closes, because a killed command does not close it
@@ -71,7 +71,7 @@ class WorkerSession:
         with self._guard:
             self._users -= 1
 
-    def do(self, shard: bytes) -> bytes:
+    def run_shard(self, shard: bytes) -> bytes:
         """Run one shard; many threads may call this at once.
 
         Raises:
@@ -141,7 +141,7 @@ class WorkerSession:
             return self._is_open
 
 
-def do(open_parts: Open, spec: bytes, shard: bytes, cores: int) -> bytes:
+def run_shard(open_parts: OpenHandler, spec: bytes, shard: bytes, cores: int) -> bytes:
     """Run one shard in the session of its run, which the first call opens. Many threads may call this at once.
 
     Args:
@@ -158,12 +158,12 @@ def do(open_parts: Open, spec: bytes, shard: bytes, cores: int) -> bytes:
     """
     session = _enter(open_parts, spec, cores)
     try:
-        return session.do(shard)
+        return session.run_shard(shard)
     finally:
         session.leave()
 
 
-def open_early(open_parts: Open, spec: bytes, cores: int) -> None:
+def open_early(open_parts: OpenHandler, spec: bytes, cores: int) -> None:
     """Open the session of a run before its first shard comes.
 
     Raises:
@@ -182,7 +182,7 @@ def close(spec: bytes) -> None:
         session.close()
 
 
-def _enter(open_parts: Open, spec: bytes, cores: int) -> WorkerSession:
+def _enter(open_parts: OpenHandler, spec: bytes, cores: int) -> WorkerSession:
     with _lock:  # later callers wait until the first has opened the session
         if hashlib.sha256(spec).digest() in _ended_runs:
             raise SessionClosed("the run is over")

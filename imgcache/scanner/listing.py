@@ -64,15 +64,15 @@ class ScanReport(msgspec.Struct):
         path = article.file.path
         self.articles += not article.file.is_template
         found = [
-            FoundReference(row.url, Kind(row.kind), path, row.line, row.column, row.field) for row in article.mentions
+            FoundReference(row.url, Kind(row.kind), path, row.line, row.column, row.field) for row in article.references
         ]
         self.references += sorted(found, key=lambda one: (one.line, one.column))
-        if article.wrong is not None:
-            wrong = article.wrong
+        if article.error is not None:
+            wrong = article.error
             place = Place(path, wrong.line, wrong.column, "")
             self.problems.append(Problem(wrong.code, None, wrong.message, references=(place,)))
         if not article.file.is_template:
-            reason = _UNREADABLE if article.wrong else None
+            reason = _UNREADABLE if article.error else None
             self.unread += _unread(_text(site, path), path, found, reason)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgcache.cache import Catalogue, OwnImage
+from imgcache.cache import Catalogue, LocalImage
 from imgcache.core import ImageError, Limits, MissingFile, clean_text, log, trace, unexpected_article_error
 from imgcache.scanner.site import Site
 
@@ -19,10 +19,10 @@ def check_local_images(site: Site, catalogue: Catalogue, limits: Limits) -> None
                 catalogue.images.put_local(own.image, None, None, (found.code, found.message))
 
 
-def _check(own: OwnImage, site: Site, catalogue: Catalogue, limits: Limits) -> None:
+def _check(own: LocalImage, site: Site, catalogue: Catalogue, limits: Limits) -> None:
     file = site.own_file(own.url, own.base)
     if file is None:
-        similar = site.misspelt(own.url, own.base)
+        similar = site.find_in_other_case(own.url, own.base)
         message = (
             f"no such file in the site, but there is {clean_text(similar, 300)}; use the same upper and lower case"
             if similar

@@ -62,7 +62,7 @@ class Site:
                 return found
         return None
 
-    def misspelt(self, url: str, article: str) -> str | None:
+    def find_in_other_case(self, url: str, article: str) -> str | None:
         """Return the path of a file that differs from the wanted path in upper and lower case only."""
         return next(filter(None, map(self._in_any_case, self.candidates(url, article))), None)
 
@@ -147,10 +147,10 @@ class Sites(Site):
         site, path = self._of(article)
         return site.own_file(url, path)
 
-    def misspelt(self, url: str, article: str) -> str | None:
+    def find_in_other_case(self, url: str, article: str) -> str | None:
         """Return the path, relative to its site, of a file that differs only in upper and lower case."""
         site, path = self._of(article)
-        return site.misspelt(url, path)
+        return site.find_in_other_case(url, path)
 
     def _of(self, article: str) -> tuple[Site, str]:
         return next(

@@ -171,7 +171,7 @@ class Scanner:
             catalogue.sites.mark_scanned()
         return scan
 
-    def require(self, scan: ScanResult, catalogue: Catalogue) -> None:
+    def require_articles(self, scan: ScanResult, catalogue: Catalogue) -> None:
         """Raise an error if a scan found nothing.
 
         Raises:
@@ -179,9 +179,9 @@ class Scanner:
         """
         if scan.articles or self._only is not None or catalogue.articles.counts()["references"]:
             return
-        self.require_articles(0)
+        self.require_found(0)
 
-    def require_articles(self, count: int) -> None:
+    def require_found(self, count: int) -> None:
         """Refuses a site of which nothing was read.
 
         Args:
@@ -243,7 +243,7 @@ class Scanner:
                     msgspec.structs.replace(mention, base=prefix + mention.base)
                     if mention.kind == Kind.OWN
                     else mention
-                    for mention in article.mentions
+                    for mention in article.references
                 ],
             )
             for article in articles

@@ -34,13 +34,15 @@ def _as_text(request: Request) -> str:
     when = datetime.fromtimestamp(request.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     milliseconds = f"{request.seconds * 1000:.1f}ms"
     method, target = clean_text(request.method, 20), clean_text(request.target.decode("latin-1"), _MAX_TARGET)
-    return logsafe.plain(f"{when} {request.client} {method} {target} {request.status} {request.bytes} {milliseconds}")
+    return logsafe.safe_text(
+        f"{when} {request.client} {method} {target} {request.status} {request.bytes} {milliseconds}"
+    )
 
 
 def _as_json(request: Request) -> str:
     line = request._asdict() | {"target": clean_text(request.target.decode("latin-1"), _MAX_TARGET)}
     line |= {"method": clean_text(request.method, 20), "seconds": round(request.seconds, 6)}
-    return logsafe.json(json.dumps(line, ensure_ascii=True))
+    return logsafe.safe_json(json.dumps(line, ensure_ascii=True))
 
 
 def access_log(form: str) -> Callable[[Request], None] | None:

@@ -48,7 +48,7 @@ class RemoteManifest:
             DiskFull: the folder for temporary files cannot be written.
             Unavailable: the store does not answer.
         """
-        found = await self._upstream.ask(self._upstream.store.look, _NAME)
+        found = await self._upstream.ask(self._upstream.store.metadata, _NAME)
         if self._etag is not None and (found.etag if found else "") == self._etag:
             return None
         try:
@@ -71,7 +71,7 @@ class RemoteManifest:
                 digest = await self._copy_pieces(found.bytes)
             except Unavailable:  # also where the object is shorter by now, so that a piece lies beyond its end
                 digest = ""
-            again = await self._upstream.ask(self._upstream.store.look, _NAME)
+            again = await self._upstream.ask(self._upstream.store.metadata, _NAME)
             if digest and again == found:  # so that all pieces are of one object
                 with disk_errors(self._file):
                     self._part.replace(self._file)

@@ -63,7 +63,7 @@ class RemoteStorage:
         return Blob(path, kind, size=len(data), etag=_tag(data), expires_at=0.0, data=data)
 
     def _find_large(self, path: str, named: Candidate) -> Blob:
-        found = self._upstream.store.look(path)
+        found = self._upstream.store.metadata(path)
         if found is None or found.bytes != named.bytes or named.format not in MEDIA_TYPES:
             return missing(path, 0.0)
         # Formats that browsers do not show need headers that the store does not send.

@@ -40,7 +40,7 @@ class DryRun:
     async def run(self, job: Job) -> Outcome:
         """Returns the outcome of one URL if its server gave a good answer."""
         missing = self._store.missing(job.asset) if job.asset else ()
-        step = choose_step(job, missing, self._policy.aimed(job.focus), self._clock())
+        step = choose_step(job, missing, self._policy.for_focus(job.focus), self._clock())
         if job.copy is None and (kept := self._kept.get(job.url)) is not None:
             return Outcome(job.url, Action.REUSED, asset=kept)
         if step is Step.FETCH and self._policy.offline:

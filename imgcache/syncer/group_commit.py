@@ -38,7 +38,7 @@ class GroupCommit:
             group, self._waiting = self._waiting, []
             error: ImageError | None = None
             try:
-                await asyncio.to_thread(self._store.settle)
+                await asyncio.to_thread(self._store.make_durable)
             except ImageError as raised:
                 error = raised
             for waiter in group:

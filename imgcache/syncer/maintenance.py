@@ -64,7 +64,7 @@ class Maintenance:
         yield from self._flags_without_place(held, config)
 
     def _damaged_assets(self) -> Iterator[Damage]:
-        if foreign := self._store.foreign():
+        if foreign := self._store.foreign_files():
             yield Damage("foreign-files", "assets", describe_foreign_files(foreign), Severity.NOTE)
         for digest in self._store.digests():
             asset = self._index.asset(digest)
@@ -85,7 +85,7 @@ class Maintenance:
         for url, copy in self._index.copies():
             if self._index.asset(copy.digest) is None:
                 yield Damage("copy-without-asset", url, "a URL whose image has no record")
-        for url, doubt in self._index.doubts():
+        for url, doubt in self._index.quarantine_records():
             if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
                 yield Damage("copy-without-asset", url, "a URL whose quarantined picture has no record")
 
@@ -138,7 +138,7 @@ class Maintenance:
             url = self._catalogue.images.url(image.image)
             copy = self._index.copy(url)
             asset = self._index.asset(copy.digest) if copy else None
-            if asset is not None and plan.is_complete(asset, self._store.missing(asset), policy.aimed(image.focus)):
+            if asset is not None and plan.is_complete(asset, self._store.missing(asset), policy.for_focus(image.focus)):
                 yield url, asset.size
 
     def remove_damaged(self) -> Removed:
@@ -164,9 +164,9 @@ class Maintenance:
                 if self._index.asset(copy.digest) is None:
                     self._index.drop_copy(url)
                     removed.copies += 1
-            for url, doubt in list(self._index.doubts()):
+            for url, doubt in list(self._index.quarantine_records()):
                 if doubt.candidate is not None and self._index.asset(doubt.candidate.digest) is None:
-                    self._index.put_doubt(url, QuarantineRecord(rejected=doubt.rejected))
+                    self._index.put_quarantine_record(url, QuarantineRecord(rejected=doubt.rejected))
         self._catalogue.images.recheck_all()
         return removed
 

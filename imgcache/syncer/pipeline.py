@@ -29,11 +29,11 @@ from imgcache.core import (
     Outcome,
     Placeholder,
     Validators,
-    but,
     contain_image_errors,
-    failed,
-    is_lack,
+    failed_outcome,
+    is_out_of_descriptors,
     unexpected_image_error,
+    with_action,
 )
 from imgcache.downloader import Downloader, HostStatistics
 from imgcache.policy import Step, SyncPolicy, plan, replacement
@@ -94,43 +94,45 @@ class Pipeline:
         notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
         delay = Delay.of(spent)
         if notes or spent.bytes or delay:
-            return but(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes, delay=delay)
+            return with_action(outcome, outcome.action, notes=notes, bytes_fetched=spent.bytes, delay=delay)
         return outcome
 
     async def _outcome_after_error(self, job: Job, error: ImageError) -> Outcome:
         """Returns the outcome where even planning failed: a complete copy stays, and nothing is rendered."""
         try:
             missing = await self._missing(job.asset) if job.asset else ()
-            return failed(job, await self._usable_asset(job, missing, may_render=False), error)
+            return failed_outcome(job, await self._usable_asset(job, missing, may_render=False), error)
         except Exception as another:  # noqa: BLE001 (nothing may escape: one image must not end the run)
             unexpected_image_error(another, job.url)  # logs it
-            return failed(job, None, error)
+            return failed_outcome(job, None, error)
 
     async def _run(self, job: Job, spent: HostStatistics) -> Outcome:
         missing = await self._missing(job.asset) if job.asset else ()
         if self._policy.offline and plan.needs_network(job.copy, job.asset, missing):
             return Outcome(job.url, Action.SKIPPED)
-        step = choose_step(job, missing, self._policy.aimed(job.focus), self._clock())
+        step = choose_step(job, missing, self._policy.for_focus(job.focus), self._clock())
         try:
             match step:
                 case Step.REST | Step.REUSE:
                     return unchanged(job, missing, step)
                 case Step.RENDER if job.asset:
                     asset = await self._render_again(job.asset, job)
-                    return but(unchanged(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
+                    return with_action(unchanged(job, missing, Step.RENDER), Action.RENDERED, asset=asset)
                 case Step.REVALIDATE if job.copy and job.asset:
                     return await self._fetch(job, job.copy.validators, spent)
                 case _:
                     return await self._fetch(job, None, spent)
         except ImageError as error:
-            if is_lack(error):
+            if is_out_of_descriptors(error):
                 raise
-            return failed(job, await self._usable_asset(job, missing, may_render=step is not Step.RENDER), error)
+            return failed_outcome(
+                job, await self._usable_asset(job, missing, may_render=step is not Step.RENDER), error
+            )
 
     async def _fetch(self, job: Job, validators: Validators | None, spent: HostStatistics) -> Outcome:
-        await self._pool.room()
+        await self._pool.wait_for_capacity()
         if validators is None:  # an image will come
-            self._pool.warm()
+            self._pool.start_workers()
         result = await self._downloader.fetch(job.url, validators, spent)
         now = self._clock()
         if isinstance(result, NotModified):
@@ -146,14 +148,14 @@ class Pipeline:
             reason = await self._replacement_doubt(job.asset, asset, job)
             if reason is not None:
                 held = await self._revalidated(job, NotModified(validators), now)
-                return but(held, Action.DOUBTED, doubtful=Doubtful(copy, asset, reason))
+                return with_action(held, Action.DOUBTED, doubtful=Doubtful(copy, asset, reason))
         return Outcome(job.url, Action.FETCHED, copy, asset)
 
     async def _revalidated(self, job: Job, answer: NotModified, now: float) -> Outcome:
         assert job.copy is not None and job.asset is not None  # noqa: S101 (only then are validators sent)
         copy = msgspec.structs.replace(job.copy, checked_at=now, validators=answer.validators)
         asset = job.asset
-        if await self._missing(asset) or asset.recipes != self._policy.aimed(job.focus).recipes:
+        if await self._missing(asset) or asset.recipes != self._policy.for_focus(job.focus).recipes:
             asset = await self._render_again(asset, job)
         return Outcome(job.url, Action.REVALIDATED, copy, asset)
 
@@ -178,7 +180,7 @@ class Pipeline:
     async def _image_hash(self, asset: Asset) -> int:
         # The picture passed the configured limits when it was fetched. These limits are just large enough for it.
         limits = Limits(pixels=asset.width * asset.height * asset.frames, frames=asset.frames)
-        return await self._pool.likeness(await self._original(asset), limits)
+        return await self._pool.perceptual_hash(await self._original(asset), limits)
 
     async def _missing(self, asset: Asset) -> tuple[str, ...]:
         return await asyncio.to_thread(self._store.missing, asset)  # may have to list a bucket
@@ -194,7 +196,7 @@ class Pipeline:
         asset = job.asset
         if asset is None or asset.original in missing:
             return None
-        if not missing and asset.recipes == self._policy.aimed(job.focus).recipes:
+        if not missing and asset.recipes == self._policy.for_focus(job.focus).recipes:
             return asset
         try:
             return await self._render_again(asset, job) if may_render else None
@@ -210,7 +212,7 @@ class Pipeline:
 
         Where their articles give different focal points, this run uses the first one, the next run the newest.
         """
-        policy = self._focused.get(digest) or self._policy.aimed(job.focus)
+        policy = self._focused.get(digest) or self._policy.for_focus(job.focus)
         if policy is not self._policy:
             self._focused[digest] = policy
         known = self._asset_of(digest)

@@ -78,7 +78,7 @@ class Recorder:
             self._index.asset(copy.digest) if copy else None,
             rest=None if wake or self._policy.refresh else self._backoff_problem(url),
             declared=self._catalogue.references.declared_sizes(url) if copy else (),
-            rejected=self._index.doubt(url).rejected,
+            rejected=self._index.quarantine_record(url).rejected,
             focus=self._catalogue.focal_points.of_image(image),
         )
 
@@ -111,7 +111,7 @@ class Recorder:
 
     def has_all_files(self, job: Job) -> bool:
         """Whether the original and every configured variant of a URL are on disk."""
-        recipes = self._policy.aimed(job.focus).recipes
+        recipes = self._policy.for_focus(job.focus).recipes
         return job.asset is not None and job.asset.recipes == recipes and not self._store.missing(job.asset)
 
     def mark_incomplete(self, image: RecordedImage) -> None:
@@ -144,7 +144,7 @@ class Recorder:
     def flush(self) -> None:
         """Make everything that was recorded durable. Flags may be set afterwards."""
         self._write_waiting()
-        self._index.settle()
+        self._index.make_durable()
 
     def _write_waiting(self) -> None:
         """Write in one transaction. Until `flush`, a power cut may undo it: then the images are fetched again."""
@@ -178,7 +178,7 @@ class Recorder:
                 asset = _without(asset, missing)
                 self._index.put_asset(asset)
             focus = self._catalogue.focal_points.of_image(image)
-            if copy and asset.recipes == self._policy.aimed(focus).recipes:
+            if copy and asset.recipes == self._policy.for_focus(focus).recipes:
                 self._settle(image, copy, asset, self._wanted_recipes(focus))
                 return
         self._catalogue.images.mark_missing(image)
@@ -253,7 +253,7 @@ class Recorder:
             self._index.put_copy(outcome.url, outcome.copy)
         focus = self._catalogue.focal_points.of_image(image)
         # Equal bytes at another URL may have been cropped around the focal point given there: the next run decides.
-        is_as_wanted = outcome.problem is not None or outcome.asset.recipes == self._policy.aimed(focus).recipes
+        is_as_wanted = outcome.problem is not None or outcome.asset.recipes == self._policy.for_focus(focus).recipes
         self._settle(image, outcome.copy, outcome.asset, self._wanted_recipes(focus) if is_as_wanted else "")
 
     def _fail(self, outcome: Outcome, problem: Problem) -> None:
@@ -271,7 +271,7 @@ class Recorder:
             self._recovering.append(image)
         elif failure is not None:
             self._recover(outcome.url)
-        doubt = self._index.doubt(outcome.url)
+        doubt = self._index.quarantine_record(outcome.url)
         new = QuarantineRecord(rejected=doubt.rejected)
         if outcome.doubtful:
             candidate = outcome.doubtful.copy
@@ -280,7 +280,7 @@ class Recorder:
             new = QuarantineRecord(candidate, outcome.doubtful.reason, since, doubt.rejected)
             self._index.put_asset(outcome.doubtful.asset)
         if new != doubt:
-            self._index.put_doubt(outcome.url, new)
+            self._index.put_quarantine_record(outcome.url, new)
             self._released |= {doubt.candidate.digest} if doubt.candidate else set()
 
     def _recover(self, url: str) -> None:

@@ -15,5 +15,5 @@ class ReferenceScanner(Protocol):
     def scan(self, catalogue: Catalogue, on_article: Callable[[], None] = ...) -> ScanResult:
         """Bring the catalogue up to date."""
 
-    def require(self, scan: ScanResult, catalogue: Catalogue) -> None:
+    def require_articles(self, scan: ScanResult, catalogue: Catalogue) -> None:
         """Raise ConfigError where a scan found nothing to work on."""

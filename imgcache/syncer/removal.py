@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.cache import Catalogue, Index, Kept, RemovedRecords, Store, size_of, unused_assets
+from imgcache.cache import Catalogue, Index, RemovedImages, RemovedRecords, Store, size_of, unused_assets
 from imgcache.core import clean_text, disk_errors, plural, remove_tree
 
 _NAMED = 5  # foreign files that a note names
@@ -59,7 +59,7 @@ class Removal:
         store: Store,
         index: Index,
         catalogue: Catalogue,
-        kept: Kept,
+        kept: RemovedImages,
         used_elsewhere: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`used_elsewhere` returns whether another site that shares the cache uses a URL."""
@@ -71,8 +71,8 @@ class Removal:
 
     def unused(self, now: float) -> Unused:
         """Find copies that no article uses, assets without copies, and files without a record. Removes nothing."""
-        removed, used = Removed(foreign=list(self._store.foreign())), set(self._quarantined())
-        found = Unused(removed, 0, [], [], self._kept.old(now))
+        removed, used = Removed(foreign=list(self._store.foreign_files())), set(self._quarantined())
+        found = Unused(removed, 0, [], [], self._kept.expired(now))
         for url, copy in self._index.copies():
             if self._is_used(url):
                 used.add(bytes.fromhex(copy.digest))
@@ -83,7 +83,7 @@ class Removal:
             asset, sizes = self._index.asset(digest), self._store.files(digest)
             if asset is not None and bytes.fromhex(digest) in used:
                 found.held += 1
-                strays = self._store.strays(asset)
+                strays = self._store.unrecorded_files(asset)
                 found.strays += strays
                 removed.add(sizes[path] for path in strays)
             else:
@@ -120,7 +120,7 @@ class Removal:
 
     def _quarantined(self) -> Iterator[bytes]:
         """The digests of quarantined pictures for URLs that an article names."""
-        for url, doubt in self._index.doubts():
+        for url, doubt in self._index.quarantine_records():
             if doubt.candidate is not None and self._is_used(url):
                 yield bytes.fromhex(doubt.candidate.digest)
 
@@ -129,7 +129,7 @@ class Removal:
         with self._index.batch():
             for url in copies:
                 self._index.drop_copy(url)
-            for history in (self._index.failures, self._index.healths, self._index.doubts):
+            for history in (self._index.failures, self._index.healths, self._index.quarantine_records):
                 for url, _ in history():
                     if not self._is_used(url):
                         self._index.drop_history(url)
@@ -149,7 +149,7 @@ class Removal:
     def forget(self, url: str, now: float) -> Removed:
         """Remove the records and blobs of a URL for good, and remember not to fetch it again."""
         removed = Removed(subjects=[url])
-        copy, candidate = self._index.copy(url), self._index.doubt(url).candidate
+        copy, candidate = self._index.copy(url), self._index.quarantine_record(url).candidate
         self._index.forget(url, now)
         self._catalogue.images.mark_url_missing(url)
         self._kept.forget(url)

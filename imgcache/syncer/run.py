@@ -20,7 +20,7 @@ from imgcache.core import (
     Severity,
     WorkerLost,
     blame_for,
-    without_answer,
+    rested_outcome,
     without_credentials,
 )
 from imgcache.manifest import FlagWriter, FlagWriters, Manifest
@@ -102,7 +102,7 @@ class Sync:
         began, started, self._is_cut_short = self._clock(), self._monotonic(), True
         self._is_catalogue_new = self._catalogue.articles.is_empty() and next(self._index.copies(), None) is not None
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
-        self._scanner.require(scan, self._catalogue)
+        self._scanner.require_articles(scan, self._catalogue)
         check_local_images(self._site, self._catalogue, self._options.limits)
         self._restore_removed()
         try:
@@ -147,7 +147,7 @@ class Sync:
     async def _run_locally(self, pending: Iterable[PendingImage], has_new: bool) -> Iterable[int]:
         """Handle the images in this process. Returns those that the budget did not allow to start."""
         schedule = Schedule(pending, self._options.per_host)
-        runner = LocalRunner(schedule, self._budget, at_once=self._options.at_once, clock=self._monotonic)
+        runner = LocalRunner(schedule, self._budget, concurrency=self._options.at_once, clock=self._monotonic)
         async with self._pipeline(has_new) as pipeline:
 
             async def work(pending: PendingImage) -> int:
@@ -155,19 +155,19 @@ class Sync:
                 return 0 if job is None else self.end(pending, await pipeline.run(job))
 
             await runner.run(work)
-        return schedule.rest()
+        return schedule.remaining()
 
     async def _run_on_workers(
         self, pending: Iterable[PendingImage], workers: WorkerGroup[Job, Outcome]
     ) -> Iterable[int]:
         """Handle the images on the workers of a cluster. Returns those that the budget did not allow to start."""
         async with workers:
-            shards = Shards(pending, len(workers.room()))
+            shards = Shards(pending, len(workers.capacity()))
             runner = ClusterRunner(
                 shards, self._budget, workers, self, per_host=self._options.per_host, clock=self._monotonic
             )
             await runner.run()
-            return runner.rest()
+            return runner.remaining()
 
     def _has_failed(self, image: int) -> bool:
         return self._index.failure(self._catalogue.images.url(image)) is not None
@@ -214,7 +214,7 @@ class Sync:
         job = self._recorder.job(pending.image)
         held = job.asset if self._recorder.has_all_files(job) else None
         problem = Problem(error.code, job.url, error.message, retryable=error.retryable)
-        left = without_answer(job, held, problem)
+        left = rested_outcome(job, held, problem)
         self.end(pending, msgspec.structs.replace(left, action=Action.FAILED))
 
     def _note(self, outcome: Outcome) -> None:
@@ -237,11 +237,11 @@ class Sync:
     def _refuse_placeholders(self, began: float) -> None:
         """Refuse pictures that stand for missing ones: only at the end is it known that many URLs share them."""
         found = shared_placeholders.find_shared_placeholders(
-            self._catalogue.shared_bytes.references(shared_placeholders.SHARED_BY, self._index.cards())
+            self._catalogue.shared_bytes.references(shared_placeholders.SHARED_BY, self._index.placeholders())
         )
         self._warnings = found.warnings
-        for host, digest in found.cards:
-            self._index.put_card(host, digest, self._clock())
+        for host, digest in found.placeholders:
+            self._index.put_placeholder(host, digest, self._clock())
         refused = [(image, self._catalogue.images.url(image)) for image in found.refused]
         with self._recorder.batch():
             for image, url in refused:
@@ -273,7 +273,7 @@ class Sync:
                 self._problems.append(plan.misread_focus(without_credentials(url), place))
         self._problems += self._catalogue.articles.unreadable()
         for url, base, code, message in self._catalogue.images.broken_local():
-            severity, places = plan.own_severity(code), self._catalogue.references.places(url, base)
+            severity, places = plan.severity_of_own_image(code), self._catalogue.references.places(url, base)
             self._problems.append(Problem(code, url, message, severity=severity, references=places))
         counts = self._catalogue.articles.counts()
         for key, value in counts.items():

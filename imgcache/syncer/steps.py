@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from imgcache.core import Action, Job, Outcome, without_answer
+from imgcache.core import Action, Job, Outcome, rested_outcome
 from imgcache.policy import Step, SyncPolicy, plan
 
 
@@ -24,5 +24,5 @@ def unchanged(job: Job, missing: Sequence[str], step: Step) -> Outcome:
     """Returns the outcome of a URL whose server was not contacted, with the problem that was the reason, if any."""
     if step is not Step.REUSE and job.rest is not None:
         held = None if job.asset is None or job.asset.original in missing else job.asset
-        return without_answer(job, held, job.rest)
+        return rested_outcome(job, held, job.rest)
     return Outcome(job.url, Action.REUSED, job.copy, job.asset)

@@ -91,10 +91,10 @@ def build_audit(
         checks = RemoteChecks(
             prober=workers or build_prober(config, request.connect_to, clock),
             catalogue=cache.catalogue,
-            memory=history,
+            history=history,
             progress=progress,
             per_host=config.fetch.per_host,
-            at_once=config.fetch.concurrency,
+            concurrency=config.fetch.concurrency,
             clock=clock,
         )
     return Auditor(
@@ -103,9 +103,9 @@ def build_audit(
         catalogue=cache.catalogue,
         index=cache.index,
         store=cache.store,
-        memory=history,
-        looking=checks,
-        terms=AuditPolicy(
+        history=history,
+        remote_checks=checks,
+        policy=AuditPolicy(
             SyncPolicy.for_variants(config.variants),
             config.dimensions,
             config.limits,

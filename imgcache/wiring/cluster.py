@@ -19,7 +19,7 @@ import msgspec
 from imgcache.auditor import ProbeResult, probe_image
 from imgcache.cache import PendingImage, Store
 from imgcache.config import Config
-from imgcache.core import Asset, ConfigError, Job, Outcome, raise_limit, remove_tree
+from imgcache.core import Asset, ConfigError, Job, Outcome, raise_descriptor_limit, remove_tree
 from imgcache.downloader import ConnectTo
 from imgcache.policy import SyncPolicy
 from imgcache.runners import Budget, LocalRunner, Schedule, ShardHandler, WorkerGroup
@@ -67,12 +67,12 @@ def sync_workers(where: str, spec: SyncSpec, store: Store) -> Iterator[WorkerGro
     def learn(outcome: Outcome) -> None:
         for held in (outcome, outcome.doubtful):
             if held is not None and held.asset is not None:
-                store.learn(held.asset)
+                store.note_committed(held.asset)
 
     marker = _marker(spec)
     marker.leave()
     try:
-        with _connect(where, spec, open_sync, obstacle, results=Outcome, note=learn) as workers:
+        with _connect(where, spec, open_sync, obstacle, results=Outcome, on_result=learn) as workers:
             yield workers
     finally:
         marker.remove()
@@ -102,7 +102,7 @@ def _connect(
             f"needs a package that is not installed ({error.name}): pip install 'imgcache[scale]'", where="--dask"
         ) from None
     contract = RunSpec(open_parts, msgspec.msgpack.encode(spec), check)
-    return connect_workers(where, contract, room=spec.config.fetch.concurrency, **options)
+    return connect_workers(where, contract, capacity=spec.config.fetch.concurrency, **options)
 
 
 # -- in a worker -------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def obstacle(spec: bytes) -> str | None:
 async def open_sync(data: bytes, cores: int) -> AsyncIterator[ShardHandler]:
     """Open the parts of a sync in a worker. `data` is an encoded SyncSpec. Raises DiskFull."""
     spec = msgspec.msgpack.decode(data, type=SyncSpec)
-    raise_limit()
+    raise_descriptor_limit()
     folder = Path(tempfile.mkdtemp(prefix="imgcache-"))  # for what this process knows of an object store
     store = open_store(Workspace(folder, Path(spec.cache), spec.config, spec.bucket_url), folder)
     if spec.bucket_url is None:  # other workers write to the same folder at the same time
@@ -157,7 +157,7 @@ async def open_sync(data: bytes, cores: int) -> AsyncIterator[ShardHandler]:
 async def open_audit(data: bytes, cores: int) -> AsyncIterator[ShardHandler]:  # noqa: ARG001 (probing needs one core)
     """Open the parts of an audit in a worker. `data` is an encoded AuditSpec."""
     spec = msgspec.msgpack.decode(data, type=AuditSpec)
-    raise_limit()
+    raise_descriptor_limit()
     async with build_prober(spec.config, spec.connect_to, time.time) as prober:
 
         async def handle(shard: bytes) -> bytes:
@@ -190,7 +190,7 @@ async def run_shard(shard: bytes, kind: type[J], work: Callable[[J], Awaitable[R
     schedule = Schedule((PendingImage(place, host) for place, (host, _) in enumerate(jobs)), per_host)
     deadline = None if seconds is None else time.monotonic() + seconds
     with suppress(asyncio.CancelledError):  # the command was interrupted: finished results are kept
-        await LocalRunner(schedule, Budget(deadline), at_once=max(1, len(jobs)), clock=time.monotonic).run(one)
+        await LocalRunner(schedule, Budget(deadline), concurrency=max(1, len(jobs)), clock=time.monotonic).run(one)
     return msgspec.msgpack.encode(results)
 
 

@@ -63,7 +63,7 @@ def build_pipeline(
 
     pool = RenderPool(jobs, config.limits)
     if expects_images:
-        pool.preload()  # while the modules below are imported
+        pool.start_fork_server()  # while the modules below are imported
 
     from imgcache.core import sniff
     from imgcache.downloader import Downloader, Guard

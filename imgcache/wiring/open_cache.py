@@ -38,7 +38,7 @@ from imgcache.wiring.site_parts import SiteParts
 from imgcache.wiring.workspace import BuiltSite, Clock, Workspace
 
 if TYPE_CHECKING:  # each command loads what it uses
-    from imgcache.cache import Kept, Marker
+    from imgcache.cache import Marker, RemovedImages
     from imgcache.manifest import FlagWriter, FlagWriters
     from imgcache.syncer import Maintenance, Removal
 
@@ -103,11 +103,11 @@ class OpenCache(msgspec.Struct, frozen=True):
         return Maintenance(store=self.store, index=self.index, catalogue=self.catalogue, manifest=self.manifest)
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> RemovedImages:
         """What gc removed and keeps for a day: always that of the cache itself, also where the index is a copy."""
-        from imgcache.cache import Kept
+        from imgcache.cache import RemovedImages
 
-        return Kept(self.workspaces[0].cache / "index")
+        return RemovedImages(self.workspaces[0].cache / "index")
 
     def removal(self, others: OtherSites | None = None) -> Removal:
         """Build what `gc` and `forget` need; an image that one of the `others` uses is in use for gc."""

@@ -14,7 +14,15 @@ import msgspec
 
 from imgcache import __version__
 from imgcache.cache import BuiltCounts
-from imgcache.core import ConfigError, Place, Problem, Root, display_path, raise_limit, without_credentials
+from imgcache.core import (
+    ConfigError,
+    OutputFolder,
+    Place,
+    Problem,
+    display_path,
+    raise_descriptor_limit,
+    without_credentials,
+)
 from imgcache.downloader import ConnectTo
 from imgcache.manifest import ManifestEntry
 from imgcache.publisher.rewrite import (
@@ -100,7 +108,7 @@ class RewriteJob:
 
     def _check(self) -> None:
         catalogue = self._house.catalogue
-        self._scanner.require(self._scanner.scan(catalogue, self._progress.scanned), catalogue)
+        self._scanner.require_articles(self._scanner.scan(catalogue, self._progress.scanned), catalogue)
         self._count(catalogue.built.counts())
         self.report.left = self.report.references
         for url, places in _by_url(catalogue.built.remote_places(is_local_possible=True)):
@@ -171,7 +179,7 @@ class RewriteJob:
 
     def _remove_unfinished(self) -> None:
         if self._folder.unfinished:
-            with Root(self._folder.root) as root:
+            with OutputFolder(self._folder.root) as root:
                 for path in self._folder.unfinished:
                     root.remove(path)
 
@@ -207,7 +215,7 @@ def prepare_rewrite(
         CacheBusy: another run holds the cache.
         ConfigError: the folder lies in the cache.
     """
-    raise_limit()
+    raise_descriptor_limit()
     folder = BuiltFolder(built, left_out=[site.cache, site.own_cache, built / request.to])
     if folder.root.is_relative_to(os.path.realpath(site.cache)):
         raise ConfigError("lies in the cache; name the folder that a generator wrote", where=display_path(folder.root))

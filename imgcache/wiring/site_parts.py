@@ -104,7 +104,7 @@ def leave_markers(workspaces: Sequence[Workspace], store: Store, now: float, *, 
     if store.markers is None:
         return
     for workspace in workspaces:
-        store.markers.leave(_marker(workspace, workspaces[0].cache, now), again=anew)
+        store.markers.put(_marker(workspace, workspaces[0].cache, now), again=anew)
 
 
 def unknown_sites(markers: Iterable[Marker], workspaces: Sequence[Workspace], known: Container[str]) -> list[Marker]:
@@ -248,5 +248,5 @@ def scan_site(workspace: Workspace) -> ScanReport:
     report = ScanReport()
     for article in scanner.read_all():
         report.add(site, article)
-    scanner.require_articles(report.articles or len(report.references))
+    scanner.require_found(report.articles or len(report.references))
     return report

@@ -168,7 +168,7 @@ def build_sync(
 
 def _restore_removed(cache: OpenCache, *, is_dry: bool) -> None:
     if not is_dry:
-        cache.kept.bring_back(cache.index, cache.catalogue, cache.store)
+        cache.kept.restore(cache.index, cache.catalogue, cache.store)
 
 
 def _build_pipeline(

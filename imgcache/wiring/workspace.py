@@ -66,7 +66,7 @@ def move_index_home(own_cache: Path, bucket_url: str, home: Path) -> None:
     homes = _read(own_cache) | {bucket_url: os.path.relpath(home, own_cache)}
     refuse_links(file.parent)
     make_folder(file.parent)
-    replace_file(file, msgspec.json.encode(homes), part="elsewhere.part")
+    replace_file(file, msgspec.json.encode(homes), temporary_name="elsewhere.part")
 
 
 def _read(own_cache: Path) -> dict[str, str]:

@@ -117,9 +117,9 @@ def test_an_interrupted_audit_keeps_what_it_learned_and_reports_it(origin: Origi
     [found] = json.loads(out)["findings"]
     assert (found["rule"], found["url"], found["state"]) == ("http-status", gone, "suspect")
     assert json.loads(out)["history"] == []  # a line of a day is of a whole audit
-    index = Index(site / "cache/index", mend=False)
+    index = Index(site / "cache/index", repair=False)
     assert [url for url, _ in index.failures()] == [gone]
-    assert [key for key, _ in index.sightings()] == [("http-status", gone)]
+    assert [key for key, _ in index.first_seen()] == [("http-status", gone)]
     index.close()
 
 
@@ -134,8 +134,8 @@ def test_no_network_is_one_finding_and_nothing_is_recorded(run: Command, make_si
     assert (found["no-network"]["url"], found["no-network"]["severity"]) == (None, "error")
     assert [line for line in ended.err.splitlines() if "network" in line] == ended.err.splitlines() != []
     assert run("status", site, "--json").json()["failing"] == 0
-    index = Index(site / "cache/index", mend=False)
-    assert (list(index.sightings()), list(index.days())) == ([], [])
+    index = Index(site / "cache/index", repair=False)
+    assert (list(index.first_seen()), list(index.days())) == ([], [])
     index.close()
 
 

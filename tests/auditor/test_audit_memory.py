@@ -65,7 +65,7 @@ def test_the_remedy_mentions_a_cached_copy(run: Command, audit: Audit, origin: O
 
 
 def failure_of(site: Path, url: str) -> Failure | None:
-    index = Index(site / "cache/index", mend=False)
+    index = Index(site / "cache/index", repair=False)
     try:
         return index.failure(url)
     finally:
@@ -120,11 +120,11 @@ def test_first_seen_is_kept_until_the_finding_disappears(audit: Audit, origin: O
     origin.answers.set(A, picture(300, 400))
     site = make_site({"a.md": article((A, 400, 300))})
     index = Index(site / "cache/index")
-    index.put_sightings(dict.fromkeys([("dimensions", A), ("dimensions", B)], 1_600_000_000.0))
+    index.put_first_seen(dict.fromkeys([("dimensions", A), ("dimensions", B)], 1_600_000_000.0))
     index.close()
     assert only(audit(site, "--json"))["first_seen"] == "2020-09-13T12:26:40Z"
-    index = Index(site / "cache/index", mend=False)
-    assert [key for key, _ in index.sightings()] == [("dimensions", A)]
+    index = Index(site / "cache/index", repair=False)
+    assert [key for key, _ in index.first_seen()] == [("dimensions", A)]
     index.close()
 
 

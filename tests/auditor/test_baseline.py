@@ -27,10 +27,10 @@ def test_untouched_places_are_old_and_added_places_are_new(work: WorkTree) -> No
     work.write({"b.md": "---\ntitle: longer\nimages:\n  - url: " + B + "\n  - url: " + C + "\n---\n"})
     audit = work.since("HEAD")
     assert new_findings(audit) == [("http-status", C, "b.md", 5)]
-    assert (len(audit.findings), audit.summary.old, audit.is_well) == (3, 2, False)
+    assert (len(audit.findings), audit.summary.old, audit.passes) == (3, 2, False)
     work.commit()
     assert new_findings(work.since("HEAD~1")) == [("http-status", C, "b.md", 5)]
-    assert work.since("HEAD").is_well
+    assert work.since("HEAD").passes
 
 
 def test_a_new_place_of_an_old_image_makes_it_new_and_is_listed_first(work: WorkTree) -> None:
@@ -94,7 +94,7 @@ def test_a_finding_about_a_whole_article_is_new_if_the_article_names_something_n
 def test_a_finding_without_a_place_is_never_old(work: WorkTree) -> None:
     work.commit({"a.md": article((A, 4, 3))})
     audit = audit_of([finding("no-network", None, [])])
-    assert not Baseline(Site(work.root, None), since="HEAD").mark(audit).is_well
+    assert not Baseline(Site(work.root, None), since="HEAD").mark(audit).passes
 
 
 # -- the site's own images -------------------------------------------------------------------------------------------
@@ -176,9 +176,9 @@ def test_with_revision_and_report_a_place_is_old_if_either_has_it(work: WorkTree
     work.commit({"a.md": article((A, 4, 3))})
     work.write({"b.md": article((A, 4, 3))})
     site = Site(work.root, None)
-    assert Baseline(site, since="HEAD", baseline=file).mark(work.audit()).is_well
-    assert not Baseline(site, since="HEAD").mark(work.audit()).is_well
-    assert not Baseline(site, baseline=file).mark(work.audit()).is_well
+    assert Baseline(site, since="HEAD", baseline=file).mark(work.audit()).passes
+    assert not Baseline(site, since="HEAD").mark(work.audit()).passes
+    assert not Baseline(site, baseline=file).mark(work.audit()).passes
 
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # of every repository that names objects by SHA-1

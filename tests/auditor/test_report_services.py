@@ -55,7 +55,7 @@ def test_junit_is_valid_for_jenkins(audit: AuditReport, tmp_path: Path) -> None:
     assert parsed.failures == sum(suite.failures for suite in parsed) == sum(one.is_failure for one in cases)
     assert sum(suite.skipped for suite in parsed) == sum(one.is_skipped for one in cases)
     assert len({(one.classname, one.name) for one in cases}) == len(cases)
-    assert (parsed.failures == 0) is audit.is_well
+    assert (parsed.failures == 0) is audit.passes
 
 
 def test_junit_has_a_case_for_each_image() -> None:

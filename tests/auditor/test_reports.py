@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcache.auditor.reports import FORMS, render
+from imgcache.auditor.reports import FORMATS, render
 from imgcache.core import Finding, Place, Severity
 from tests.support.report_readers import Page, commands, junit_schema, sarif, sarif_schema
 from tests.support.sample_audit import (
@@ -34,7 +34,7 @@ GOLDEN = HERE / "golden/reports"
 SUFFIXES = {"text": "txt", "json": "json", "junit": "xml", "sarif": "sarif", "github": "commands", "html": "html"}
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_each_format_matches_its_golden_file(form: str, tmp_path: Path) -> None:
     """`REWRITE_GOLDEN=1 pytest tests/auditor/test_reports.py` rewrites the files; review the difference."""
     root = tmp_path / "harbour-news"
@@ -56,7 +56,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
         render("pdf", AUDIT, NOWHERE)
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form != "json"])
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "json"])
 def test_no_report_for_people_has_credentials(form: str) -> None:
     text = render(form, AUDIT, NOWHERE)
     assert "files.example/private.png" in text
@@ -189,7 +189,7 @@ ACTIVE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 @given(st.lists(findings_of_any_text(), max_size=4))
 def test_any_text_stays_text_in_every_format(findings: list[Finding]) -> None:
     audit = audit_of(*findings, images=tuple(sorted({found.url for found in findings if found.url is not None})))
-    for form in FORMS:
+    for form in FORMATS:
         text = render(form, audit, NOWHERE)
         text.encode()
         assert ACTIVE.findall(text) == [], form

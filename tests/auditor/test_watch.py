@@ -188,7 +188,7 @@ def test_the_disk_counts_and_not_the_kind_of_event(present: set[str], burst: set
         for name in present:
             (root / name).touch()
         watch = ArticleWatcher(root, articles=list, is_article=lambda name: name.endswith(".md"), audit=clean_audit)
-        glances = list(watch.after({(change, str(root / name)) for change, name in burst}))
+        glances = list(watch.audit_changes({(change, str(root / name)) for change, name in burst}))
         named = {name for _, name in burst if name.endswith(".md")}
         assert {glance.article for glance in glances if glance.audit} == named & present
         gone = {glance.article for glance in glances if not glance.audit}
@@ -205,5 +205,5 @@ def test_an_error_at_one_article_does_not_end_the_watch(tmp_path: Path, caplog: 
     for name in ("a.md", "b.md"):
         (tmp_path / name).touch()
     watch = ArticleWatcher(tmp_path, articles=list, is_article=lambda _: True, audit=audit)
-    glances = watch.after({(Change.modified, str(tmp_path / name)) for name in ("a.md", "b.md")})
+    glances = watch.audit_changes({(Change.modified, str(tmp_path / name)) for name in ("a.md", "b.md")})
     assert [glance.article for glance in glances] == ["b.md"]

@@ -115,11 +115,11 @@ def test_sizes_that_no_file_has_are_foreign_and_harm_no_sum(serve: Serve, store:
     serve(script)
     store.refresh()
     assert (store.usage().files, store.usage().bytes) == (1, 20)
-    assert store.foreign() == tuple(name.removeprefix("p/") for name in names)
+    assert store.foreign_files() == tuple(name.removeprefix("p/") for name in names)
 
 
 def test_a_page_of_a_proxy_does_not_pass_for_an_empty_bucket(serve: Serve, store: ObjectStore) -> None:
-    store.learn(asset())
+    store.note_committed(asset())
     serve(lambda _: Reply(200, {}, b"<html>please log in</html>"))
     with pytest.raises(StoreError, match=r"it seems empty, but original\.jpg exists"):
         store.refresh()
@@ -219,7 +219,7 @@ def test_another_range_than_was_asked_for_is_an_error(serve: Serve, bucket: Buck
 def test_header_fields_of_garbage_are_an_error(serve: Serve, bucket: Bucket, headers: dict[str, str]) -> None:
     serve(lambda _: Reply(200, headers))
     with pytest.raises(StoreError, match="cannot be read"):
-        bucket.look("manifest.json")
+        bucket.metadata("manifest.json")
 
 
 @pytest.mark.parametrize("etags", [['"a"', '"b"', '"c"'], ["", "", ""]])
@@ -236,7 +236,7 @@ def test_a_document_with_wrong_etags_is_not_replaced(
 
     serve(script)
     document = store.document("manifest.json")
-    document.mark()
+    document.version()
     part = tmp_path / "part"
     part.write_bytes(b"ours")
     with pytest.raises(StoreError, match="was replaced by another machine"):

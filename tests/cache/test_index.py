@@ -97,7 +97,7 @@ def test_records_behave_like_a_sorted_dictionary(steps: list[tuple[str, str, Cop
                     raise KeyboardInterrupt
             assert index.copy(url) == model.get(url)
         index.close()
-        index = Index(Path(folder), mend=False)
+        index = Index(Path(folder), repair=False)
         assert list(index.copies()) == sorted(model.items())
         assert index.counts().copies == len(model)
         index.close()
@@ -147,12 +147,12 @@ def test_forgotten_until_it_is_remembered(index: Index) -> None:
     assert index.forgotten(URL)
     assert [index.copy(URL), index.failure(URL)] == [None, None]
     assert list(index.forgotten_urls()) == [URL]
-    index.remember(URL)
+    index.unforget(URL)
     assert not index.forgotten(URL)
 
 
 def test_a_batch_is_all_or_nothing_and_unseen_until_it_ends(index: Index, tmp_path: Path) -> None:
-    reader = Index(tmp_path / "index", mend=False)
+    reader = Index(tmp_path / "index", repair=False)
     with index.batch():
         index.put_copy(URL, COPY)
         with index.batch():
@@ -232,12 +232,12 @@ def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
 def test_a_loose_commit_becomes_durable_with_the_next_durable_one(tmp_path: Path) -> None:
     with closing(Index(tmp_path)) as index:
         log = tmp_path / "cache.db-wal"
-        index.settle()
+        index.make_durable()
         before = log.stat().st_size
         with index.batch(durable=False):
-            index.put_card("a.example", "0" * 64, 1.0)
+            index.put_placeholder("a.example", "0" * 64, 1.0)
         loose = log.stat().st_size
-        index.settle()
+        index.make_durable()
         settled = log.stat().st_size
-        index.settle()
+        index.make_durable()
         assert before < loose < settled == log.stat().st_size

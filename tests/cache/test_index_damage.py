@@ -85,7 +85,7 @@ def test_a_damaged_file_is_renamed_and_replaced(tmp_path: Path, harm: object) ->
     bytes_before = file.read_bytes()
     if harm not in {_scribbled, _truncated}:  # a reader does not read the whole file to find out
         with pytest.raises(IndexDamaged, match=r"cache\.db"):
-            Index(tmp_path / "index", mend=False)
+            Index(tmp_path / "index", repair=False)
         assert file.read_bytes() == bytes_before
     index = Index(tmp_path / "index")
     assert index.damaged
@@ -108,7 +108,7 @@ def test_a_writer_notices_damage_to_any_page(tmp_path: Path) -> None:
     for page in pages:
         file.write_bytes(data[: page * 4096] + b"\xff" * 64 + data[page * 4096 + 64 :])
         try:
-            Index(tmp_path / "index", mend=False).close()
+            Index(tmp_path / "index", repair=False).close()
             unseen_by_reader += 1
         except IndexDamaged:
             pass
@@ -158,7 +158,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
     _sql(file, "INSERT INTO Cache (key, raw, mode, value) VALUES (?, 0, 4, ?)", bomb, bomb)
     for mend in (False, True):
         try:
-            index = Index(tmp_path / "index", mend=mend)
+            index = Index(tmp_path / "index", repair=mend)
         except IndexDamaged:
             continue
         index.close()
@@ -268,6 +268,6 @@ def test_a_missing_write_permission_is_reported_and_harms_nothing(tmp_path: Path
             for path in (Path(root), file.parent):
                 path.chmod(0o755)
         assert "cache.db cannot be written" in ran.stdout
-        index = Index(file.parent, mend=False)
+        index = Index(file.parent, repair=False)
         assert index.counts().copies == 400
         index.close()

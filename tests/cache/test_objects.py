@@ -96,14 +96,14 @@ def test_an_inventory_that_is_damaged_or_of_another_bucket_is_made_again(
 def test_a_server_reads_whole_files_ranges_and_signs(far: Far, store: ObjectStore) -> None:
     asset = put(store, b"0123456789", {})
     bucket: ReadableStore = connect_bucket(far.url)
-    found = bucket.look(asset.original)
+    found = bucket.metadata(asset.original)
     assert found is not None
     assert (found.bytes, found.etag[:1]) == (10, '"')
     assert bucket.read(asset.original) == b"0123456789"
     assert (bucket.read(asset.original, 3, 6), bucket.read(asset.original, 7)) == (b"345", b"789")
     assert b"".join(bucket.chunks(asset.original) or ()) == b"0123456789"
     nothing = "assets/aa/nothing"
-    assert [bucket.look(nothing), bucket.read(nothing), bucket.chunks(nothing)] == [None] * 3
+    assert [bucket.metadata(nothing), bucket.read(nothing), bucket.chunks(nothing)] == [None] * 3
     url = bucket.signed_url(asset.original, 60)
     assert url is not None
     assert SECRET not in url
@@ -126,11 +126,11 @@ def test_a_variant_that_cannot_be_stored_leaves_no_original(store: ObjectStore, 
 def test_a_document_that_another_machine_replaced_meanwhile_is_left(far: Far, tmp_path: Path) -> None:
     mine, others = (far.store(tmp_path / name).document("manifest.json") for name in ("mine", "others"))
     part = tmp_path / "part"
-    assert mine.mark() == others.mark() == ""
+    assert mine.version() == others.version() == ""
     part.write_bytes(b"others'")
     assert others.replace(part)
     part.write_bytes(b"mine")
-    assert mine.mark() == others.mark() != ""
+    assert mine.version() == others.version() != ""
     with pytest.raises(StoreError, match="replaced by another machine"):
         mine.replace(part)
     assert mine.read() == b"others'"
@@ -143,7 +143,7 @@ def test_what_another_process_committed_needs_no_request(far: Far, tmp_path: Pat
     others.prepare()
     asset = put(others, b"original", {"w64.webp": b"small"})
     asked = far.asked()
-    mine.learn(asset)
+    mine.note_committed(asset)
     assert (mine.missing(asset), mine.stamp(asset.digest)) == ((), others.stamp(asset.digest))
     assert far.asked() == asked
     mine.close()

@@ -14,7 +14,7 @@ from PIL import Image
 
 import imgcache
 from examples.origin import Origin
-from imgcache.core import Root
+from imgcache.core import OutputFolder
 from tests.conftest import Command, Ended, MakeSite, article, picture
 
 A = "https://pictures.example/a.jpg"
@@ -194,11 +194,11 @@ def test_a_configuration_replaces_no_link(run: Command, site: Path, victim: Vict
 
 @pytest.mark.parametrize("name", ["", "/etc/x", "../x", "a/../../x"])
 def test_no_name_leads_out_of_a_root(tmp_path: Path, name: str) -> None:
-    with Root(tmp_path / "root") as root, pytest.raises(ValueError, match="no name below a folder"):
+    with OutputFolder(tmp_path / "root") as root, pytest.raises(ValueError, match="no name below a folder"):
         root.write(name, b"")
 
 
-WRITERS: dict[str, Callable[[Root, Path], object]] = {
+WRITERS: dict[str, Callable[[OutputFolder, Path], object]] = {
     "write": lambda root, _: root.write("a/b/c", b"new"),
     "link": lambda root, source: root.link(source, "a/b/c"),
     "copy": lambda root, source: root.copy(source, "a/b/c"),
@@ -218,14 +218,14 @@ def test_every_writer_of_a_root_stops_at_a_link(tmp_path: Path, victim: Victim, 
     Image.new("RGB", (1, 1)).save(source, "png")
     before = sorted(victim.folder.rglob("*"))
     plant(tmp_path / "root" / place, victim.folder)
-    with Root(tmp_path / "root") as root, pytest.raises(NotADirectoryError):
+    with OutputFolder(tmp_path / "root") as root, pytest.raises(NotADirectoryError):
         WRITERS[writer](root, source)
     assert sorted(victim.folder.rglob("*")) == before
 
 
 def test_a_folder_that_becomes_a_link_is_not_followed(tmp_path: Path, victim: Victim) -> None:
     """Whoever holds the descriptor of a folder stays in it, whatever has its name by now."""
-    with Root(tmp_path / "root") as root:
+    with OutputFolder(tmp_path / "root") as root:
         root.write("a/b", b"first")
         with root.folder_of("a/b") as (folder, _):
             (tmp_path / "root/a").rename(tmp_path / "root/moved")

@@ -209,7 +209,7 @@ def test_the_threshold_separates_versions_of_one_image_from_others(shared: Path,
             assert (look(tmp_path / name, Limits()) ^ seen[path.name]).bit_count() <= 8, (path.name, name)
     names = sorted(seen)
     pairs = [(seen[a] ^ seen[b]).bit_count() for n, a in enumerate(names) for b in names[:n]]
-    assert sum(bits > likeness.FARTHEST for bits in pairs) >= 0.98 * len(pairs)
+    assert sum(bits > likeness.MAX_DISTANCE for bits in pairs) >= 0.98 * len(pairs)
 
 
 sizes = st.builds(Size, st.integers(1, 5000), st.integers(1, 5000))
@@ -227,5 +227,5 @@ def test_the_same_size_and_look_is_never_doubtful(old: Size, new: Size, bits: in
 def test_rejected_digests_are_remembered_in_bounds() -> None:
     doubt = QuarantineRecord(candidate=Copy("x", 0.0, 0.0), reason="r", since=1.0)
     for number in range(40):
-        doubt = likeness.rejected(doubt, str(number % 20))
+        doubt = likeness.with_rejected_digest(doubt, str(number % 20))
     assert (doubt.candidate, doubt.rejected) == (None, tuple(str(number) for number in range(4, 20)))

@@ -140,7 +140,7 @@ def test_every_kind_of_request_is_tried_again(front: Front, far: Far, tmp_path: 
 def test_a_store_that_stays_busy_is_an_error_after_some_tries(front: Front, far: Far, tmp_path: Path) -> None:
     front.busy = float("inf")
     bucket = connect_bucket(far.url, patience=0.5)
-    for asked in (lambda: bucket.look("assets/x"), lambda: list(bucket.listing("assets"))):
+    for asked in (lambda: bucket.metadata("assets/x"), lambda: list(bucket.listing("assets"))):
         before = front.seen.total()
         with pytest.raises(StoreError, match="the store is overloaded or has a fault: run again later"):
             asked()
@@ -148,7 +148,7 @@ def test_a_store_that_stays_busy_is_an_error_after_some_tries(front: Front, far:
 
 
 def test_what_is_refused_for_good_is_not_tried_again(front: Front, far: Far) -> None:
-    assert connect_bucket(far.url).look("assets/x") is None
+    assert connect_bucket(far.url).metadata("assets/x") is None
     assert front.seen.total() == 1
 
 

@@ -47,7 +47,7 @@ def test_a_new_image_lies_under_its_digest(place: Place) -> None:
     assert [variant.path for variant in asset.variants] == [f"{base}/thumb.jpg", f"{base}/w320.webp"]
     assert (asset.bytes, asset.width, asset.height, asset.recipes) == (len(BIG), 640, 480, (RECIPE,))
     assert place.files() == {f"{base}/original.jpg": BIG, **{f"{base}/{name}": data for name, data in SMALL.items()}}
-    assert store.missing(asset) == store.damage(asset) == store.strays(asset) == ()
+    assert store.missing(asset) == store.damage(asset) == store.unrecorded_files(asset) == ()
     assert list(store.digests()) == [asset.digest]
     assert store.usage() == StoreUsage(1, 3, len(BIG) + 5 + 8)
     assert store.original(asset).read_bytes() == BIG
@@ -85,9 +85,9 @@ def test_other_bytes_never_take_a_name_that_is_in_use(place: Place) -> None:
     names = [Path(asset.variants[0].path).name for asset in (first, second, third)]
     assert names == ["w320.webp", "w320.bbbbbbbb.webp", f"w320.bbbbbbbb.{sha256(b'three')[:8]}.webp"]
     assert store.damage(first) == store.damage(second) == store.damage(third) == ()
-    assert store.strays(third) == tuple(sorted([first.variants[0].path, second.variants[0].path]))
-    store.discard(store.strays(third))
-    assert store.strays(third) == store.damage(third) == ()
+    assert store.unrecorded_files(third) == tuple(sorted([first.variants[0].path, second.variants[0].path]))
+    store.discard(store.unrecorded_files(third))
+    assert store.unrecorded_files(third) == store.damage(third) == ()
 
 
 def test_a_damaged_file_with_its_digest_in_the_name_is_replaced(place: Place) -> None:
@@ -101,7 +101,7 @@ def test_a_damaged_file_with_its_digest_in_the_name_is_replaced(place: Place) ->
 
 def test_another_machine_that_knows_nothing_takes_no_name_either(place: Place) -> None:
     first = put(place.store, BIG, {"w320.webp": b"one"}, recipe="a" * 12)
-    place.store.settle()
+    place.store.make_durable()
     other = place.again()
     try:
         other.prepare()
@@ -232,7 +232,7 @@ def test_a_file_cut_short_on_the_way_is_not_committed(place: Place) -> None:
 
 def test_another_machine_sees_what_was_committed_and_gives_back_what_is_whole(place: Place) -> None:
     asset = put(place.store, BIG, SMALL)
-    place.store.settle()
+    place.store.make_durable()
     place.write(asset.variants[0].path, b"longer than it was")
     other = place.again()
     try:
@@ -274,15 +274,15 @@ def test_a_document_is_replaced_whole_or_not_at_all(place: Place, tmp_path: Path
         part.write_bytes(data)
         return document.replace(part)
 
-    assert (document.mark(), document.read()) == ("", None)
+    assert (document.version(), document.read()) == ("", None)
     assert replace(b"one")
-    first = document.mark()
+    first = document.version()
     assert (document.read(), bool(first)) == (b"one", True)
     assert not replace(b"one")
-    assert document.mark() == first
+    assert document.version() == first
     assert replace(b"two")
     assert document.read() == b"two"
-    assert document.mark() not in ("", first)
+    assert document.version() not in ("", first)
     assert not part.exists()
 
 
@@ -326,7 +326,7 @@ def test_an_object_store_and_a_folder_behave_alike(
         for asset in (asset for assets in kept.values() for asset in assets):
             for one in places:
                 assert one.store.missing(asset) == one.store.damage(asset) == ()
-            assert places[0].store.strays(asset) == places[1].store.strays(asset)
+            assert places[0].store.unrecorded_files(asset) == places[1].store.unrecorded_files(asset)
     for one in places:
         assert list(one.store.scratch.iterdir()) == []
         one.store.close()

@@ -42,7 +42,7 @@ def test_after_a_failed_sync_nothing_counts_as_durable(monkeypatch: pytest.Monke
     put(broken, BIG, SMALL)
     for _ in range(2):  # the record of what was put is never written
         with pytest.raises(DiskFull, match=r"other.*No space left on device; free some space"):
-            broken.settle()
+            broken.make_durable()
     broken.close()
     assert list(broken.scratch.iterdir()) == []
 
@@ -68,7 +68,7 @@ def test_without_syncfs_every_file_is_synced_before_its_record(monkeypatch: pyte
     store = opened(tmp_path)
     asset = put(store, BIG, SMALL)
     assert log == []
-    store.settle()
+    store.make_durable()
     store.close()
     files = {"original.jpg", "thumb.jpg", "w320.webp"}
     assert set(log[:3]) == files

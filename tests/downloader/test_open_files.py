@@ -69,13 +69,13 @@ def test_an_audit_of_more_hosts_than_files_may_be_open(make_site: MakeSite, port
 
 @given(st.integers(0, 5000), st.integers(0, 5000), st.integers(1, 500))
 def test_what_is_shared_out_fits_below_the_limit(limit: int, in_use: int, wanted: int) -> None:
-    room = descriptors.share(limit, in_use, wanted)
-    assert 1 <= room.at_once <= wanted
-    assert 0 <= room.idle <= descriptors.MOST_IDLE
-    if room.at_once > 1 or room.idle:
-        assert in_use + descriptors.RESERVE + 3 * room.at_once + room.idle <= limit
+    room = descriptors.compute_limits(limit, in_use, wanted)
+    assert 1 <= room.requests <= wanted
+    assert 0 <= room.idle <= descriptors.MAX_IDLE_CONNECTIONS
+    if room.requests > 1 or room.idle:
+        assert in_use + descriptors.RESERVE + 3 * room.requests + room.idle <= limit
     if limit >= in_use + descriptors.RESERVE + 3 * wanted:
-        assert room.at_once == wanted
+        assert room.requests == wanted
 
 
 def test_the_soft_limit_is_raised_as_far_as_it_may_be() -> None:

@@ -40,7 +40,7 @@ def test_a_probe_returns_format_size_and_trace() -> None:
     async def scene() -> None:
         async with faults() as origin, prober() as looking:
             begun = time.monotonic()
-            told = await looking.look(origin.url("/look/moved"))
+            told = await looking.probe(origin.url("/look/moved"))
             assert (told.format, told.media_type, told.size) == ("jpeg", "image/jpeg", Size(400, 300))
             assert (told.total, told.received) == (len(PICTURE), PROBE_BYTES)
             assert told.head == hashlib.sha256(PICTURE[:PROBE_BYTES]).hexdigest()
@@ -145,7 +145,7 @@ def test_a_partial_answer_that_makes_no_sense_is_asked_for_whole(
 
     async def scene() -> None:
         async with faults() as origin, prober() as looking:
-            told = await looking.look(origin.url("/look/odd"))
+            told = await looking.probe(origin.url("/look/odd"))
             assert (told.size, told.received) == (Size(400, 300), PROBE_BYTES)
             assert [b"Range:" in head for head in origin.requests] == [True, False]
             assert await outcome(looking, origin.url("/look/odd")) == "http-status"
@@ -217,7 +217,7 @@ def test_a_wall_is_named_and_a_robots_rule_obeyed(monkeypatch: pytest.MonkeyPatc
     async def scene() -> None:
         async with faults() as origin, prober(respect_robots=True, respect_robots_tag=True) as looking:
             with pytest.raises(ImageError) as refused:
-                await looking.look(origin.url("/look/wall"))
+                await looking.probe(origin.url("/look/wall"))
             assert (refused.value.code, refused.value.status, refused.value.wall) == ("http-status", 403, "Cloudflare")
             assert await outcome(looking, origin.url("/look/tagged")) == "robots"
             assert await outcome(looking, origin.url("/look/small")) == "robots"
@@ -265,7 +265,7 @@ def test_the_expiry_of_the_certificate_is_reported(
             rule = ConnectTo.parse(f"pics.example.org:443:127.0.0.1:{origin.port}")
             async with prober(connect_to=[rule]) as looking:
                 for _ in range(2):  # the second on the same connection
-                    told = await looking.look("https://pics.example.org/look/secure")
+                    told = await looking.probe("https://pics.example.org/look/secure")
                     assert told.certificate_ends == pytest.approx(time.time() + 10 * 86_400, abs=60)
                 assert origin.connections == 1
 

@@ -73,7 +73,7 @@ def test_a_name_that_turns_private_between_two_looks_reaches_nobody(monkeypatch:
                 limits=LIMITS, policy=policy, guard=GUARD, resolver=names, rng=random.Random(1)
             ) as prober:
                 with pytest.raises(ImageError) as caught:
-                    await prober.look(origin.url("/part", "evil.org"))
+                    await prober.probe(origin.url("/part", "evil.org"))
             assert (origin.connections, victim.connections) == (1, 0)
             return caught.value.code
 

@@ -147,11 +147,11 @@ def test_nothing_that_fits_or_declares_nothing_is_ever_refused(rows: list[tuple[
         if declared != Declared():
             lies[host, number] = lies.get((host, number), True) and is_lie
     assert found.refused == array("q", [number for (_, number), is_lie in lies.items() if is_lie])
-    assert {host for host, _ in found.cards} == {host for (host, _), is_lie in lies.items() if is_lie}
+    assert {host for host, _ in found.placeholders} == {host for (host, _), is_lie in lies.items() if is_lie}
     for problem, named in found.warnings:
         host = (problem.url or "")[0]
         proven = {number for (other, number), is_lie in lies.items() if other == host and not is_lie}
-        assert len({number for other, number, _ in rows if other == host} - proven) >= cards.WARNED_AT
+        assert len({number for other, number, _ in rows if other == host} - proven) >= cards.WARN_AT
         assert not {int(url.split("/")[1]) for url in named} & {number for other, number in lies if other == host}
 
 

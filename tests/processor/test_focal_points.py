@@ -241,12 +241,12 @@ def test_only_cropping_recipes_get_a_focal_point() -> None:
         Recipe("s100", 100, 100, Fit.COVER, VariantFormat.PNG, position=Position.ENTROPY),
     )
     policy = SyncPolicy(tuple(one.fingerprint for one in (inside, high, cover)), variants=(inside, high, cover))
-    focused = policy.aimed((0.3, 0.6))
+    focused = policy.for_focus((0.3, 0.6))
     assert focused.recipes[:2] == policy.recipes[:2]
-    assert focused.recipes[2] not in {*policy.recipes, policy.aimed((0.3, 0.7)).recipes[2]}
-    assert policy.aimed(None) is policy
+    assert focused.recipes[2] not in {*policy.recipes, policy.for_focus((0.3, 0.7)).recipes[2]}
+    assert policy.for_focus(None) is policy
     other = SyncPolicy(variants=(inside, high, square(Position.ATTENTION)))
-    assert other.aimed((0.3, 0.6)).recipes == focused.recipes, (
+    assert other.for_focus((0.3, 0.6)).recipes == focused.recipes, (
         "a point goes before the position: another one is no change"
     )
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from imgcache.cache import PendingImage
 from imgcache.core import WorkerLost
 from imgcache.runners import Budget, ClusterRunner, Shards, worker_session
-from imgcache.runners.shards import LARGE, SIZE, Shard
+from imgcache.runners.shards import LARGE_SHARD_SIZE, SHARD_SIZE, Shard
 
 hosts = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), max_size=120)
 many = st.lists(st.sampled_from("aaaaaaabbbbcdefghij"), min_size=100, max_size=150)
@@ -49,7 +49,7 @@ def test_every_job_is_taken_once_and_no_host_is_in_two_shards_at_once(hosts: lis
             shards.done(*under_way.pop(rng.randrange(len(under_way))))
     assert sorted(taken) == pending(hosts)
     assert shards.is_empty
-    assert list(shards.rest()) == []
+    assert list(shards.remaining()) == []
     for host in set(hosts):
         of_host = [job.image for job in taken if job.host == host]
         assert of_host == sorted(of_host)  # the newest first
@@ -76,21 +76,21 @@ def test_a_host_stays_with_its_worker_until_the_worker_leaves(hosts: list[str], 
     for _ in range(100 + 20 * len(hosts)):
         if len(there) > 1 and rng.random() < 0.1:
             there.remove(rng.choice(sorted(there)))
-            shards.stay_with(there)
+            shards.keep_workers(there)
         worker = rng.choice(sorted(there))
         shard = shards.take(worker, size)
         if shard is not None:
             assert owner.get(shard.lane, worker) == worker or owner[shard.lane] not in there
             owner[shard.lane] = worker
             shards.done(shard, worker)
-    assert list(shards.rest()) == []
+    assert list(shards.remaining()) == []
 
 
 def test_rest_yields_the_jobs_that_were_not_taken() -> None:
     shards = Shards(pending("aaab"), most=2)
     shard = shards.take("x", 1)
     assert shard is not None
-    assert sorted([*shards.rest(), *(job.image for job in shard.jobs)]) == [0, 1, 2, 3]
+    assert sorted([*shards.remaining(), *(job.image for job in shard.jobs)]) == [0, 1, 2, 3]
 
 
 @given(hosts.filter(bool), st.integers(1, 6))
@@ -104,7 +104,7 @@ def test_the_weight_and_the_parts_of_a_shard(hosts: list[str], per_host: int) ->
 
 def test_a_small_site_is_shared_by_all_workers() -> None:
     assert Shards(pending([f"host{number}" for number in range(64)]), 2).size == 8
-    assert Shards(pending([f"host{number}" for number in range(640)]), 2).size == SIZE
+    assert Shards(pending([f"host{number}" for number in range(640)]), 2).size == SHARD_SIZE
 
 
 @given(st.integers(33, 5000), st.integers(1, 8))
@@ -112,11 +112,11 @@ def test_a_large_host_has_larger_shards_while_enough_rounds_remain(count: int, w
     others = [f"host{number}" for number in range(600)]
     shards = Shards(pending(["big"] * count + others), workers)
     left = count
-    while shard := shards.take("x", LARGE):
+    while shard := shards.take("x", LARGE_SHARD_SIZE):
         if shard.name != "big":
-            assert len(shard.jobs) <= SIZE
+            assert len(shard.jobs) <= SHARD_SIZE
             continue
-        large = min(LARGE, left // 4, (count + len(others)) // (4 * workers))
+        large = min(LARGE_SHARD_SIZE, left // 4, (count + len(others)) // (4 * workers))
         assert len(shard.jobs) == min(left, max(large, shards.size))
         left -= len(shard.jobs)
         shards.done(shard, "x")
@@ -124,8 +124,8 @@ def test_a_large_host_has_larger_shards_while_enough_rounds_remain(count: int, w
 
 
 def test_a_shard_is_named_after_its_host_or_the_number_of_its_hosts() -> None:
-    shards = Shards(pending(["big.example"] * SIZE + ["small.example", "tiny.example"]))
-    assert {shard.name for _ in range(2) if (shard := shards.take("x", SIZE))} == {"big.example", "2 hosts"}
+    shards = Shards(pending(["big.example"] * SHARD_SIZE + ["small.example", "tiny.example"]))
+    assert {shard.name for _ in range(2) if (shard := shards.take("x", SHARD_SIZE))} == {"big.example", "2 hosts"}
 
 
 # -- the runner --------------------------------------------------------------------------------------------------------
@@ -151,10 +151,10 @@ class FakeWorkers:
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    def room(self) -> Mapping[str, int]:
+    def capacity(self) -> Mapping[str, int]:
         return self.workers
 
-    async def do(
+    async def run_shard(
         self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None
     ) -> Mapping[int, int]:
         mine = {host for host, _ in jobs}
@@ -176,7 +176,7 @@ class FakeWorkers:
             self.hosts.subtract(mine)
         return {place: job for place, (_, job) in enumerate(jobs) if place < self.finished}
 
-    async def cut_short(self) -> None: ...
+    async def stop(self) -> None: ...
 
 
 class Work:
@@ -211,7 +211,7 @@ def run(
         shards, budget or Budget(), group, work, per_host=4, clock=lambda: now
     )
     asyncio.run(runner.run())
-    return sorted(runner.rest())
+    return sorted(runner.remaining())
 
 
 @given(hosts, seeds)
@@ -258,13 +258,13 @@ def test_the_deadline_ends_a_run_that_waits_for_workers() -> None:
     )
     asyncio.run(asyncio.wait_for(runner.run(), 20))
     assert work.ended == []
-    assert sorted(runner.rest()) == list(range(40))
+    assert sorted(runner.remaining()) == list(range(40))
 
 
 def test_a_worker_gets_only_enough_shards_to_keep_it_busy() -> None:
     group = FakeWorkers({"x": 8, "y": 8})
     run(pending([f"host{number}" for number in range(4000)]), group, Work())
-    assert group.most <= 2 * (2 * 8 + SIZE)
+    assert group.most <= 2 * (2 * 8 + SHARD_SIZE)
 
 
 def test_a_budget_of_bytes_leaves_images_for_the_next_run() -> None:
@@ -294,13 +294,13 @@ def test_an_interrupted_run_records_finished_results() -> None:
     class Waiting(FakeWorkers):
         over = asyncio.Event()
 
-        async def do(
+        async def run_shard(
             self, name: str, jobs: Sequence[tuple[str, int]], worker: str, seconds: float | None
         ) -> Mapping[int, int]:
             await self.over.wait()
             return {0: jobs[0][1]}
 
-        async def cut_short(self) -> None:
+        async def stop(self) -> None:
             self.over.set()
 
     async def interrupted(work: Work) -> None:

@@ -175,7 +175,7 @@ def counted(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(dask_group, "GRACE", 0.0)
     monkeypatch.setattr(dask_group, "TICK", 0.1)
     contract = RunSpec(open_counted, str(tmp_path).encode())
-    with dask_group.connect_workers(cluster.scheduler_address, contract, results=int, room=8) as group:
+    with dask_group.connect_workers(cluster.scheduler_address, contract, results=int, capacity=8) as group:
         yield group
 
 
@@ -184,9 +184,9 @@ def test_a_session_is_opened_once_in_each_worker_before_the_first_shard(
 ) -> None:
     async def shards() -> None:
         async with counted:
-            assert len(list(tmp_path.iterdir())) == len(counted.room()) == 2  # noqa: ASYNC240 (a test may wait)
+            assert len(list(tmp_path.iterdir())) == len(counted.capacity()) == 2  # noqa: ASYNC240 (a test may wait)
             await asyncio.gather(
-                *(counted.do("some.example", [("a", 0)], worker, None) for worker in [*counted.room()] * 4)
+                *(counted.run_shard("some.example", [("a", 0)], worker, None) for worker in [*counted.capacity()] * 4)
             )
 
     asyncio.run(shards())
@@ -199,8 +199,8 @@ def test_the_dask_dashboard_names_shards_by_host(cluster: Any, counted: DaskWork
 
     async def shards() -> None:
         async with counted:
-            worker = min(counted.room())
-            await asyncio.gather(*(counted.do(host, [("a", 0)], worker, None) for host in hosts * 2))
+            worker = min(counted.capacity())
+            await asyncio.gather(*(counted.run_shard(host, [("a", 0)], worker, None) for host in hosts * 2))
 
     asyncio.run(shards())
     assert {"some_host.example", "4.example"} <= set(cluster.scheduler.task_prefixes)
@@ -209,15 +209,15 @@ def test_the_dask_dashboard_names_shards_by_host(cluster: Any, counted: DaskWork
 def test_a_shard_is_for_one_process_even_if_another_gets_its_address(counted: DaskWorkerGroup[int, int]) -> None:
     async def impostor() -> None:
         async with counted:
-            worker = min(counted.room())
-            member = counted.workers.member(worker)
+            worker = min(counted.capacity())
+            member = counted.workers.get(worker)
             assert member is not None
             member.identity = "the process before"
             with pytest.raises(WorkerLost):
-                await counted.do("some.example", [("a", 0)], worker, None)
-            while worker not in counted.room():  # noqa: ASYNC110 (it is asked who it is)
+                await counted.run_shard("some.example", [("a", 0)], worker, None)
+            while worker not in counted.capacity():  # noqa: ASYNC110 (it is asked who it is)
                 await asyncio.sleep(0.05)
-            await counted.do("some.example", [("a", 0)], worker, None)
+            await counted.run_shard("some.example", [("a", 0)], worker, None)
 
     asyncio.run(impostor())
 
@@ -228,13 +228,13 @@ def test_a_worker_that_cannot_start_its_session_is_not_used_if_another_can(
 ) -> None:
     async def work(group: DaskWorkerGroup[int, int]) -> None:
         async with group:
-            (worker,) = group.room()
-            await group.do("some.example", [("a", 0)], worker, None)
+            (worker,) = group.capacity()
+            await group.run_shard("some.example", [("a", 0)], worker, None)
 
     for number in range(failing):
         (tmp_path / f"{number}").touch()
     contract = RunSpec(open_after, str(tmp_path).encode())
-    with dask_group.connect_workers(both.scheduler_address, contract, results=int, room=8) as group:
+    with dask_group.connect_workers(both.scheduler_address, contract, results=int, capacity=8) as group:
         if failing == 1:
             asyncio.run(work(group))
             assert "cannot start its session: no room at all; it is not used" in caplog.text
@@ -310,7 +310,7 @@ def test_a_worker_that_does_not_see_the_folder_is_refused(both: Any, tmp_path: P
     contract = RunSpec(wiring.open_sync, msgspec.msgpack.encode(spec), wiring.obstacle)
     with (
         pytest.raises(ConfigError, match=r"the worker tcp://.* does not see this cache: it has to be a folder"),
-        dask_group.connect_workers(both.scheduler_address, contract, results=int, room=8),
+        dask_group.connect_workers(both.scheduler_address, contract, results=int, capacity=8),
     ):
         pass
 
@@ -357,13 +357,13 @@ def test_a_disconnected_worker_stops_before_another_takes_over(
 def test_the_running_shard_of_a_retiring_worker_is_lost(guest: Any, counted: DaskWorkerGroup[int, int]) -> None:
     async def retirement() -> None:
         async with counted:
-            assert guest.address in counted.room()
-            shard = asyncio.ensure_future(counted.do("some.example", [("a", 60)], guest.address, None))
+            assert guest.address in counted.capacity()
+            shard = asyncio.ensure_future(counted.run_shard("some.example", [("a", 60)], guest.address, None))
             await asyncio.sleep(0.3)
             guest.loop.add_callback(guest.close_gracefully)
             with pytest.raises(WorkerLost):
                 await asyncio.wait_for(shard, 20)
-            assert guest.address not in counted.room()
+            assert guest.address not in counted.capacity()
 
     asyncio.run(retirement())
 
@@ -380,7 +380,7 @@ def test_a_run_without_workers_ends_after_a_while(
         async with counted:
             cluster.scale(0)
             while True:
-                counted.room()
+                counted.capacity()
                 await asyncio.sleep(0.05)
 
     try:

@@ -30,13 +30,13 @@ def test_every_job_is_taken_once_and_no_host_exceeds_its_limit(hosts: list[str],
     for host in "abc":
         of_host = [job.image for job in taken if job.host == host]
         assert of_host == sorted(of_host)
-    assert list(schedule.rest()) == []
+    assert list(schedule.remaining()) == []
 
 
 def test_the_newest_startable_job_comes_first_and_rest_yields_the_others() -> None:
     schedule = Schedule([PendingImage(0, "a"), PendingImage(1, "a"), PendingImage(2, "b"), PendingImage(3, "a")], 1)
     assert [schedule.take(), schedule.take(), schedule.take()] == [PendingImage(0, "a"), PendingImage(2, "b"), None]
-    assert sorted(schedule.rest()) == [1, 3]
+    assert sorted(schedule.remaining()) == [1, 3]
     schedule.done("a")
     assert schedule.take() == PendingImage(1, "a")
 
@@ -45,10 +45,10 @@ def test_a_byte_budget_counts_running_jobs() -> None:
     budget = Budget(max_bytes=100)
     assert budget.allows(0, 0.0)
     assert not budget.allows(1, 0.0)
-    budget.add(30)
+    budget.add_finished(30)
     assert budget.allows(1, 0.0)
     assert not budget.allows(2, 0.0)
-    budget.add(70)
+    budget.add_finished(70)
     assert not budget.allows(0, 0.0)
 
 

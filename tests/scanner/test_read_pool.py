@@ -64,7 +64,7 @@ def test_helpers_give_the_same_results_as_this_process(site: Path) -> None:
     assert reader.own < len(files)
     plain = ArticleReader(Site(site, "https://h"), ["images"])
     assert in_order(found) == in_order(plain.read(files))
-    wrong = {article.file.path: (article.wrong.line, article.wrong.column) for article in found if article.wrong}
+    wrong = {article.file.path: (article.error.line, article.error.column) for article in found if article.error}
     assert wrong == {"gone.md": (1, 1), "latin.md": (2, 11), "torn.md": (3, 1), "below.md": (4, 16)}
 
 
@@ -134,4 +134,4 @@ def test_an_article_that_was_saved_since_it_was_seen_is_read_whole(make_site: Ma
     site = make_site({"a.md": text})
     (read,) = ArticleReader(Site(site, None), ["images"]).read([ArticleStat("a.md", 1, seen)])
     assert read.digest == hashlib.sha256(text.encode()).hexdigest()
-    assert [mention.url for mention in read.mentions] == ["https://h/a.png", "https://h/b.png"]
+    assert [mention.url for mention in read.references] == ["https://h/a.png", "https://h/b.png"]

@@ -143,7 +143,7 @@ def test_a_bug_in_a_helper_process_costs_one_article(make_site: MakeSite) -> Non
     for batch in read_all(Idle(Site(site, None), []), files, few=0, most_helpers=1, program=program):
         found += batch
     assert found
-    assert all(one.wrong and one.wrong.code == "internal" and "Traceback" in one.trace for one in found)
+    assert all(one.error and one.error.code == "internal" and "Traceback" in one.trace for one in found)
 
 
 def test_an_article_that_is_gone_after_its_flag_was_written(

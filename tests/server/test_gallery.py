@@ -73,7 +73,9 @@ def test_each_state_and_each_problem_has_a_filter(sample: GallerySample) -> None
     sample.index.forget(f"{host}unwanted.jpg", 1e9)
     candidate = unreal_asset(sha256(b"another"))
     sample.index.put_asset(candidate)
-    sample.index.put_doubt(f"{host}odd.jpg", QuarantineRecord(Copy(candidate.digest, 1e9, 1e9), "another picture", 1e9))
+    sample.index.put_quarantine_record(
+        f"{host}odd.jpg", QuarantineRecord(Copy(candidate.digest, 1e9, 1e9), "another picture", 1e9)
+    )
     for name, size, flag in (
         ("fine", (640, 480), True), ("worn", (640, 480), True), ("tall", (480, 640), None),
         ("scaled", (320, 240), True),

@@ -261,5 +261,5 @@ def test_a_server_has_shorter_timeouts_than_a_sync(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
         with pytest.raises(StoreError, match="no answer"):
-            connect_bucket("s3://bucket", patience=0.3).look("x")
+            connect_bucket("s3://bucket", patience=0.3).metadata("x")
         assert time.monotonic() - began < 3

@@ -136,7 +136,7 @@ def prober(
 async def outcome(looking: Prober, url: str) -> str:
     """`ok`, or the code of the error, whose message must be fit for a terminal."""
     try:
-        await looking.look(url)
+        await looking.probe(url)
     except ImageError as error:
         assert error.message.isprintable()
         assert len(error.message) < 400
@@ -147,6 +147,6 @@ async def outcome(looking: Prober, url: str) -> str:
 def looked(path: str, **options: object) -> tuple[ProbedImage, Faults]:
     async def scene() -> tuple[ProbedImage, Faults]:
         async with faults() as origin, prober(**options) as looking:  # type: ignore[arg-type]
-            return await looking.look(origin.url(path)), origin
+            return await looking.probe(origin.url(path)), origin
 
     return asyncio.run(scene())

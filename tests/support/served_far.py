@@ -54,9 +54,9 @@ class Far:
         if self.is_down:
             raise StoreError(f"memory/{path} cannot be read: no answer")
 
-    def look(self, path: str) -> FileInfo | None:
+    def metadata(self, path: str) -> FileInfo | None:
         self._pass("look", path)
-        return self._bucket.look(path)
+        return self._bucket.metadata(path)
 
     def read(self, path: str, start: int = 0, end: int | None = None) -> bytes | None:
         self._pass("read", path)

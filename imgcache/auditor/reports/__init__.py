@@ -17,19 +17,19 @@ from imgcache.core import log_safety as logsafe
 # How each format disarms what a terminal or a build server would execute, because any report may be printed into a log.
 # The lines of `github` are commands themselves; GitHub looks for no second command in them, but other servers do.
 _DISARM: Mapping[str, Callable[[str], str]] = {
-    "text": partial(logsafe.plain, styled=True),
-    "json": logsafe.json,
-    "junit": logsafe.xml,
-    "sarif": logsafe.json,
+    "text": partial(logsafe.safe_text, styled=True),
+    "json": logsafe.safe_json,
+    "junit": logsafe.safe_xml,
+    "sarif": logsafe.safe_json,
     "github": logsafe.without_bracketed,
-    "html": logsafe.xml,
+    "html": logsafe.safe_xml,
 }
-FORMS = tuple(_DISARM)
+FORMATS = tuple(_DISARM)
 
-__all__ = ["FORMS", "ReportContext", "render"]
+__all__ = ["FORMATS", "ReportContext", "render"]
 
 
-def render(form: str, audit: AuditReport, context: ReportContext) -> str:
+def render(report_format: str, audit: AuditReport, context: ReportContext) -> str:
     """Returns the report in one of the formats of `FORMS`, ending with a newline.
 
     The module of a format is imported when it is first used.
@@ -37,7 +37,7 @@ def render(form: str, audit: AuditReport, context: ReportContext) -> str:
     Raises:
         ValueError: there is no such format.
     """
-    if form not in FORMS:
-        raise ValueError(f"{form!r} is not a report format; use one of {', '.join(FORMS)}")
-    text: str = import_module(f"imgcache.auditor.reports.{form}").render(audit, context)
-    return _DISARM[form](text)
+    if report_format not in FORMATS:
+        raise ValueError(f"{report_format!r} is not a report format; use one of {', '.join(FORMATS)}")
+    text: str = import_module(f"imgcache.auditor.reports.{report_format}").render(audit, context)
+    return _DISARM[report_format](text)

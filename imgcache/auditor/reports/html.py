@@ -45,7 +45,7 @@ def render(audit: AuditReport, context: ReportContext) -> str:
             site=clean_text(context.root.name) or "Site",
             version=context.version,
             verdict=words.verdict(audit),
-            is_well=audit.is_well,
+            is_well=audit.passes,
             figures=_figures(audit, new, old),
             chart=chart(audit.history),
             cards=[_card(found, pictures.get(found.digest or "")) for found in findings],

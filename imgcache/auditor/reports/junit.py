@@ -47,7 +47,7 @@ def _cases(audit: AuditReport) -> dict[tuple[str, str], list[Finding]]:
     cases: dict[tuple[str, str], list[Finding]] = {}
     for url in audit.images:
         cases.setdefault((words.host_of_url(url), redact(url, _NAME) or "(empty)"), [])
-    for found in words.most_used(audit.findings):
+    for found in words.most_important(audit.findings):
         cases.setdefault((words.host(found) or _SITE, words.shown_url(found, _NAME)), []).append(found)
     return cases
 

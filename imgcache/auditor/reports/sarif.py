@@ -133,7 +133,7 @@ def _properties(found: Finding) -> _Object:
 
 
 def _invocation(audit: AuditReport, cut: int) -> _Object:
-    invocation: _Object = {"executionSuccessful": True, "exitCode": 0 if audit.is_well else 1}
+    invocation: _Object = {"executionSuccessful": True, "exitCode": 0 if audit.passes else 1}
     if cut:
         text = f"{plural(cut, 'more finding')} left out: a run has at most {RESULTS:,}. --format json has all."
         invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]

@@ -86,7 +86,7 @@ def extent(found: Finding) -> str:
     return f"{plural(count, 'place')} in {plural(articles, 'article')}"
 
 
-def most_used(findings: Iterable[Finding]) -> list[Finding]:
+def most_important(findings: Iterable[Finding]) -> list[Finding]:
     """Sorts by severity, then by the number of articles, then by the newest article; otherwise the order is kept."""
     newest = sorted(findings, key=lambda found: found.newest, reverse=True)
     return sorted(newest, key=lambda found: (_ORDER[found.severity], -found.articles))
@@ -94,7 +94,7 @@ def most_used(findings: Iterable[Finding]) -> list[Finding]:
 
 def split(audit: AuditReport) -> tuple[list[Finding], list[Finding]]:
     """Returns the new and the old findings, each sorted by `most_used`."""
-    ranked = most_used(audit.findings)
+    ranked = most_important(audit.findings)
     return [found for found in ranked if not found.is_old], [found for found in ranked if found.is_old]
 
 

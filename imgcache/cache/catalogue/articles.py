@@ -73,7 +73,7 @@ class Articles:
         """
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM article").fetchone()
         ids = self._article_ids([article.file.path for article in articles], last)
-        read = [(ids[article.file.path], article) for article in articles if not article.wrong]
+        read = [(ids[article.file.path], article) for article in articles if not article.error]
         self._db.executemany(
             "INSERT INTO article (id, path, mtime_ns, size, is_template, digest, newest) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET mtime_ns = excluded.mtime_ns, size = excluded.size,"
@@ -83,17 +83,17 @@ class Articles:
         )
         self._db.executemany(
             "UPDATE article SET code = ?, message = ?, line = ?, column = ? WHERE path = ?",
-            [(*msgspec.structs.astuple(one.wrong), one.file.path) for one in articles if one.wrong],
+            [(*msgspec.structs.astuple(one.error), one.file.path) for one in articles if one.error],
         )
         known = [(number,) for number, _ in read if number <= last]
         self._db.executemany("DELETE FROM reference WHERE article = ?", known)
         self._put_references(
-            [_columns(number, self._image_id(m), m) for number, article in read for m in article.mentions]
+            [_columns(number, self._image_id(m), m) for number, article in read for m in article.references]
         )
         given = [
             (number, self._image_id(m), m.field, m.focus)
             for number, article in read
-            for m in article.mentions
+            for m in article.references
             if m.focus
         ]
         self._focal_points.put(known, given)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.focal_points import REMOTE_WITH_FOCUS, FocalPoints
-from imgcache.cache.catalogue.rows import OwnImage, PendingImage, RecordedImage
+from imgcache.cache.catalogue.rows import LocalImage, PendingImage, RecordedImage
 from imgcache.core import Asset, Size
 
 _BLOCK, _MAX_BLOCKS = 64, 64  # URLs read at once, and how many such blocks are kept in memory: half a megabyte
@@ -101,10 +101,10 @@ class Images:
         for (image,) in self._db.execute("SELECT id FROM image WHERE url = ? AND kind = 'remote'", (url,)).fetchall():
             self.mark_missing(image)
 
-    def local(self) -> list[OwnImage]:
+    def local(self) -> list[LocalImage]:
         """Returns every image that is a file of the site."""
         rows = self._db.execute("SELECT id, url, base, stamp FROM image WHERE kind = 'own' ORDER BY url, base")
-        return [OwnImage._make(row) for row in rows]
+        return [LocalImage._make(row) for row in rows]
 
     def put_local(self, image: int, stamp: int | None, size: Size | None, wrong: tuple[str, str] | None) -> None:
         """Records what was found of a local image: its size, or a code and a message."""

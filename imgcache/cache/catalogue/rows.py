@@ -69,8 +69,8 @@ class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
     file: ArticleStat
     digest: str
     newest: str
-    mentions: list[ReferenceRow]
-    wrong: ReadError | None = None
+    references: list[ReferenceRow]
+    error: ReadError | None = None
     trace: str = ""
 
 
@@ -92,7 +92,7 @@ class PendingImage(NamedTuple):
     host: str
 
 
-class OwnImage(NamedTuple):
+class LocalImage(NamedTuple):
     """One image that is a file of the site, with its stamp at the last check. `base`: the folder it is relative to."""
 
     image: int
@@ -108,8 +108,8 @@ class ReferenceMismatch(NamedTuple):
     digest: str
     reference: Reference
     kind: Kind
-    held: bool
-    true: Size | None
+    is_held: bool
+    true_size: Size | None
 
 
 class ImageUse(NamedTuple):
@@ -134,8 +134,8 @@ class AuditedImage(NamedTuple):
     kind: Kind
     host: str
     digest: str | None
-    held: Size | None
-    true: Size | None
+    copy_size: Size | None
+    true_size: Size | None
     uses: tuple[ImageUse, ...]
 
 
@@ -150,6 +150,6 @@ class HotlinkedUse(NamedTuple):
     image: int
     host: str
     is_hotlinked: bool
-    total: int | None
-    held: int | None
-    best: int | None
+    total_bytes: int | None
+    copy_bytes: int | None
+    best_bytes: int | None

@@ -18,7 +18,7 @@ _HEALTH, _DOUBT, _CARD, _SIGHTING, _DAY = b"h", b"q", b"k", b"s", b"d"
 _BUCKETS = 256
 
 _T = TypeVar("_T")
-Sighting = tuple[str, str]  # the rule of a finding, and the URL, article or host that it is about
+ProblemKey = tuple[str, str]  # the rule of a finding, and the URL, article or host that it is about
 
 _failures = msgspec.json.Decoder(Failure)
 _healths = msgspec.json.Decoder(Health)
@@ -55,18 +55,18 @@ class HistoryRecords:
         """Records that a URL failed and works again."""
         self._records.set(key_of(_HEALTH, url), encode(health))
 
-    def doubt(self, url: str) -> QuarantineRecord:
+    def quarantine_record(self, url: str) -> QuarantineRecord:
         """Returns the quarantined image of a URL, and those that were rejected."""
         return self._get(_DOUBT, url, _doubts) or QuarantineRecord()
 
-    def put_doubt(self, url: str, doubt: QuarantineRecord) -> None:
+    def put_quarantine_record(self, url: str, doubt: QuarantineRecord) -> None:
         """Records what is quarantined or rejected; an empty record is deleted."""
         if doubt == QuarantineRecord():
             self._records.delete(key_of(_DOUBT, url))
         else:
             self._records.set(key_of(_DOUBT, url), encode(doubt))
 
-    def put_card(self, host: str, digest: str, now: float) -> None:
+    def put_placeholder(self, host: str, digest: str, now: float) -> None:
         """Records that a host sends these bytes in place of missing images."""
         self._records.set(key_of(_CARD, f"{host} {digest}"), encode(now))
 
@@ -83,17 +83,17 @@ class HistoryRecords:
         """Yields every URL that failed and works again, sorted."""
         return self._scan(_HEALTH, _healths)
 
-    def doubts(self) -> Iterator[tuple[str, QuarantineRecord]]:
+    def quarantine_records(self) -> Iterator[tuple[str, QuarantineRecord]]:
         """Yields every URL with a quarantined or rejected image, sorted."""
         return self._scan(_DOUBT, _doubts)
 
-    def cards(self) -> Iterator[tuple[str, str]]:
+    def placeholders(self) -> Iterator[tuple[str, str]]:
         """Yields every host and digest that `put_card` recorded."""
         for key, _ in self._scan(_CARD, _times):
             host, _, digest = key.partition(" ")
             yield host, digest
 
-    def put_sightings(self, changes: Mapping[Sighting, float | None]) -> None:
+    def put_first_seen(self, changes: Mapping[ProblemKey, float | None]) -> None:
         """Records when an audit first found each problem, in seconds; None deletes it.
 
         One record holds many of them: the first audit of a site with 100,000 images writes a few hundred records.
@@ -110,7 +110,7 @@ class HistoryRecords:
             else:
                 self._records.delete(key_of(_SIGHTING, name))
 
-    def sightings(self) -> Iterator[tuple[Sighting, float]]:
+    def first_seen(self) -> Iterator[tuple[ProblemKey, float]]:
         """Yields everything that `put_sightings` recorded, with the time in seconds."""
         for name, bucket in self._scan(_SIGHTING, _sightings):
             rule = name.partition(" ")[0]

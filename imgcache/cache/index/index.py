@@ -60,18 +60,18 @@ class Index(HistoryRecords):
     if another process keeps the file locked for a minute. A batch belongs to the thread that began it.
     """
 
-    def __init__(self, folder: Path, *, mend: bool = True, records: RecordReader | None = None) -> None:
+    def __init__(self, folder: Path, *, repair: bool = True, records: RecordReader | None = None) -> None:
         """Opens or creates the index for a writer. Readers use `open_read_only` or `open_copy`.
 
         Args:
             folder: the cache's `index/`.
-            mend: check the whole file (1 ms for 1 MB) and rename a damaged one.
+            repair: check the whole file (1 ms for 1 MB) and rename a damaged one.
             records: take these instead of opening the file.
 
         Raises:
-            IndexDamaged: it is damaged, and `mend` is false.
+            IndexDamaged: it is damaged, and `repair` is false.
         """
-        super().__init__(records or Records(folder, _LAYOUT, mend=mend))
+        super().__init__(records or Records(folder, _LAYOUT, mend=repair))
         self._changed: bool | None = None
 
     @classmethod
@@ -155,7 +155,7 @@ class Index(HistoryRecords):
             self.drop_history(url)
             self._records.set(key_of(_FORGOTTEN, url), encode(now))
 
-    def remember(self, url: str) -> None:
+    def unforget(self, url: str) -> None:
         """Reverts `forget`."""
         self._records.delete(key_of(_FORGOTTEN, url))
 
@@ -210,9 +210,9 @@ class Index(HistoryRecords):
             self._changed = None
             raise
 
-    def settle(self) -> None:
+    def make_durable(self) -> None:
         """Makes all commits durable."""
-        self._records.settle()
+        self._records.make_durable()
 
     def rebuild(self, entries: Iterable[HeldEntry], store: Salvager) -> int:
         """Restores copies and assets from manifest.json and the files, without the network.

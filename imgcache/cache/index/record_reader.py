@@ -90,7 +90,7 @@ class RecordReader:
         """Writes all records of a block in one transaction."""
         raise TypeError(f"opened read-only: no batch ({durable=}) can be written")
 
-    def settle(self) -> None:
+    def make_durable(self) -> None:
         """Makes all commits durable."""
 
     @contextmanager

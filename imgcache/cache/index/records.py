@@ -156,7 +156,7 @@ class Records(RecordReader):
                 raise
         self._is_loose = not durable
 
-    def settle(self) -> None:
+    def make_durable(self) -> None:
         """Makes all commits durable. Does nothing if they are."""
         if self._is_loose:  # only a commit that writes something also syncs earlier ones
             with self.batch():

@@ -61,7 +61,7 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError
 
         if file.stat().st_size > self._multipart_above:
-            if self.look(key) is not None:
+            if self.metadata(key) is not None:
                 return False
             self.put(key, file, headers)
             return True
@@ -77,7 +77,7 @@ class Bucket:
         with self._translated_errors(key, "written"):
             return self._put(key, file, headers, use_multipart=file.stat().st_size > self._multipart_above)
 
-    def exchange(self, key: str, file: Path, headers: Mapping[str, str], etag: str) -> str | None:
+    def replace_if_unchanged(self, key: str, file: Path, headers: Mapping[str, str], etag: str) -> str | None:
         """Replaces the object with this ETag ("": creates it) by a file, and returns the new ETag.
 
         Returns None if the object has another ETag by now. A folder supports no such condition, nor does an upload in
@@ -86,7 +86,7 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         if self._is_folder or file.stat().st_size > self._multipart_above:
-            found = self.look(key)
+            found = self.metadata(key)
             if (found.etag if found else "") != etag:
                 return None
             return self.put(key, file, headers)
@@ -96,7 +96,7 @@ class Bucket:
         except (AlreadyExistsError, PreconditionError):
             return None
 
-    def look(self, key: str) -> FileInfo | None:
+    def metadata(self, key: str) -> FileInfo | None:
         """Returns the metadata of an object; None if it does not exist."""
         import obstore
 

@@ -18,7 +18,7 @@ class Document(Protocol):
 
     where: str
 
-    def mark(self) -> str:
+    def version(self) -> str:
         """Returns a mark, in ASCII, that changes when the document is replaced; "" if there is none."""
         ...
 
@@ -45,7 +45,7 @@ class LocalDocument:
         self._file = file
         self.where = display_path(file)
 
-    def mark(self) -> str:
+    def version(self) -> str:
         """Returns a mark that changes when the file is written; "" if there is no file."""
         try:
             found = self._file.lstat()

@@ -17,7 +17,7 @@ from imgcache.cache.store import contents
 from imgcache.cache.store.barrier import Barrier
 from imgcache.cache.store.documents import LocalDocument
 from imgcache.cache.store.merging import merge, recorded, refuse_link, sha256, sizes_of, staged
-from imgcache.cache.store.paths import checked, files_of, folder_of, is_digest, original_name, parse_asset_path
+from imgcache.cache.store.paths import check_path, files_of, folder_of, is_digest, original_name, parse_asset_path
 from imgcache.cache.store.values import StoreUsage
 from imgcache.core import Asset, Rendered, Variant, disk_errors, remove_tree
 
@@ -57,7 +57,7 @@ class LocalStore:
     def refresh(self) -> None:
         """Does nothing: every method reads the disk."""
 
-    def learn(self, asset: Asset) -> None:
+    def note_committed(self, asset: Asset) -> None:
         """Does nothing: every method reads the disk."""
 
     def document(self, name: str) -> LocalDocument:
@@ -112,7 +112,7 @@ class LocalStore:
             places = self._publish(folder, home, digest, name, files)
         return recorded(rendered, digest, size, name, places)
 
-    def settle(self) -> None:
+    def make_durable(self) -> None:
         """Makes all commits durable, those of many images at once.
 
         Raises:
@@ -175,11 +175,11 @@ class LocalStore:
         home = folder_of(digest)
         return {f"{home}/{name}": size for name, size in contents.own_files(self._home(digest)).items()}
 
-    def foreign(self) -> tuple[str, ...]:
+    def foreign_files(self) -> tuple[str, ...]:
         """Returns the paths below `assets/` that imgcache did not write: it leaves them alone."""
         return tuple(contents.foreign_paths(self._assets))
 
-    def strays(self, asset: Asset) -> tuple[str, ...]:
+    def unrecorded_files(self, asset: Asset) -> tuple[str, ...]:
         """Returns the paths in an asset's folder that its record does not name: made by earlier recipes."""
         named = {path for path, _, _ in files_of(asset)}
         return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
@@ -197,7 +197,7 @@ class LocalStore:
                 if keep is None:
                     target.unlink()
                 else:
-                    place = keep / checked(path)
+                    place = keep / check_path(path)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     target.rename(place)
 
@@ -219,7 +219,7 @@ class LocalStore:
         with suppress(OSError):  # usually it is not empty
             home.parent.rmdir()
 
-    def bring_back(self, digest: str, keep: Path) -> None:
+    def restore(self, digest: str, keep: Path) -> None:
         """Moves an asset back from below `keep`; `settle` makes it durable. Raises DiskFull."""
         home = self._home(digest)
         with disk_errors(home), suppress(FileNotFoundError):
@@ -249,7 +249,7 @@ class LocalStore:
         return self._cache / folder_of(digest)
 
     def _locate(self, path: str) -> Path:
-        return self._cache / checked(path)
+        return self._cache / check_path(path)
 
     def _holds(self, path: str, size: int) -> bool:
         if parse_asset_path(path) is None:

@@ -49,7 +49,7 @@ class Markers:
         self._inventory = inventory
         self._scratch = scratch
 
-    def leave(self, marker: Marker, *, again: bool) -> None:
+    def put(self, marker: Marker, *, again: bool) -> None:
         """Stores a marker. `again`: even if this machine stored it before, because another may have removed it."""
         if self._inventory.notes(marker.key) and not again:
             return

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from imgcache.cache.store.bucket import Bucket
-from imgcache.cache.store.paths import checked
+from imgcache.cache.store.paths import check_path
 from imgcache.core import disk_errors, new_file
 
 _CONCURRENCY = 16  # requests
@@ -28,7 +28,7 @@ def mirror_files(bucket: Bucket, sizes: Mapping[str, int], folder: Path, earlier
         StoreError: the bucket does not answer, or sends more bytes than `sizes` allows.
         DiskFull: the folder cannot be written.
     """
-    wanted = [path for path, size in sizes.items() if not _link(checked(path), size, folder, earlier)]
+    wanted = [path for path, size in sizes.items() if not _link(check_path(path), size, folder, earlier)]
 
     def download(path: str) -> None:
         pieces = bucket.chunks(path, limit=sizes[path])

@@ -23,9 +23,9 @@ class ObjectDocument:
         self._known_etag: str | None = None
         self.where = f"{bucket.where}/{name}"
 
-    def mark(self) -> str:
+    def version(self) -> str:
         """Returns the ETag; "" if there is no object. Sends a request."""
-        found = self._bucket.look(self._name)
+        found = self._bucket.metadata(self._name)
         etag = found.etag if found else ""
         if self._known_etag is None:
             self._known_etag = etag
@@ -34,7 +34,7 @@ class ObjectDocument:
     def read(self) -> bytes | None:
         """Returns the whole object; None if there is none. Raises StoreError."""
         if self._known_etag is None:
-            self.mark()
+            self.version()
         return self._bucket.read(self._name)
 
     def replace(self, part: Path) -> bool:
@@ -44,11 +44,11 @@ class ObjectDocument:
             StoreError: another machine replaced it first, or the store cannot be written; the present object stays.
         """
         if self._known_etag is None:
-            self.mark()
+            self.version()
         if self._has(part):
             part.unlink()
             return False
-        etag = self._bucket.exchange(self._name, part, _HEADERS, self._known_etag or "")
+        etag = self._bucket.replace_if_unchanged(self._name, part, _HEADERS, self._known_etag or "")
         if etag is None and not self._has(part):  # a request that was sent twice may meet its own first effect
             raise StoreError(
                 f"{self.where} was replaced by another machine while this command ran. The images are kept. Run again,"
@@ -60,7 +60,7 @@ class ObjectDocument:
 
     def _has(self, part: Path) -> bool:
         """Returns whether the object equals a file; its bytes are read only if the length is equal."""
-        found = self._bucket.look(self._name)
+        found = self._bucket.metadata(self._name)
         return (
             found is not None and found.bytes == part.stat().st_size and self._bucket.digest(self._name) == sha256(part)
         )

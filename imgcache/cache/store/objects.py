@@ -17,7 +17,7 @@ from imgcache.cache.store.inventory import Inventory
 from imgcache.cache.store.markers import Markers
 from imgcache.cache.store.merging import names, recorded, sha256, sizes_of, staged
 from imgcache.cache.store.object_document import ObjectDocument
-from imgcache.cache.store.paths import checked, files_of, folder_of, is_original, original_name, parse_asset_path
+from imgcache.cache.store.paths import check_path, files_of, folder_of, is_original, original_name, parse_asset_path
 from imgcache.cache.store.temporary import TemporaryFile
 from imgcache.cache.store.values import StoreUsage
 from imgcache.core import MEDIA_TYPES, Asset, Rendered, StoreError, Variant, disk_errors, remove_tree
@@ -73,7 +73,7 @@ class ObjectStore:
                 self._refuse_false_emptiness()
             self._inventory.replace(itertools.chain(first, listed))
 
-    def learn(self, asset: Asset) -> None:
+    def note_committed(self, asset: Asset) -> None:
         """Notes that another process committed this asset to the same bucket."""
         files = ((parse_asset_path(path), size) for path, size, _ in files_of(asset))
         self._inventory.add(asset.digest, {parts[1]: size for parts, size in files if parts})
@@ -123,7 +123,7 @@ class ObjectStore:
         self._inventory.add(digest, there | {name: size})
         return recorded(rendered, digest, size, name, places)
 
-    def settle(self) -> None:
+    def make_durable(self) -> None:
         """Does nothing: an object is durable once the store has accepted it."""
 
     def stamp(self, digest: str) -> int | None:
@@ -142,7 +142,7 @@ class ObjectStore:
             ValueError: the record names a path that no asset can have.
             StoreError: it does not exist, cannot be read, or has other bytes than recorded.
         """
-        key = checked(asset.original)
+        key = check_path(asset.original)
         target = TemporaryFile(self.scratch / f"original-{next(self._numbers)}{Path(key).suffix}")
         with disk_errors(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
@@ -177,7 +177,7 @@ class ObjectStore:
         """Returns what is left of an asset known from manifest.json alone, as `LocalStore.salvage`. Downloads it."""
         if asset.digest not in asset.original or asset.original in (missing := self.missing(asset)):
             return None
-        original = self._bucket.look(asset.original)
+        original = self._bucket.metadata(asset.original)
         if original is None or self._bucket.digest(asset.original, asset.bytes) != asset.digest:
             return None
         complete = [one for one in asset.variants if asset.digest in one.path and one.path not in missing]
@@ -194,18 +194,18 @@ class ObjectStore:
         home = folder_of(digest)
         return {f"{home}/{name}": size for name, size in self._files(digest).items()}
 
-    def strays(self, asset: Asset) -> tuple[str, ...]:
+    def unrecorded_files(self, asset: Asset) -> tuple[str, ...]:
         """Returns the paths in an asset's folder that its record does not name, as far as this machine knows."""
         named = {path for path, _, _ in files_of(asset)}
         return tuple(path for path in sorted(self.files(asset.digest)) if path not in named)
 
-    def foreign(self) -> tuple[str, ...]:
+    def foreign_files(self) -> tuple[str, ...]:
         """Returns the keys below `assets/` that imgcache did not write, as of the last listing; at most 10,000."""
         return tuple(sorted(self._foreign))
 
     def discard(self, paths: Iterable[str], keep: Path | None = None) -> None:  # noqa: ARG002 (this store keeps nothing)
         """Deletes single files. Raises ValueError for a path that no asset can have, and StoreError."""
-        keys = [checked(path) for path in paths]
+        keys = [check_path(path) for path in paths]
         for key in keys:
             digest, name = parse_asset_path(key) or ("", "")
             self._inventory.lose(digest, [name])
@@ -219,7 +219,7 @@ class ObjectStore:
         self._bucket.delete(key for key in keys if is_original(key.removeprefix(f"{home}/")))
         self._bucket.delete(key for key in keys if not is_original(key.removeprefix(f"{home}/")))
 
-    def bring_back(self, digest: str, keep: Path) -> None:
+    def restore(self, digest: str, keep: Path) -> None:
         """Does nothing: this store keeps nothing."""
 
     def digests(self) -> Iterator[str]:
@@ -240,7 +240,7 @@ class ObjectStore:
         """Checks an empty listing by one known object: a proxy's page, for example, looks empty. Raises StoreError."""
         for digest in itertools.islice(self._inventory.digests(), 1):
             name = next(iter(self._inventory.files(digest) or {}), "")
-            if self._bucket.look(f"{folder_of(digest)}/{name}") is not None:
+            if self._bucket.metadata(f"{folder_of(digest)}/{name}") is not None:
                 raise StoreError(f"{self._bucket.where}/assets cannot be listed: it seems empty, but {name} exists")
 
     def _list_all(self) -> Iterator[tuple[str, dict[str, int]]]:

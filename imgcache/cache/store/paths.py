@@ -35,7 +35,7 @@ def parse_asset_path(path: str) -> tuple[str, str] | None:
     return (found[2], found[3]) if found else None
 
 
-def checked(path: str) -> str:
+def check_path(path: str) -> str:
     """Returns the path itself.
 
     Raises:

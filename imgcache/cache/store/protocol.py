@@ -46,7 +46,7 @@ class Store(Protocol):
         """Reads again what the store holds: other machines may have written or removed files."""
         ...
 
-    def learn(self, asset: Asset) -> None:
+    def note_committed(self, asset: Asset) -> None:
         """Notes that another process committed this asset to the same place, so that it need not be looked up."""
         ...
 
@@ -62,7 +62,7 @@ class Store(Protocol):
         """Makes one image's files visible in one step."""
         ...
 
-    def settle(self) -> None:
+    def make_durable(self) -> None:
         """Makes all commits durable. Call it before writing a record that refers to them."""
         ...
 
@@ -90,11 +90,11 @@ class Store(Protocol):
         """Returns path and bytes of every file of a digest that imgcache may have written."""
         ...
 
-    def strays(self, asset: Asset) -> tuple[str, ...]:
+    def unrecorded_files(self, asset: Asset) -> tuple[str, ...]:
         """Returns the paths beside an asset's files that its record does not name."""
         ...
 
-    def foreign(self) -> tuple[str, ...]:
+    def foreign_files(self) -> tuple[str, ...]:
         """Returns the paths below `assets/` that imgcache did not write and leaves alone."""
         ...
 
@@ -106,7 +106,7 @@ class Store(Protocol):
         """Removes an asset with all its files. A store with `keeps` moves them to the folder `keep`, if given."""
         ...
 
-    def bring_back(self, digest: str, keep: Path) -> None:
+    def restore(self, digest: str, keep: Path) -> None:
         """Restores what `remove` moved to the folder `keep`; `settle` makes it durable."""
         ...
 
@@ -125,7 +125,7 @@ class ReadableStore(Protocol):
     Every method raises `StoreError` if the store does not answer, and may wait for the network: call it in a thread.
     """
 
-    def look(self, path: str) -> FileInfo | None:
+    def metadata(self, path: str) -> FileInfo | None:
         """Returns the metadata of a file; None if it does not exist."""
         ...
 

@@ -19,7 +19,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
-from imgcache.core import MOST_IDLE, are_left
+from imgcache.core import MAX_IDLE_CONNECTIONS, can_open_files
 from imgcache.downloader.http.guard import Guard
 
 MAX_INTERIM = 16  # 1xx responses before the final one; RFC 9110, section 15.2 sets no limit
@@ -58,7 +58,7 @@ class PublicFirstResolver(AbstractResolver):
         try:
             found = await self._inner.resolve(host, port, family)
         except OSError as error:
-            if not are_left():  # the error of getaddrinfo(3) differs between systems
+            if not can_open_files():  # the error of getaddrinfo(3) differs between systems
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
             raise
         if not found:  # aiohttp fails with an IndexError on an empty list
@@ -118,7 +118,12 @@ class GuardedConnector(aiohttp.TCPConnector):
     """
 
     def __init__(
-        self, guard: Guard, *, resolver: AbstractResolver | None, context: ssl.SSLContext, idle: int = MOST_IDLE
+        self,
+        guard: Guard,
+        *,
+        resolver: AbstractResolver | None,
+        context: ssl.SSLContext,
+        idle: int = MAX_IDLE_CONNECTIONS,
     ) -> None:
         self._guard = guard
         self._idle = idle

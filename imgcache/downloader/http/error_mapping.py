@@ -25,7 +25,7 @@ from imgcache.core import (
     TlsFailure,
     Truncated,
     clean_text,
-    is_lack,
+    is_out_of_descriptors,
 )
 from imgcache.downloader.http.connector import AddressRefused
 from imgcache.downloader.http.guard import blocked
@@ -92,7 +92,7 @@ def classify(error: BaseException, host: str) -> ImageError:
             return link
         if isinstance(link, AddressRefused):
             return blocked(host, link.address)
-    if is_lack(error):
+    if is_out_of_descriptors(error):
         return NoOpenFiles(f"{where}: no more connections can be opened on this machine (ulimit -n)")
     return _tls_or_dns_failure(chain, where) or _timeout(chain, where) or _broken(chain, where)
 

@@ -16,7 +16,7 @@ from httpx_aiohttp import AiohttpTransport
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from imgcache.core import MOST_IDLE, BadUrl, ConnectFailure, ImageError, Limits, clean_text, split_url
+from imgcache.core import MAX_IDLE_CONNECTIONS, BadUrl, ConnectFailure, ImageError, Limits, clean_text, split_url
 from imgcache.downloader.http.connect_to import ConnectTo
 from imgcache.downloader.http.connector import TRUSTED, GuardedConnector, GuardedHandler
 from imgcache.downloader.http.error_mapping import ConnectTimeout, NoConnection, Stalled
@@ -193,7 +193,7 @@ class GuardedTransport(AiohttpTransport):
         limits: Limits,
         connect_to: Iterable[ConnectTo],
         resolver: AbstractResolver | None,
-        idle: int = MOST_IDLE,
+        idle: int = MAX_IDLE_CONNECTIONS,
     ) -> None:
         resolver = resolver or aiohttp.ThreadedResolver()
         self._router = Router(guard=guard, connect_to=connect_to, resolver=resolver)

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from imgcache.core import Place, Problem, Root, Severity, clean_text, plural
+from imgcache.core import OutputFolder, Place, Problem, Severity, clean_text, plural
 from imgcache.publisher.rewrite.records import Integrity
 from imgcache.publisher.rewrite.scan import FIELD
 from imgcache.publisher.rewrite.walk import BuiltFolder
@@ -34,7 +34,7 @@ def stale_precaches(folder: BuiltFolder, changed: Collection[str]) -> Iterator[P
     """The service workers that list changed files with the versions of their old bytes."""
     if not changed:
         return
-    with Root(folder.root) as root:
+    with OutputFolder(folder.root) as root:
         for script in folder.service_workers:
             data = root.read(script) or b""
             if b"revision" not in data or len(data) > _MAX_BYTES:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from imgcache.cache import ArticleStat
 from imgcache.core import Kind as Whose
-from imgcache.core import Root, log, trace, unexpected_article_error
+from imgcache.core import OutputFolder, log, trace, unexpected_article_error
 from imgcache.publisher.rewrite.files import find, kind_of, rewrite
 from imgcache.publisher.rewrite.offers import Held
 from imgcache.publisher.rewrite.records import (
@@ -54,7 +54,7 @@ class PageReader:
     def find(self, files: Iterable[ArticleStat]) -> list[FoundPage]:
         """Returns the images of each file. An error is part of the result."""
         found = []
-        with Root(self._root) as root:
+        with OutputFolder(self._root) as root:
             for file in files:
                 try:
                     found.append(self._find(root, file))
@@ -65,7 +65,7 @@ class PageReader:
     def rewrite(self, jobs: Iterable[PageJob]) -> list[RewrittenPage]:
         """Returns the new bytes of each file that changes. An error is part of the result."""
         done = []
-        with Root(self._root) as root:
+        with OutputFolder(self._root) as root:
             for job in jobs:
                 try:
                     done.append(self._rewrite(root, job))
@@ -73,7 +73,7 @@ class PageReader:
                     done.append(RewrittenPage(job.path, wrong=_unforeseen(job.path, error)))
         return done
 
-    def _find(self, root: Root, file: ArticleStat) -> FoundPage:
+    def _find(self, root: OutputFolder, file: ArticleStat) -> FoundPage:
         began = time.time_ns()
         if file.size > MAX_BYTES:
             return FoundPage(file.path, file.mtime_ns, file.size, "", wrong=_TOO_LARGE)
@@ -106,7 +106,7 @@ class PageReader:
         integrity = tuple(_integrity(data, path, self._options)) if kind is Kind.HTML else ()
         return FoundPage(path, mtime_ns, len(data), digest, (*images, *local), files, integrity)
 
-    def _rewrite(self, root: Root, job: PageJob) -> RewrittenPage:
+    def _rewrite(self, root: OutputFolder, job: PageJob) -> RewrittenPage:
         found = root.stat(job.path)
         data = root.read(job.path) if found is not None and stat.S_ISREG(found.st_mode) else None
         if found is None or data is None or hashlib.sha256(data).hexdigest() != job.digest:

@@ -54,7 +54,7 @@ class BuiltScanner:
             catalogue.sites.mark_scanned()
         return scan
 
-    def require(self, scan: ScanResult, catalogue: Catalogue) -> None:  # noqa: ARG002 (as of any scanner)
+    def require_articles(self, scan: ScanResult, catalogue: Catalogue) -> None:  # noqa: ARG002 (as of any scanner)
         """Refuse to go on without a page.
 
         Raises:

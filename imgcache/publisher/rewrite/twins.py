@@ -5,10 +5,10 @@ from __future__ import annotations
 import gzip
 from importlib import import_module
 
-from imgcache.core import Root
+from imgcache.core import OutputFolder
 
 
-def refresh_twins(root: Root, path: str, data: bytes) -> None:
+def refresh_twins(root: OutputFolder, path: str, data: bytes) -> None:
     """Bring the compressed copies of a file, where there are any, in line with its new bytes.
 
     Gzip is made anew; Brotli too where a library for it is installed; any other copy is removed, so that servers send

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from imgcache.cache import ArticleStat
-from imgcache.core import part_of
+from imgcache.core import temporary_name
 from imgcache.publisher.rewrite.files import kind_of
 
 _NEVER_ENTERED = frozenset({".git", ".hg", ".svn", "node_modules"})
-_UNFINISHED = part_of("")[1:]
+_UNFINISHED = temporary_name("")[1:]
 _WORKER_NAME = re.compile(r"(?:.*service-?worker.*|.*\bsw\b.*|.*precache.*)\.m?js", re.IGNORECASE)
 
 

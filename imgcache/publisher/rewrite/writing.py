@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from imgcache.cache import Catalogue, Index
-from imgcache.core import Place, Problem, Root, disk_errors
+from imgcache.core import OutputFolder, Place, Problem, disk_errors
 from imgcache.manifest import ManifestEntry
 from imgcache.publisher import placement
 from imgcache.publisher.rewrite.offers import Held, held
@@ -82,13 +82,13 @@ class PageWriter:
         Raises:
             DiskFull: the folder cannot be written.
         """
-        with disk_errors(self._root), Root(self._root) as root, contextlib.ExitStack() as stack:
+        with disk_errors(self._root), OutputFolder(self._root) as root, contextlib.ExitStack() as stack:
             threads = stack.enter_context(ThreadPoolExecutor(_THREADS))
-            assets: Root | None = None
+            assets: OutputFolder | None = None
             with contextlib.closing(self._pool.map("rewrite", self._jobs())) as batches:
                 for batch in batches:
                     if assets is None:
-                        assets = stack.enter_context(Root(self._target))
+                        assets = stack.enter_context(OutputFolder(self._target))
                         placement.start_listing(assets)
                     self._finish(batch, root, assets, threads)
                     await asyncio.sleep(0)  # a signal may end the run here
@@ -108,7 +108,9 @@ class PageWriter:
         asset = self._index.asset(copy.digest) if copy else None
         return held(url, ManifestEntry.of(asset), self._automatic) if asset else None
 
-    def _finish(self, batch: Sequence[RewrittenPage], root: Root, assets: Root, threads: ThreadPoolExecutor) -> None:
+    def _finish(
+        self, batch: Sequence[RewrittenPage], root: OutputFolder, assets: OutputFolder, threads: ThreadPoolExecutor
+    ) -> None:
         ready: list[RewrittenPage] = []
         remote: list[str] = []
         for page in batch:
@@ -128,7 +130,7 @@ class PageWriter:
             self._catalogue.built.leave_remote(remote)
         self.changed.update(page.path for page in written)
 
-    def _has_files(self, page: RewrittenPage, assets: Root) -> bool:
+    def _has_files(self, page: RewrittenPage, assets: OutputFolder) -> bool:
         """Put the files of a page where it asks for them; False where the cache lacks one."""
         files = [file for file in page.found.files if file not in self._placed] if page.found else []
         gone = [file for file in files if not (self._assets / file).is_file() and assets.stat(file) is None]
@@ -152,7 +154,7 @@ class PageWriter:
                 self.problems.append(Problem("missing-file", None, message))
 
 
-def _write(root: Root, page: RewrittenPage) -> FoundPage | None:
+def _write(root: OutputFolder, page: RewrittenPage) -> FoundPage | None:
     """Write a page and its compressed copies; None where it was changed since it was read."""
     before = root.stat(page.path)
     if page.data is None or page.found is None or before is None or not same_file(before, page.identity):

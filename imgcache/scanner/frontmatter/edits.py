@@ -14,7 +14,7 @@ import yaml
 from imgcache.core import Edit, Size
 from imgcache.scanner.frontmatter import documents
 from imgcache.scanner.frontmatter.checking import check_edit, unsafe_edit
-from imgcache.scanner.frontmatter.entries import ALIAS, Entry, Part, Standing, entries, parts, standing
+from imgcache.scanner.frontmatter.entries import ALIAS, Entry, NodeUsage, Part, entries, node_usage, parts
 from imgcache.scanner.frontmatter.flagging import flagged
 from imgcache.scanner.frontmatter.scalars import rewritten
 from imgcache.scanner.frontmatter.splicing import Splice, by_entry, spliced
@@ -38,7 +38,7 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     if not edits:
         return data
     check_utf8(data)
-    if documents.opens(data):
+    if documents.may_be_document(data):
         return documents.apply(data, edits)
     if (with_flags := flagged(data, edits)) is not None:
         return with_flags
@@ -50,7 +50,7 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     splices = [splice for number, edit in by_number.items() for splice in _splices(text, found[number], edit)]
     urls = {number: edit.url for number, edit in by_number.items() if edit.url is not None}
     if before.root and urls:
-        usage = standing(before.root)
+        usage = node_usage(before.root)
         splices += [_write_url(text, found[number], url, usage) for number, url in urls.items()]
     if not splices:
         return data
@@ -90,7 +90,7 @@ def _write_size(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
         yield Splice(part.start, part.end, f"{space}{quote}{number}{quote}")
 
 
-def _write_url(text: str, entry: Entry, url: str, usage: Standing) -> Splice:
+def _write_url(text: str, entry: Entry, url: str, usage: NodeUsage) -> Splice:
     """Replace a URL. Refused if it comes from an alias or a merge, since another place would change too."""
     scalar = entry.scalar
     if scalar is None or id(scalar) in usage.shared:

@@ -76,7 +76,7 @@ class _MergeSource(NamedTuple):
     merged: list[yaml.Node]
 
 
-class Standing(NamedTuple):
+class NodeUsage(NamedTuple):
     """The nodes, by their id, that are used in more than one place, and those inside brackets or braces."""
 
     shared: frozenset[int]
@@ -221,7 +221,7 @@ def part_of(key: yaml.Node, value: yaml.Node, text: str) -> Part | None:
     return Part(key, value, start, end, bound=text[start : start + 1] in {"&", "!", "*"})
 
 
-def standing(root: yaml.Node) -> Standing:
+def node_usage(root: yaml.Node) -> NodeUsage:
     """Return how the nodes under `root` are used."""
     reached, again, in_flow = {id(root)}, list[yaml.Node](), set[int]()
     for node in _below([root]):
@@ -231,7 +231,7 @@ def standing(root: yaml.Node) -> Standing:
             reached.add(id(child))
             if isinstance(node, yaml.CollectionNode) and node.flow_style:
                 in_flow.add(id(child))
-    return Standing(frozenset(id(node) for node in _below(again)), frozenset(in_flow))
+    return NodeUsage(frozenset(id(node) for node in _below(again)), frozenset(in_flow))
 
 
 def _can_be_flagged(node: yaml.MappingNode, own: dict[str, Pair], text: str) -> bool:

@@ -48,7 +48,7 @@ def parse(data: bytes, article: str) -> FrontMatter:
 
 def outline(data: bytes) -> Outline:
     """Do the first half of `parse`, without checking whether the body is UTF-8. Raises the same errors."""
-    if documents.opens(data):
+    if documents.may_be_document(data):
         return Outline(documents.read(data), None)
     block = find_block(data)
     return Outline(block, plain_sections(block.lines) if isinstance(block, Block) else None)

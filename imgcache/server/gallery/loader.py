@@ -232,7 +232,7 @@ def _put_failures(db: sqlite3.Connection, index: Index, now: float) -> None:
 
 
 def _put_quarantined(db: sqlite3.Connection, index: Index) -> None:
-    for url, record in index.doubts():
+    for url, record in index.quarantine_records():
         found = db.execute("SELECT id FROM image WHERE url = ?", (url,)).fetchone()
         if record.candidate is None or not found:
             continue

@@ -5,7 +5,7 @@ its result again.
 """
 
 from imgcache.scanner.frontmatter.documents.edits import apply
-from imgcache.scanner.frontmatter.documents.entries import Text, references, strings
-from imgcache.scanner.frontmatter.documents.reading import Document, opens, read
+from imgcache.scanner.frontmatter.documents.entries import StringValue, references, strings
+from imgcache.scanner.frontmatter.documents.reading import Document, may_be_document, read
 
-__all__ = ["Document", "Text", "apply", "opens", "read", "references", "strings"]
+__all__ = ["Document", "StringValue", "apply", "may_be_document", "read", "references", "strings"]

@@ -16,7 +16,7 @@ _PIXELS = re.compile(r"[1-9][0-9]{0,8}")
 Path = tuple[str | int, ...]
 
 
-class Text(NamedTuple):
+class StringValue(NamedTuple):
     """One string of a front matter. `field` has the keys above it, joined by dots; `line` and `column` are its own."""
 
     value: str
@@ -48,11 +48,11 @@ class _Reached(NamedTuple):
     in_images: bool  # directly under a key `images`
 
 
-def strings(document: Document) -> list[Text]:
+def strings(document: Document) -> list[StringValue]:
     """Return every string at any depth, in the order of the file."""
     found = [reached for reached in _reached(document.root) if isinstance(reached.node, Scalar)]
     texts = [
-        Text(node.value, reached.field, *document.place(node.start))
+        StringValue(node.value, reached.field, *document.place(node.start))
         for reached in found
         if isinstance(node := reached.node, Scalar) and isinstance(node.value, str)
     ]

@@ -78,7 +78,7 @@ class Document:
         return line, at - self._line_starts[line - 1] + 1
 
 
-def opens(data: bytes) -> bool:
+def may_be_document(data: bytes) -> bool:
     """Return whether an article may begin with front matter in TOML or JSON, by its first bytes."""
     return data.startswith((b"+++", b"{", BOM + b"+++", BOM + b"{"))
 
