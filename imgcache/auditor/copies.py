@@ -31,9 +31,9 @@ def reconcile_copies(catalogue: Catalogue, index: Index, store: Store, sync_poli
     Args:
         catalogue: receives the copies.
         index: the records of cached images.
+        store: the files on disk.
         sync_policy: the variants that imgcache.yml asks for. A record restored from manifest.json has no fingerprints,
             so it is not known which of these it lacks.
-            is not known which of these it lacks.
     """
     incomplete: list[MissingFiles] = []
 
