@@ -1,8 +1,9 @@
-"""Describes an unexpected exception to the user: what happened, and what to do about it. Pure."""
+"""Describes an unexpected exception to the user: what happened, and what to do about it."""
 
 from __future__ import annotations
 
 import errno
+import resource
 import sqlite3
 import traceback
 
@@ -43,6 +44,9 @@ def _first(error: BaseException) -> BaseException:
 def _is_lack_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
+    if isinstance(error, sqlite3.OperationalError) and "disk I/O error" in str(error):
+        # SQLite says so when it cannot map the file of its log, which a limit of the address space prevents.
+        return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
     is_of_library = isinstance(error, ImportError | RuntimeError | OSError | sqlite3.Error)
     return is_of_library and any(text in str(error).lower() for text in _NO_MEMORY_MESSAGES)
 

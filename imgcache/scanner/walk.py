@@ -239,7 +239,7 @@ class Scanner:
             msgspec.structs.replace(
                 article,
                 file=article.file._replace(path=prefix + article.file.path),
-                mentions=[
+                references=[
                     msgspec.structs.replace(mention, base=prefix + mention.base)
                     if mention.kind == Kind.OWN
                     else mention

@@ -9,7 +9,7 @@ from PIL import Image
 
 from imgcache.core import Recipe
 from imgcache.processor import icc
-from tests import scenes as drawn
+from tests.support import scenes as drawn
 from tests.support.colour_samples import ADOBE_RGB, PROPHOTO, vips_profile
 from tests.support.pictures import saved
 

@@ -90,7 +90,7 @@ def watching(site: Path) -> Iterator[Watch]:
 def test_each_saved_article_is_reported_and_the_site_is_not_changed(make_site: MakeSite) -> None:
     site = make_site({"a.md": article(), "posts/b.md": article(("/p.png", 4, 3)), "vendor/c.md": article()})
     with watching(site) as watch:
-        assert watch.announced == "watching 2 articles: own files, flags and cache; Ctrl-C ends\n"
+        assert watch.announced == "imgcache: watching 2 articles: own files, flags and cache; Ctrl-C ends\n"
         (site / "posts/b.md").write_text(article(("/p.png", 4, 3), (A, 4, 3)))
         assert watch.until("→") == [
             "posts/b.md: 1 error",
@@ -135,7 +135,7 @@ def test_partial_writes_renames_deletions_and_bursts_are_handled(make_site: Make
         assert watch.until("gone")[-1] == "c.md: gone"
         (site / "d").mkdir()
         (site / "d/e.md").write_text(article())
-        watch.until("d/e.md: well")
+        watch.until("d/e.md: no findings")
         (site / "d").rename(site / "f")
         watch.until("f/e.md: well")
         assert watch.end(signal.SIGTERM)[:2] == (0, "")

@@ -215,7 +215,7 @@ def test_gc_removes_nothing_while_a_site_has_another_index(far_world: World) -> 
             assert ended.out == ""
             first, second = ended.err.splitlines()
             assert first.startswith(f"{other}: has images here since 20")
-            assert first.endswith(f"name it beside SITE, or give --forget-site {other}")
+            assert first.endswith(f"give it as another SITE, or give --forget-site {other}")
             assert second == "imgcache: nothing is removed while it is not known what another site uses"
     assert world.held == before
     assert world.gc(world.a, world.b) == sorted(ALL)

@@ -69,7 +69,7 @@ def test_a_command_that_reads_leaves_nothing_behind(synced: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("moment", "count", "number"),
     [
-        ("imgcache.cache.kept:Kept.begin", 1, signal.SIGTERM),
+        ("imgcache.cache.kept:RemovedImages.begin", 1, signal.SIGTERM),
         ("imgcache.cache.index.index:Index.drop_copy", 2, signal.SIGKILL),
         ("imgcache.cache.store.local:LocalStore.remove", 1, signal.SIGKILL),
         ("imgcache.cache.store.local:LocalStore.remove", 2, signal.SIGTERM),

@@ -67,7 +67,7 @@ def test_what_is_held_stays_where_a_refresh_meets_a_bug(
 
 
 def test_a_bug_is_a_finding_of_its_image_in_an_audit(audit: Audit, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    breaking(monkeypatch, "imgcache.downloader.probe.Prober.look")
+    breaking(monkeypatch, "imgcache.downloader.probe.Prober.probe")
     ended = audit(site, "--json", "-v")
     found = by_rule(ended)
     assert (ended.code, list(found), found["internal"]["url"]) == (1, ["internal"], A)

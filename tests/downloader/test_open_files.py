@@ -79,7 +79,7 @@ def test_what_is_shared_out_fits_below_the_limit(limit: int, in_use: int, wanted
 
 
 def test_the_soft_limit_is_raised_as_far_as_it_may_be() -> None:
-    script = "from imgcache.core.descriptors import raise_limit as up; print(up(), up())"
+    script = "from imgcache.core.descriptors import raise_descriptor_limit as up; print(up(), up())"
     command = [sys.executable, "-c", script]
     for soft, hard in ((100, 200), (200, 200)):
         ended = subprocess.run(

@@ -301,5 +301,5 @@ def test_pieces_grow_together_and_say_what_is_missing() -> None:
         with pytest.raises(MoreBytesNeeded) as caught:
             pieces.read(at, count)
         assert (caught.value.start, caught.value.stop) == missing
-    with pytest.raises(Undecodable, match="cut off"):
+    with pytest.raises(Undecodable, match="truncated"):
         pieces.read(29, 2)

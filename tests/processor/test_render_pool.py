@@ -201,7 +201,7 @@ def test_the_fork_server_can_be_started_in_advance() -> None:
 
         async def main():
             async with RenderPool(1, modules=["tests.support.worker_tasks"]) as pool:
-                pool.preload()
+                pool.start_fork_server()
                 server = fork_server().process
                 assert os.waitpid(server, os.WNOHANG) == (0, 0)
                 assert await pool.run(parent_id) == server
@@ -219,7 +219,7 @@ def test_a_worker_killed_during_its_start_prints_nothing() -> None:
 
         async def main(seconds):
             async with RenderPool(12) as pool:
-                pool.warm()
+                pool.start_workers()
                 await asyncio.sleep(seconds)
 
         for hundredths in (2, 5):

@@ -112,7 +112,7 @@ def test_files_are_copied_where_they_cannot_be_linked_and_mended_where_they_chan
     run("export", "hugo", site, "--copy-to", publish)
     assert state(publish) == before
     thumb.write_bytes(b"cut off")
-    assert "1 files copied, 6 unchanged" in run("export", "hugo", site, "--copy-to", publish).out
+    assert "1 file copied, 6 unchanged" in run("export", "hugo", site, "--copy-to", publish).out
     assert thumb.read_bytes() == (site / "cache/assets" / at / "thumb.jpg").read_bytes()
 
 

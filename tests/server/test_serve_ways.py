@@ -174,7 +174,7 @@ def test_uvicorns_own_protocol_serves_if_a_name_is_missing(
     monkeypatch.setattr(owner, name, value)
     with caplog.at_level(logging.WARNING, "imgcache.server"):
         assert serve_command._settings()["http"] == "auto"
-    assert re.search(rf"uvicorn \S+ has no {re.escape(named)}", caplog.text)
+    assert re.search(rf"uvicorn \S+ lacks {re.escape(named)}", caplog.text)
     assert "install uvicorn 0.54" in caplog.text
 
 

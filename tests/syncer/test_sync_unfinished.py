@@ -279,10 +279,10 @@ class IdleWorkers:
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    def room(self) -> Mapping[str, int]:
+    def capacity(self) -> Mapping[str, int]:
         return {"worker": 4}
 
-    async def do(
+    async def run_shard(
         self, name: str, jobs: Sequence[tuple[str, Job]], near: str, seconds: float | None
     ) -> Mapping[int, Outcome]:
         self.asked += len(jobs)
@@ -290,7 +290,7 @@ class IdleWorkers:
             raise self.error
         return {}
 
-    async def cut_short(self) -> None: ...
+    async def stop(self) -> None: ...
 
 
 Connect = Callable[[ImgcacheError | None], IdleWorkers]
