@@ -47,6 +47,8 @@ def _is_lack_of_memory(error: BaseException) -> bool:
     if isinstance(error, sqlite3.OperationalError) and "disk I/O error" in str(error):
         # SQLite says so when it cannot map the file of its log, which a limit of the address space prevents.
         return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    if isinstance(error, SystemError) and "without setting an exception" in str(error):
+        return True  # the interpreter itself found no memory for an exception
     is_of_library = isinstance(error, ImportError | RuntimeError | OSError | sqlite3.Error)
     return is_of_library and any(text in str(error).lower() for text in _NO_MEMORY_MESSAGES)
 

@@ -137,7 +137,7 @@ def test_partial_writes_renames_deletions_and_bursts_are_handled(make_site: Make
         (site / "d/e.md").write_text(article())
         watch.until("d/e.md: no findings")
         (site / "d").rename(site / "f")
-        watch.until("f/e.md: well")
+        watch.until("f/e.md: no findings")
         assert watch.end(signal.SIGTERM)[:2] == (0, "")
 
 

@@ -66,11 +66,12 @@ def test_what_a_site_that_is_gone_used_stays_until_it_is_forgotten(world: TwoSit
     shutil.rmtree(world.b)
     ended = world("gc", world.a)
     assert ended.code == 0
-    assert f"{world.b} is gone, and what it used stays: give --forget-site {world.b}" in ended.err
+    hint = f"to remove them, give --forget-site {world.b}"
+    assert f"the site {world.b} is missing, and its images are kept: {hint}" in ended.err
     assert world.images == {BOTH, ONLY_A, ONLY_B}
     ended = world("gc", world.a, "--forget-site", world.root / "c")
     assert (ended.code, ended.out) == (2, "")
-    assert f"the cache knows no site {world.root}/c; it knows {world.b}" in ended.err
+    assert f"the cache has no record of the site {world.root}/c; it has of {world.b}" in ended.err
     assert "is the SITE of this command" in world("gc", world.a, "--forget-site", world.a).err
     assert world("gc", world.a, "--forget-site", world.b, "--dry-run", "--json").json()["subjects"] == [ONLY_B]
     assert world.images == {BOTH, ONLY_A, ONLY_B}

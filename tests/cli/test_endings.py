@@ -90,14 +90,13 @@ def test_a_cache_where_no_folder_can_be(run: Command, site: Path) -> None:
     assert "name another folder with --cache" in ended.err
 
 
-@pytest.mark.parametrize("megabytes", [30, 40])
-def test_too_little_memory(site: Path, megabytes: int) -> None:
-    """Whatever it is enough for, what is said is in words."""
-    most = megabytes << 20
+def test_too_little_memory(site: Path) -> None:
+    """With 60 MB modules load and no thread starts. With 30 to 50 MB the interpreter itself fails, now here, now there."""
+    most = 60 << 20
     ended = outside("sync", site, "--offline", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)))
     assert b"Traceback" not in ended.stderr
-    if ended.returncode:
-        assert "too little memory" in ended.stderr.decode()
+    assert ended.returncode == 1
+    assert "too little memory" in ended.stderr.decode()
 
 
 # -- what nobody foresaw -----------------------------------------------------------------------------------------------
