@@ -91,7 +91,7 @@ def test_a_cache_where_no_folder_can_be(run: Command, site: Path) -> None:
 
 
 def test_too_little_memory(site: Path) -> None:
-    """With 60 MB, modules load and no thread starts. With less than 50 MB the interpreter itself fails in many places."""
+    """With 60 MB, modules load and no thread starts. With less than 50 MB the interpreter itself fails anywhere."""
     most = 60 << 20
     ended = outside("sync", site, "--offline", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)))
     assert b"Traceback" not in ended.stderr
