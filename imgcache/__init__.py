@@ -1,11 +1,43 @@
 """imgcache: the remote images of an article site, fetched once, checked, resized and flagged.
 
-In Python: `imgcache.sync(site)`, `imgcache.audit(site)`, `imgcache.Manifest.open(cache)`. Names are loaded when they
-are first used, so that `import imgcache` loads neither Pillow nor an HTTP client.
+In Python: `imgcache.sync(site)`, `imgcache.audit(site)`, `imgcache.rewrite(built)`, `imgcache.scan(site)` and
+`imgcache.Manifest.open(cache)`. Names are loaded when they are first used, so that `import imgcache` loads neither
+Pillow nor an HTTP client.
 """
+
+from typing import TYPE_CHECKING
 
 import lazy_loader
 
+if TYPE_CHECKING:
+    from imgcache.core import AuditReport as AuditReport
+    from imgcache.core import CacheBusy as CacheBusy
+    from imgcache.core import ConfigError as ConfigError
+    from imgcache.manifest import ManifestEntry as ManifestEntry
+    from imgcache.publisher.rewrite import RewriteReport as RewriteReport
+    from imgcache.scanner import ScanReport as ScanReport
+    from imgcache.syncer import SyncReport as SyncReport
+    from imgcache.wiring.public_manifest import Manifest as Manifest
+    from imgcache.wiring.public_manifest import NotHeld as NotHeld
+    from imgcache.wiring.python_api import Error as Error
+    from imgcache.wiring.python_api import ProgressUpdate as ProgressUpdate
+    from imgcache.wiring.python_api import audit as audit
+    from imgcache.wiring.python_api import rewrite as rewrite
+    from imgcache.wiring.python_api import scan as scan
+    from imgcache.wiring.python_api import sync as sync
+
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+# In this one place not a stub, so that the folder of the package shows packages alone.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "core": ["AuditReport", "CacheBusy", "ConfigError"],
+        "manifest": ["ManifestEntry"],
+        "publisher.rewrite": ["RewriteReport"],
+        "scanner": ["ScanReport"],
+        "syncer": ["SyncReport"],
+        "wiring.public_manifest": ["Manifest", "NotHeld"],
+        "wiring.python_api": ["Error", "ProgressUpdate", "audit", "rewrite", "scan", "sync"],
+    },
+)

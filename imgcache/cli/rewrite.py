@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,14 +14,13 @@ from imgcache.cli.options import common, logger, now, open_workspace
 from imgcache.cli.output import print_json, print_line, print_problems
 from imgcache.cli.progress import progress_for
 from imgcache.cli.quantities import max_bytes_option, max_time_option
-from imgcache.core import ConfigError, format_seconds, plural
+from imgcache.core import format_seconds, plural
 from imgcache.downloader import ConnectTo
 from imgcache.publisher.picture_data import check_assets_url
 from imgcache.publisher.rewrite import RewriteReport
 from imgcache.wiring import rewrite as rewriting
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_DEFAULT_FOLDER = "assets/imgcache"
 
 
 @click.command(short_help="Make built pages load local images: after any generator's build.")
@@ -32,7 +31,11 @@ _DEFAULT_FOLDER = "assets/imgcache"
 @click.option("--offline", is_flag=True, help="Use no network: rewrite with what is held.")
 @click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
 @click.option(
-    "--to", default=_DEFAULT_FOLDER, show_default=True, metavar="PATH", help="Where the images are put in BUILT."
+    "--to",
+    default=rewriting.DEFAULT_FOLDER,
+    show_default=True,
+    metavar="PATH",
+    help="Where the images are put in BUILT.",
 )
 @click.option("--assets-url", default="", metavar="URL", help="Where that folder is published, if not in BUILT.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes; default: one a core.")
@@ -53,9 +56,9 @@ def rewrite(built: Path, site: Path | None, connect_to: tuple[str, ...], *, as_j
     Exit status: 0 all is well; 1 some images or pages have problems; 2 it could not start; 3 another run holds the
     cache; 130 interrupted, what was finished is kept.
     """
-    ground = open_workspace(site or _site_of(built), options)
+    ground = open_workspace(site or rewriting.site_of(built), options)
     request = rewriting.RewriteRequest(
-        to=_target(options["to"]),
+        to=rewriting.check_target(options["to"]),
         assets_url=check_assets_url(options["assets_url"]) if options["assets_url"] else "",
         check=options["check"],
         dry_run=options["dry_run"],
@@ -77,22 +80,6 @@ def rewrite(built: Path, site: Path | None, connect_to: tuple[str, ...], *, as_j
         logger.error("interrupted; what was finished is kept")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0 if job.report.is_well else EXIT_PROBLEMS)
-
-
-def _site_of(built: Path) -> Path:
-    """The nearest folder at or above BUILT that is a site of ours, else the working directory."""
-    folder = built.resolve()
-    for candidate in (folder, *folder.parents):
-        if (candidate / "imgcache.yml").is_file() or (candidate / "cache").is_dir():
-            return candidate
-    return Path()
-
-
-def _target(text: str) -> str:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or not path.parts or not text.isprintable():
-        raise ConfigError(f"{text!r} is no path inside BUILT, such as {_DEFAULT_FOLDER}", where="--to")
-    return path.as_posix()
 
 
 def _print(report: RewriteReport, *, quiet: bool) -> None:

@@ -1,4 +1,4 @@
-"""The functions that Python programs call: `imgcache.sync` and `imgcache.audit`.
+"""The functions that Python programs call: `imgcache.sync`, `audit`, `rewrite` and `scan`.
 
 They print nothing, never exit, and leave logging as it is. Everything else is imported when a function is called.
 """
@@ -16,6 +16,8 @@ from imgcache.core import ImgcacheError
 
 if TYPE_CHECKING:
     from imgcache.core import AuditReport, Outcome
+    from imgcache.publisher.rewrite import RewriteReport
+    from imgcache.scanner import ScanReport
     from imgcache.syncer import SyncReport
     from imgcache.wiring.running import LoopRunner
 
@@ -174,6 +176,99 @@ def audit(
             return fix_articles(report, opened)[0] if fix else report
 
     return call_with_loop(run)
+
+
+def rewrite(
+    built: StrPath,
+    site: StrPath | None = None,
+    *,
+    check: bool = False,
+    dry_run: bool = False,
+    offline: bool = False,
+    refresh: bool = False,
+    to: str = "assets/imgcache",
+    assets_url: str = "",
+    jobs: int | None = None,
+    max_time: float | str | None = None,
+    max_bytes: int | str | None = None,
+    connect_to: str | Iterable[str] = (),
+    config: StrPath | None = None,
+    cache: StrPath | None = None,
+    progress: Callable[[ProgressUpdate], object] | None = None,
+) -> RewriteReport:
+    """Make the pages, style sheets and feeds of a built folder load local, responsive images.
+
+    Args:
+        built: the folder that a generator wrote.
+        site: the site whose settings and cache count; by default the nearest folder at or above `built` that has them.
+        check: change nothing; each page that loads a remote image which could be local is a problem.
+        dry_run: report what would be done, and change nothing.
+        offline: use no network; rewrite with what is held.
+        refresh: ask every server whether its image is still the same.
+        to: where the images are put, relative to `built`.
+        assets_url: where that folder is published, if not in `built`.
+        jobs: the number of processes; by default one for each core.
+        max_time: start nothing after this time, in seconds or as text such as "10m".
+        max_bytes: start nothing after so many bytes were fetched, as a number or as text such as "1GB".
+        connect_to: `HOST:PORT:HOST2:PORT2` as curl has it; one or several.
+        config: the file with the settings; by default `imgcache.yml` of the site.
+        cache: the cache folder, or the URL of an object store; by default `cache` of the site.
+        progress: is called as for `sync`.
+
+    Returns:
+        The report that `imgcache rewrite --json` prints.
+
+    Raises:
+        Error: the run could not start, as for `sync`, or the folder has no page.
+    """
+    from imgcache.publisher.picture_data import check_assets_url
+    from imgcache.wiring.loading import load_workspace
+    from imgcache.wiring.rewrite import RewriteRequest, check_target, prepare_rewrite, site_of
+    from imgcache.wiring.running import call_with_loop
+    from imgcache.wiring.sync import SyncRequest
+
+    limits = SyncRequest.from_options(jobs=jobs, max_time=max_time, max_bytes=max_bytes, connect_to=connect_to)
+    request = RewriteRequest(
+        to=check_target(to),
+        assets_url=check_assets_url(assets_url) if assets_url else "",
+        check=check,
+        dry_run=dry_run,
+        offline=offline,
+        refresh=refresh,
+        jobs=limits.jobs,
+        max_time=limits.max_time,
+        max_bytes=limits.max_bytes,
+        connect_to=limits.connect_to,
+    )
+    folder = Path(built)
+    workspace = load_workspace(Path(site) if site else site_of(folder), config=_path(config), cache=_text(cache))
+
+    def run(runner: LoopRunner) -> RewriteReport:
+        with prepare_rewrite(folder, workspace, request, _CallbackProgress(progress), time.time) as job:
+            runner.run(job.run)
+            return job.report
+
+    return call_with_loop(run)
+
+
+def scan(site: StrPath = ".", *, config: StrPath | None = None, cache: StrPath | None = None) -> ScanReport:
+    """List every image reference of a site, and the addresses that look like images and are not read.
+
+    Args:
+        site: the folder of the site.
+        config: the file with the settings; by default `imgcache.yml` of the site.
+        cache: the cache folder, which is not searched for articles; by default `cache` of the site.
+
+    Returns:
+        The report that `imgcache scan --json` prints.
+
+    Raises:
+        Error: a setting is wrong, or the site has no article.
+    """
+    from imgcache.wiring.loading import load_workspace
+    from imgcache.wiring.site_parts import scan_site
+
+    return scan_site(load_workspace(Path(site), config=_path(config), cache=_text(cache)))
 
 
 class _CallbackProgress:

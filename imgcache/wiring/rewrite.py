@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -43,13 +43,14 @@ from imgcache.wiring.open_cache import OpenCache, folder_with, open_for_reading,
 from imgcache.wiring.sync import SyncRequest, build_sync
 from imgcache.wiring.workspace import BuiltSite, Clock, Workspace
 
+DEFAULT_FOLDER = "assets/imgcache"  # in the built folder
 REMOTE = "remote-image"  # the code of what --check finds
 
 
 class RewriteRequest(msgspec.Struct, frozen=True):
     """What the flags of `imgcache rewrite` ask for. `to` is relative to the built folder. Times in seconds."""
 
-    to: str = "assets/imgcache"
+    to: str = DEFAULT_FOLDER
     assets_url: str = ""
     check: bool = False
     dry_run: bool = False
@@ -285,3 +286,20 @@ def _prefix(folder: Path, site: Path) -> str:
 def _by_url(found: Iterable[tuple[str, Place]]) -> Iterator[tuple[str, tuple[Place, ...]]]:
     for url, group in groupby(found, key=lambda one: one[0]):
         yield url, tuple(place for _, place in group)
+
+
+def site_of(built: Path) -> Path:
+    """Returns the nearest folder at or above `built` with an imgcache.yml or a cache, else the working directory."""
+    folder = built.resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / "imgcache.yml").is_file() or (candidate / "cache").is_dir():
+            return candidate
+    return Path()
+
+
+def check_target(text: str) -> str:
+    """Returns the path in the built folder to which images are copied. Raises ConfigError if it is not inside."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts or not text.isprintable():
+        raise ConfigError(f"{text!r} is not a path inside BUILT, such as {DEFAULT_FOLDER}", where="--to")
+    return path.as_posix()

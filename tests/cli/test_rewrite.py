@@ -142,7 +142,7 @@ def test_a_folder_without_pages_is_an_error(rewrite: Callable[..., Ended], tmp_p
 def test_a_path_outside_the_folder_is_refused(rewrite: Callable[..., Ended], built: Path) -> None:
     for path in ("../up", "/absolute"):
         ended = rewrite(built, "--to", path)
-        assert (ended.code, "no path inside BUILT" in ended.err) == (2, True)
+        assert (ended.code, "is not a path inside BUILT" in ended.err) == (2, True)
 
 
 def test_the_site_is_the_nearest_folder_with_settings(

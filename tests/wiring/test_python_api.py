@@ -18,6 +18,7 @@ import pytest
 import imgcache
 from examples.origin import Answer, Origin
 from tests.conftest import A, B, Command, MakeSite, article, picture
+from tests.support.built import page
 from tests.support.site_files import articles, tree
 
 
@@ -281,3 +282,28 @@ def test_a_dry_run_changes_no_byte(site: Path) -> None:
     before = articles(site)
     imgcache.sync(site, dry_run=True)
     assert articles(site) == before
+
+
+def test_scan_returns_the_report_that_json_prints(site: Path, run: Command) -> None:
+    report = imgcache.scan(site)
+    assert isinstance(report, imgcache.ScanReport)
+    assert as_json(report) == run("scan", site, "--json").json()
+    empty = site.parent / "empty"
+    empty.mkdir()
+    with pytest.raises(imgcache.ConfigError, match="no article found"):
+        imgcache.scan(empty)
+
+
+def test_rewrite_returns_the_report_that_json_prints(site: Path, run: Command, origin: Origin) -> None:
+    built = site / "_site"
+    built.mkdir()
+    (built / "index.html").write_text(page(f'<img src="{A}" alt="">'))
+    report = imgcache.rewrite(built, site, connect_to=origin.connect_to[1::2])
+    assert isinstance(report, imgcache.RewriteReport)
+    assert (report.changed, report.rewritten, report.left, report.problems) == (1, 1, 0, [])
+    printed = run("rewrite", built, site, "--json").json()
+    printed.pop("seconds")
+    assert as_json(imgcache.rewrite(built, site)) == printed
+    assert origin.requests[A] == 1
+    with pytest.raises(imgcache.ConfigError, match="inside BUILT"):
+        imgcache.rewrite(built, site, to="../elsewhere")
