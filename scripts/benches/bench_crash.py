@@ -85,12 +85,12 @@ def _write_answers(path: Path, site: Path, refused: set[str]) -> None:
 
 
 def _section(found: Campaign, tally: Tally, notes: list[str]) -> Section:
-    others = len(found.broken) - found.lies - found.lost + found.blocked
+    others = len(found.broken) - found.false_flags - found.lost + found.blocked
     outcomes = ", ".join(f"{code} {count:,}" for code, count in tally.outcomes.most_common())
     rows = [
         ["kills", f"{found.kills:,}"],
         ["runs that ended by themselves", f"{found.rounds:,}"],
-        ["flags whose files were not all there, after a kill", str(found.lies)],
+        ["flags whose files were not all there, after a kill", str(found.false_flags)],
         ["files of the site with a byte lost or changed, after a kill", str(found.lost)],
         ["other laws broken (manifest.json, the lock)", str(others)],
         ["differences from an undisturbed run, at the end of a round", str(len(found.differs))],

@@ -229,8 +229,8 @@ class Campaign(msgspec.Struct):
     orphans: list[str] = []
 
     @property
-    def lies(self) -> int:
-        """Flags without their files."""
+    def false_flags(self) -> int:
+        """Returns the number of flags whose files were not all there."""
         return sum("is flagged" in law for law in self.broken)
 
     @property
