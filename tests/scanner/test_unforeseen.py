@@ -69,7 +69,8 @@ def test_character_references_of_any_text(raw: str) -> None:
 @given(st.text())
 def test_any_body_is_read(text: str) -> None:
     for is_html in (True, False):
-        references(f'<img src="{text}">![a]({text})', "a.md", first_line=1, html=is_html)
+        found = references(f'<img src="{text}">![a]({text})', "a.md", first_line=1, html=is_html)
+        assert all(one.field in {"body", "shortcode"} and one.line >= 1 and one.column >= 1 for one in found)
 
 
 # --- bugs ------------------------------------------------------------------------------------------------------------
