@@ -192,12 +192,7 @@ def open_for_writing(
         is_behind = not mark or index.exported != mark  # the first run, or another machine wrote in the meantime
         if command in _THOROUGH or is_behind:
             store.refresh()
-        if index.fresh:
-            index.rebuild(
-                (HeldEntry(url, entry.asset(), entry.robots_tag) for url, entry in sites.read_entries(manifest)), store
-            )
-        elif stores and mark and is_behind:
-            sites.adopt_manifest(index, manifest, store, drops_missing=command != "verify")
+        _follow_manifest(index, manifest, store, adopts=bool(stores and mark and is_behind), command=command)
         if stores:
             sites.share_index(workspaces, index, store, clock())
             sites.leave_markers(announced, store, clock(), anew=is_behind)
@@ -206,12 +201,26 @@ def open_for_writing(
             cache.kept.resume(index, store)
         if is_behind or not is_latest_catalogue(folder, file):
             _unsettle_changed(cache)
-        scanned = scan_time(folder, clock())
-        members = [SiteMember(name) for name in cache.names] if built else sites.members(workspaces)
-        cache.catalogue.sites.record(members, scanned, is_only=catalogue_files(folder) == [file])
+        _record_sites(cache, file, clock(), built)
         yield cache
         if stores and index.exported != mark:  # the markers may have been removed during the command
             sites.leave_markers(announced, store, clock(), anew=True)
+
+
+def _follow_manifest(index: Index, manifest: Manifest, store: Store, *, adopts: bool, command: str) -> None:
+    """Build a new index from manifest.json, or take over what other machines wrote to it (if it `adopts`)."""
+    if index.fresh:
+        entries = sites.read_entries(manifest)
+        index.rebuild((HeldEntry(url, entry.asset(), entry.robots_tag) for url, entry in entries), store)
+    elif adopts:
+        sites.adopt_manifest(index, manifest, store, drops_missing=command != "verify")
+
+
+def _record_sites(cache: OpenCache, file: Path, now: float, built: BuiltSite | None) -> None:
+    """Record in the catalogue which sites it covers and when their articles are read."""
+    members = [SiteMember(name) for name in cache.names] if built else sites.members(cache.workspaces)
+    is_only = catalogue_files(cache.folder) == [file]
+    cache.catalogue.sites.record(members, scan_time(cache.folder, now), is_only=is_only)
 
 
 def _unsettle_changed(cache: OpenCache) -> None:
