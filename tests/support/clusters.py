@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import dask
 import distributed
 import psutil  # type: ignore[import-untyped]
-import pytest
 from aiohttp import web
 
 from examples.origin import Origin
@@ -132,11 +131,20 @@ def processes(cluster: Any) -> list[int]:
 
 @contextmanager
 def two_workers(world: Watched, s3: S3) -> Iterator[Any]:
-    """A scheduler and two workers, as an operator would have them running: with the keys of the object store."""
-    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.worker.daemon": False}):
-        for name, value in {"SSL_CERT_FILE": str(world.ca_file), **s3.environment}.items():
-            patch.setenv(name, value)
-        with _dask.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
-        ) as made:
-            yield made
+    """Yields a scheduler and two workers as an operator would have them running, with the keys of the object store.
+
+    The workers are forked from a server that has imported Dask: each start takes a third of the time.
+    """
+    settings = {"distributed.worker.daemon": False, "distributed.worker.multiprocessing-method": "forkserver"}
+    environment = {"SSL_CERT_FILE": str(world.ca_file), **s3.environment}
+    with (
+        dask.config.set(settings),
+        _dask.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            env=environment,
+        ) as made,
+    ):
+        yield made
