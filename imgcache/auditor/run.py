@@ -26,7 +26,7 @@ from imgcache.scanner import Scanner, Site, check_local_images
 class AuditPolicy(msgspec.Struct, frozen=True):
     """The settings that an audit compares the site with.
 
-    `wish` has the variants that imgcache.yml asks for. `has_cache` is false if the site has no cache at all, as in a
+    `sync_policy` has the variants of imgcache.yml. `has_cache` is false if the site has no cache at all, as in a
     fresh clone.
     """
 

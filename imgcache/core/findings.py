@@ -77,7 +77,7 @@ class HostLine(msgspec.Struct, frozen=True):
 
     `median` is the median response time in seconds, rounded up to a step (0.1, 0.2, 0.5, 1, …) so that two runs over
     the same state give the same report; None where no image answered. `bytes` is the size of the whole images, as far
-    as the host tells it.
+    as the host states it.
     """
 
     host: str

@@ -18,7 +18,7 @@ from imgcache.publisher.picture_data import FILE
 from imgcache.publisher.signature import SIGNATURE
 
 # The files that an earlier run put into a folder, which a later one may remove. Where a
-# generator publishes dot files too, it tells no more than the files beside it do.
+# generator publishes dot files too, the listing reveals no more than the files beside it do.
 LISTING = ".imgcache-export"
 
 _HEAD = f"# {SIGNATURE}: the files below this folder that it put here, and may remove.\n"
@@ -77,7 +77,7 @@ def place_assets(
         kept = {path for path in absent if keep_placed and path in before and root.stat(path) is not None}
         missing = sorted(absent - kept)
         there = sorted(wanted.difference(missing))
-        # Told before it is done: a run that is killed here leaves no file that a later one takes for the user's.
+        # Written first: a run that is killed here leaves no file that a later one takes for the user's.
         _write(root, LISTING, _listing(before.union(there)))
         placed = 0
         for path in there:

@@ -1,7 +1,7 @@
 """Reads the index without changing it: failures, declared sizes, the time of the last run.
 
 Limit: the files are private to `imgcache.cache.index` and `imgcache.cache.catalogue`, and a cache that was copied here
-without them has none; then nothing is told.
+without them has none; then nothing is reported.
 """
 
 from __future__ import annotations

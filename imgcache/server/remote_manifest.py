@@ -69,7 +69,7 @@ class RemoteManifest:
                 raise ConfigError("the object store has none, or an empty one: run sync to write it", where=_NAME)
             try:
                 digest = await self._copy_pieces(found.bytes)
-            except Unavailable:  # also where the object is shorter by now, so that a piece lies beyond its end
+            except Unavailable:  # also where the object is shorter by now, so that a piece is beyond its end
                 digest = ""
             again = await self._upstream.ask(self._upstream.store.metadata, _NAME)
             if digest and again == found:  # so that all pieces are of one object

@@ -135,7 +135,7 @@ def is_of(marker: Marker, workspaces: Iterable[Workspace]) -> bool:
 def share_index(workspaces: Sequence[Workspace], index: Index, store: Store, now: float) -> None:
     """Make the sites of a command share one index for their bucket from now on, also when one is named alone.
 
-    URLs that a site's former index was told to forget stay forgotten; everything else is learned again.
+    URLs that were forgotten in a site's former index stay forgotten; everything else is learned again.
 
     Raises:
         CacheBusy: another command uses the former index.

@@ -213,7 +213,7 @@ def catalogue_files(folder: Path) -> list[Path]:
 
 
 def built_name(name: str) -> str:
-    """The name of what a generator built in a folder, beside the articles of a site that lies there."""
+    """Returns the catalogue's name for the built pages of a folder, which may also be a site with articles."""
     return name + _BUILT
 
 

@@ -20,7 +20,7 @@ from imgcache.core import ConfigError
 _PLACE = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._~!()'+=,@-]+)*/?|file:///[^?#]*")
 _RETRIES = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 # Client options that the environment may set, after AWS_, GOOGLE_ or AZURE_. Options that are passed to obstore replace
-# all of them, so that whoever passes one must pass these too.
+# all of them, so these must be passed with any other.
 _PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
 _CLIENT_OPTIONS = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_ca_certificate",
                    "proxy_excludes", "proxy_url", "timeout", "user_agent")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tells the files of imgcache in an asset's folder from foreign ones, which stay where they are.
+"""Distinguishes imgcache's files in an asset's folder from other files, which are never touched.
 
 A file belongs to imgcache if it is a regular file whose name could be that of an original or a variant. Anything else
 was put there by somebody else: a `.DS_Store`, `my photo.png`, a folder, a pipe, a link.

@@ -6,7 +6,7 @@ from imgcache.core import BROWSER_FORMATS, FORMATS
 from imgcache.publisher.export import template
 from imgcache.publisher.export.web_servers import HEADERS, LASTING, PATH, WebServer
 
-# Debian's mime.types does not know AVIF, and only types that browsers show safely are told as what they are.
+# Debian's mime.types does not know AVIF; only types that browsers show safely get their own media type.
 _TYPES = {one.media_type: one.extensions[0] for name, one in FORMATS.items() if name in BROWSER_FORMATS}
 _NO_GALLERY = """
     # The gallery names articles and drafts. To publish it: `serve: {gallery: on}` in imgcache.yml, and export anew.

@@ -45,7 +45,7 @@ class GallerySources(msgspec.Struct, frozen=True):
 
     @property
     def built(self) -> list[tuple[Path, str]]:
-        """The catalogue of each built folder, and the path of that folder, relative to the site where it lies in it."""
+        """The catalogue of each built folder, and the path of that folder, relative to the site if it is inside it."""
         root = "" if self.site is None else f"{os.path.realpath(self.site)}/"
         cache = os.path.realpath(self.index.parent)
         folders = ((file, os.path.normpath(f"{cache}/{name}")) for file, name in built_catalogues(self.index))
