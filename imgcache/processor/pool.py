@@ -24,7 +24,7 @@ from imgcache.core import DecoderCrash, DecoderTimeout, Header, ImageError, Limi
 from imgcache.processor import worker as render_worker
 from imgcache.processor.channel import BadAnswer, Settings, WorkerError, outcome
 from imgcache.processor.sandbox import Protections
-from imgcache.processor.worker_files import checked, original, outputs, rewind
+from imgcache.processor.worker_files import checked, original, rewind, task_files
 from imgcache.processor.worker_process import Worker, WorkerDied, WorkerLost, fork_server
 
 P = ParamSpec("P")
@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 # Images per worker, rendered or waiting: enough to keep it busy, few enough that a crash loses little.
 _QUEUED_PER_WORKER = 4
+_PREPARED_PER_WORKER = 2  # images whose files are open, so that no worker waits for the file system
 _ATTEMPTS = 3  # for one task, each on a new worker, if workers end before they begin it
 
 
@@ -56,6 +57,7 @@ class RenderPool:
         self._max_tasks = max_tasks
         self._settings = pickle.dumps(Settings(self._limits.decode_memory, _largest_file(self._limits), tuple(modules)))
         self._turns = asyncio.Semaphore(self._workers)
+        self._prepared = asyncio.Semaphore(_PREPARED_PER_WORKER * self._workers)
         self._idle: list[Worker] = []
         self._ending: set[asyncio.Task[object]] = set()
         self._running: set[asyncio.Task[Any]] = set()
@@ -104,9 +106,8 @@ class RenderPool:
         wanted = tuple(recipes)
 
         async def make() -> Rendered:
-            with original(path) as source, outputs(Path(folder), wanted) as files:
-                descriptors = (source, *files.descriptors)
-                answer = await self._do(render_worker.render, (wanted, self._limits), descriptors=descriptors)
+            async with self._prepared, task_files(path, Path(folder), wanted) as files:
+                answer = await self._do(render_worker.render, (wanted, self._limits), descriptors=files.descriptors)
                 try:
                     rendered = checked(answer, wanted, self._limits)
                     files.name(rendered.variants)
@@ -164,8 +165,8 @@ class RenderPool:
             return await self._do(function, (limits,), descriptors=(source,))
 
     async def _tracked(self, work: Coroutine[object, object, T]) -> T:
-        """Run `work` when a worker is free, as a task that is cancelled when the pool closes."""
-        task = self._begin(self._in_turn(work))
+        """Run `work` as a task that is cancelled when the pool closes."""
+        task = self._begin(work)
         self._running.add(task)
         if len(self._running) >= _QUEUED_PER_WORKER * self._workers:
             self._has_capacity.clear()
@@ -176,13 +177,6 @@ class RenderPool:
             if len(self._running) < _QUEUED_PER_WORKER * self._workers:
                 self._has_capacity.set()
 
-    async def _in_turn(self, work: Coroutine[object, object, T]) -> T:
-        try:
-            async with self._turns:
-                return await work
-        finally:
-            work.close()  # if it was cancelled before it began
-
     async def _do(
         self,
         function: Callable[..., T],
@@ -190,7 +184,12 @@ class RenderPool:
         kwargs: dict[str, object] | None = None,
         descriptors: Sequence[int] = (),
     ) -> T:
+        """Do a task when a worker is free."""
         task = pickle.dumps((self._limits.decode_time, function, args, kwargs or {}))
+        async with self._turns:
+            return await self._attempt(task, function, descriptors)
+
+    async def _attempt(self, task: bytes, function: Callable[..., T], descriptors: Sequence[int]) -> T:
         reason, fresh = "", False
         for _ in range(_ATTEMPTS):
             worker = await (self._start() if fresh else self._worker())

@@ -58,11 +58,15 @@ class BoundedProtocol(HttpToolsProtocol):
     _final_response: Callable[[], None] | None = None  # sent after the responses in progress; closes the connection
     _default_headers: list[tuple[bytes, bytes]] | None = None  # those that `_default_lines` was made of
     _default_lines = b""
+    _endpoint: Endpoint | None = None
+    _last_headers: list[tuple[bytes, bytes]] | None = None  # those that `_fields` was made of
+    _fields = RequestFields("GET")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Start the timeout of the first request head."""
         super().connection_made(transport)
         self.flow = self._flow = _Flow(transport)
+        self._endpoint = self.app if isinstance(self.app, Endpoint) else None
         self._deadline = self.loop.call_later(HEAD_TIMEOUT, self._close_on_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,7 +81,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._last_read_at = self.loop.time()
         if self._final_response is not None:
             return
-        self._parse_available(self._unparsed[self._position :] + data if self._unparsed else data, 0)
+        if self._unparsed:
+            data = self._unparsed[self._position :] + data
+        elif data.find(_END_OF_HEAD) == len(data) - len(_END_OF_HEAD) and not self._is_in_message and self._is_idle:
+            self._parse(data)  # the usual read: one head, and nothing waits
+            return
+        self._parse_available(data, 0)
 
     def on_message_begin(self) -> None:
         """Reset the state of one request. Its ASGI scope is made later, and only for the ASGI path."""
@@ -226,11 +235,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _answer_from_memory(self) -> bool:
         parser: httptools.HttpRequestParser = self.parser
-        if not isinstance(self.app, Endpoint) or not self._is_idle or self.flow.write_paused:
+        if self._endpoint is None or not self._is_idle or self.flow.write_paused:
             return False
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
-        found = self.app.cached_response(self.url, RequestFields.of("GET", self.headers))
+        if self.headers != self._last_headers:  # the requests of one connection mostly have the same fields
+            self._last_headers, self._fields = self.headers, RequestFields.of("GET", self.headers)
+        found = self._endpoint.cached_response(self.url, self._fields)
         if found is None:
             return False
         head, body = found

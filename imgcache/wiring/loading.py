@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.config import load_config
-from imgcache.core import ConfigError, Place, Problem, clean_text
+from imgcache.config import Config, load_config
+from imgcache.core import ConfigError, FetchPolicy, Limits, Place, Problem, clean_text
 from imgcache.scanner import site_url_of
-from imgcache.wiring.site_parts import difference
 from imgcache.wiring.workspace import Workspace, index_home
+
+# The settings that decide how an image is fetched, and what is made of it.
+_COMMON = ("variants", "limits", "fetch", "respect_robots", "respect_robots_tag", "svg", "allow_networks")
 
 
 def load_workspace(
@@ -130,10 +132,21 @@ def _check_together(sites: Sequence[Path], cache: str) -> None:
 
 def _check_agreement(first: Workspace, other: Workspace, first_file: Path, file: Path) -> None:
     """Images are fetched and made once for all sites, so that these settings have to be the same."""
-    key = difference(first.config, other.config)
+    key = _difference(first.config, other.config)
     if key is not None:
         absent = [str(one) for one in (first_file, file) if not one.is_file()]
         note = f" ({absent[0]} is not there: the defaults count)" if absent else ""
         raise ConfigError(
             f"`{key}` is not what it is in {first_file}; sites that share a cache need the same{note}", where=str(file)
         )
+
+
+def _difference(first: Config, other: Config) -> str | None:
+    """Returns the first setting in which two sites differ although sites that share a cache must agree in it."""
+    for key in _COMMON:
+        one, two = getattr(first, key), getattr(other, key)
+        if one != two and isinstance(one, Limits | FetchPolicy):
+            return next(f"{key}.{name}" for name in one.__struct_fields__ if getattr(one, name) != getattr(two, name))
+        if one != two:
+            return key
+    return None

@@ -14,8 +14,7 @@ import msgspec
 
 from imgcache import __version__
 from imgcache.cache import CacheLock, Index, SiteMember, Store
-from imgcache.config import Config
-from imgcache.core import ConfigError, Copy, Dimensions, FetchPolicy, Limits
+from imgcache.core import ConfigError, Copy, Dimensions
 from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
 from imgcache.scanner import Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home
@@ -202,21 +201,6 @@ def _marker(workspace: Workspace, cache: Path, now: float) -> Marker:
     from imgcache.cache import Marker
 
     return Marker(os.path.realpath(workspace.root), os.path.realpath(cache / "index"), workspace.config.site_url, now)
-
-
-# The settings that decide how an image is fetched, and what is made of it.
-_COMMON = ("variants", "limits", "fetch", "respect_robots", "respect_robots_tag", "svg", "allow_networks")
-
-
-def difference(first: Config, other: Config) -> str | None:
-    """Returns the first setting in which two sites differ although sites that share a cache must agree in it."""
-    for key in _COMMON:
-        one, two = getattr(first, key), getattr(other, key)
-        if one != two and isinstance(one, Limits | FetchPolicy):
-            return next(f"{key}.{name}" for name in one.__struct_fields__ if getattr(one, name) != getattr(two, name))
-        if one != two:
-            return key
-    return None
 
 
 def scope(workspaces: Iterable[Workspace]) -> str:
