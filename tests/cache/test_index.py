@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -197,13 +197,23 @@ def test_a_kill_in_a_batch_keeps_the_earlier_batches(tmp_path: Path) -> None:
     index.close()
 
 
-def test_a_full_disk_rolls_back_the_batch_and_the_index_stays_usable(index: Index, tmp_path: Path) -> None:
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """Limits the size of files that this process writes: a write above it fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_rolls_back_the_batch_and_the_index_stays_usable(index: Index) -> None:
     index.put_copy(URL, COPY)
-    records: Any = index._records
-    records._cache._sql("PRAGMA max_page_count = 30")
-    with pytest.raises(DiskFull, match="full"), index.batch():
-        for number in range(5000):
+    with no_file_above(500_000), pytest.raises(DiskFull, match=r"cache\.db cannot be written"), index.batch():
+        for number in range(20_000):  # more than SQLite keeps in memory
             index.put_copy(f"{URL}{number}", COPY)
+        pytest.fail("nothing was written before the end of the batch")
     assert [url for url, _ in index.copies()] == [URL]
     index.put_copy(URL + "2", COPY)
     assert index.copy(URL + "2") == COPY
