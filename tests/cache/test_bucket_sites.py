@@ -166,7 +166,7 @@ def test_gc_of_one_site_keeps_what_the_other_used_at_its_last_scan(world: World)
     assert world.gc(world.b) == [BOTH]
 
 
-def test_sites_that_were_moved_together_share_their_index_still(world: World) -> None:
+def test_sites_moved_together_still_share_their_index(world: World) -> None:
     world.sync(world.a, world.b)
     there = world.root / "there"
     there.mkdir()
@@ -176,7 +176,7 @@ def test_sites_that_were_moved_together_share_their_index_still(world: World) ->
     assert not (there / "b/cache/index/cache.db").exists()
 
 
-def test_without_the_first_site_the_second_begins_an_index_of_its_own(world: World) -> None:
+def test_without_the_first_site_the_second_starts_its_own_index(world: World) -> None:
     world.sync(world.a, world.b)
     shutil.rmtree(world.a)
     assert world.sync(world.b)[0] == 0
@@ -188,7 +188,7 @@ def test_without_the_first_site_the_second_begins_an_index_of_its_own(world: Wor
 # -- one after the other -----------------------------------------------------------------------------------------------
 
 
-def test_sites_synced_one_after_the_other_keep_what_the_other_has(world: World) -> None:
+def test_sites_synced_separately_keep_the_images_of_the_other(world: World) -> None:
     assert world.sync(world.a) == [2, 0, 2, 0]
     assert world.sync(world.b)[0] == 1
     assert world.markers == [("a", "a"), ("b", "b")]
@@ -223,7 +223,7 @@ def test_gc_removes_nothing_while_a_site_has_another_index(far_world: World) -> 
     assert world.gc(world.b) == []
 
 
-def test_a_site_that_is_forgotten_keeps_nothing(world: World) -> None:
+def test_a_forgotten_site_keeps_no_images(world: World) -> None:
     world.sync(world.a)
     world.sync(world.b)
     ended = world("gc", world.b, "--forget-site", world.root / "c", code=2)
@@ -236,7 +236,7 @@ def test_a_site_that_is_forgotten_keeps_nothing(world: World) -> None:
     assert world.gc(world.b) == []
 
 
-def test_a_site_that_was_forgotten_and_lives_is_known_again_when_another_machine_was_at_work(world: World) -> None:
+def test_a_forgotten_site_restores_its_marker_after_a_write_by_another_machine(world: World) -> None:
     world.sync(world.b)
     world.sync(world.a)
     world("gc", world.b, "--forget-site", world.a)
@@ -246,7 +246,7 @@ def test_a_site_that_was_forgotten_and_lives_is_known_again_when_another_machine
     assert world.markers == [("a", "a"), ("b", "b")]
 
 
-def test_a_site_that_was_forgotten_and_lives_is_known_again_when_it_has_news(world: World) -> None:
+def test_a_forgotten_site_restores_its_marker_when_it_has_a_new_image(world: World) -> None:
     world.write("a", BOTH)
     world.sync(world.b)
     world.sync(world.a)
@@ -258,7 +258,7 @@ def test_a_site_that_was_forgotten_and_lives_is_known_again_when_it_has_news(wor
     assert world.markers == [("a", "a"), ("b", "b")]
 
 
-def test_a_site_that_is_forgotten_by_its_own_index_is_known_again_at_once(world: World) -> None:
+def test_a_site_forgotten_by_its_own_index_restores_its_marker_at_the_next_sync(world: World) -> None:
     world.sync(world.b, world.a)
     world("gc", world.b, "--forget-site", world.a)
     assert world.markers == [("b", "b")]
@@ -267,7 +267,7 @@ def test_a_site_that_is_forgotten_by_its_own_index_is_known_again_at_once(world:
     assert world.markers == [("a", "b"), ("b", "b")]
 
 
-def test_a_picture_that_another_machine_fetched_anew_is_taken_over(world: World) -> None:
+def test_an_image_refetched_by_another_machine_is_taken_over(world: World) -> None:
     (world.a / "imgcache.yml").write_text(SETTINGS.replace("ignore", "fix"))
     world.sync(world.b)
     world.sync(world.a)
@@ -278,7 +278,7 @@ def test_a_picture_that_another_machine_fetched_anew_is_taken_over(world: World)
     assert world("verify", world.a).out == "0 found\n"
 
 
-def test_what_the_index_of_a_site_was_to_forget_stays_forgotten_when_it_joins_another(world: World) -> None:
+def test_images_forgotten_in_a_site_stay_forgotten_when_it_joins_another_index(world: World) -> None:
     world.sync(world.b)
     world("forget", BOTH, world.b)
     world.sync(world.a)
@@ -307,7 +307,9 @@ def jekyll(site: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize("urls", [("https://a.example", "https://b.example"), ("", "https://b.example")])
-def test_sites_at_one_path_on_two_machines_are_two_by_their_site_url(world: World, urls: tuple[str, str]) -> None:
+def test_sites_at_the_same_path_on_two_machines_are_distinguished_by_site_url(
+    world: World, urls: tuple[str, str]
+) -> None:
     """As in containers, which all have theirs at /site."""
     first, second = urls
     if first:
@@ -342,13 +344,13 @@ def test_a_marker_that_cannot_be_read_is_an_error(world: World) -> None:
     assert world.images == {BOTH, ONLY_A}
 
 
-def test_a_catalogue_that_was_copied_beside_is_no_marker(world: World) -> None:
+def test_a_copied_catalogue_does_not_count_as_a_marker(world: World) -> None:
     world.sync(world.a)
     world.bucket.write("index/sites/0123.db", b"of a cache folder with several sites")
     assert world.gc(world.a) == []
 
 
-def test_a_site_that_has_lost_its_way_to_the_shared_index_begins_its_own(world: World) -> None:
+def test_a_site_without_its_pointer_to_the_shared_index_starts_its_own(world: World) -> None:
     world.sync(world.a, world.b)
     (world.b / "cache/index/elsewhere.json").write_text("no pointer")
     assert world.sync(world.b)[0] == 0

@@ -36,7 +36,9 @@ def _jump(chance: random.Random, base: float) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_clock_ends_a_run_or_loses_a_copy(run: Command, origin: Origin, synced: Path, clock: Set, seed: int) -> None:
+def test_a_jumping_clock_neither_ends_a_run_nor_loses_a_copy(
+    run: Command, origin: Origin, synced: Path, clock: Set, seed: int
+) -> None:
     chance = random.Random(seed)
     gone = "https://gone.example/x.png"
     origin.answers.set(gone, Answer(status=404))
@@ -58,9 +60,7 @@ def test_no_clock_ends_a_run_or_loses_a_copy(run: Command, origin: Origin, synce
     assert run("verify", synced).code == 0
 
 
-def test_a_clock_that_leaps_does_not_spend_the_time_of_a_run(
-    run: Command, origin: Origin, synced: Path, clock: Set
-) -> None:
+def test_a_clock_jump_does_not_use_up_the_time_budget(run: Command, origin: Origin, synced: Path, clock: Set) -> None:
     leaps = itertools.count(time.time(), 10 * DAY)
     clock(lambda: next(leaps))
     ended = run("sync", synced, "--refresh", "--max-time", "10m", "--json").json()
@@ -69,7 +69,7 @@ def test_a_clock_that_leaps_does_not_spend_the_time_of_a_run(
     assert ended["seconds"] < 600
 
 
-def test_the_newest_scan_of_a_site_counts_even_if_the_clock_was_set_back(
+def test_the_newest_scan_counts_even_if_the_clock_was_set_back(
     run: Command, origin: Origin, synced: Path, clock: Set, tmp_path: Path
 ) -> None:
     cache = ("--cache", tmp_path / "shared")

@@ -73,9 +73,7 @@ HARMS = [truncated, emptied, garbled, zeroed, sprinkled, removed]
     + [("index/catalogue.db", harm) for harm in (truncated, zeroed, sprinkled)]
     + [("manifest.json", harm) for harm in (truncated, emptied, removed)],
 )
-def test_a_damaged_file_is_made_again_without_fetching(
-    world: CrashSite, name: str, harm: Callable[[Path], None]
-) -> None:
+def test_a_damaged_file_is_rebuilt_without_fetching(world: CrashSite, name: str, harm: Callable[[Path], None]) -> None:
     site, asked = world.synced(), world.asked
     harm(site / "cache" / name)
     ended = world.nursery.sync(site)
@@ -86,7 +84,7 @@ def test_a_damaged_file_is_made_again_without_fetching(
     assert world.asked == asked
 
 
-def test_a_run_killed_while_the_index_is_built_again_fetches_nothing_either(world: CrashSite) -> None:
+def test_after_a_kill_during_the_rebuild_of_the_index_nothing_is_fetched(world: CrashSite) -> None:
     site, asked = world.synced(), world.asked
     shutil.rmtree(site / "cache/index")
     assert world.nursery.sync(site, step="index opened", when="after").code < 0
@@ -95,7 +93,7 @@ def test_a_run_killed_while_the_index_is_built_again_fetches_nothing_either(worl
 
 
 @pytest.mark.parametrize("harm", [truncated, garbled, zeroed])
-def test_readers_get_over_a_damaged_index_and_leave_it_as_it_is(
+def test_readers_tolerate_a_damaged_index_and_do_not_change_it(
     world: CrashSite, run: Command, harm: Callable[[Path], None]
 ) -> None:
     site = world.synced()
@@ -117,7 +115,7 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_a_run_killed_while_it_made_its_index_leaves_one_that_opens(world: CrashSite) -> None:
+def test_a_run_killed_while_creating_its_index_leaves_a_usable_one(world: CrashSite) -> None:
     """SQLite keeps a rollback journal until diskcache has set the file to WAL: only a writer can roll it back."""
     site = world.fresh()
     (site / "cache/index").mkdir(parents=True)
@@ -126,7 +124,7 @@ def test_a_run_killed_while_it_made_its_index_leaves_one_that_opens(world: Crash
     world.heals(site)
 
 
-def test_index_and_manifest_both_lost_cost_one_more_fetch_and_no_flag(world: CrashSite) -> None:
+def test_losing_index_and_manifest_costs_one_fetch_and_no_flag(world: CrashSite) -> None:
     site, asked = world.synced(), world.asked
     shutil.rmtree(site / "cache/index")
     (site / "cache/manifest.json").unlink()
@@ -165,7 +163,7 @@ def test_a_full_disk_is_reported_and_the_next_run_completes(world: CrashSite, ki
         world.heals(site)
 
 
-def test_a_limit_on_file_sizes_is_as_a_full_disk(world: CrashSite) -> None:
+def test_a_file_size_limit_is_handled_like_a_full_disk(world: CrashSite) -> None:
     site = world.fresh()
     ended = world.nursery.sync(site, limits={"RLIMIT_FSIZE": 40 * 1024})
     is_told(ended, 2)
@@ -207,7 +205,7 @@ def closed(path: Path) -> Iterator[None]:
         ("news", 1),
     ],
 )
-def test_a_file_without_write_permission_is_reported_and_left_alone(world: CrashSite, path: str, code: int) -> None:
+def test_a_file_without_write_permission_is_reported_and_not_changed(world: CrashSite, path: str, code: int) -> None:
     site = world.synced()
     for name, data in world.truth.before.items():
         (site / name).write_bytes(data)  # so that there are flags to be written
@@ -227,7 +225,7 @@ def test_a_file_without_write_permission_is_reported_and_left_alone(world: Crash
 
 
 @pytest.mark.parametrize("first", [-40, 40])
-def test_a_clock_that_is_set_back_or_on_changes_no_byte(
+def test_a_clock_set_back_or_forward_changes_no_byte(
     world: CrashSite, run: Command, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
     site = world.fresh()

@@ -40,7 +40,7 @@ def home_of(site: Path, url: str) -> Path:
 
 
 @pytest.mark.parametrize("command", [("gc", "--yes"), ("verify",), ("verify", "--repair"), ("status",), ("sync",)])
-def test_foreign_files_end_no_command_and_stay(run: Command, synced: Path, command: tuple[str, ...]) -> None:
+def test_foreign_files_fail_no_command_and_are_kept(run: Command, synced: Path, command: tuple[str, ...]) -> None:
     planted = plant(home_of(synced, A))
     assets = synced / "cache/assets"
     for folder in (assets, home_of(synced, A).parent):
@@ -54,7 +54,7 @@ def test_foreign_files_end_no_command_and_stay(run: Command, synced: Path, comma
     assert run("verify", synced).code == 0
 
 
-def test_gc_takes_an_image_out_from_between_foreign_files(run: Command, synced: Path) -> None:
+def test_gc_removes_an_image_and_keeps_foreign_files_next_to_it(run: Command, synced: Path) -> None:
     home = home_of(synced, B)
     planted = plant(home)
     (synced / "b.md").unlink()
@@ -72,7 +72,7 @@ def test_gc_takes_an_image_out_from_between_foreign_files(run: Command, synced: 
     assert run("verify", synced).code == 0
 
 
-def test_a_folder_with_foreign_files_alone_is_no_copy(run: Command, origin: Origin, synced: Path) -> None:
+def test_a_folder_with_only_foreign_files_is_not_a_copy(run: Command, origin: Origin, synced: Path) -> None:
     home = home_of(synced, A)
     for file in home.iterdir():
         file.unlink()
@@ -85,7 +85,7 @@ def test_a_folder_with_foreign_files_alone_is_no_copy(run: Command, origin: Orig
 # -- more than half ----------------------------------------------------------------------------------------------------
 
 
-def test_gc_asks_before_it_removes_more_than_half(run: Command, synced: Path) -> None:
+def test_gc_asks_before_removing_more_than_half(run: Command, synced: Path) -> None:
     for name in ("a.md", "b.md"):
         (synced / name).unlink()
     before = tree(synced / "cache/assets")
@@ -99,7 +99,7 @@ def test_gc_asks_before_it_removes_more_than_half(run: Command, synced: Path) ->
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 2), (b"\n", 1, 2), (b"y\n", 0, 0)])
-def test_at_a_terminal_gc_takes_an_answer(run: Command, synced: Path, answer: bytes, code: int, left: int) -> None:
+def test_gc_reads_the_answer_from_a_terminal(run: Command, synced: Path, answer: bytes, code: int, left: int) -> None:
     for name in ("a.md", "b.md"):
         (synced / name).unlink()
     ours, theirs = pty.openpty()
@@ -113,7 +113,7 @@ def test_at_a_terminal_gc_takes_an_answer(run: Command, synced: Path, answer: by
     assert "Remove them? [y/N]" in ended.stderr
 
 
-def test_a_site_is_not_forgotten_where_gc_refuses(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_a_site_is_not_forgotten_if_gc_refuses(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(80, 60))
     site, other = make_site({"a.md": "x"}), make_site({"a.md": "x"}).parent / "other"
     other.mkdir()
@@ -130,7 +130,7 @@ def test_a_site_is_not_forgotten_where_gc_refuses(run: Command, origin: Origin, 
 # -- the way back ------------------------------------------------------------------------------------------------------
 
 
-def test_what_gc_removed_comes_back_without_being_fetched(run: Command, origin: Origin, synced: Path) -> None:
+def test_images_removed_by_gc_are_restored_without_fetching(run: Command, origin: Origin, synced: Path) -> None:
     assets, articles = tree(synced / "cache/assets"), {file: file.read_bytes() for file in synced.glob("*.md")}
     for file in articles:
         file.unlink()
@@ -170,7 +170,7 @@ def test_after_a_day_the_next_gc_frees_the_space(run: Command, synced: Path, mon
     assert list(kept.iterdir()) == []
 
 
-def test_forget_keeps_nothing_of_what_gc_removed(run: Command, synced: Path) -> None:
+def test_forget_deletes_what_gc_kept_for_a_day(run: Command, synced: Path) -> None:
     (synced / "b.md").unlink()
     run("gc", synced)
     assert run("forget", B, synced).code == 0
@@ -179,7 +179,7 @@ def test_forget_keeps_nothing_of_what_gc_removed(run: Command, synced: Path) -> 
     assert run("sync", synced, "--json").json()["cached"] == 1
 
 
-def test_records_that_cannot_be_read_end_no_sync(run: Command, synced: Path) -> None:
+def test_unreadable_records_do_not_end_a_sync(run: Command, synced: Path) -> None:
     (synced / "b.md").unlink()
     run("gc", synced)
     next((synced / "cache/index/removed").rglob("records.json")).write_bytes(b"{")
@@ -192,7 +192,7 @@ def test_records_that_cannot_be_read_end_no_sync(run: Command, synced: Path) -> 
 # -- forget ------------------------------------------------------------------------------------------------------------
 
 
-def test_forget_of_an_unknown_url_says_so_and_names_the_nearest(run: Command, synced: Path) -> None:
+def test_forget_of_an_unknown_url_suggests_the_nearest(run: Command, synced: Path) -> None:
     before = tree(synced)
     ended = run("forget", A.replace("a.jpg", "aa.jpg"), synced)
     assert (ended.code, ended.out) == (1, "")

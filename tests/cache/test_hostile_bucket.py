@@ -88,7 +88,9 @@ def drip() -> Iterator[bytes]:
         (Reply(403, {}, b"\x1b[31m a-secret-that-no-message-may-hold"), "access denied"),
     ],
 )
-def test_a_false_listing_is_an_error_without_its_text(serve: Serve, bucket: Bucket, reply: Reply, reason: str) -> None:
+def test_an_invalid_listing_is_an_error_that_does_not_quote_it(
+    serve: Serve, bucket: Bucket, reply: Reply, reason: str
+) -> None:
     serve(lambda _: reply)
     with pytest.raises(StoreError, match=reason) as caught:
         list(bucket.listing("assets"))
@@ -96,7 +98,7 @@ def test_a_false_listing_is_an_error_without_its_text(serve: Serve, bucket: Buck
     assert "secret" not in str(caught.value)
 
 
-def test_a_listing_that_repeats_its_page_ends(serve: Serve, bucket: Bucket) -> None:
+def test_a_listing_that_repeats_a_page_is_an_error(serve: Serve, bucket: Bucket) -> None:
     endpoint = serve(lambda _: listing(("p/assets/ab/x", 1), ("p/assets/ab/y", 1), token="again"))
     with pytest.raises(StoreError, match="one page again and again"):
         list(bucket.listing("assets"))
@@ -104,7 +106,7 @@ def test_a_listing_that_repeats_its_page_ends(serve: Serve, bucket: Bucket) -> N
 
 
 @pytest.mark.parametrize("size", [2**63 - 1, 2**63, 2**64 - 1])
-def test_sizes_that_no_file_has_are_foreign_and_harm_no_sum(serve: Serve, store: ObjectStore, size: int) -> None:
+def test_objects_with_impossible_sizes_count_as_foreign(serve: Serve, store: ObjectStore, size: int) -> None:
     names = [f"p/{FOLDER}/w{number}.webp" for number in range(3)]
 
     def script(request: Request) -> Reply:
@@ -118,7 +120,7 @@ def test_sizes_that_no_file_has_are_foreign_and_harm_no_sum(serve: Serve, store:
     assert store.foreign_files() == tuple(name.removeprefix("p/") for name in names)
 
 
-def test_a_page_of_a_proxy_does_not_pass_for_an_empty_bucket(serve: Serve, store: ObjectStore) -> None:
+def test_a_proxy_page_is_not_treated_as_an_empty_bucket(serve: Serve, store: ObjectStore) -> None:
     store.note_committed(asset())
     serve(lambda _: Reply(200, {}, b"<html>please log in</html>"))
     with pytest.raises(StoreError, match=r"it seems empty, but original\.jpg exists"):
@@ -140,7 +142,7 @@ def test_only_keys_of_the_asset_are_removed(serve: Serve, store: ObjectStore) ->
 
 
 @pytest.mark.parametrize("body", [DATA[:-1] + b"!", DATA[:-1], b""])
-def test_an_original_with_other_bytes_is_not_handed_out(serve: Serve, store: ObjectStore, body: bytes) -> None:
+def test_an_original_with_other_bytes_is_refused(serve: Serve, store: ObjectStore, body: bytes) -> None:
     serve(lambda _: Reply(body=body))
     with pytest.raises(StoreError, match="has other bytes than recorded: `imgcache verify --repair`"):
         store.original(asset())
@@ -173,7 +175,7 @@ def test_an_endless_marker_is_not_read(serve: Serve, store: ObjectStore) -> None
 
 
 @pytest.mark.parametrize("body", [b"garbage", b"\xff\xfe", b"[]", b'{"site": 1}', msgspec.json.encode({"site": "a"})])
-def test_a_marker_of_garbage_is_named(serve: Serve, store: ObjectStore, body: bytes) -> None:
+def test_an_unreadable_marker_is_named(serve: Serve, store: ObjectStore, body: bytes) -> None:
     serve(lambda request: listing(("p/index/sites/a.json", 1)) if request.key == "" else Reply(body=body))
     with pytest.raises(ImgcacheError, match=r"index/sites/a\.json: this object does not name a site"):
         store.markers.all()
@@ -189,7 +191,7 @@ def test_a_body_that_ends_early_is_an_error(serve: Serve, store: ObjectStore, bu
     assert not [file for file in store.scratch.iterdir() if file.stat().st_size == len(DATA)]
 
 
-def test_a_body_that_drips_ends_at_the_timeout(serve: Serve, bucket: Bucket) -> None:
+def test_a_slow_body_ends_at_the_timeout(serve: Serve, bucket: Bucket) -> None:
     serve(lambda _: Reply(body=drip(), length=1 << 20))
     with pytest.raises(StoreError, match="no answer"):
         bucket.read("manifest.json")
@@ -204,7 +206,7 @@ def test_a_body_that_drips_ends_at_the_timeout(serve: Serve, bucket: Bucket) -> 
         Reply(206, {"Content-Range": "bytes x-y/z"}, DATA[2:4]),
     ],
 )
-def test_another_range_than_was_asked_for_is_an_error(serve: Serve, bucket: Bucket, reply: Reply) -> None:
+def test_a_range_other_than_requested_is_an_error(serve: Serve, bucket: Bucket, reply: Reply) -> None:
     serve(lambda _: reply)
     with pytest.raises(StoreError, match="cannot be read"):
         bucket.read("manifest.json", 2, 4)
@@ -216,7 +218,7 @@ def test_another_range_than_was_asked_for_is_an_error(serve: Serve, bucket: Buck
 @pytest.mark.parametrize(
     "headers", [{"Last-Modified": "yesterday"}, {"ETag": "\xe9"}, {"Content-Length": "-1"}, {"Content-Length": "many"}]
 )
-def test_header_fields_of_garbage_are_an_error(serve: Serve, bucket: Bucket, headers: dict[str, str]) -> None:
+def test_garbage_in_header_fields_is_an_error(serve: Serve, bucket: Bucket, headers: dict[str, str]) -> None:
     serve(lambda _: Reply(200, headers))
     with pytest.raises(StoreError, match="cannot be read"):
         bucket.metadata("manifest.json")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -103,7 +103,7 @@ def test_records_behave_like_a_sorted_dictionary(steps: list[tuple[str, str, Cop
         index.close()
 
 
-def test_changed_is_set_when_the_manifest_would_differ(index: Index, tmp_path: Path) -> None:
+def test_changed_is_set_if_the_manifest_would_differ(index: Index, tmp_path: Path) -> None:
     assert not index.changed
 
     def changes() -> bool:
@@ -140,7 +140,7 @@ def test_changed_is_set_when_the_manifest_would_differ(index: Index, tmp_path: P
     again.close()
 
 
-def test_forgotten_until_it_is_remembered(index: Index) -> None:
+def test_a_forgotten_url_stays_forgotten_until_it_is_recorded(index: Index) -> None:
     index.put_copy(URL, COPY)
     index.put_failure(URL, FAILURE)
     index.forget(URL, 5.0)
@@ -151,7 +151,7 @@ def test_forgotten_until_it_is_remembered(index: Index) -> None:
     assert not index.forgotten(URL)
 
 
-def test_a_batch_is_all_or_nothing_and_unseen_until_it_ends(index: Index, tmp_path: Path) -> None:
+def test_a_batch_is_atomic_and_invisible_until_it_ends(index: Index, tmp_path: Path) -> None:
     reader = Index(tmp_path / "index", repair=False)
     with index.batch():
         index.put_copy(URL, COPY)
@@ -163,7 +163,7 @@ def test_a_batch_is_all_or_nothing_and_unseen_until_it_ends(index: Index, tmp_pa
     reader.close()
 
 
-def test_an_asset_that_is_not_recorded_is_no_entry(index: Index) -> None:
+def test_a_record_without_its_asset_is_not_an_entry(index: Index) -> None:
     index.put_copy(URL, COPY)
     assert list(index.entries()) == []
 
@@ -187,7 +187,7 @@ with index.batch():
 """
 
 
-def test_killed_in_a_batch_the_ones_before_it_stay(tmp_path: Path) -> None:
+def test_a_kill_in_a_batch_keeps_the_earlier_batches(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], check=False, timeout=60)
     assert ran.returncode == -signal.SIGKILL
     index = Index(tmp_path)
@@ -197,19 +197,29 @@ def test_killed_in_a_batch_the_ones_before_it_stay(tmp_path: Path) -> None:
     index.close()
 
 
-def test_a_full_disk_rolls_the_batch_back_and_the_index_goes_on(index: Index, tmp_path: Path) -> None:
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """Limits the size of files that this process writes: a write above it fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_rolls_back_the_batch_and_the_index_stays_usable(index: Index) -> None:
     index.put_copy(URL, COPY)
-    records: Any = index._records
-    records._cache._sql("PRAGMA max_page_count = 30")
-    with pytest.raises(DiskFull, match="full"), index.batch():
-        for number in range(5000):
+    with no_file_above(500_000), pytest.raises(DiskFull, match=r"cache\.db cannot be written"), index.batch():
+        for number in range(20_000):  # more than SQLite keeps in memory
             index.put_copy(f"{URL}{number}", COPY)
+        pytest.fail("nothing was written before the end of the batch")
     assert [url for url, _ in index.copies()] == [URL]
     index.put_copy(URL + "2", COPY)
     assert index.copy(URL + "2") == COPY
 
 
-def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_at_the_commit_rolls_back_the_batch(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
@@ -229,7 +239,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_batch(tmp_path: Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_loose_commit_becomes_durable_with_the_next_durable_one(tmp_path: Path) -> None:
+def test_a_relaxed_commit_becomes_durable_with_the_next_durable_one(tmp_path: Path) -> None:
     with closing(Index(tmp_path)) as index:
         log = tmp_path / "cache.db-wal"
         index.make_durable()

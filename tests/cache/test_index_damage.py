@@ -119,7 +119,7 @@ def test_a_writer_notices_damage_to_any_page(tmp_path: Path) -> None:
     assert unseen_by_reader
 
 
-def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
+def test_an_empty_file_is_treated_as_new(tmp_path: Path) -> None:
     (tmp_path / "cache.db").touch()
     index = Index(tmp_path)
     assert index.fresh
@@ -145,7 +145,7 @@ def test_a_record_that_cannot_be_decoded_marks_the_file_as_damaged(tmp_path: Pat
     assert not file.with_name("cache.db.condemned").exists()
 
 
-def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
+def test_records_are_never_unpickled(tmp_path: Path) -> None:
     file = _file(tmp_path)
     mark = tmp_path / "executed"
     bomb = pickle.dumps(_Exec(str(mark)))
@@ -176,7 +176,7 @@ class _Exec:
         return exec, (f"open({self._path!r}, 'w').close()",)
 
 
-def test_a_pickled_record_among_good_ones_is_damage(tmp_path: Path) -> None:
+def test_a_pickled_record_among_valid_ones_counts_as_damage(tmp_path: Path) -> None:
     file = _file(tmp_path)
     mark = tmp_path / "executed"
     _sql(
@@ -196,7 +196,7 @@ def test_a_pickled_record_among_good_ones_is_damage(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_rebuilt_from_manifest_and_files_without_a_network(tmp_path: Path) -> None:
+def test_the_index_is_rebuilt_from_manifest_and_files_without_a_network(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     store = opened(cache)
     manifest = Manifest(site=tmp_path, cache=cache, scratch=store.scratch)
@@ -252,7 +252,7 @@ except DiskFull as error:
 """
 
 
-def test_a_missing_write_permission_is_reported_and_harms_nothing(tmp_path: Path) -> None:
+def test_missing_write_permission_is_reported_and_changes_nothing(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as root:
         file = _file(Path(root))
         for path in (Path(root), file.parent):

@@ -73,7 +73,7 @@ def test_a_worker_that_outlives_a_killed_holder_does_not_hold_the_lock(tmp_path:
             assert str(os.getpid()) in (tmp_path / "holder.json").read_text()
 
 
-def test_free_again_after_use_also_after_an_error(tmp_path: Path) -> None:
+def test_the_lock_is_free_after_use_and_after_an_error(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), CacheLock(tmp_path, command="x", now=NOW):
             raise ZeroDivisionError
@@ -112,7 +112,7 @@ def test_a_command_line_with_escapes_is_cleaned(tmp_path: Path) -> None:
     assert "imgcache \ufffd]0;owned\ufffd sync" in str(caught.value)
 
 
-def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_cache_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
     with (
         pytest.raises(DiskFull, match=r"/cache/index cannot be written: Not a directory; move away what is there"),

@@ -103,7 +103,7 @@ def test_one_site_alone_finds_what_both_have_and_leaves_the_other_as_it_is(world
     assert world.sync(world.a, world.b)["reused"] == 3
 
 
-def test_sites_synced_one_after_the_other_share_too(world: TwoSites) -> None:
+def test_sites_synced_separately_share_images_too(world: TwoSites) -> None:
     assert world.sync(world.a)["fetched"] == 2
     assert counts(world.sync(world.b), "fetched", "reused", "flags_set") == [1, 1, 2]
     assert world.images == {BOTH, ONLY_A, ONLY_B}
@@ -121,7 +121,7 @@ def test_sites_synced_one_after_the_other_share_too(world: TwoSites) -> None:
         ("", "allow_networks: [10.0.0.0/8]", "allow_networks"),
     ],
 )
-def test_sites_that_want_their_images_differently_share_none(world: TwoSites, a: str, b: str, key: str) -> None:
+def test_sites_with_different_variants_share_none(world: TwoSites, a: str, b: str, key: str) -> None:
     for name, text in (("a", a), ("b", b)):
         if text:
             world.write(f"{name}/imgcache.yml", text)
@@ -136,7 +136,7 @@ def test_sites_that_want_their_images_differently_share_none(world: TwoSites, a:
     assert not world.cache.exists()
 
 
-def test_what_a_site_reads_and_flags_is_its_own(world: TwoSites) -> None:
+def test_article_settings_apply_to_their_own_site(world: TwoSites) -> None:
     world.write("a/imgcache.yml", "dimensions: fix\nexclude: [drafts/**]\n")
     world.write("b/imgcache.yml", "flag: [related.images]\ndimensions: ignore\n")
     related = article((BOTH, 30, 40)).replace("images:", "related:\n  images:").replace("\n  - url", "\n    - url")
@@ -181,7 +181,7 @@ def test_nested_sites_are_refused(world: TwoSites, sites: list[str], says: str) 
     assert says in ended.err
 
 
-def test_several_sites_name_their_cache(world: TwoSites, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_sites_require_a_named_cache(world: TwoSites, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = world.run("sync", world.a, world.b)
     assert (ended.code, ended.err) == (
         2,
@@ -205,7 +205,7 @@ def test_a_dry_run_over_both_touches_nothing(world: TwoSites) -> None:
     assert tree(world.root) == before
 
 
-def test_the_newest_article_of_all_says_where_a_crop_is_laid(world: TwoSites) -> None:
+def test_the_newest_article_of_all_sites_sets_the_focal_point(world: TwoSites) -> None:
     for site, date, focus in (("a", "2020-01-01", "0, 0"), ("b", "2024-01-01", "1, 1")):
         world.write(f"{site}/imgcache.yml", "variants: [{name: square, width: 20, height: 20, fit: cover}]")
         text = article((BOTH, 40, 30)).replace("    height: 30\n", f"    height: 30\n    focus: [{focus}]\n")
@@ -216,7 +216,7 @@ def test_the_newest_article_of_all_says_where_a_crop_is_laid(world: TwoSites) ->
     assert tree(world.cache / "assets") == files
 
 
-def test_an_interrupted_run_keeps_what_both_have_and_the_next_goes_on(world: TwoSites) -> None:
+def test_an_interrupted_run_keeps_all_copies_and_the_next_continues(world: TwoSites) -> None:
     world.origin.answers.set(ONLY_B, Answer(size=(40, 30), drip=10))
     words = [sys.executable, "-m", "imgcache", "sync", str(world.a), str(world.b), "--cache", str(world.cache)]
     process = subprocess.Popen(

@@ -41,7 +41,7 @@ def test_gc_of_one_site_keeps_what_the_other_uses(world: TwoSites) -> None:
     assert world("gc", world.a, "--yes", "--json").json()["subjects"] == [ONLY_B]
 
 
-def test_what_one_site_forgot_is_cleared_in_the_others(world: TwoSites) -> None:
+def test_an_image_forgotten_in_one_site_is_unflagged_in_the_others(world: TwoSites) -> None:
     for url in (BOTH, ONLY_A):  # the bytes stay, for another address has them
         world.origin.answers.set(url, Answer(body=PNG, media_type="image/png"))
     world.write("a/posts/one.md", article((BOTH, 2, 2), (ONLY_A, 2, 2)))
@@ -54,14 +54,14 @@ def test_what_one_site_forgot_is_cleared_in_the_others(world: TwoSites) -> None:
     assert (world.flags("a/posts/one.md"), world.flags("b/posts/one.md")) == (1, 0)
 
 
-def test_gc_takes_several_sites_and_looks_at_them_as_they_are(world: TwoSites) -> None:
+def test_gc_of_several_sites_scans_all_of_them(world: TwoSites) -> None:
     world.sync(world.a, world.b)
     world.write("b/posts/one.md", article((BOTH, 40, 30)))
     assert world("gc", world.b, world.a, "--json").json()["subjects"] == [ONLY_B]
     assert world.images == {BOTH, ONLY_A}
 
 
-def test_what_a_site_that_is_gone_used_stays_until_it_is_forgotten(world: TwoSites) -> None:
+def test_images_of_a_removed_site_stay_until_it_is_forgotten(world: TwoSites) -> None:
     world.sync(world.a, world.b)
     shutil.rmtree(world.b)
     ended = world("gc", world.a)
@@ -121,7 +121,7 @@ def damaged(catalogue: Path) -> None:
         (damaged, "damaged: sync every other site of this cache"),
     ],
 )
-def test_nothing_is_removed_while_the_use_of_another_site_is_not_known(
+def test_gc_removes_nothing_while_the_catalogue_of_another_site_is_unusable(
     world: TwoSites, harm: Callable[[Path], None], says: str
 ) -> None:
     world.sync(world.a)
@@ -138,7 +138,7 @@ def test_nothing_is_removed_while_the_use_of_another_site_is_not_known(
     assert world("gc", world.a, "--json").json()["subjects"] == [ONLY_A]
 
 
-def test_nothing_is_removed_while_an_article_of_another_site_cannot_be_read(world: TwoSites) -> None:
+def test_gc_removes_nothing_while_an_article_of_another_site_is_unreadable(world: TwoSites) -> None:
     world.write("b/broken.md", "---\nimages: [\n---\n")
     world.sync(world.a, world.b, code=1)
     world.write("a/posts/one.md", article())

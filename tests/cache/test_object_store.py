@@ -91,7 +91,7 @@ def test_new_variants_are_made_from_the_original_in_the_bucket(far: Far, site: P
     assert damage(far("verify", site, "--json")) == []
 
 
-def test_a_cache_folder_that_was_copied_there_is_found_there(far: Far, site: Path, origin: Origin) -> None:
+def test_a_cache_folder_copied_to_a_bucket_is_used(far: Far, site: Path, origin: Origin) -> None:
     assert far.run("sync", site).code == 0
     for path, data in tree(site / "cache").items():
         if not path.startswith("index/"):
@@ -129,7 +129,7 @@ def _digest(far: Far, url: str) -> str:
     return str(json.loads(far.files()["manifest.json"])["images"][url]["digest"])
 
 
-def test_verify_sees_what_others_did_and_repair_mends_it(far: Far, site: Path, origin: Origin) -> None:
+def test_verify_finds_changes_by_others_and_repair_undoes_them(far: Far, site: Path, origin: Origin) -> None:
     far("sync", site)
     assert damage(far("verify", site, "--json")) == []
     whole = far.files()
@@ -147,7 +147,7 @@ def test_verify_sees_what_others_did_and_repair_mends_it(far: Far, site: Path, o
     assert damage(far("verify", site, "--json")) == []
 
 
-def test_export_brings_the_files_and_brings_none_twice(far: Far, site: Path, tmp_path: Path) -> None:
+def test_export_downloads_each_file_once(far: Far, site: Path, tmp_path: Path) -> None:
     far("sync", site)
     public = site / "public"
 
@@ -175,7 +175,7 @@ def test_export_brings_the_files_and_brings_none_twice(far: Far, site: Path, tmp
 # -- several machines ------------------------------------------------------------------------------------------------
 
 
-def test_a_machine_without_an_index_takes_over(far: Far, site: Path, origin: Origin) -> None:
+def test_a_machine_without_an_index_uses_the_existing_images(far: Far, site: Path, origin: Origin) -> None:
     far("sync", site)
     before, held = articles(site), far.files()
     shutil.rmtree(site / "cache")
@@ -184,7 +184,7 @@ def test_a_machine_without_an_index_takes_over(far: Far, site: Path, origin: Ori
     assert (articles(site), far.files()) == (before, held)
 
 
-def test_what_another_machine_did_between_two_runs_is_seen(
+def test_changes_by_another_machine_between_two_runs_are_detected(
     far: Far, site: Path, origin: Origin, tmp_path: Path
 ) -> None:
     far("sync", site)
@@ -226,9 +226,7 @@ def test_a_url_that_is_not_a_bucket_is_refused(run: Command, site: Path, url: st
     assert ended.err.count("\n") == 1
 
 
-def test_a_bucket_that_is_not_there_ends_the_command_before_anything_is_fetched(
-    far: Far, site: Path, origin: Origin
-) -> None:
+def test_a_missing_bucket_ends_the_command_before_any_fetch(far: Far, site: Path, origin: Origin) -> None:
     for command in ("sync", "status"):
         ended = far.run(command, site, "--cache", "s3://no-such-bucket/prefix")
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
@@ -282,7 +280,7 @@ def test_an_access_error_shows_no_credentials(
         assert ended.err.count("\n") == 1
 
 
-def test_an_image_that_cannot_be_stored_is_a_problem_and_no_flag(
+def test_an_image_that_cannot_be_stored_is_a_problem_and_gets_no_flag(
     far: Far, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder stands in for a full or read-only bucket: only there the tests can take a right away for a while."""

@@ -65,7 +65,7 @@ def test_a_large_original_is_uploaded_in_parts(far: Far, store: ObjectStore) -> 
     assert put(store, data, {}) == asset
 
 
-def test_a_downloaded_original_goes_with_its_path(store: ObjectStore) -> None:
+def test_a_downloaded_original_is_removed_with_its_path_object(store: ObjectStore) -> None:
     asset = put(store, b"original", {})
     path = store.original(asset)
     assert path.read_bytes() == b"original"
@@ -77,7 +77,7 @@ def test_a_downloaded_original_goes_with_its_path(store: ObjectStore) -> None:
     assert not Path(where).exists()
 
 
-def test_an_inventory_that_is_damaged_or_of_another_bucket_is_made_again(
+def test_an_inventory_that_is_damaged_or_of_another_bucket_is_rebuilt(
     far: Far, store: ObjectStore, tmp_path: Path
 ) -> None:
     asset = put(store, b"original", {"w64.webp": b"small"})
@@ -93,7 +93,7 @@ def test_an_inventory_that_is_damaged_or_of_another_bucket_is_made_again(
     elsewhere.close()
 
 
-def test_a_server_reads_whole_files_ranges_and_signs(far: Far, store: ObjectStore) -> None:
+def test_a_server_reads_files_and_ranges_and_signs_urls(far: Far, store: ObjectStore) -> None:
     asset = put(store, b"0123456789", {})
     bucket: ReadableStore = connect_bucket(far.url)
     found = bucket.metadata(asset.original)
@@ -123,7 +123,7 @@ def test_a_variant_that_cannot_be_stored_leaves_no_original(store: ObjectStore, 
     assert far.files() == {}
 
 
-def test_a_document_that_another_machine_replaced_meanwhile_is_left(far: Far, tmp_path: Path) -> None:
+def test_a_document_replaced_by_another_machine_is_not_overwritten(far: Far, tmp_path: Path) -> None:
     mine, others = (far.store(tmp_path / name).document("manifest.json") for name in ("mine", "others"))
     part = tmp_path / "part"
     assert mine.version() == others.version() == ""
@@ -138,7 +138,7 @@ def test_a_document_that_another_machine_replaced_meanwhile_is_left(far: Far, tm
     assert others.replace(part)
 
 
-def test_what_another_process_committed_needs_no_request(far: Far, tmp_path: Path) -> None:
+def test_an_asset_committed_by_another_process_needs_no_request(far: Far, tmp_path: Path) -> None:
     mine, others = far.store(tmp_path / "mine"), far.store(tmp_path / "others")
     others.prepare()
     asset = put(others, b"original", {"w64.webp": b"small"})

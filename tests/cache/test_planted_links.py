@@ -74,7 +74,7 @@ def test_a_link_in_the_cache_is_refused(run: Command, site: Path, victim: Victim
     assert victim.is_unharmed
 
 
-def test_a_cache_that_is_a_link_may_be_named(run: Command, site: Path, tmp_path: Path) -> None:
+def test_a_linked_cache_may_be_named_explicitly(run: Command, site: Path, tmp_path: Path) -> None:
     (tmp_path / "large").mkdir()
     plant(site / "cache", tmp_path / "large")
     assert "name that folder with --cache" in run("status", site).err
@@ -100,7 +100,7 @@ def test_a_linked_prefix_folder_or_manifest_is_not_followed(run: Command, site: 
 # -- articles ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_article_and_what_lies_beside_it_while_it_is_written(run: Command, site: Path, victim: Victim) -> None:
+def test_writing_an_article_follows_no_planted_link(run: Command, site: Path, victim: Victim) -> None:
     plant(site / ".a.md.imgcache", victim.file)
     plant(site / "b.md", victim.file)
     victim.file.write_text(KEPT)
@@ -164,9 +164,7 @@ def test_an_export_enters_no_linked_folder(run: Command, site: Path, victim: Vic
     assert victim.is_unharmed
 
 
-def test_copies_of_assets_go_through_no_link_and_none_is_removed_through_one(
-    run: Command, site: Path, victim: Victim
-) -> None:
+def test_asset_copies_are_neither_written_nor_removed_through_a_link(run: Command, site: Path, victim: Victim) -> None:
     copies = site / "assets"
     assert exported(run, site, "jekyll", "--copy-to", copies).code == 0
     [shelf] = [path for path in copies.iterdir() if path.is_dir()]
@@ -193,7 +191,7 @@ def test_a_configuration_replaces_no_link(run: Command, site: Path, victim: Vict
 
 
 @pytest.mark.parametrize("name", ["", "/etc/x", "../x", "a/../../x"])
-def test_no_name_leads_out_of_a_root(tmp_path: Path, name: str) -> None:
+def test_no_name_leads_outside_a_root(tmp_path: Path, name: str) -> None:
     with OutputFolder(tmp_path / "root") as root, pytest.raises(ValueError, match="is not a name below the folder"):
         root.write(name, b"")
 
@@ -209,7 +207,7 @@ WRITERS: dict[str, Callable[[OutputFolder, Path], object]] = {
 
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("place", ["a", "a/b"])
-def test_every_writer_of_a_root_stops_at_a_link(tmp_path: Path, victim: Victim, writer: str, place: str) -> None:
+def test_every_writer_of_a_root_refuses_a_link(tmp_path: Path, victim: Victim, writer: str, place: str) -> None:
     (victim.folder / "b").mkdir()
     for folder in (victim.folder, victim.folder / "b"):
         (folder / "empty").mkdir()
@@ -261,7 +259,7 @@ def _writes(call: ast.Call) -> bool:
     return opens or (name in OPENS and isinstance(call.func, ast.Attribute))
 
 
-def test_no_module_opens_files_for_writing_in_a_way_of_its_own() -> None:
+def test_no_module_opens_files_for_writing_directly() -> None:
     package = Path(imgcache.__file__).parent
     found = {
         path.relative_to(package).as_posix()

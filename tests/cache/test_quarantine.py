@@ -114,7 +114,7 @@ def test_only_one_candidate_is_kept_and_the_old_bytes_clear_it(run: Command, ori
     assert (waiting(run, site), tree(site / "cache/assets")) == ([], blobs)
 
 
-def test_accepted_it_becomes_the_copy(run: Command, origin: Origin, site: Path) -> None:
+def test_an_accepted_candidate_becomes_the_copy(run: Command, origin: Origin, site: Path) -> None:
     origin.answers.set(A, png("012345678", 96, 96))
     refresh(run, site)
     [held] = waiting(run, site)
@@ -131,7 +131,7 @@ def test_accepted_it_becomes_the_copy(run: Command, origin: Origin, site: Path) 
     assert "nothing is quarantined at this URL" in ended.err
 
 
-def test_rejected_its_bytes_are_taken_for_not_modified(run: Command, origin: Origin, site: Path) -> None:
+def test_rejected_bytes_count_as_not_modified(run: Command, origin: Origin, site: Path) -> None:
     before, blobs = public(site), tree(site / "cache/assets")
     origin.answers.set(A, OTHER)
     refresh(run, site)
@@ -161,7 +161,7 @@ def test_an_image_of_the_declared_size_is_not_doubtful(run: Command, origin: Ori
     assert "quarantined" in codes(refresh(run, site))  # one declares the old size, one the new: a person knows
 
 
-def test_forget_drops_it_and_an_article_less_drops_it_at_gc(run: Command, origin: Origin, site: Path) -> None:
+def test_forget_and_gc_remove_the_candidate(run: Command, origin: Origin, site: Path) -> None:
     origin.answers.set(A, OTHER)
     refresh(run, site)
     (site / "b.md").write_text((site / "a.md").read_text().replace(A, A + "?2"))
@@ -177,7 +177,7 @@ def test_forget_drops_it_and_an_article_less_drops_it_at_gc(run: Command, origin
     assert (digests(site), waiting(run, site)) == (set(), [])
 
 
-def test_a_candidate_that_is_damaged_is_taken_away_by_repair(run: Command, origin: Origin, site: Path) -> None:
+def test_repair_removes_a_damaged_candidate(run: Command, origin: Origin, site: Path) -> None:
     origin.answers.set(A, OTHER)
     refresh(run, site)
     [held] = waiting(run, site)
@@ -216,7 +216,7 @@ sizes = st.builds(Size, st.integers(1, 5000), st.integers(1, 5000))
 
 
 @given(sizes, sizes, st.integers(0, 2**64 - 1))
-def test_the_same_size_and_look_is_never_doubtful(old: Size, new: Size, bits: int) -> None:
+def test_the_same_size_and_content_is_never_doubtful(old: Size, new: Size, bits: int) -> None:
     assert likeness.size_mismatch(old, old) is None
     assert likeness.looks_different(bits, bits, (old, new)) is None
     assert (likeness.size_mismatch(old, new) is None) <= (4 * new.width * new.height >= old.width * old.height)
@@ -224,7 +224,7 @@ def test_the_same_size_and_look_is_never_doubtful(old: Size, new: Size, bits: in
     assert not likeness.is_declared(old, new, [Declared(), Declared(old.width, old.height)])
 
 
-def test_rejected_digests_are_remembered_in_bounds() -> None:
+def test_the_number_of_recorded_rejected_digests_is_limited() -> None:
     doubt = QuarantineRecord(candidate=Copy("x", 0.0, 0.0), reason="r", since=1.0)
     for number in range(40):
         doubt = likeness.with_rejected_digest(doubt, str(number % 20))

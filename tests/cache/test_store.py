@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[LocalStore]:
     store.close()
 
 
-def test_a_web_server_may_read_what_came(tmp_path: Path) -> None:
+def test_a_web_server_may_read_stored_files(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
         store = opened(tmp_path / "cache")
@@ -43,7 +43,7 @@ def test_a_web_server_may_read_what_came(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o750
 
 
-def test_equal_bytes_again_write_no_file(store: LocalStore) -> None:
+def test_storing_equal_bytes_again_writes_no_file(store: LocalStore) -> None:
     files = list(store.original(put(store, BIG, SMALL)).parent.iterdir())
     for file in files:
         os.utime(file, ns=(1, 1))
@@ -53,7 +53,7 @@ def test_equal_bytes_again_write_no_file(store: LocalStore) -> None:
     assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == [(inode, 1) for inode in before]
 
 
-def test_the_stores_own_file_as_original_stays_where_it_is(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_original_inside_the_store_is_not_moved(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     first = put(store, BIG, {})
     moved: list[str] = []
     rename = Path.rename
@@ -71,14 +71,14 @@ def test_the_stores_own_file_as_original_stays_where_it_is(store: LocalStore, mo
     assert store.damage(asset) == store.damage(first) == ()
 
 
-def test_the_stamp_is_the_time_when_a_file_last_came_or_went(store: LocalStore) -> None:
+def test_the_stamp_is_the_time_of_the_last_addition_or_removal(store: LocalStore) -> None:
     asset = put(store, BIG, {})
     os.utime(store.original(asset).parent, ns=(1, 1))
     assert store.stamp(asset.digest) == 1
 
 
 @pytest.mark.parametrize("harm", ["folder", "link"])
-def test_what_is_no_plain_file_is_missing(store: LocalStore, tmp_path: Path, harm: str) -> None:
+def test_anything_but_a_regular_file_counts_as_missing(store: LocalStore, tmp_path: Path, harm: str) -> None:
     asset = put(store, BIG, SMALL)
     file = tmp_path / "cache" / asset.variants[1].path
     data = file.read_bytes()
@@ -92,7 +92,7 @@ def test_what_is_no_plain_file_is_missing(store: LocalStore, tmp_path: Path, har
     assert store.missing(asset) == store.damage(asset) == (asset.variants[1].path,)
 
 
-def test_a_flipped_bit_is_found_wherever_it_is(store: LocalStore, tmp_path: Path) -> None:
+def test_a_flipped_bit_is_found_in_any_position(store: LocalStore, tmp_path: Path) -> None:
     asset = put(store, BIG, {"w1280.webp": BIG[::-1]})
     paths = (asset.original, asset.variants[0].path)
     for where in range(len(BIG)):
@@ -125,7 +125,7 @@ def test_links_inside_assets_are_not_followed(store: LocalStore, tmp_path: Path,
     assert list(store.digests()) == []
 
 
-def test_reading_makes_no_folder(tmp_path: Path) -> None:
+def test_reading_creates_no_folder(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "cache")
     assert list(store.digests()) == []
     assert store.usage() == StoreUsage(0, 0, 0)

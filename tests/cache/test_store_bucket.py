@@ -120,7 +120,7 @@ def store(front: Front, far: Far, tmp_path: Path) -> Iterator[ObjectStore]:
 
 
 @pytest.mark.parametrize("swallows", [False, True])
-def test_every_kind_of_request_is_tried_again(front: Front, far: Far, tmp_path: Path, swallows: bool) -> None:
+def test_every_kind_of_request_is_retried(front: Front, far: Far, tmp_path: Path, swallows: bool) -> None:
     store = far.store(tmp_path / "index", multipart_above=5_000_000)
     store.prepare()
     front.busy, front.swallows = 1, swallows
@@ -137,7 +137,7 @@ def test_every_kind_of_request_is_tried_again(front: Front, far: Far, tmp_path: 
     assert min(front.seen.values()) == 2
 
 
-def test_a_store_that_stays_busy_is_an_error_after_some_tries(front: Front, far: Far, tmp_path: Path) -> None:
+def test_a_store_that_stays_busy_is_an_error_after_some_retries(front: Front, far: Far, tmp_path: Path) -> None:
     front.busy = float("inf")
     bucket = connect_bucket(far.url, patience=0.5)
     for asked in (lambda: bucket.metadata("assets/x"), lambda: list(bucket.listing("assets"))):
@@ -147,7 +147,7 @@ def test_a_store_that_stays_busy_is_an_error_after_some_tries(front: Front, far:
         assert front.seen.total() - before > 1
 
 
-def test_what_is_refused_for_good_is_not_tried_again(front: Front, far: Far) -> None:
+def test_a_permanent_refusal_is_not_retried(front: Front, far: Far) -> None:
     assert connect_bucket(far.url).metadata("assets/x") is None
     assert front.seen.total() == 1
 
@@ -155,7 +155,7 @@ def test_what_is_refused_for_good_is_not_tried_again(front: Front, far: Far) -> 
 # -- short pages -------------------------------------------------------------------------------------------------------
 
 
-def test_a_listing_of_many_pages_is_whole(front: Front, far: Far, store: ObjectStore, tmp_path: Path) -> None:
+def test_a_listing_of_many_pages_is_complete(front: Front, far: Far, store: ObjectStore, tmp_path: Path) -> None:
     assets = [put(store, f"original {number}".encode(), {}) for number in range(5)]
     files = {f"w{width}.webp": b"x" * width for width in range(1, 8)}
     crowded = put(store, b"crowded", files)
@@ -180,7 +180,7 @@ def test_a_listing_of_many_pages_is_whole(front: Front, far: Far, store: ObjectS
 # -- what a CDN is told of an upload in parts --------------------------------------------------------------------------
 
 
-def test_an_original_in_parts_has_the_header_fields_of_any_other(far: Far, tmp_path: Path) -> None:
+def test_a_multipart_original_has_the_usual_header_fields(far: Far, tmp_path: Path) -> None:
     store = far.store(tmp_path / "index", multipart_above=5_000_000)
     store.prepare()
     said = []
@@ -231,7 +231,7 @@ def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "/a/prefix"])
-def test_a_url_names_a_bucket_and_a_prefix_and_signs_without_a_network(
+def test_a_url_is_parsed_and_signed_without_a_network(
     url: str, client: str, config: dict[str, str], host: str, prefix: str
 ) -> None:
     bucket = connect_bucket(url + prefix)

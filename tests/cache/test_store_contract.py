@@ -38,7 +38,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     place.store.close()
 
 
-def test_a_new_image_lies_under_its_digest(place: Place) -> None:
+def test_a_new_image_is_stored_under_its_digest(place: Place) -> None:
     store = place.store
     asset = put(store, BIG, SMALL)
     base = f"assets/{asset.digest[:2]}/{asset.digest}"
@@ -54,7 +54,7 @@ def test_a_new_image_lies_under_its_digest(place: Place) -> None:
     assert list(store.scratch.iterdir()) == []
 
 
-def test_equal_bytes_again_change_nothing(place: Place) -> None:
+def test_storing_equal_bytes_again_changes_nothing(place: Place) -> None:
     store = place.store
     first = put(store, BIG, SMALL)
     before, stamp = place.files(), store.stamp(first.digest)
@@ -64,7 +64,7 @@ def test_equal_bytes_again_change_nothing(place: Place) -> None:
     assert list(store.scratch.iterdir()) == []
 
 
-def test_variants_are_made_again_from_the_stores_own_original(place: Place) -> None:
+def test_variants_are_added_to_the_stored_original(place: Place) -> None:
     store = place.store
     first = put(store, BIG, {})
     original = store.original(first)
@@ -77,7 +77,7 @@ def test_variants_are_made_again_from_the_stores_own_original(place: Place) -> N
     assert asset.bytes == len(BIG)
 
 
-def test_other_bytes_never_take_a_name_that_is_in_use(place: Place) -> None:
+def test_other_bytes_never_replace_an_existing_name(place: Place) -> None:
     store = place.store
     first = put(store, BIG, {"w320.webp": b"one"}, recipe="a" * 12)
     second = put(store, None, {"w320.webp": b"two"}, recipe="b" * 12, digest=first.digest)
@@ -99,7 +99,7 @@ def test_a_damaged_file_with_its_digest_in_the_name_is_replaced(place: Place) ->
     assert place.store.damage(asset) == ()
 
 
-def test_another_machine_that_knows_nothing_takes_no_name_either(place: Place) -> None:
+def test_a_machine_without_an_inventory_replaces_no_name_either(place: Place) -> None:
     first = put(place.store, BIG, {"w320.webp": b"one"}, recipe="a" * 12)
     place.store.make_durable()
     other = place.again()
@@ -113,14 +113,14 @@ def test_another_machine_that_knows_nothing_takes_no_name_either(place: Place) -
         other.close()
 
 
-def test_a_variant_that_is_the_original_needs_no_file(place: Place) -> None:
+def test_a_variant_equal_to_the_original_needs_no_file(place: Place) -> None:
     asset = put(place.store, BIG, {"w1280.jpg": BIG, "thumb.jpg": b"t"})
     assert asset.variants[0].path == asset.original
     assert {Path(path).name for path in place.files()} == {"original.jpg", "thumb.jpg"}
     assert place.store.damage(asset) == ()
 
 
-def test_the_stamp_tells_when_files_come_and_go(place: Place) -> None:
+def test_the_stamp_changes_when_files_are_added_or_removed(place: Place) -> None:
     store = place.store
     assert store.stamp(sha256(BIG)) is None
     asset = put(store, BIG, {})
@@ -146,12 +146,12 @@ def test_a_missing_file_is_named(place: Place, harm: str) -> None:
     assert store.missing(asset) == store.damage(asset) == (path,)
 
 
-def test_a_file_of_no_bytes_is_a_file(place: Place) -> None:
+def test_an_empty_file_counts_as_a_file(place: Place) -> None:
     asset = put(place.store, BIG, {"w320.webp": b""})
     assert place.store.missing(asset) == place.store.damage(asset) == ()
 
 
-def test_a_flipped_bit_is_found_and_mended(place: Place) -> None:
+def test_a_flipped_bit_is_found_and_repaired(place: Place) -> None:
     store = place.store
     asset = put(store, BIG, {"w1280.webp": BIG[::-1]})
     for path in (asset.original, asset.variants[0].path):
@@ -166,7 +166,7 @@ def test_a_flipped_bit_is_found_and_mended(place: Place) -> None:
     assert store.damage(asset) == ()
 
 
-def test_many_at_once_make_one(place: Place) -> None:
+def test_many_simultaneous_commits_store_one_asset(place: Place) -> None:
     start = threading.Barrier(6)
 
     def commit(number: int) -> Asset:
@@ -182,7 +182,7 @@ def test_many_at_once_make_one(place: Place) -> None:
     assert list(place.store.scratch.iterdir()) == []
 
 
-def test_remove_takes_all_and_only_that(place: Place) -> None:
+def test_remove_deletes_exactly_one_asset(place: Place) -> None:
     store = place.store
     one, two = put(store, BIG, SMALL), put(store, NEIGHBOUR, SMALL)
     assert list(store.digests()) == sorted([one.digest, two.digest])
@@ -220,7 +220,7 @@ def test_a_variant_cannot_be_named_into_another_folder(place: Place, name: str) 
     assert (place.files(), list(place.store.digests())) == ({}, [])
 
 
-def test_a_file_cut_short_on_the_way_is_not_committed(place: Place) -> None:
+def test_a_truncated_file_is_not_committed(place: Place) -> None:
     with place.store.staging() as folder:
         folder.mkdir()
         (folder / "fetched").write_bytes(BIG)
@@ -230,7 +230,7 @@ def test_a_file_cut_short_on_the_way_is_not_committed(place: Place) -> None:
     assert (place.files(), list(place.store.digests())) == ({}, [])
 
 
-def test_another_machine_sees_what_was_committed_and_gives_back_what_is_whole(place: Place) -> None:
+def test_another_machine_finds_committed_assets_and_restores_complete_ones(place: Place) -> None:
     asset = put(place.store, BIG, SMALL)
     place.store.make_durable()
     place.write(asset.variants[0].path, b"longer than it was")
@@ -254,7 +254,7 @@ def test_another_machine_sees_what_was_committed_and_gives_back_what_is_whole(pl
         other.close()
 
 
-def test_reading_what_is_not_there_finds_nothing(place: Place) -> None:
+def test_reading_a_missing_file_returns_none(place: Place) -> None:
     store = place.again()
     try:
         assert list(store.digests()) == []
@@ -266,7 +266,7 @@ def test_reading_what_is_not_there_finds_nothing(place: Place) -> None:
         store.close()
 
 
-def test_a_document_is_replaced_whole_or_not_at_all(place: Place, tmp_path: Path) -> None:
+def test_a_document_is_replaced_atomically(place: Place, tmp_path: Path) -> None:
     document = place.store.document("manifest.json")
     part = place.store.scratch / "part"
 

@@ -20,7 +20,7 @@ BIG = b"original " * 100
 SMALL = {"thumb.jpg": b"thumb", "w320.webp": b"webp 320"}
 
 
-def test_leftovers_of_a_killed_run_go(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     left = tmp_path / "cache" / "index" / "staging" / "tmpabc"
     left.mkdir(parents=True)
     (left / "half").write_bytes(b"...")
@@ -75,7 +75,7 @@ def test_without_syncfs_every_file_is_synced_before_its_record(monkeypatch: pyte
     assert log[3:] == [asset.digest, asset.digest[:2], "assets"]
 
 
-def test_threads_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_threads_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     inside, go_on = threading.Event(), threading.Event()
 
@@ -108,7 +108,7 @@ def _mount(folder: Path, options: str) -> bool:
     return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_keeps_existing_files(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     if not _mount(cache, "size=64k,nr_inodes=16"):
         pytest.skip("mounting a small disk needs root")

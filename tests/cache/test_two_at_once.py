@@ -70,7 +70,7 @@ def test_a_second_writer_is_refused_and_touches_nothing(run: Command, world: Cra
     assert json.loads(world.nursery.ended.output)["flags_set"] == 1
 
 
-def test_a_reader_works_beside_a_sync_and_changes_nothing(run: Command, world: CrashSite, site: Path) -> None:
+def test_a_reader_works_during_a_sync_and_changes_nothing(run: Command, world: CrashSite, site: Path) -> None:
     with stopped(world, site):
         before = state(site)
         for words, says in (
@@ -86,7 +86,7 @@ def test_a_reader_works_beside_a_sync_and_changes_nothing(run: Command, world: C
     assert world.nursery.ended.code == 0, world.nursery.ended
 
 
-def test_what_a_reader_sees_of_a_busy_cache_is_whole(run: Command, world: CrashSite, tmp_path: Path) -> None:
+def test_a_reader_of_a_busy_cache_sees_a_consistent_state(run: Command, world: CrashSite, tmp_path: Path) -> None:
     urls = [f"http://many.example/{number}.gif" for number in range(300)]
     world.origin.answers.set("http://many.example/*", picture(4, 4))
     (tmp_path / "imgcache.yml").write_text("variants: [{name: w2, width: 2, effort: 0}]\n")
@@ -105,7 +105,7 @@ def test_what_a_reader_sees_of_a_busy_cache_is_whole(run: Command, world: CrashS
     assert len(set(seen)) > 2, "nothing was seen of the sync under way"
 
 
-def test_a_reader_of_the_manifest_never_sees_half_of_it(world: CrashSite, site: Path) -> None:
+def test_a_reader_never_sees_a_partial_manifest(world: CrashSite, site: Path) -> None:
     world.origin.answers.set(B, picture(60, 40))
     stop, versions, broken = threading.Event(), set[bytes](), list[bytes]()
 
@@ -140,7 +140,7 @@ def test_a_reader_of_the_manifest_never_sees_half_of_it(world: CrashSite, site: 
     assert len(versions) == 5
 
 
-def test_an_article_saved_while_a_sync_runs_is_left_alone_and_done_by_the_next(world: CrashSite, site: Path) -> None:
+def test_an_article_saved_during_a_sync_is_kept_and_flagged_by_the_next(world: CrashSite, site: Path) -> None:
     with stopped(world, site):
         text = (site / "b.md").read_text() + "A sentence that was written in between.\n"
         (site / "b.md").write_text(text)
@@ -154,7 +154,7 @@ def test_an_article_saved_while_a_sync_runs_is_left_alone_and_done_by_the_next(w
     assert (site / "b.md").read_text() == text.replace("    height: 40\n", "    height: 40\n    isCached: true\n")
 
 
-def test_an_article_removed_while_a_sync_runs_stays_removed(world: CrashSite, site: Path) -> None:
+def test_an_article_removed_during_a_sync_stays_removed(world: CrashSite, site: Path) -> None:
     with stopped(world, site):
         (site / "b.md").unlink()
     assert json.loads(world.nursery.ended.output)["problems"][0]["code"] == "article-changed"

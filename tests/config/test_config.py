@@ -28,11 +28,11 @@ def read(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) ->
     return load_with(tmp_path, text, environ or {}, {})
 
 
-def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert read(tmp_path, "# nothing\n") == Config() == load_config(None, {}, {})
 
 
-def test_every_kind_of_value(tmp_path: Path) -> None:
+def test_every_type_of_value_is_read(tmp_path: Path) -> None:
     config = read(
         tmp_path,
         "limits: {bytes: 5MB, pixels: 2MP, connect: 500ms, decode_memory: 1GiB}\n"
@@ -106,7 +106,7 @@ def test_an_invalid_file_is_reported_with_its_line_and_what_is_valid(tmp_path: P
     assert message in str(caught.value)
 
 
-def test_the_environment_goes_before_the_file_and_flags_before_both(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file_and_options_override_both(tmp_path: Path) -> None:
     environ = {"IMGCACHE_FETCH__RETRIES": "0", "IMGCACHE_ARTICLES": '["*.txt"]', "IMGCACHE_DIMENSIONS": "fix"}
     config = read(tmp_path, "fetch: {retries: 7, per_host: 2}\ndimensions: ignore\n", environ)
     assert (config.fetch.retries, config.fetch.per_host, config.articles) == (0, 2, ("*.txt",))

@@ -40,7 +40,7 @@ from imgcache.core.urls import host_of
         ('https://e.org/<a>"`{}^', "https://e.org/%3Ca%3E%22%60%7B%7D%5E"),
     ],
 )
-def test_the_wire_form(article: str, wire: str) -> None:
+def test_the_normal_form_of_a_url(article: str, wire: str) -> None:
     assert request_url(article) == wire
     assert request_url(wire) == wire
 
@@ -92,7 +92,7 @@ def test_the_wire_form(article: str, wire: str) -> None:
         ("data:image/png;base64,AA==", BadScheme),
     ],
 )
-def test_what_is_not_asked_for(article: str, error: type[ImageError]) -> None:
+def test_an_invalid_or_unsupported_url_is_refused(article: str, error: type[ImageError]) -> None:
     with pytest.raises(error) as caught:
         request_url(article)
     assert "secret" not in caught.value.message
@@ -133,18 +133,18 @@ def test_a_host_of_any_text_is_refused_or_plain_ascii(host: str) -> None:
         ("http://cdn.org", "http://cdn.org/"),
     ],
 )
-def test_where_a_location_leads(location: str, target: str) -> None:
+def test_a_location_is_resolved_against_the_request(location: str, target: str) -> None:
     assert join_url("https://e.org:8443/x//y/a.png?v=1", location) == target
 
 
 @pytest.mark.parametrize("location", ["ftp://e.org/", "https://u:p@e.org/", "http://0x7f.1/", "//u@e.org/"])
-def test_a_location_is_judged_like_any_url(location: str) -> None:
+def test_a_location_is_checked_like_any_url(location: str) -> None:
     with pytest.raises((BadScheme, BadUrl)):
         join_url("https://e.org/", location)
 
 
 @given(st.text())
-def test_clean_text_holds_nothing_that_acts(text: str) -> None:
+def test_clean_text_contains_no_control_characters(text: str) -> None:
     shown = clean_text(text, 30)
     assert len(shown) <= 30
     assert not {unicodedata.category(c) for c in shown} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}

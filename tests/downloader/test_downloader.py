@@ -30,7 +30,7 @@ from tests.support.faults import BOMB, HANDLERS, IMAGE, Faults, faults, response
 from tests.support.network import LIMITS, Sleeper, contents, downloader, outcome
 
 
-def test_a_fetch_returns_the_file_and_its_facts(tmp_path: pathlib.Path) -> None:
+def test_a_fetch_returns_the_file_and_its_metadata(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path) as fetching:
             got = await fetching.fetch(origin.url("/to?/good"))
@@ -52,7 +52,7 @@ def test_a_fetch_returns_the_file_and_its_facts(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     "path", ["/good?a=%20%2F+;'&b=%7E~//x", "//good//%7Ea+b;c'd%2Fe", "/100%.png", "/[x]|^.png?^|[]`"]
 )
-def test_a_path_arrives_as_it_was_written(tmp_path: pathlib.Path, path: str) -> None:
+def test_a_path_is_sent_unchanged(tmp_path: pathlib.Path, path: str) -> None:
     async def scene() -> bytes:
         async with faults() as origin, downloader(tmp_path) as fetching:
             await outcome(fetching, origin.url(path))
@@ -62,7 +62,7 @@ def test_a_path_arrives_as_it_was_written(tmp_path: pathlib.Path, path: str) -> 
     assert asyncio.run(scene()).startswith(b"GET " + sent.encode() + b" HTTP/1.1\r\n")
 
 
-def test_what_a_request_says_and_what_not(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_has_the_expected_header_fields(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -84,7 +84,7 @@ def test_what_a_request_says_and_what_not(tmp_path: pathlib.Path, monkeypatch: p
     ]
 
 
-def test_validators_make_it_conditional_and_304_counts_only_then(tmp_path: pathlib.Path) -> None:
+def test_a_304_is_accepted_only_for_a_request_with_validators(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path) as fetching:
             held = Validators('"v1"', "Sun, 06 Nov 1994 08:49:37 GMT")
@@ -111,7 +111,9 @@ def test_validators_make_it_conditional_and_304_counts_only_then(tmp_path: pathl
         ("/missing", 0, 0),
     ],
 )
-def test_what_came_is_counted_whatever_becomes_of_it(tmp_path: pathlib.Path, path: str, least: int, most: int) -> None:
+def test_received_bytes_are_counted_even_if_the_fetch_fails(
+    tmp_path: pathlib.Path, path: str, least: int, most: int
+) -> None:
     async def scene() -> None:
         limits = Limits(bytes=LIMITS.bytes, read=0.4)
         async with faults() as origin, downloader(tmp_path, retries=1, limits=limits, sleep=Sleeper()) as fetching:
@@ -135,7 +137,9 @@ def test_a_shared_request_is_counted_once(tmp_path: pathlib.Path) -> None:
     asyncio.run(scene())
 
 
-def test_a_busy_server_sees_fewer_at_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_server_gets_fewer_simultaneous_requests(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two servers at once, since most of the time is waiting."""
     statuses = ("429 Too Many Requests", "503 Service Unavailable")
 
@@ -198,7 +202,7 @@ def test_two_callers_make_one_request_and_get_a_file_each(tmp_path: pathlib.Path
 
 
 @pytest.mark.parametrize("path", ["/slow-body", "/silent", "/endless-headers"])
-def test_a_cancelled_fetch_leaves_nothing(tmp_path: pathlib.Path, path: str) -> None:
+def test_a_cancelled_fetch_leaves_no_file(tmp_path: pathlib.Path, path: str) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path) as fetching:
             task = asyncio.create_task(fetching.fetch(origin.url(path)))
@@ -220,7 +224,7 @@ def test_a_folder_that_cannot_be_written_is_disk_full(tmp_path: pathlib.Path) ->
     asyncio.run(scene())
 
 
-def test_a_full_disk_is_disk_full_and_nothing_stays(tmp_path: pathlib.Path) -> None:
+def test_a_full_disk_is_disk_full_and_leaves_no_file(tmp_path: pathlib.Path) -> None:
     resource = pytest.importorskip("resource")
 
     async def scene() -> None:
@@ -261,7 +265,7 @@ def over(router: respx.Router, folder: pathlib.Path, retries: int = 0) -> Downlo
         (httpx.UnsupportedProtocol, "bad-url"),
     ],
 )
-def test_what_any_httpx_transport_raises_has_a_code(
+def test_every_exception_of_an_httpx_transport_has_a_code(
     tmp_path: pathlib.Path, router: respx.Router, raised: type[httpx.TransportError], code: str
 ) -> None:
     async def scene() -> None:
@@ -276,7 +280,7 @@ def test_what_any_httpx_transport_raises_has_a_code(
 @pytest.mark.parametrize(
     ("length", "code"), [(len(IMAGE) + 1, "truncated"), (len(IMAGE) - 1, "truncated"), (10**7, "too-large")]
 )
-def test_the_announced_length_is_held_against_any_transport(
+def test_the_announced_length_is_checked_for_any_transport(
     tmp_path: pathlib.Path, router: respx.Router, length: int, code: str
 ) -> None:
     async def scene() -> None:
@@ -289,7 +293,7 @@ def test_the_announced_length_is_held_against_any_transport(
     assert contents(tmp_path) == []
 
 
-def test_redirects_across_hosts_take_each_hosts_turn(tmp_path: pathlib.Path, router: respx.Router) -> None:
+def test_redirects_respect_the_limits_of_each_host(tmp_path: pathlib.Path, router: respx.Router) -> None:
     async def scene() -> None:
         router.get("https://a.org/x").mock(
             return_value=httpx.Response(302, headers=[(b"Location", "http://b.org/ü".encode())])
@@ -307,7 +311,7 @@ def test_redirects_across_hosts_take_each_hosts_turn(tmp_path: pathlib.Path, rou
     asyncio.run(scene())
 
 
-def test_the_total_time_is_for_all_hops_together(tmp_path: pathlib.Path) -> None:
+def test_the_total_time_includes_all_hops(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async def slow(request: httpx.Request) -> httpx.Response:
             await asyncio.sleep(0.2)

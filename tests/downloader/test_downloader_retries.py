@@ -59,7 +59,7 @@ def test_no_slot_is_held_while_waiting_for_a_retry(tmp_path: pathlib.Path) -> No
     asyncio.run(scene())
 
 
-def test_a_host_that_is_down_is_not_asked_for_ever(tmp_path: pathlib.Path) -> None:
+def test_a_host_that_is_down_gets_no_further_requests(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with downloader(tmp_path) as fetching:
             codes = [await outcome(fetching, f"{NEVER}?{n}") for n in range(7)]
@@ -70,7 +70,7 @@ def test_a_host_that_is_down_is_not_asked_for_ever(tmp_path: pathlib.Path) -> No
 
 
 @pytest.mark.parametrize(("url", "code"), [(NEVER, "connect"), ("http://nowhere.example/x.png", "dns")])
-def test_a_host_that_is_down_is_said_by_those_that_found_out(tmp_path: pathlib.Path, url: str, code: str) -> None:
+def test_the_requests_that_found_a_host_down_have_their_own_error(tmp_path: pathlib.Path, url: str, code: str) -> None:
     async def scene() -> None:
         sleeper = Sleeper()
         async with downloader(tmp_path, retries=3, names=Names(), sleep=sleeper) as fetching:

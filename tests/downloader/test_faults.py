@@ -42,7 +42,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         ("/to?http://10.0.0.1/", "blocked-address"),
     ],
 )
-def test_a_fault_has_its_code_its_time_and_harms_nobody_else(
+def test_a_fault_has_its_code_and_time_and_affects_no_other_image(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, authority: pathlib.Path, path: str, code: str
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
@@ -62,7 +62,7 @@ def test_a_fault_has_its_code_its_time_and_harms_nobody_else(
     assert contents(tmp_path) == [IMAGE] * (12 + (code == "ok"))
 
 
-def test_the_memory_of_downloads_does_not_grow_with_their_bytes() -> None:
+def test_memory_does_not_grow_with_the_size_of_downloads() -> None:
     """16 of 8 MB at once; `python -m tests.large_downloads` is the same with 64 of 50 MB."""
     told = asyncio.run(large_downloads.measured(16, 8_000_000))
     assert told["bytes"] == 128_000_000

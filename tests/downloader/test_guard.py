@@ -34,24 +34,24 @@ PUBLIC = """
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC.split())
-def test_not_public(address: str) -> None:
+def test_a_non_public_address_is_refused(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", PUBLIC.split())
-def test_public(address: str) -> None:
+def test_a_public_address_is_allowed(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
 @given(st.ip_addresses(v=4))
-def test_never_more_open_than_the_standard_library(address: ipaddress.IPv4Address) -> None:
+def test_ipv4_is_never_less_strict_than_the_standard_library(address: ipaddress.IPv4Address) -> None:
     if is_public(address):
         assert address.is_global
         assert not address.is_multicast
 
 
 @given(st.ip_addresses(v=6))
-def test_never_more_open_than_the_standard_library_v6(address: ipaddress.IPv6Address) -> None:
+def test_ipv6_is_never_less_strict_than_the_standard_library(address: ipaddress.IPv6Address) -> None:
     nat64 = address in ipaddress.ip_network("64:ff9b::/96")
     if is_public(address) and not address.ipv4_mapped and not nat64:
         assert address in ipaddress.ip_network("2000::/3")
@@ -59,13 +59,13 @@ def test_never_more_open_than_the_standard_library_v6(address: ipaddress.IPv6Add
 
 
 @given(st.ip_addresses(v=4))
-def test_an_embedded_address_is_judged_as_itself(address: ipaddress.IPv4Address) -> None:
+def test_an_embedded_ipv4_address_is_checked(address: ipaddress.IPv4Address) -> None:
     number = int(address)
     forms = [(0xFFFF << 32) | number, (0x64FF9B << 96) | number, (0x2002 << 112) | number << 80]
     assert [is_public(ipaddress.IPv6Address(form)) for form in forms] == [is_public(address)] * 3
 
 
-def test_an_operator_opens_what_he_names_and_no_more() -> None:
+def test_only_the_networks_that_the_operator_names_are_allowed() -> None:
     guard = Guard(["10.1.0.0/16", "fd12::/32"])
     assert guard.allows("10.1.2.3")
     assert guard.allows("::ffff:10.1.2.3")
@@ -78,7 +78,7 @@ def test_an_operator_opens_what_he_names_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("block", ["10.0.0.1/8", "10.0.0.0/33", "intranet", ""])
-def test_a_block_that_is_none_is_a_setting_to_mend(block: str) -> None:
+def test_an_invalid_network_is_a_config_error(block: str) -> None:
     with pytest.raises(ConfigError, match="allow_networks"):
         Guard([block])
 
@@ -92,12 +92,12 @@ def test_a_block_that_is_none_is_a_setting_to_mend(block: str) -> None:
         ("[::1]:80:[2001:db8::1]:81", ConnectTo("::1", 80, "2001:db8::1", 81)),
     ],
 )
-def test_connect_to_reads_what_curl_reads(text: str, rule: ConnectTo) -> None:
+def test_connect_to_accepts_the_syntax_of_curl(text: str, rule: ConnectTo) -> None:
     assert ConnectTo.parse(text) == rule
 
 
 @pytest.mark.parametrize("text", ["", "a:1:b", "a:1:b:2:3", "::1:80:b:1", "a:0:b:1", "a:1:b:65536", "a:x:b:1"])
-def test_connect_to_refuses_the_rest(text: str) -> None:
+def test_connect_to_refuses_invalid_rules(text: str) -> None:
     with pytest.raises(ConfigError, match="--connect-to"):
         ConnectTo.parse(text)
 
@@ -118,7 +118,7 @@ def test_connect_to_refuses_the_rest(text: str) -> None:
         *("0.0.0.0", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "169.254.169.254", "127.0.0.1.", "[::7f00:1]"),
     ],
 )
-def test_nothing_reaches_this_machine_by_any_spelling(tmp_path: pathlib.Path, host: str) -> None:
+def test_no_spelling_of_a_local_address_reaches_this_machine(tmp_path: pathlib.Path, host: str) -> None:
     async def scene() -> None:
         async with faults() as origin, downloader(tmp_path, guard=Guard()) as fetching:
             assert await outcome(fetching, origin.url("/good", host)) in {"blocked-address", "bad-url"}
@@ -154,7 +154,7 @@ def test_a_name_with_a_public_and_a_private_address_uses_the_public_one(tmp_path
     asyncio.run(scene())
 
 
-def test_where_the_public_one_does_not_answer_the_private_one_is_no_part_of_the_story(tmp_path: pathlib.Path) -> None:
+def test_the_private_address_is_not_used_if_the_public_one_fails(tmp_path: pathlib.Path) -> None:
     async def scene() -> str:
         names = Names(both_org=[["127.0.0.1", "10.9.9.9"]])
         async with downloader(tmp_path, guard=Guard(["127.0.0.0/8"]), names=names) as fetching:
@@ -181,7 +181,7 @@ def test_a_name_that_turns_private_is_refused_at_the_socket(tmp_path: pathlib.Pa
     asyncio.run(scene())
 
 
-def test_connect_to_opens_its_target_for_its_own_urls_only(tmp_path: pathlib.Path) -> None:
+def test_connect_to_allows_its_target_for_its_own_urls_only(tmp_path: pathlib.Path) -> None:
     async def scene() -> None:
         async with faults() as origin:
             rules = [f"a.org:80:127.0.0.1:{origin.port}", f"9.9.9.9:80:localhost:{origin.port}"]
@@ -199,7 +199,7 @@ def test_connect_to_opens_its_target_for_its_own_urls_only(tmp_path: pathlib.Pat
     asyncio.run(scene())
 
 
-def test_a_blocked_address_says_how_to_open_it(tmp_path: pathlib.Path) -> None:
+def test_the_error_of_a_blocked_address_says_how_to_allow_it(tmp_path: pathlib.Path) -> None:
     async def scene() -> str:
         async with downloader(tmp_path, guard=Guard(), names=Names(in_org=[["10.0.0.8"]])) as fetching:
             with pytest.raises(BlockedAddress) as caught:

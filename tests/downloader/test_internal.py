@@ -39,7 +39,7 @@ def site(origin: Origin, make_site: MakeSite) -> Any:
     return make_site({"a.md": article((A, 400, 300)), "b.md": article((B, 40, 30))})
 
 
-def test_a_bug_is_a_problem_of_its_image_in_a_sync(run: Command, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_a_problem_of_one_image_in_a_sync(run: Command, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     breaking(monkeypatch, "imgcache.downloader.fetch.Downloader.fetch")
     ended = run("sync", site, "--json", "-v")
     [problem] = ended.json()["problems"]
@@ -54,9 +54,7 @@ def test_a_bug_is_a_problem_of_its_image_in_a_sync(run: Command, site: Any, monk
     assert (quiet.code, "Traceback" in quiet.err) == (1, False)
 
 
-def test_what_is_held_stays_where_a_refresh_meets_a_bug(
-    run: Command, site: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cached_copy_stays_if_a_refresh_hits_a_bug(run: Command, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("sync", site).code == 0
     before = articles(site)
     breaking(monkeypatch, "imgcache.downloader.fetch.Downloader.fetch")
@@ -66,7 +64,7 @@ def test_what_is_held_stays_where_a_refresh_meets_a_bug(
     assert articles(site) == before
 
 
-def test_a_bug_is_a_finding_of_its_image_in_an_audit(audit: Audit, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_a_finding_of_one_image_in_an_audit(audit: Audit, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     breaking(monkeypatch, "imgcache.downloader.probe.Prober.probe")
     ended = audit(site, "--json", "-v")
     found = by_rule(ended)
@@ -78,7 +76,7 @@ def test_a_bug_is_a_finding_of_its_image_in_an_audit(audit: Audit, site: Any, mo
     "value", ["Mon, 01 Jan 2024 00:00:00 +99999999999999999", "99999999999999999999:00:00 GMT", "9" * 400]
 )
 @pytest.mark.parametrize("at", ["image", "robots.txt"])
-def test_no_retry_after_ends_a_run(
+def test_no_retry_after_value_ends_a_run(
     run: Command, audit: Audit, origin: Origin, make_site: MakeSite, value: str, at: str
 ) -> None:
     busy = Answer(status=503, headers={"Retry-After": value})
@@ -94,7 +92,7 @@ def test_no_retry_after_ends_a_run(
     assert code in by_rule(audit(site, "--json"))
 
 
-def test_a_status_travels_whole_between_processes() -> None:
+def test_an_http_status_error_survives_transfer_between_processes() -> None:
     error = HttpStatus("busy", 429, retry_after=7.0, wall="Cloudflare")
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (other.message, other.status, other.retryable) == ("busy", 429, True)

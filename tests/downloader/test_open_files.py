@@ -48,7 +48,7 @@ def _run(limit: tuple[int, int], command: str, site: Path) -> tuple[int, dict[st
 
 
 @pytest.mark.parametrize(("limit", "hosts"), [((64, 64), 60), ((64, 1024), 60)])
-def test_a_sync_of_more_hosts_than_files_may_be_open(
+def test_a_sync_completes_with_more_hosts_than_descriptors(
     make_site: MakeSite, port: int, limit: tuple[int, int], hosts: int
 ) -> None:
     images = [(f"http://127.0.1.{number + 1}:{port}/a.jpg", 8, 8) for number in range(hosts)]
@@ -59,7 +59,7 @@ def test_a_sync_of_more_hosts_than_files_may_be_open(
     assert ("requests at once instead of 64 (fetch.concurrency): at most 64 files" in log) == is_tight
 
 
-def test_an_audit_of_more_hosts_than_files_may_be_open(make_site: MakeSite, port: int) -> None:
+def test_an_audit_completes_with_more_hosts_than_descriptors(make_site: MakeSite, port: int) -> None:
     images = [(f"http://127.0.2.{number + 1}:{port}/a.jpg", 8, 8) for number in range(80)]
     site = make_site({"a.md": article(*images), "imgcache.yml": CONFIG})
     code, report, log = _run((64, 64), "audit", site)
@@ -68,7 +68,7 @@ def test_an_audit_of_more_hosts_than_files_may_be_open(make_site: MakeSite, port
 
 
 @given(st.integers(0, 5000), st.integers(0, 5000), st.integers(1, 500))
-def test_what_is_shared_out_fits_below_the_limit(limit: int, in_use: int, wanted: int) -> None:
+def test_the_divided_descriptors_fit_below_the_limit(limit: int, in_use: int, wanted: int) -> None:
     room = descriptors.compute_limits(limit, in_use, wanted)
     assert 1 <= room.requests <= wanted
     assert 0 <= room.idle <= descriptors.MAX_IDLE_CONNECTIONS
@@ -78,7 +78,7 @@ def test_what_is_shared_out_fits_below_the_limit(limit: int, in_use: int, wanted
         assert room.requests == wanted
 
 
-def test_the_soft_limit_is_raised_as_far_as_it_may_be() -> None:
+def test_the_soft_limit_is_raised_as_far_as_permitted() -> None:
     script = "from imgcache.core.descriptors import raise_descriptor_limit as up; print(up(), up())"
     command = [sys.executable, "-c", script]
     for soft, hard in ((100, 200), (200, 200)):
@@ -88,7 +88,7 @@ def test_the_soft_limit_is_raised_as_far_as_it_may_be() -> None:
         assert ended.stdout.split() == ["200", "200"]
 
 
-def test_where_no_socket_can_be_opened_no_host_is_to_blame(tmp_path: Path) -> None:
+def test_a_lack_of_sockets_does_not_blame_a_host(tmp_path: Path) -> None:
     async def scene() -> list[str]:
         async with downloader(tmp_path) as fetching:
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -116,7 +116,7 @@ def _failing(times: int, error: Exception) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
-def test_work_is_begun_again_when_files_are_free(number: int) -> None:
+def test_work_is_retried_when_descriptors_are_free(number: int) -> None:
     sleeper, error = Sleeper(), StoreError("cannot be written")
     error.__cause__ = OSError(number, os.strerror(number))
     work = _failing(len(WAITS), error)

@@ -29,7 +29,7 @@ def _answers_until_full(host: Host, now: float) -> int:
     raise AssertionError
 
 
-def test_a_refusal_halves_and_two_dozen_answers_give_it_back() -> None:
+def test_a_refusal_halves_the_slots_and_two_dozen_answers_restore_them() -> None:
     host = Host(PER_HOST, 0.0)
     host.slow_down(10.0, 9.0, 0.0)
     assert (host.slots, host.spacing) == (3, 0.0)
@@ -37,7 +37,7 @@ def test_a_refusal_halves_and_two_dozen_answers_give_it_back() -> None:
     assert (host.slots, host.spacing) == (PER_HOST, 0.0)
 
 
-def test_a_host_that_refuses_all_is_asked_every_four_seconds_and_comes_back() -> None:
+def test_a_host_that_refuses_everything_gets_a_request_every_four_seconds_and_recovers() -> None:
     host, spacings = Host(PER_HOST, 0.0), []
     for number in range(12):
         host.slow_down(number + 1.0, number + 0.5, 0.0)
@@ -48,7 +48,7 @@ def test_a_host_that_refuses_all_is_asked_every_four_seconds_and_comes_back() ->
     assert _answers_until_full(host, 20.0) <= 1 / MIN_WINDOW + PER_HOST**2
 
 
-def test_an_answer_from_before_a_refusal_gives_nothing_back() -> None:
+def test_an_answer_to_an_earlier_request_restores_no_slot() -> None:
     host = Host(PER_HOST, 0.0)
     host.slow_down(10.0, 9.0, 0.0)
     for _ in range(50):
@@ -57,9 +57,7 @@ def test_an_answer_from_before_a_refusal_gives_nothing_back() -> None:
 
 
 @given(st.integers(1, 8), st.floats(0, 3), st.lists(st.booleans(), max_size=200))
-def test_whatever_a_host_answers_it_gets_no_more_than_its_share(
-    per_host: int, interval: float, answers: list[bool]
-) -> None:
+def test_no_answers_raise_a_host_above_its_limit(per_host: int, interval: float, answers: list[bool]) -> None:
     host = Host(per_host, interval)
     for now, is_refusal in enumerate(answers, 1):
         host.slow_down(now, now - 0.5, 0.0) if is_refusal else host.speed_up(now - 0.5)
@@ -99,19 +97,19 @@ def _busy_now_and_then(every: int) -> tuple[int, int]:
     return asyncio.run(scene())
 
 
-def test_one_refusal_in_fifty_costs_few_rounds() -> None:
+def test_one_refusal_in_fifty_costs_few_more_rounds() -> None:
     most, rounds = _busy_now_and_then(50)
     assert most <= PER_HOST
     assert rounds <= 1.5 * _busy_now_and_then(1000)[1]
 
 
 @pytest.mark.parametrize("error", [NotAnImage("x"), HttpStatus("x", 404), HttpStatus("x", 410)])
-def test_an_answer_without_the_image_is_an_answer(error: ImageError) -> None:
+def test_an_answer_without_an_image_restores_slots(error: ImageError) -> None:
     assert _slots_after_thirty(error) == PER_HOST
 
 
 @pytest.mark.parametrize("error", [HttpStatus("x", 500), HttpStatus("x", 502), FetchTimeout("x"), Stalled("x")])
-def test_a_failure_of_the_server_gives_nothing_back(error: ImageError) -> None:
+def test_a_server_failure_restores_no_slots(error: ImageError) -> None:
     assert _slots_after_thirty(error) == 3
 
 
@@ -130,7 +128,7 @@ def _slots_after_thirty(error: ImageError) -> int:
     return asyncio.run(scene())
 
 
-def test_a_pause_that_a_429_asks_for_reaches_those_in_line() -> None:
+def test_the_pause_of_a_429_applies_to_queued_requests() -> None:
     """Also who has a slot of the host, and waits for one of all."""
 
     async def scene() -> list[float]:
@@ -167,7 +165,9 @@ def test_a_pause_that_a_429_asks_for_reaches_those_in_line() -> None:
 
 
 @pytest.mark.parametrize(("status", "pauses"), [(429, True), (503, False)])
-def test_a_retry_after_counts_for_what_it_names(tmp_path: Path, status: int, pauses: bool) -> None:
+def test_retry_after_applies_to_the_url_for_503_and_to_the_host_for_429(
+    tmp_path: Path, status: int, pauses: bool
+) -> None:
     """Of a 503 for the URL that was refused, of a 429 for the host."""
 
     async def waits(retries: int, *paths: str) -> list[float]:
@@ -192,7 +192,7 @@ def test_a_retry_after_counts_for_what_it_names(tmp_path: Path, status: int, pau
     assert [round(wait) for wait in others] == ([20] if pauses else [])
 
 
-def test_a_host_that_sends_nothing_in_time_is_down_after_a_few() -> None:
+def test_a_host_that_sends_nothing_is_down_after_a_few_timeouts() -> None:
     async def scene() -> None:
         politeness = polite(Clock())
         codes = [await ask(politeness, "a", failing(Stalled("no byte came"))) for _ in range(DOWN_AFTER + 2)]

@@ -71,7 +71,7 @@ class Load:
 
 @settings(max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 6), st.lists(st.sampled_from("abc"), min_size=1, max_size=30))
-def test_no_more_at_once_than_allowed_and_all_get_their_turn(per_host: int, at_once: int, hosts: list[str]) -> None:
+def test_concurrency_is_limited_and_every_request_runs(per_host: int, at_once: int, hosts: list[str]) -> None:
     async def scene() -> None:
         politeness = polite(Clock(), per_host=per_host, concurrency=at_once)
         everybody, loads = Load(), {host: Load() for host in hosts}
@@ -106,7 +106,7 @@ def test_a_slow_host_does_not_hold_the_slots_of_others() -> None:
     asyncio.run(scene())
 
 
-def test_the_interval_lies_between_starts() -> None:
+def test_the_interval_is_between_starts() -> None:
     async def scene() -> None:
         clock = Clock()
         politeness = polite(clock, per_host=3, interval=2.0)
@@ -123,7 +123,7 @@ def test_the_interval_lies_between_starts() -> None:
     asyncio.run(scene())
 
 
-def test_five_failures_to_connect_in_a_row_and_the_host_is_down() -> None:
+def test_a_host_is_down_after_five_consecutive_connection_failures() -> None:
     async def scene() -> None:
         politeness = polite(Clock())
         results = [await ask(politeness, "a", failing(NoConnection("x"))) for _ in range(6)]
@@ -134,7 +134,7 @@ def test_five_failures_to_connect_in_a_row_and_the_host_is_down() -> None:
     asyncio.run(scene())
 
 
-def test_those_already_in_line_are_told_too() -> None:
+def test_queued_requests_fail_when_the_host_is_down() -> None:
     async def scene() -> None:
         politeness = polite(Clock(), per_host=1)
         results = await asyncio.gather(*(ask(politeness, "a", failing(NoConnection("x"))) for _ in range(8)))
@@ -144,7 +144,7 @@ def test_those_already_in_line_are_told_too() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, NotAnImage("x"), HttpStatus("x", 404)])
-def test_any_answer_starts_the_count_again(answer: ImageError | None) -> None:
+def test_any_answer_resets_the_failure_count(answer: ImageError | None) -> None:
     async def scene() -> None:
         politeness = polite(Clock())
         for _ in range(3):
@@ -156,7 +156,7 @@ def test_any_answer_starts_the_count_again(answer: ImageError | None) -> None:
     asyncio.run(scene())
 
 
-def test_a_blocked_address_says_nothing_about_the_host() -> None:
+def test_a_blocked_address_does_not_count_as_a_host_failure() -> None:
     async def scene() -> None:
         politeness = polite(Clock())
         for _ in range(4):
@@ -169,7 +169,7 @@ def test_a_blocked_address_says_nothing_about_the_host() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_host_gets_half(status: int) -> None:
+def test_a_busy_host_gets_half_the_slots(status: int) -> None:
     async def scene() -> None:
         clock = Clock()
         politeness = polite(clock, per_host=6)
@@ -192,7 +192,7 @@ def test_a_busy_host_gets_half(status: int) -> None:
     asyncio.run(scene())
 
 
-def test_a_429_that_names_a_time_pauses_the_host_and_no_other() -> None:
+def test_a_429_with_retry_after_pauses_only_its_host() -> None:
     async def scene() -> None:
         clock = Clock()
         politeness = polite(clock)
@@ -205,7 +205,7 @@ def test_a_429_that_names_a_time_pauses_the_host_and_no_other() -> None:
     asyncio.run(scene())
 
 
-def test_who_is_cancelled_in_line_leaves_no_hole() -> None:
+def test_a_cancelled_queued_request_frees_its_place() -> None:
     async def scene() -> None:
         politeness = polite(Clock(), per_host=1)
         gate = asyncio.Event()
@@ -228,7 +228,7 @@ def test_who_is_cancelled_in_line_leaves_no_hole() -> None:
     asyncio.run(scene())
 
 
-def test_a_slot_on_its_way_to_one_who_is_cancelled_goes_to_the_next() -> None:
+def test_a_slot_assigned_to_a_cancelled_request_goes_to_the_next() -> None:
     async def scene() -> None:
         host = Host(1, 0.0)
         await host.acquire()

@@ -57,7 +57,7 @@ def test_a_probe_returns_format_size_and_trace() -> None:
     asyncio.run(scene())
 
 
-def test_what_a_request_says_and_what_not() -> None:
+def test_a_request_has_the_expected_header_fields() -> None:
     _, origin = looked("/look/picture")
     assert origin.requests[0].decode("ascii").split("\r\n") == [
         "GET /look/picture HTTP/1.1",
@@ -71,7 +71,7 @@ def test_what_a_request_says_and_what_not() -> None:
     ]
 
 
-def test_a_small_file_is_seen_whole_and_may_be_a_single_pixel() -> None:
+def test_a_small_file_is_read_completely_and_may_be_a_single_pixel() -> None:
     told, origin = looked("/look/small")
     assert (told.size, told.total, told.received) == (Size(30, 20), len(SMALL), len(SMALL))
     assert told.head == hashlib.sha256(SMALL).hexdigest()
@@ -92,7 +92,7 @@ def test_a_server_that_ignores_the_range_is_cut_off() -> None:
         ("/look/deep", Size(400, 300), 3, b'\r\nIf-Range: "v1"\r\n'),
     ],
 )
-def test_a_header_that_goes_on_elsewhere_is_followed(path: str, size: Size, requests: int, condition: bytes) -> None:
+def test_a_header_that_continues_elsewhere_is_followed(path: str, size: Size, requests: int, condition: bytes) -> None:
     told, origin = looked(path)
     assert told.size == size
     assert len(origin.requests) == requests
@@ -107,7 +107,7 @@ def test_a_deep_header_of_a_server_that_ignores_the_range_takes_one_request() ->
     assert len(PROFILE) < told.received < len(DEEP)
 
 
-def test_a_picture_that_changes_meanwhile_is_looked_at_anew() -> None:
+def test_an_image_that_changes_between_ranges_is_probed_again() -> None:
     told, origin = looked("/look/changes")
     assert (told.size, told.total, len(origin.requests)) == (Size(400, 300), len(PICTURE), 2)
     assert told.head == hashlib.sha256(PICTURE[:PROBE_BYTES]).hexdigest()
@@ -132,7 +132,7 @@ def test_a_compressed_body_is_decoded() -> None:
         (["Content-Range: bytes 0-32767/99999", "Content-Encoding: gzip"], gzip.compress(PICTURE)[:PROBE_BYTES]),
     ],
 )
-def test_a_partial_answer_that_makes_no_sense_is_asked_for_whole(
+def test_an_invalid_partial_response_is_requested_as_a_whole(
     monkeypatch: pytest.MonkeyPatch, fields: list[str], body: bytes
 ) -> None:
     from tests.support.faults import HANDLERS
@@ -162,7 +162,7 @@ def test_a_partial_answer_that_makes_no_sense_is_asked_for_whole(
         ("/look/endless", "undecodable", 7),
     ],
 )
-def test_what_is_no_picture_has_the_code_that_a_sync_says(path: str, code: str, requests: int) -> None:
+def test_a_body_that_is_not_an_image_has_the_code_of_a_sync(path: str, code: str, requests: int) -> None:
     async def scene() -> None:
         async with faults() as origin, prober(limits=Limits(read=2.0)) as looking:
             assert await outcome(looking, origin.url(path)) == code
@@ -186,7 +186,7 @@ def test_what_is_no_picture_has_the_code_that_a_sync_says(path: str, code: str, 
         *(("/to?http://10.0.0.1/", "blocked-address"), ("/bad-chunks", "truncated"), ("/always-304", "http-status")),
     ],
 )
-def test_a_fault_has_the_code_that_a_sync_gives_it(tmp_path: pathlib.Path, path: str, code: str) -> None:
+def test_a_fault_has_the_code_of_a_sync(tmp_path: pathlib.Path, path: str, code: str) -> None:
     async def scene() -> None:
         async with faults() as origin, prober() as looking, downloader(tmp_path) as fetching:
             codes = await asyncio.gather(
@@ -199,7 +199,7 @@ def test_a_fault_has_the_code_that_a_sync_gives_it(tmp_path: pathlib.Path, path:
     asyncio.run(scene())
 
 
-def test_a_wall_is_named_and_a_robots_rule_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bot_wall_is_named_and_a_robots_rule_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.support.faults import HANDLERS
 
     async def wall(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
@@ -227,7 +227,7 @@ def test_a_wall_is_named_and_a_robots_rule_obeyed(monkeypatch: pytest.MonkeyPatc
     asyncio.run(scene())
 
 
-def test_what_is_announced_too_large_is_refused_by_its_header_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_announced_too_large_is_refused_from_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.support.faults import HANDLERS
 
     frames = io.BytesIO()
@@ -296,7 +296,7 @@ VALUES = st.one_of(
         max_size=4,
     )
 )
-def test_any_answers_end_in_a_look_or_a_code(answers: list[tuple[int, dict[str, str], bytes]]) -> None:
+def test_any_responses_end_in_a_result_or_a_code(answers: list[tuple[int, dict[str, str], bytes]]) -> None:
     asked = 0
 
     def answer(request: httpx.Request) -> httpx.Response:

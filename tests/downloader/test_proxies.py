@@ -21,7 +21,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_proxy_is_allowed_and_its_targets_are_judged(tmp_path: pathlib.Path, proxied: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_allowed_and_its_targets_are_checked(tmp_path: pathlib.Path, proxied: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         names = Names(ok_org=[["8.8.8.8"]], mixed_org=[["8.8.8.8", "10.0.0.1"]], direct_org=[["127.0.0.1"]])
         async with faults() as origin:
@@ -39,7 +39,7 @@ def test_a_proxy_is_allowed_and_its_targets_are_judged(tmp_path: pathlib.Path, p
     asyncio.run(scene())
 
 
-def test_a_proxy_of_an_unknown_kind_is_a_setting_to_mend(tmp_path: pathlib.Path, proxied: pytest.MonkeyPatch) -> None:
+def test_a_proxy_with_an_unknown_scheme_is_a_config_error(tmp_path: pathlib.Path, proxied: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with downloader(tmp_path):
             pass

@@ -38,7 +38,7 @@ async def _hang_up(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None
 
 
 @pytest.mark.parametrize("step", ["redirect", "retry", "robots.txt"])
-def test_a_name_that_turns_private_between_two_steps_reaches_nobody(
+def test_a_name_that_turns_private_between_two_requests_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     monkeypatch.setitem(HANDLERS, "/robots.txt", _once_and_away(b"User-agent: *\nAllow: /\n"))
@@ -61,7 +61,7 @@ def test_a_name_that_turns_private_between_two_steps_reaches_nobody(
     assert contents(tmp_path) == []
 
 
-def test_a_name_that_turns_private_between_two_looks_reaches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_turns_private_between_two_probes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An audit that asks for a second part of a picture."""
     monkeypatch.setitem(HANDLERS, "/part", _once_and_away(b"", "Content-Range: bytes */9", status="416 Nothing"))
 
@@ -81,7 +81,7 @@ def test_a_name_that_turns_private_between_two_looks_reaches_nobody(monkeypatch:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_resolver_that_answers_otherwise_each_time_never_leads_inside(tmp_path: Path, seed: int) -> None:
+def test_a_resolver_with_changing_answers_never_leads_to_a_private_address(tmp_path: Path, seed: int) -> None:
     """Two hundred answers at random, twelve requests at once."""
     rng = random.Random(seed)
     bad = [PRIVATE, f"::ffff:{PRIVATE}", "10.0.0.1", "::1", "fe80::1%lo", "0.0.0.0", "64:ff9b::7f00:2"]
@@ -115,7 +115,7 @@ def test_a_resolver_that_answers_otherwise_each_time_never_leads_inside(tmp_path
         ([], "dns"),
     ],
 )
-def test_addresses_of_both_kinds_are_each_judged(tmp_path: Path, addresses: Sequence[str], code: str) -> None:
+def test_public_and_private_addresses_are_each_checked(tmp_path: Path, addresses: Sequence[str], code: str) -> None:
     async def scene() -> None:
         async with faults() as origin, faults(host=PRIVATE) as victim:
             names = Names(both_org=[addresses])

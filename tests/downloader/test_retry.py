@@ -16,30 +16,30 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
 
 
 @given(st.integers(1, 50), st.integers())
-def test_the_wait_grows_and_stays_in_its_bounds(attempt: int, seed: int) -> None:
+def test_the_wait_grows_within_its_bounds(attempt: int, seed: int) -> None:
     wait = delay(attempt, FetchTimeout("slow"), retries=50, rng=random.Random(seed))
     ceiling = min(30.0, 0.5 * 2 ** (attempt - 1))
     assert wait is not None
     assert ceiling / 2 <= wait <= ceiling
 
 
-def test_two_urls_do_not_come_back_together() -> None:
+def test_two_urls_wait_for_different_times() -> None:
     waits = {delay(1, Truncated("short"), retries=1, rng=random.Random(seed)) for seed in range(20)}
     assert len(waits) == 20
 
 
 @pytest.mark.parametrize("error", [BadUrl("x"), TlsFailure("x"), HostDown("x"), DiskFull("x")])
-def test_what_will_not_pass_is_not_asked_again(error: BadUrl) -> None:
+def test_a_permanent_error_is_not_retried(error: BadUrl) -> None:
     assert delay(1, error, retries=3, rng=random.Random(0)) is None
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_a_status_that_may_pass_is_asked_again(status: int) -> None:
+def test_a_temporary_status_is_retried(status: int) -> None:
     assert delay(1, HttpStatus("x", status), retries=1, rng=random.Random(0)) is not None
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 401, 403, 404, 410, 418, 451])
-def test_a_status_that_stays_is_not(status: int) -> None:
+def test_a_permanent_status_is_not_retried(status: int) -> None:
     assert delay(1, HttpStatus("x", status), retries=1, rng=random.Random(0)) is None
 
 
@@ -50,13 +50,13 @@ def test_there_are_as_many_retries_as_allowed(retries: int) -> None:
 
 
 @given(st.floats(0, 60), st.integers())
-def test_never_sooner_than_the_server_asked(asked: float, seed: int) -> None:
+def test_no_retry_comes_before_retry_after(asked: float, seed: int) -> None:
     wait = delay(1, HttpStatus("x", 429, retry_after=asked), retries=1, rng=random.Random(seed))
     assert wait is not None
     assert asked <= wait <= asked + 0.5
 
 
-def test_who_asks_for_an_hour_is_left_alone() -> None:
+def test_a_retry_after_of_an_hour_ends_the_retries() -> None:
     assert delay(1, HttpStatus("x", 503, retry_after=3600.0), retries=3, rng=random.Random(0)) is None
 
 
@@ -90,12 +90,12 @@ def test_who_asks_for_an_hour_is_left_alone() -> None:
         ("0" * 20 + "7", 7.0),
     ],
 )
-def test_retry_after_in_all_its_forms(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_parsed_in_all_its_forms(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW) == seconds
 
 
 @given(st.integers(0, 4_000_000_000), st.integers(0, 4_000_000_000))
-def test_a_date_is_seen_from_the_clock_given(now: int, when: int) -> None:
+def test_a_date_is_relative_to_the_given_clock(now: int, when: int) -> None:
     assert retry_after(email.utils.formatdate(when, usegmt=True), float(now)) == max(0, when - now)
 
 
@@ -117,6 +117,6 @@ _like_a_date = st.one_of(
 
 @settings(max_examples=500)
 @given(st.one_of(st.text(max_size=40), _like_a_date), st.floats(0, 4e9))
-def test_no_header_breaks_it(value: str, now: float) -> None:
+def test_no_retry_after_value_raises(value: str, now: float) -> None:
     seconds = retry_after(value, now)
     assert seconds is None or 0 <= seconds <= MOST

@@ -16,9 +16,7 @@ A = "https://pictures.example/a/1.jpg"
 B = "https://pictures.example/b/2.jpg"
 
 
-def test_what_robots_txt_forbids_is_not_asked_for_and_the_rest_is(
-    run: Command, origin: Origin, make_site: MakeSite
-) -> None:
+def test_only_urls_that_robots_txt_allows_are_requested(run: Command, origin: Origin, make_site: MakeSite) -> None:
     for url in (A, B):
         origin.answers.set(url, picture(40, 30))
     rules = b"User-agent: *\nDisallow: /\n\nUser-agent: ImgCache/1.0\nDisallow: /a/\n"
@@ -33,7 +31,7 @@ def test_what_robots_txt_forbids_is_not_asked_for_and_the_rest_is(
     assert (site / "a.md").read_text().count("isCached: true") == 1
 
 
-def test_once_an_origin_and_run_and_not_where_there_is_nothing_to_do(
+def test_robots_txt_is_requested_once_per_origin_and_only_if_needed(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:
     urls = [f"https://pictures.example/{n}.jpg" for n in range(30)] + ["http://pictures.example/x.jpg"]
@@ -46,7 +44,7 @@ def test_once_an_origin_and_run_and_not_where_there_is_nothing_to_do(
     assert origin.requests["http://pictures.example/robots.txt"] == 2
 
 
-def test_respect_robots_false_does_not_ask(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_respect_robots_false_does_not_request_robots_txt(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30))
     origin.answers.set("https://pictures.example/robots.txt", Answer(body=FORBID_ALL))
     site = make_site({"a.md": article((A, 40, 30)), "imgcache.yml": "respect_robots: false\n"})
@@ -54,7 +52,7 @@ def test_respect_robots_false_does_not_ask(run: Command, origin: Origin, make_si
     assert origin.requests["https://pictures.example/robots.txt"] == 0
 
 
-def test_a_held_copy_stays_where_robots_txt_forbids_it_later(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_a_cached_copy_stays_if_robots_txt_forbids_it_later(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30))
     site = make_site({"a.md": article((A, 40, 30))})
     run("sync", site)
@@ -91,7 +89,7 @@ def may(text: str, path: str, token: str = "imgcache") -> bool:
         ("User-agent:\u00a0*\nDisallow: /a\u00a0", "/a", False),
     ],
 )
-def test_the_rules(text: str, path: str, allowed: bool) -> None:
+def test_the_longest_matching_rule_of_the_group_decides(text: str, path: str, allowed: bool) -> None:
     assert may(text, path) is allowed
     assert may(text.replace("\n", "\r\n"), path) is allowed
 
@@ -100,7 +98,7 @@ def test_the_rules(text: str, path: str, allowed: bool) -> None:
     ("agent", "token"),
     [("imgcache/1.2 (+https://e.org)", "imgcache"), ("My_Bot", "my_bot"), ("Bot2/1", "bot2"), ("(x)", "imgcache")],
 )
-def test_the_product_token(agent: str, token: str) -> None:
+def test_the_product_token_comes_from_the_user_agent(agent: str, token: str) -> None:
     assert product_token(agent) == token
 
 
@@ -120,7 +118,7 @@ def test_the_product_token(agent: str, token: str) -> None:
     ),
     st.text("/ab*$%?.[]", max_size=20),
 )
-def test_no_bytes_make_the_parser_fail(body: bytes, path: str) -> None:
+def test_no_robots_txt_makes_the_parser_fail(body: bytes, path: str) -> None:
     text = relevant_rules(body, "imgcache")
     assert text == "" or all(line.isprintable() for line in text.split("\n"))  # it is logged by the parser
     parsed = Protego.parse(text)

@@ -52,7 +52,9 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Says:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "truncated"),
     ],
 )
-def test_what_an_answer_means(tmp_path: pathlib.Path, says: Says, answer: bytes, code: str) -> None:
+def test_each_response_to_robots_txt_has_its_meaning(
+    tmp_path: pathlib.Path, says: Says, answer: bytes, code: str
+) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
         says(answer)
         assert await outcome(fetching, origin.url("/good")) == code
@@ -62,7 +64,7 @@ def test_what_an_answer_means(tmp_path: pathlib.Path, says: Says, answer: bytes,
     assert len(contents(tmp_path)) == (code == "ok")
 
 
-def test_a_server_error_closes_the_origin_for_this_run_and_says_so(tmp_path: pathlib.Path, says: Says) -> None:
+def test_a_server_error_blocks_the_origin_for_this_run(tmp_path: pathlib.Path, says: Says) -> None:
     sleeper = Sleeper()
 
     async def scene(origin: Faults, fetching: Downloader) -> None:
@@ -79,7 +81,7 @@ def test_a_server_error_closes_the_origin_for_this_run_and_says_so(tmp_path: pat
     play(tmp_path, scene, sleep=sleeper, retries=1)
 
 
-def test_a_server_error_that_passes_is_asked_again(tmp_path: pathlib.Path, says: Says) -> None:
+def test_a_temporary_server_error_is_retried(tmp_path: pathlib.Path, says: Says) -> None:
     async def twice_busy(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
         writer.write(response(b"", "503 Busy") if origin.counts["/robots.txt"] < 3 else response(b"User-agent: *\n"))
 
@@ -106,7 +108,7 @@ def test_five_redirects_are_followed(tmp_path: pathlib.Path, says: Says, hops: i
     play(tmp_path, scene)
 
 
-def test_the_rules_of_where_robots_txt_has_moved_to_are_for_where_it_was(tmp_path: pathlib.Path, says: Says) -> None:
+def test_the_rules_of_a_redirected_robots_txt_apply_to_the_original_host(tmp_path: pathlib.Path, says: Says) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
         async with faults() as other:
 
@@ -121,7 +123,7 @@ def test_the_rules_of_where_robots_txt_has_moved_to_are_for_where_it_was(tmp_pat
     play(tmp_path, scene)
 
 
-def test_an_address_that_is_not_public_is_not_asked_for_robots_txt_either(tmp_path: pathlib.Path, says: Says) -> None:
+def test_robots_txt_is_not_requested_from_a_private_address(tmp_path: pathlib.Path, says: Says) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
         assert await outcome(fetching, origin.url("/good")) == "blocked-address"
         assert origin.connections == 0
@@ -130,7 +132,7 @@ def test_an_address_that_is_not_public_is_not_asked_for_robots_txt_either(tmp_pa
 
 
 @pytest.mark.parametrize("filler", [b"#" * 79 + b"\n", b"Allow: /" + b"x" * 71 + b"\n"])
-def test_five_hundred_kibibytes_are_read_and_no_line_is_cut(tmp_path: pathlib.Path, says: Says, filler: bytes) -> None:
+def test_robots_txt_is_read_up_to_500_kib_at_a_line_end(tmp_path: pathlib.Path, says: Says, filler: bytes) -> None:
     head = b"User-agent: *\nDisallow: /first\n"
     body = head + filler * ((robots.MAX_BYTES - len(head) - 10) // len(filler))
     body += b"#" * (robots.MAX_BYTES - len(body) - 13) + b"\nDisallow: /good-not-all\n"  # cut: "Disallow: /g"
@@ -162,7 +164,7 @@ def test_five_hundred_kibibytes_are_read_and_no_line_is_cut(tmp_path: pathlib.Pa
         b"User-agent: *\nCrawl-delay: " + b"9" * 400_000,
     ],
 )
-def test_no_half_megabyte_takes_long(tmp_path: pathlib.Path, says: Says, body: bytes) -> None:
+def test_no_large_robots_txt_takes_long_to_parse(tmp_path: pathlib.Path, says: Says, body: bytes) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
         says(response(body[: robots.MAX_BYTES]))
         began = time.process_time()  # of this process alone, however busy the machine is

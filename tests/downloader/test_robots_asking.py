@@ -22,7 +22,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Says:
     return saying(monkeypatch)
 
 
-def test_one_request_however_many_wait_and_the_next_asks_where_the_first_is_gone(
+def test_waiting_requests_share_one_robots_txt_request_which_outlives_the_first(
     tmp_path: pathlib.Path, says: Says
 ) -> None:
     asked = asyncio.Event()
@@ -43,7 +43,7 @@ def test_one_request_however_many_wait_and_the_next_asks_where_the_first_is_gone
     play(tmp_path, scene)
 
 
-def test_every_hop_is_asked_about(tmp_path: pathlib.Path, says: Says) -> None:
+def test_robots_rules_are_checked_for_every_hop(tmp_path: pathlib.Path, says: Says) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
         async with faults() as other:
 
@@ -59,7 +59,7 @@ def test_every_hop_is_asked_about(tmp_path: pathlib.Path, says: Says) -> None:
     play(tmp_path, scene)
 
 
-def test_a_host_that_is_down_fails_as_if_robots_txt_were_not(tmp_path: pathlib.Path) -> None:
+def test_a_host_that_is_down_has_the_error_of_the_image(tmp_path: pathlib.Path) -> None:
     never = "http://127.0.0.1:1/x.png"
 
     async def one_by_one(_: Faults, fetching: Downloader) -> None:
@@ -76,7 +76,7 @@ def test_a_host_that_is_down_fails_as_if_robots_txt_were_not(tmp_path: pathlib.P
     play(tmp_path, at_once)
 
 
-def test_a_silent_robots_txt_is_the_images_own_timeout_and_says_where(tmp_path: pathlib.Path, says: Says) -> None:
+def test_a_silent_robots_txt_is_a_timeout_that_names_it(tmp_path: pathlib.Path, says: Says) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
         says(HANDLERS["/silent"])
         began = time.monotonic()
@@ -89,9 +89,7 @@ def test_a_silent_robots_txt_is_the_images_own_timeout_and_says_where(tmp_path: 
     play(tmp_path, scene)
 
 
-def test_a_crawl_delay_lies_between_requests(
-    tmp_path: pathlib.Path, says: Says, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crawl_delay_separates_requests(tmp_path: pathlib.Path, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
     starts: list[float] = []
 
     async def noted(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
@@ -107,7 +105,7 @@ def test_a_crawl_delay_lies_between_requests(
     assert min(later - earlier for earlier, later in itertools.pairwise(starts)) > 0.15
 
 
-def test_a_crawl_delay_of_a_day_is_ten_seconds(tmp_path: pathlib.Path, says: Says) -> None:
+def test_a_crawl_delay_is_limited_to_ten_seconds(tmp_path: pathlib.Path, says: Says) -> None:
     sleeper = Sleeper()
 
     async def scene(origin: Faults, fetching: Downloader) -> None:
@@ -119,7 +117,7 @@ def test_a_crawl_delay_of_a_day_is_ten_seconds(tmp_path: pathlib.Path, says: Say
     assert 19.0 < sum(sleeper.waits) <= 20.0
 
 
-def test_robots_txt_is_asked_for_as_text_by_our_name(tmp_path: pathlib.Path, says: Says) -> None:
+def test_robots_txt_is_requested_as_text_with_our_user_agent(tmp_path: pathlib.Path, says: Says) -> None:
     async def scene(origin: Faults, fetching: Downloader) -> None:
         says(response(b"User-agent: my-site\nDisallow: /good\n\nUser-agent: *\nDisallow: /slow-good\n"))
         assert await outcome(fetching, origin.url("/good")) == "robots"

@@ -41,7 +41,7 @@ B = "https://pictures.example/b/2.jpg"
         ([], None),
     ],
 )
-def test_what_a_tag_asks_of_us(fields: list[str], rule: str | None) -> None:
+def test_the_directives_of_a_robots_tag(fields: list[str], rule: str | None) -> None:
     assert forbidden_by(fields, "imgcache") == rule
 
 
@@ -50,7 +50,7 @@ def test_no_tag_makes_the_parser_fail(fields: list[str]) -> None:
     assert forbidden_by(fields, "imgcache") in {None, "noai", "noimageai", "noimageindex", "none"}
 
 
-def test_a_tag_is_recorded_and_only_where_there_is_one(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_a_robots_tag_is_recorded_if_present(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30, headers={"X-Robots-Tag": "noimageindex, noai"}))
     origin.answers.set(B, picture(40, 30))
     site = make_site({"a.md": article((A, 40, 30), (B, 40, 30))})
@@ -68,7 +68,7 @@ def test_a_tag_is_recorded_and_only_where_there_is_one(run: Command, origin: Ori
     assert file.read_bytes() == before
 
 
-def test_a_tag_that_comes_or_goes_is_recorded(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_an_added_or_removed_robots_tag_is_recorded(run: Command, origin: Origin, make_site: MakeSite) -> None:
     body = draw((40, 30), "jpeg", "a", "")
     site = make_site({"a.md": article((A, 40, 30))})
     tags: list[str | None] = []
@@ -101,7 +101,7 @@ def test_respect_robots_tag_refuses_before_the_body_is_read(tmp_path: pathlib.Pa
     assert contents(tmp_path) == [IMAGE]
 
 
-def test_respect_robots_tag_through_the_front_door(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_respect_robots_tag_is_a_setting_of_a_sync(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30, headers={"X-Robots-Tag": "noai"}))
     site = make_site({"a.md": article((A, 40, 30)), "imgcache.yml": "respect_robots_tag: true\n"})
     ended = run("sync", site, "--json")

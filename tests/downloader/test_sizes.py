@@ -63,7 +63,7 @@ def by_parts(body: bytes, first: int = PROBE_BYTES, step: int = 1) -> tuple[Meas
 
 @pytest.mark.skipif(not samples(), reason="no real data: name its folder in IMGCACHE_SHARED")
 class TestRealFiles:
-    def test_the_size_is_what_the_judge_of_whole_files_says(self) -> None:
+    def test_the_size_agrees_with_decoding_the_whole_file(self) -> None:
         fine_so_far, checked = set(), 0
         for path in samples():
             body = path.read_bytes()
@@ -83,7 +83,7 @@ class TestRealFiles:
         # with EVERYTHING allowed, bombs are judged by whether Pillow opens them
         assert fine_so_far - {name for name in fine_so_far if name.startswith("bomb__")} <= set(FINE_SO_FAR)
 
-    def test_nearly_all_take_their_first_bytes_alone_and_most_others_one_more_range(self) -> None:
+    def test_most_files_need_only_their_first_bytes(self) -> None:
         takes = []
         for path in samples():
             try:
@@ -130,7 +130,7 @@ def test_the_size_is_the_one_displayed(tmp_path: Path, form: str, orientation: i
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_exif_is_read_in_either_byte_order_and_a_broken_one_says_nothing(tmp_path: Path, order: str) -> None:
+def test_exif_is_read_in_either_byte_order_and_ignored_if_broken(tmp_path: Path, order: str) -> None:
     for block, expected in ((exif(6, order), Size(20, 30)), (exif(6, order)[:15], Size(30, 20)), (b"", Size(30, 20))):
         body = saved("JPEG", exif=b"Exif\0\0" + block) if block else saved("JPEG")
         assert whole(body).size == judged(tmp_path, body) == expected
@@ -140,7 +140,7 @@ def segment(code: int, content: bytes) -> bytes:
     return b"\xff" + bytes([code]) + struct.pack(">H", len(content) + 2) + content
 
 
-def test_a_jpeg_is_not_fooled_by_what_stands_before_its_frame(tmp_path: Path) -> None:
+def test_a_jpeg_size_is_found_behind_other_segments(tmp_path: Path) -> None:
     thumbnail, real = saved("JPEG", (7, 5)), saved("JPEG", progressive=True)
     ahead = (
         segment(0xE1, b"Exif\0\0" + exif(8) + thumbnail) + segment(0xE2, thumbnail) + segment(0xFE, b"\xff\xc0\0\x0b")
@@ -150,7 +150,7 @@ def test_a_jpeg_is_not_fooled_by_what_stands_before_its_frame(tmp_path: Path) ->
         assert whole(body).size == judged(tmp_path, body) == Size(20, 30), filler
 
 
-def test_what_is_large_is_stepped_over() -> None:
+def test_large_segments_are_skipped() -> None:
     jpeg, png = saved("JPEG"), saved("PNG")
     profile = segment(0xE2, b"ICC_PROFILE\0" + bytes(65_000)) * 8
     by_jpeg, taken = by_parts(jpeg[:2] + profile + jpeg[2:], step=64)
@@ -160,7 +160,7 @@ def test_what_is_large_is_stepped_over() -> None:
     assert (by_png.size, taken) == (Size(30, 20), PROBE_BYTES + 8)
 
 
-def test_the_orientation_of_a_webp_is_found_behind_its_picture() -> None:
+def test_the_orientation_of_a_webp_is_found_after_the_image_data() -> None:
     out = io.BytesIO()
     Image.effect_noise((400, 300), 90).convert("RGB").save(out, "WEBP", quality=100, exif=b"Exif\0\0" + exif(6))
     found, taken = by_parts(out.getvalue(), step=256)
@@ -169,7 +169,7 @@ def test_the_orientation_of_a_webp_is_found_behind_its_picture() -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("width", [2, 4, 8])
-def test_a_tiff_of_any_kind_with_its_directory_at_the_end(order: str, width: int) -> None:
+def test_a_tiff_of_any_kind_may_have_its_directory_at_the_end(order: str, width: int) -> None:
     """`width`: of the numbers in it; 8 means BigTIFF."""
     form, kind = {2: ("H", 3), 4: ("I", 4), 8: ("Q", 16)}[width]
     mark = b"II" if order == "<" else b"MM"
@@ -185,7 +185,7 @@ def test_a_tiff_of_any_kind_with_its_directory_at_the_end(order: str, width: int
     assert (found.size, taken) == (Size(480, 640), PROBE_BYTES + len(body) - far)
 
 
-def test_bitmaps_and_icons(tmp_path: Path) -> None:
+def test_the_size_of_bitmaps_and_icons(tmp_path: Path) -> None:
     old = b"BM" + struct.pack("<IHHI", 26, 0, 0, 26) + struct.pack("<IHHHH", 12, 9, 4, 1, 24) + bytes(4 * 28)
     upside_down = saved("BMP")[:22] + struct.pack("<i", -20) + saved("BMP")[26:]
     icon = io.BytesIO()
@@ -198,13 +198,13 @@ def test_bitmaps_and_icons(tmp_path: Path) -> None:
     assert whole(bitmaps.getvalue()).size == judged(tmp_path, bitmaps.getvalue())
 
 
-def test_other_formats(tmp_path: Path) -> None:
+def test_the_size_of_other_formats(tmp_path: Path) -> None:
     for form, options in (("JPEG2000", {}), ("JPEG2000", {"no_jp2": True}), ("GIF", {}), ("WEBP", {"lossless": True})):
         body = saved(form, (300, 200), **options)
         assert whole(body).size == judged(tmp_path, body) == Size(300, 200), (form, options)
 
 
-def test_only_a_png_says_how_many_frames_there_are() -> None:
+def test_only_a_png_header_has_the_number_of_frames() -> None:
     more = [Image.new("RGB", (30, 20), color) for color in ("red", "blue")]
     assert whole(saved("PNG", save_all=True, append_images=more)).frames == 3
     assert whole(saved("GIF", save_all=True, append_images=more)).frames == 1
@@ -257,7 +257,7 @@ def _is_known(body: bytes) -> bool:
 
 @settings(max_examples=300)
 @given(st.data())
-def test_any_beginning_says_the_same_or_asks_for_more(data: st.DataObject) -> None:
+def test_any_prefix_gives_the_same_size_or_requests_more_bytes(data: st.DataObject) -> None:
     body = data.draw(st.sampled_from(bodies()))
     first = data.draw(st.integers(64, max(64, min(len(body), 4000))))
     step = data.draw(st.sampled_from([64, 700, 8192]))
@@ -276,7 +276,7 @@ def test_any_beginning_says_the_same_or_asks_for_more(data: st.DataObject) -> No
 @given(
     st.sampled_from(sorted(MEDIA_TYPES)), st.binary(max_size=300), st.one_of(st.none(), st.integers(0, 400)), st.data()
 )
-def test_any_bytes_end_in_a_size_a_wish_or_an_error(
+def test_any_bytes_end_in_a_size_a_request_for_more_or_an_error(
     form: str, noise: bytes, total: int | None, data: st.DataObject
 ) -> None:
     body = data.draw(st.sampled_from([noise, MAGIC[form] + noise, *(b[:200] + noise for b in bodies()[:12])]))
@@ -291,7 +291,7 @@ def test_any_bytes_end_in_a_size_a_wish_or_an_error(
         assert min(found.size.width, found.size.height, found.frames) >= 1
 
 
-def test_pieces_grow_together_and_say_what_is_missing() -> None:
+def test_adjacent_pieces_are_joined_and_missing_bytes_reported() -> None:
     pieces = PartialFile(b"0123", 30)
     pieces.add(10, b"abc")
     pieces.add(13, b"def")

@@ -23,7 +23,7 @@ from tests.support.network import downloader, outcome
 CONFIG = "variants: [{name: w4, width: 4, format: webp, effort: 0}]\n"
 
 
-def test_a_busy_host_is_named_with_why(
+def test_a_busy_host_is_named_with_the_reason(
     run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "1")
@@ -41,7 +41,7 @@ def test_a_busy_host_is_named_with_why(
     assert "slow  pictures.example: busy (429 or 503) 2 times; its images waited 0." in said
 
 
-def test_an_audit_says_it_while_it_goes_on(
+def test_an_audit_names_slow_hosts_while_it_runs(
     audit: Audit, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "1")
@@ -60,7 +60,7 @@ def test_an_audit_says_it_while_it_goes_on(
     assert 0.25 <= delay.waited <= 0.5
 
 
-def test_the_worst_hosts_are_told_first_and_the_others_counted() -> None:
+def test_the_slowest_hosts_are_listed_first_and_the_others_counted() -> None:
     hosts = {f"{name}.example": SlowHost(busy=1, waited=waited) for name, waited in zip("abcde", range(5), strict=True)}
     hosts["f\x1b.example"] = SlowHost(timeouts=2, waited=90.0)
     assert list(slow_lines(hosts)) == [
@@ -71,7 +71,7 @@ def test_the_worst_hosts_are_told_first_and_the_others_counted() -> None:
     ]
 
 
-def test_the_bar_says_why_its_slowest_host_is_slow() -> None:
+def test_the_progress_bar_says_why_the_slowest_host_is_slow() -> None:
     pace = RateEstimator(9, 0.0)
     for _ in range(2):
         pace.started("busy.example", 0.0)
@@ -79,9 +79,7 @@ def test_the_bar_says_why_its_slowest_host_is_slow() -> None:
     assert pace.describe(2.0).endswith("slowest busy.example (busy 4 times, timed out 2 times)")
 
 
-def test_a_host_that_is_silent_is_not_waited_for_by_each_image(
-    run: Command, origin: Origin, make_site: MakeSite
-) -> None:
+def test_a_silent_host_does_not_delay_each_image(run: Command, origin: Origin, make_site: MakeSite) -> None:
     silent = [f"https://silent.example/{number}.png" for number in range(30)]
     good = [f"https://good.example/{number}.png" for number in range(4)]
     for url in good:
@@ -113,7 +111,7 @@ def _sending(piece: bytes, seconds: float) -> Handler:
 
 
 @pytest.mark.parametrize(("piece", "is_broken"), [(b"x", True), (b"x" * 2000, False)])
-def test_a_host_that_drips_is_broken_and_one_that_is_slow_is_not(
+def test_a_host_below_1_kb_per_second_is_down_and_a_slow_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: bytes, is_broken: bool
 ) -> None:
     monkeypatch.setitem(HANDLERS, "/sending", _sending(piece, 0.1))

@@ -38,7 +38,7 @@ def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory, mon
     ("certified", "days", "expected"),
     [("pics.example.org", 1, None), ("other.example.org", 1, "not valid for"), ("pics.example.org", -1, "expired")],
 )
-def test_certificates_go_by_the_name_in_the_url(
+def test_a_certificate_is_checked_against_the_name_in_the_url(
     tmp_path: pathlib.Path, authority: trustme.CA, certified: str, days: int, expected: str | None
 ) -> None:
     async def scene() -> None:
@@ -56,7 +56,7 @@ def test_certificates_go_by_the_name_in_the_url(
     asyncio.run(scene())
 
 
-def test_an_address_may_be_connected_elsewhere_too(tmp_path: pathlib.Path, authority: trustme.CA) -> None:
+def test_connect_to_works_for_a_url_with_an_address(tmp_path: pathlib.Path, authority: trustme.CA) -> None:
     async def scene() -> None:
         async with tls_origin(authority, "9.9.9.9") as origin:
             rule = ConnectTo.parse(f"9.9.9.9::127.0.0.1:{origin.port}")
@@ -66,7 +66,7 @@ def test_an_address_may_be_connected_elsewhere_too(tmp_path: pathlib.Path, autho
     asyncio.run(scene())
 
 
-def test_a_stranger_is_not_trusted_and_plain_http_is_no_tls(tmp_path: pathlib.Path) -> None:
+def test_an_unknown_authority_and_plain_http_are_tls_errors(tmp_path: pathlib.Path) -> None:
     async def talk_plainly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
@@ -86,9 +86,7 @@ def test_a_stranger_is_not_trusted_and_plain_http_is_no_tls(tmp_path: pathlib.Pa
     asyncio.run(scene())
 
 
-def test_a_certificate_path_that_leads_nowhere_is_a_setting_to_mend(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_certificate_path_is_a_config_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with downloader(tmp_path):
             pass
@@ -202,7 +200,7 @@ def _anonymous(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
         "long chain",
     ],
 )
-def test_an_odd_certificate_is_refused_at_once_and_once(
+def test_an_invalid_certificate_is_refused_without_a_retry(
     tmp_path: pathlib.Path, authority: trustme.CA, odd: dict[str, Any]
 ) -> None:
     pem = Odd(tmp_path, authority).pem(**odd)
@@ -224,7 +222,7 @@ def test_an_odd_certificate_is_refused_at_once_and_once(
     assert list(folder.iterdir()) == []
 
 
-def test_a_good_certificate_made_the_same_way_is_taken(tmp_path: pathlib.Path, authority: trustme.CA) -> None:
+def test_a_valid_certificate_made_the_same_way_is_accepted(tmp_path: pathlib.Path, authority: trustme.CA) -> None:
     """So that the ones above are refused for what is odd about them."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(Odd(tmp_path, authority).pem(change=named("*.example.org"), copies=3))

@@ -74,7 +74,7 @@ def test_nothing_is_written_if_nothing_changes(site: Path, manifest: Manifest) -
     )
 
 
-def test_an_article_saved_since_the_scan_is_left_alone(site: Path, manifest: Manifest) -> None:
+def test_an_article_saved_since_the_scan_is_not_changed(site: Path, manifest: Manifest) -> None:
     (site / "a.md").write_bytes(ARTICLE + b"more")
     before = _everything(site)
     with pytest.raises(ArticleChanged, match=r"^it was saved while"):
@@ -87,7 +87,7 @@ def test_an_article_saved_since_the_scan_is_left_alone(site: Path, manifest: Man
 
 @pytest.mark.parametrize("late", [False, True], ids=["before writing", "before the rename"])
 @pytest.mark.parametrize("how", ["written", "replaced", "removed", "touched"])
-def test_an_article_saved_at_the_last_moment_is_left_alone(
+def test_an_article_saved_just_before_the_rename_is_not_changed(
     site: Path, monkeypatch: pytest.MonkeyPatch, how: str, late: bool
 ) -> None:
     path = site / "a.md"
@@ -145,7 +145,7 @@ def test_a_link_out_of_the_site_is_not_followed(site: Path, manifest: Manifest, 
         manifest.write_article("loop.md", scanned=sha256(ARTICLE), edits=_edits(ARTICLE))
 
 
-def test_a_read_only_article_is_left_alone(site: Path, manifest: Manifest) -> None:
+def test_a_read_only_article_is_not_changed(site: Path, manifest: Manifest) -> None:
     (site / "a.md").chmod(0o444)
     before = _everything(site)
     with pytest.raises(ArticleUnwritable, match=r"^it is read-only: make it writable") as caught:
@@ -179,7 +179,7 @@ for name in ("folder/a.md", "other.md"):
 """
 
 
-def test_without_the_right_to_write_nothing_is_changed() -> None:
+def test_without_write_permission_nothing_is_changed() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to make files of other users")
     with tempfile.TemporaryDirectory() as name:
@@ -203,7 +203,7 @@ def test_without_the_right_to_write_nothing_is_changed() -> None:
         assert list((root / "scratch").iterdir()) == []
 
 
-def test_a_scratch_folder_on_another_disk_or_none_is_replaced_by_a_file_beside_the_article(
+def test_without_a_usable_scratch_folder_the_temporary_file_is_next_to_the_article(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if Path("/dev/shm").stat().st_dev == site.stat().st_dev:
@@ -220,7 +220,7 @@ def test_a_scratch_folder_on_another_disk_or_none_is_replaced_by_a_file_beside_t
 
 
 @pytest.mark.parametrize("broken", ["fsync", "write"])
-def test_a_full_disk_leaves_the_article_whole(
+def test_a_full_disk_does_not_change_the_article(
     site: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     def full(*_: object, **__: object) -> None:

@@ -33,7 +33,7 @@ def held(run: Command, origin: Origin) -> None:
     ],
     ids=["link after its target", "link before its target", "links to links", "target is no article"],
 )
-def test_what_a_link_leads_to_is_written_once(
+def test_the_target_of_several_links_is_written_once(
     run: Command, make_site: MakeSite, target: str, links: dict[str, str]
 ) -> None:
     site = make_site({target: PLAIN, "e/x.txt": ""})
@@ -59,7 +59,7 @@ def test_what_a_link_leads_to_is_written_once(
 
 
 @pytest.mark.usefixtures("held")
-def test_a_link_saved_by_somebody_else_is_still_told(
+def test_a_link_saved_by_another_program_is_reported(
     run: Command, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from imgcache.syncer import Pipeline
@@ -81,7 +81,7 @@ def test_a_link_saved_by_somebody_else_is_still_told(
 
 
 @pytest.mark.usefixtures("held")
-def test_messages_of_articles_hold_no_path_of_this_machine(
+def test_messages_about_articles_contain_no_absolute_path(
     run: Command, make_site: MakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from imgcache.syncer import Pipeline

@@ -30,7 +30,7 @@ from tests.support.cache_samples import RECIPE, unreal_asset
 ONE, TWO = "1" * 64, "2" * 64
 
 
-def test_only_the_promised_keys_one_image_a_line(site: Path, manifest: Manifest) -> None:
+def test_the_manifest_has_the_documented_keys_and_one_line_for_each_image(site: Path, manifest: Manifest) -> None:
     two = unreal_asset(TWO)
     assert manifest.write([HeldEntry('https://e.org/ä?a="1"&b', unreal_asset(ONE)), HeldEntry("https://e.org/ü", two)])
     text = (site / "cache" / "manifest.json").read_text()
@@ -117,7 +117,7 @@ def test_the_bytes_do_not_depend_on_the_order_of_insertion(images: dict[str, Ass
             assert entry.asset() == msgspec.structs.replace(asset, variants=bare, recipes=())
 
 
-def test_export_writes_what_a_killed_run_left_out(site: Path, manifest: Manifest) -> None:
+def test_export_completes_the_manifest_of_a_killed_run(site: Path, manifest: Manifest) -> None:
     index = Index(site / "cache" / "index")
     index.put_asset(unreal_asset(ONE))
     index.put_copy("u:1", Copy(ONE, 1.0, 2.0))

@@ -74,11 +74,13 @@ def row(*times: float, problem: Problem = NOT_FOUND, wall: str | None = None) ->
         (None, Health(0.0, 1.0, 1, 2.0), 31 * DAY, UrlState.OK),
     ],
 )
-def test_the_state(failure: Failure | None, past: Health | None, now: float, state: UrlState) -> None:
+def test_the_state_follows_from_the_failures(
+    failure: Failure | None, past: Health | None, now: float, state: UrlState
+) -> None:
     assert health.url_state(failure, past, now) is state
 
 
-def test_flaky_is_what_failed_and_answered_within_thirty_days() -> None:
+def test_a_url_that_failed_and_answered_within_thirty_days_is_flaky() -> None:
     past = health.recovered(row(0.0, DAY), None, 2 * DAY)
     assert past == Health(0.0, DAY, 2, 2 * DAY)
     again = health.failed(None, NOT_FOUND, 5 * DAY, last_good=2 * DAY)
@@ -101,7 +103,7 @@ def asked_on(problem: Problem, days: int) -> list[int]:
     return asked
 
 
-def test_a_dead_url_is_asked_less_and_less_often() -> None:
+def test_a_dead_url_is_requested_less_and_less_often() -> None:
     assert asked_on(NOT_FOUND, 130) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 22, 38, 68, 98, 128]
     assert asked_on(GONE, 100) == [0, 1, 3, 7, 15, 31, 61, 91]
     assert asked_on(Problem("bad-url", "u", "x"), 20) == list(range(20))
@@ -123,7 +125,7 @@ def test_no_clock_delays_a_url_for_more_than_thirty_days(events: list[tuple[floa
     assert not health.is_backed_off(failure, failure.last_at - 1e-3 * abs(failure.last_at) - 1)
 
 
-def test_records_of_before_can_be_read() -> None:
+def test_older_records_can_be_read() -> None:
     old = b'{"code":"dns","message":"m","first_at":1.0,"last_at":2.0,"count":3,"status":null,"retryable":true}'
     failure = msgspec.json.decode(old, type=Failure)
     assert (failure.rests, health.next_attempt(failure), health.url_state(failure, None, 3.0)) == (
@@ -146,7 +148,7 @@ def test_records_of_before_can_be_read() -> None:
         ({"server": "nginx"}, b"403", None),
     ],
 )
-def test_the_marks_of_bot_walls(headers: dict[str, str], page: bytes, maker: str | None) -> None:
+def test_bot_walls_are_recognized(headers: dict[str, str], page: bytes, maker: str | None) -> None:
     assert walls.find_bot_wall(httpx.Headers(headers), page) == maker
 
 
@@ -159,7 +161,7 @@ def failing(run: Command, site: Path, url: str) -> dict[str, object]:
     return found
 
 
-def test_a_dead_url_is_not_asked_but_listed_and_asked_on_request(
+def test_a_dead_url_is_listed_and_requested_only_on_demand(
     run: Command, origin: Origin, make_site: MakeSite, clock: Clock
 ) -> None:
     site = make_site({"a.md": article((A, 40, 30)), "imgcache.yml": YML})
@@ -198,7 +200,7 @@ def test_a_dead_url_is_not_asked_but_listed_and_asked_on_request(
     assert origin.requests[A] == 9
 
 
-def test_a_dead_url_that_is_held_is_a_warning_and_still_gets_new_variants(
+def test_a_cached_dead_url_is_a_warning_and_gets_new_variants(
     run: Command, origin: Origin, make_site: MakeSite, clock: Clock
 ) -> None:
     origin.answers.set(A, picture(40, 30))

@@ -137,7 +137,7 @@ shapes = st.sampled_from([Declared(), Declared(16, 16), Declared(32, 32), Declar
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30), shapes), max_size=60))
-def test_nothing_that_fits_or_declares_nothing_is_ever_refused(rows: list[tuple[str, int, Declared]]) -> None:
+def test_an_image_with_a_fitting_or_no_declared_size_is_never_refused(rows: list[tuple[str, int, Declared]]) -> None:
     rows.sort(key=lambda row: row[:2])
     sharers = [SharedImageRow(n, host, "d", f"{host}/{n}", Size(16, 16), declared) for host, n, declared in rows]
     found = cards.find_shared_placeholders(sharers)

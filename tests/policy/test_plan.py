@@ -30,7 +30,7 @@ WISH = SyncPolicy(recipes=("r",), refresh_after=30 * DAY)
         (COPY, ASSET, (), WISH, -2 * DAY, Step.REVALIDATE),  # the clock was set back by days: ask, and be sure
     ],
 )
-def test_the_next_step(
+def test_the_next_step_follows_from_the_state(
     copy: Copy | None, asset: Asset | None, missing: tuple[str, ...], wish: SyncPolicy, now: float, step: Step
 ) -> None:
     assert plan.next_step(copy, asset, missing, wish, now) is step
@@ -50,7 +50,7 @@ def test_the_next_step(
         (Declared(300, 400), SizeMatch.OTHER),
     ],
 )
-def test_declared_against_true(declared: Declared, fit: SizeMatch) -> None:
+def test_the_declared_size_is_compared_with_the_true_one(declared: Declared, fit: SizeMatch) -> None:
     assert plan.compare_size(declared, Size(400, 300)) is fit
 
 
@@ -69,7 +69,7 @@ references = st.builds(
 
 
 @given(references, st.booleans(), st.none() | sizes, st.sampled_from(Dimensions), st.booleans())
-def test_a_flag_never_says_more_than_is_held_and_none_goes_while_none_may(
+def test_a_flag_needs_a_cached_image_and_is_cleared_only_if_allowed(
     reference: Reference, held: bool, true: Size | None, dimensions: Dimensions, may_clear: bool
 ) -> None:
     verdict = plan.decide_flag(reference, held=held, true=true, dimensions=dimensions, may_clear=may_clear)
@@ -90,7 +90,7 @@ def test_a_flag_never_says_more_than_is_held_and_none_goes_while_none_may(
         assert bool(reference.is_cached) == (held and passes)
 
 
-def test_fix_writes_the_size_and_check_reports_it() -> None:
+def test_dimensions_fix_writes_the_size_and_check_reports_it() -> None:
     reference = Reference("u", "a.md", 3, 5, "images", Declared(400, 300), None, flaggable=True)
     fixed = plan.decide_flag(reference, held=True, true=Size(300, 400), dimensions=Dimensions.FIX, may_clear=True)
     assert (fixed.edit, fixed.severity) == (Edit(3, 5, True, Size(300, 400)), None)

@@ -122,7 +122,7 @@ def table() -> str:
 @pytest.mark.skipif(not CASES, reason=f"no {LIST}: set IMGCACHE_SHARED to the folder that has images/cases.json")
 class TestCases:
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case["file"])
-    def test_it_ends_as_expected(self, case: dict[str, Any]) -> None:
+    def test_each_case_ends_as_expected(self, case: dict[str, Any]) -> None:
         file, ending = case["file"], endings()[case["file"]]
         expect, _ = EITHER[file] if case["expect"] == "either" else (case["expect"], "")
         if expect == "reject":
@@ -139,7 +139,7 @@ class TestCases:
     def test_every_choice_has_a_reason(self) -> None:
         assert {case["file"] for case in CASES if case["expect"] == "either"} == set(EITHER)
 
-    def test_the_table_in_docs_is_true(self) -> None:
+    def test_the_table_in_the_documentation_matches(self) -> None:
         assert (ROOT / "docs" / "cases.md").read_text() == table(), (
             "run: python -m tests.processor.test_cases > docs/cases.md"
         )

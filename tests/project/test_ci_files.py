@@ -76,7 +76,7 @@ def test_every_input_is_in_the_document_with_its_default() -> None:
     assert dict(rows[-len(wanted) :]) == wanted
 
 
-def test_outputs_are_of_steps_that_are_there() -> None:
+def test_outputs_refer_to_existing_steps() -> None:
     ids = {step["id"] for step in STEPS if "id" in step}
     wanted = {step for text in texts(ACTION) for step, _ in _OUTPUT.findall(text)}
     assert wanted <= ids
@@ -84,14 +84,14 @@ def test_outputs_are_of_steps_that_are_there() -> None:
     assert all(f"{name}=" in written for name in ACTION["outputs"])
 
 
-def test_no_script_holds_text_that_others_write() -> None:
+def test_no_script_contains_text_from_inputs() -> None:
     """An expression inside `run` is pasted into the program; in `env` it is a value."""
     assert SCRIPTS
     assert [step["run"] for step in SCRIPTS if _EXPRESSION.search(step["run"])] == []
     assert all(step["shell"] == "bash" for step in SCRIPTS)
 
 
-def test_other_actions_are_held_to_a_major_version() -> None:
+def test_other_actions_are_pinned_to_a_major_version() -> None:
     used = [step["uses"] for step in STEPS if "uses" in step]
     assert used
     assert [name for name in used if not re.fullmatch(r"(actions|github)/[\w/-]+@v\d+", name)] == []
@@ -142,7 +142,7 @@ def substituted(text: str, inputs: Mapping[str, str]) -> str:
     return _EXPRESSION.sub(lambda found: inputs[found[1].removeprefix("inputs.")], text)
 
 
-def test_the_action_annotates_sums_up_and_fails_for_what_is_new(repository: Path, tmp_path: Path) -> None:
+def test_the_action_annotates_summarizes_and_fails_for_new_findings(repository: Path, tmp_path: Path) -> None:
     ran = run_audit(repository, tmp_path / "runner", site="my site", since="HEAD", offline="true")
     assert ran.code == 0, ran
     assert ran.outputs["verdict"] == "failed"
@@ -162,7 +162,9 @@ def test_the_action_annotates_sums_up_and_fails_for_what_is_new(repository: Path
         ({"since": "HEAD", "args": "--config  empty.yml\n-v"}, "failed"),
     ],
 )
-def test_what_fails_the_job_is_an_input(repository: Path, tmp_path: Path, inputs: dict[str, str], verdict: str) -> None:
+def test_an_input_decides_what_fails_the_job(
+    repository: Path, tmp_path: Path, inputs: dict[str, str], verdict: str
+) -> None:
     (repository / "empty.yml").touch()
     ran = run_audit(repository, tmp_path / "runner", site="my site", offline="true", **inputs)
     assert (ran.code, ran.outputs.get("verdict")) == (0, verdict), ran
@@ -177,7 +179,9 @@ def test_what_fails_the_job_is_an_input(repository: Path, tmp_path: Path, inputs
         {"fail_on": "sometimes; touch stolen"},
     ],
 )
-def test_a_wrong_input_ends_the_step_and_runs_nothing(repository: Path, tmp_path: Path, inputs: dict[str, str]) -> None:
+def test_an_invalid_input_ends_the_step_before_anything_runs(
+    repository: Path, tmp_path: Path, inputs: dict[str, str]
+) -> None:
     ran = run_audit(repository, tmp_path / "runner", **({"site": "my site", "offline": "true"} | inputs))
     assert ran.code == 2, ran
     assert ran.err
@@ -188,7 +192,7 @@ def test_a_wrong_input_ends_the_step_and_runs_nothing(repository: Path, tmp_path
 # -- the hook --------------------------------------------------------------------------------------------------------
 
 
-def test_the_hook_audits_what_a_commit_brings(repository: Path, run: Command) -> None:
+def test_the_hook_audits_the_changes_of_a_commit(repository: Path, run: Command) -> None:
     (hook,) = HOOKS
     assert (hook["id"], hook["language"], hook["pass_filenames"]) == ("imgcache-audit", "python", False)
     program, *words = hook["entry"].split()
@@ -207,7 +211,7 @@ def test_the_hook_audits_what_a_commit_brings(repository: Path, run: Command) ->
 # -- the document ----------------------------------------------------------------------------------------------------
 
 
-def test_workflows_in_the_document_are_yaml_and_commands_are_ours() -> None:
+def test_documented_workflows_are_valid_yaml_with_existing_commands() -> None:
     text = (ROOT / "docs/ci.md").read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 3

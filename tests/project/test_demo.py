@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_succeeds_and_leaves_no_files(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}
     ended = subprocess.run(
         [sys.executable, "-m", "examples.demo"],

@@ -73,13 +73,13 @@ def is_there(word: str) -> bool:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_file_and_test_that_is_named_exists(document: Path) -> None:
+def test_every_named_file_and_test_exists(document: Path) -> None:
     named = [word.split()[0] for word in codes(document) if word.partition("/")[0] in FOLDERS and "/" in word]
     assert [word for word in named if not is_there(word)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     astray = []
     for link in (str(token.attrs["href"]) for token in tokens(document) if token.type == "link_open"):
         path, _, anchor = link.partition("#")
@@ -91,7 +91,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert astray == []
 
 
-def test_the_page_of_modules_is_what_its_script_writes() -> None:
+def test_the_page_of_modules_is_up_to_date() -> None:
     subprocess.run([sys.executable, ROOT / "scripts" / "modules", "--check"], check=True)
 
 
@@ -101,7 +101,7 @@ def test_the_layers_are_those_of_the_import_contract() -> None:
     assert drawn[0].splitlines() == contract["layers"]
 
 
-def test_every_dependency_has_its_reason() -> None:
+def test_every_dependency_is_documented() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     dependencies = {match[0].lower() for text in wanted if (match := _DISTRIBUTION.match(text))}
@@ -111,7 +111,7 @@ def test_every_dependency_has_its_reason() -> None:
         metadata.version(name)  # raises where it is not installed: the row is of a package that went
 
 
-def test_every_fault_that_is_named_is_tried() -> None:
+def test_every_documented_fault_is_tested() -> None:
     named = [word for word in codes(ROOT / "docs/security.md") if word.startswith("/")]
     tried = (ROOT / "tests/downloader/test_faults.py").read_text()
     assert named

@@ -77,14 +77,14 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[Pat
     return [(folder, sheets.write(folder, some())) for folder in folders]
 
 
-def test_the_same_bytes_come_out_each_time(twice: list[tuple[Path, list[Path]]]) -> None:
+def test_contact_sheets_are_reproducible(twice: list[tuple[Path, list[Path]]]) -> None:
     first, second = ({str(file.relative_to(folder)): file.read_bytes() for file in files} for folder, files in twice)
     assert len(first) > 3 * len(SOME)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def test_what_is_made_is_shown(twice: list[tuple[Path, list[Path]]]) -> None:
+def test_every_variant_is_shown(twice: list[tuple[Path, list[Path]]]) -> None:
     folder, files = twice[0]
     page = folder / "fidelity.html"
     is_whole(page, files)
@@ -94,7 +94,7 @@ def test_what_is_made_is_shown(twice: list[tuple[Path, list[Path]]]) -> None:
     assert text.count("8 frames, 1.5 s, for ever") == 2
 
 
-def test_the_page_in_the_repository_is_whole_and_small() -> None:
+def test_the_committed_page_is_complete_and_small() -> None:
     files = [PAGE, *(file for file in (ROOT / "docs/fidelity").rglob("*") if file.is_file())]
     is_whole(PAGE, files)
     assert sum(file.stat().st_size for file in files) < sheets.LARGEST

@@ -54,7 +54,7 @@ def ask(origin: Origin, url: str, method: str = "GET", /, **headers: str) -> tup
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("extension", ["jpg", "PNG", "gif", "webp", "avif", "bmp"])
-def test_an_image_of_the_size_and_kind_asked_for(scheme: str, extension: str) -> None:
+def test_an_image_has_the_requested_size_and_format(scheme: str, extension: str) -> None:
     url = f"{scheme}://pictures.example/x.{extension}"
     with in_thread(Origin({url: Answer(size=(61, 33))})) as origin:
         response, body = ask(origin, url)
@@ -87,7 +87,7 @@ def test_many_requests_use_one_connection() -> None:
         assert origin.requests[PICTURE] == 3
 
 
-def test_unknown_is_404_and_counted() -> None:
+def test_an_unknown_url_is_404_and_counted() -> None:
     with in_thread(Origin()) as origin:
         response, _ = ask(origin, PICTURE)
         assert (response.status, origin.requests[PICTURE], origin.requests["http://other.example/"]) == (404, 1, 0)
@@ -95,7 +95,7 @@ def test_unknown_is_404_and_counted() -> None:
         assert said["requests"] == {"images.example/a.png": 1}
 
 
-def test_a_copy_that_is_still_good_gets_304() -> None:
+def test_a_fresh_copy_gets_304() -> None:
     with in_thread(Origin({PICTURE: Answer(size=(9, 9))})) as origin:
         first, body = ask(origin, PICTURE)
         etag, modified = first.headers["ETag"], first.headers["Last-Modified"]
@@ -121,7 +121,7 @@ def test_a_copy_that_is_still_good_gets_304() -> None:
         ("lines=1-2", 200, slice(None)),
     ],
 )
-def test_ranges(wanted: str, status: int, part: slice) -> None:
+def test_ranges_are_served(wanted: str, status: int, part: slice) -> None:
     with in_thread(Origin({PICTURE: Answer(size=(40, 40))})) as origin:
         whole = ask(origin, PICTURE)[1]
         response, body = ask(origin, PICTURE, Range=wanted)
@@ -132,12 +132,12 @@ def test_ranges(wanted: str, status: int, part: slice) -> None:
         assert ask(origin, PICTURE, Range=wanted, If_Range='"other"')[1] == whole
 
 
-def test_an_address_that_cannot_be_read_gets_400() -> None:
+def test_an_invalid_target_gets_400() -> None:
     with in_thread(Origin()) as origin:
         assert ask(origin, PICTURE, Host="[::1")[0].status == 400
 
 
-def test_an_answer_may_change_while_the_origin_runs() -> None:
+def test_a_response_can_be_changed_while_the_origin_runs() -> None:
     with in_thread(Origin({PICTURE: Answer(size=(9, 9))})) as origin:
         first, body = ask(origin, PICTURE)
         origin.answers.set(PICTURE, Answer(size=(10, 9)))
@@ -146,7 +146,7 @@ def test_an_answer_may_change_while_the_origin_runs() -> None:
         assert other != body
 
 
-def test_head_tells_the_length_and_other_methods_are_refused() -> None:
+def test_head_has_the_length_and_other_methods_are_refused() -> None:
     with in_thread(Origin({PICTURE: Answer(size=(9, 9))})) as origin:
         whole = ask(origin, PICTURE)[1]
         response, body = ask(origin, PICTURE, "HEAD")
@@ -154,7 +154,7 @@ def test_head_tells_the_length_and_other_methods_are_refused() -> None:
         assert ask(origin, PICTURE, "DELETE")[0].status == 405
 
 
-def test_misbehaviour() -> None:
+def test_each_misbehaviour_is_served() -> None:
     answers = {
         "http://h.example/gone.jpg": Answer(status=410),
         "http://h.example/page.jpg": Answer(body=b"<html>", media_type="text/html"),
@@ -183,7 +183,7 @@ def test_a_truncated_body_ends_before_its_announced_length(scheme: str) -> None:
         assert len(caught.value.partial) == announced // 2
 
 
-def test_hanging_up_and_refusing() -> None:
+def test_connections_are_closed_or_refused() -> None:
     answers = {"http://mute.example/*": Answer(hang_up=True), "http://down.example/a": Answer(down=True)}
     with in_thread(Origin(answers)) as origin:
         for host in ("mute", "down"):
@@ -200,7 +200,7 @@ def test_hanging_up_and_refusing() -> None:
             socket.create_connection(("127.0.0.1", origin.closed_port), 10)
 
 
-def test_the_peak_counts_what_is_in_hand_at_once() -> None:
+def test_the_peak_counts_simultaneous_requests() -> None:
     async def together() -> tuple[int, float]:
         async with Origin({"http://slow.example/*": Answer(size=(9, 9), delay=0.2, drip=0.8)}) as origin:
             begin = time.monotonic()
@@ -221,7 +221,7 @@ def test_the_peak_counts_what_is_in_hand_at_once() -> None:
     image_format=st.sampled_from(sorted(set(MEDIA_TYPES) - {"svg"})),
     name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40),
 )
-def test_a_drawing_has_its_size_and_is_told_by_its_name(size: tuple[int, int], image_format: str, name: str) -> None:
+def test_a_drawing_has_its_size_and_depends_on_its_name(size: tuple[int, int], image_format: str, name: str) -> None:
     body = draw(size, image_format, name, "a label")
     assert body == draw(size, image_format, name, "a label")
     if image_format != "bmp":  # the one without room for a comment
@@ -231,7 +231,7 @@ def test_a_drawing_has_its_size_and_is_told_by_its_name(size: tuple[int, int], i
 
 
 @pytest.mark.parametrize("image_format", ["avif", "gif", "jpeg", "png", "webp"])
-def test_a_drawing_carries_its_name_so_that_the_smallest_differ_too(image_format: str) -> None:
+def test_drawings_with_different_names_have_different_bytes(image_format: str) -> None:
     assert b"h.example/a.b?c" in draw((1, 1), image_format, "h.example/a.b?c", "")
 
 
@@ -244,17 +244,17 @@ def test_the_largest_image_is_drawn_quickly() -> None:
 @given(
     st.from_regex(r"[a-z]{1,9}\.example(/[a-z%0-9 é~\[\]+&=.]{0,9}){0,3}(\?[a-z%0-9 é~+&=;/]{0,9})?", fullmatch=True)
 )
-def test_a_normal_url_is_normal_already(url: str) -> None:
+def test_normalization_is_idempotent(url: str) -> None:
     assert normal(normal(url)) == normal(url) == normal(f"HTTPS://{url}#part")
 
 
-def test_spellings_of_one_url_have_one_answer() -> None:
+def test_spellings_of_one_url_have_the_same_response() -> None:
     assert normal("http://A.Example.:80//b c/%C3%A9?q=%7E1") == normal("https://a.example//b%20c/é?q=~1")
     assert normal("http://a.example") == normal("http://a.example/")
     assert normal("http://a.example/x") != normal("http://a.example/X")
 
 
-def test_an_article_is_read_whole(tmp_path: Path) -> None:
+def test_all_images_of_an_article_are_found(tmp_path: Path) -> None:
     (tmp_path / "_config.yml").write_text("url: https://own.example\nbaseurl: /b\n")
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "x.md").write_text("![](http://never.example/x.png)")
@@ -273,7 +273,7 @@ def test_an_article_is_read_whole(tmp_path: Path) -> None:
     } | {f"h.example/{rest}": (640, 360) for rest in ("4.png", "5.png", "6?a=1&b=2", "7.webp", "8.webp")}
 
 
-def test_the_most_frequent_size_wins_and_the_file_of_misbehaviour_last(tmp_path: Path) -> None:
+def test_the_most_frequent_size_is_used_unless_the_behaviour_file_overrides_it(tmp_path: Path) -> None:
     for number, width in enumerate((10, 20, 20)):
         (tmp_path / f"{number}.md").write_text(
             f"---\nimages:\n- url: http://h.example/a\n  width: {width}\n  height: 10\n---\n"
@@ -284,17 +284,17 @@ def test_the_most_frequent_size_wins_and_the_file_of_misbehaviour_last(tmp_path:
 
 
 @pytest.mark.parametrize(("text", "told"), [("http://h.example/: {colour: red}", "colour"), ("- a", "mapping")])
-def test_a_wrong_file_of_answers_says_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_behaviour_file_is_reported(tmp_path: Path, text: str, told: str) -> None:
     (path := tmp_path / "origin.yml").write_text(text)
     with pytest.raises(ValueError, match=f"origin.yml: .*{told}"):
         read_answers(path)
 
 
-def test_broken_front_matter_names_nothing() -> None:
+def test_broken_front_matter_has_no_images() -> None:
     assert list(mentions("---\nimages: [\n---\n![](http://h.example/x)")) == []
 
 
-def test_the_real_site_has_an_answer_for_every_flagged_image(shared: Path) -> None:
+def test_the_real_site_has_a_response_for_every_flagged_image(shared: Path) -> None:
     answers = answers_for(shared / "site")
     flagged = 0
     for path in sorted((shared / "site").rglob("*.md")):
@@ -313,7 +313,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_command_serves_a_folder_until_it_is_told_to_end(tmp_path: Path) -> None:
+def test_the_command_serves_a_folder_until_it_is_terminated(tmp_path: Path) -> None:
     (tmp_path / "a b.jpg").write_bytes(b"bytes")
     with command("--folder", str(tmp_path), "--host", "f.example") as process:
         assert process.stdout
@@ -328,7 +328,7 @@ def test_the_command_serves_a_folder_until_it_is_told_to_end(tmp_path: Path) -> 
     assert not Path(said["ca"]).exists()
 
 
-def test_the_command_ends_by_itself() -> None:
+def test_the_command_ends_after_its_time_limit() -> None:
     with command("--max-time", "0.2") as process:
         assert process.wait(10) == 0
 

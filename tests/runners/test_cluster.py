@@ -239,7 +239,7 @@ def test_a_shard_is_tried_three_times_beside_others_and_then_in_parts_alone() ->
     assert [is_alone for _, is_alone in tries[3:]] == [True, True]
 
 
-def test_the_shard_of_a_worker_that_is_lost_is_done_by_another() -> None:
+def test_the_shard_of_a_lost_worker_is_done_by_another() -> None:
     group, work = FakeWorkers({"x": 8, "y": 8}), Work()
     group.mortal = {"x"}
     assert run(pending([f"host{number}" for number in range(400)]), group, work) == []

@@ -57,7 +57,7 @@ def answering(first: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("kind", ["garbage", "http", "huge", "pickle"])
-def test_what_is_no_scheduler_is_said_in_one_line_and_runs_nothing(
+def test_an_address_without_a_scheduler_is_reported_in_one_line(
     run: Command, make_site: MakeSite, tmp_path: Path, kind: str
 ) -> None:
     mark = tmp_path / "mark"

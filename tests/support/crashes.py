@@ -40,12 +40,17 @@ def _to(part: str) -> Callable[..., bool]:
     return lambda _, target: re.search(part, str(target)) is not None
 
 
+def _is_relaxed(_: object, *, durable: bool) -> bool:
+    """Selects the batches that write the outcomes of a sync: other calls do not pass `durable`."""
+    return not durable
+
+
 STEPS = {
     "lock taken": Step("imgcache.cache.lock", "CacheLock.__enter__"),
     "index opened": Step("imgcache.cache.index.index", "Index.__init__"),
     "articles scanned": Step("imgcache.cache.catalogue.catalogue", "Catalogue.transaction"),
-    "body file made": Step("imgcache.downloader.http.body", "_Sink._open"),
-    "body written": Step("imgcache.downloader.http.body", "_Sink.finish"),
+    "body file made": Step("imgcache.downloader.http.body", "new_part"),
+    "body written": Step("imgcache.downloader.http.body", "save"),
     "staging left": Step("imgcache.cache.store.local", "LocalStore.staging"),
     "variants written": Step("imgcache.processor.pool", "RenderPool.render"),
     "original staged": Step("pathlib", "Path.rename", _to(r"/original\.")),
@@ -53,13 +58,9 @@ STEPS = {
     "image in place": Step("pathlib", "Path.rename", _to(r"/assets/../[0-9a-f]{64}$")),
     "second image in place": Step("pathlib", "Path.rename", _to(r"/assets/../[0-9a-f]{64}$"), nth=2),
     "outcome recorded": Step("imgcache.syncer.recorder", "Recorder.record"),
-    "outcomes committed": Step(
-        "imgcache.syncer.recorder", "Recorder._write_waiting", lambda recorder: bool(recorder._waiting)
-    ),
+    "outcomes committed": Step("imgcache.syncer.recorder", "Recorder.batch", _is_relaxed),
     "outcomes durable": Step("imgcache.syncer.recorder", "Recorder.flush"),
-    "index committed": Step(
-        "imgcache.cache.index.records", "Records.batch", lambda records, **_: not records._inside, nth=2
-    ),
+    "index committed": Step("imgcache.cache.index.index", "Index.batch", _is_relaxed),
     "article written": Step("pathlib", "Path.replace", _to(r"\.md$")),
     "second article written": Step("pathlib", "Path.replace", _to(r"\.md$"), nth=2),
     "article read again": Step("imgcache.scanner.walk", "Scanner.reread"),

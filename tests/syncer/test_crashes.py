@@ -30,7 +30,7 @@ BEFORE_TOO = [
 
 
 @pytest.mark.parametrize(("step", "when"), [(one, "after") for one in STEPS] + [(one, "before") for one in BEFORE_TOO])
-def test_killed_at_a_step_between_fetch_and_flag(world: CrashSite, step: str, when: str) -> None:
+def test_a_kill_at_any_step_between_fetch_and_flag_loses_nothing(world: CrashSite, step: str, when: str) -> None:
     site = world.fresh()
     killed = world.nursery.sync(site, step=step, when=when)
     assert killed.code == -signal.SIGKILL, killed
@@ -38,14 +38,14 @@ def test_killed_at_a_step_between_fetch_and_flag(world: CrashSite, step: str, wh
 
 
 @pytest.mark.parametrize("number", [2, 8, 14, 20, 26, 33, 40])
-def test_killed_between_two_changes_on_disk(world: CrashSite, number: int) -> None:
+def test_a_kill_between_two_changes_on_disk_loses_nothing(world: CrashSite, number: int) -> None:
     site = world.fresh()
     killed = world.nursery.sync(site, change=number, folder=str(site))
     assert killed.code == -signal.SIGKILL, killed
     world.heals(site)
 
 
-def test_killed_at_random_times_again_and_again(world: CrashSite) -> None:
+def test_repeated_kills_at_random_times_lose_nothing(world: CrashSite) -> None:
     found = Campaign()
     found.run(world.nursery, world.fresh, world.truth, kills=10, seconds=0.5, draw=random.Random(3))
     assert found.kills == 10

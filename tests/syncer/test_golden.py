@@ -21,7 +21,9 @@ def images_asked(origin: Origin) -> int:
     return sum(count for url, count in origin.requests.items() if not url.endswith("/robots.txt"))
 
 
-def test_the_real_site_comes_back_byte_for_byte(shared: Path, tmp_path: Path, run: Command, origin: Origin) -> None:
+def test_a_sync_restores_the_flags_of_the_real_site_byte_for_byte(
+    shared: Path, tmp_path: Path, run: Command, origin: Origin
+) -> None:
     site = tmp_path / "site"
     shutil.copytree(shared / "site", site)
     for path in [site, *site.rglob("*")]:
@@ -58,7 +60,7 @@ def example(tmp_path: Path, origin: Origin, run: Command, monkeypatch: pytest.Mo
     return site
 
 
-def test_the_example_site_comes_back_byte_for_byte_and_a_second_sync_fetches_nothing(
+def test_a_sync_restores_the_flags_of_the_example_site_and_a_second_fetches_nothing(
     example: Path, run: Command
 ) -> None:
     run("sync", example)

@@ -26,9 +26,7 @@ def test_a_broken_colour_profile_is_a_warning(run: Command, origin: Origin, make
     assert "the colour profile is broken" in report["problems"][0]["message"]
 
 
-def test_an_image_is_fetched_made_smaller_recorded_and_flagged(
-    run: Command, origin: Origin, make_site: MakeSite
-) -> None:
+def test_an_image_is_fetched_scaled_recorded_and_flagged(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(1600, 900))
     site = make_site({"a.md": article((A, 1600, 900))})
     ended = run("sync", site, "--json")
@@ -78,7 +76,9 @@ def test_equal_bytes_at_two_urls_are_stored_once(run: Command, origin: Origin, m
     assert len([path for path in (site / "cache/assets").glob("*/*") if path.is_dir()]) == 1
 
 
-def test_a_failing_image_stops_no_other_and_names_its_line(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_a_failing_image_affects_no_other_and_is_reported_with_its_line(
+    run: Command, origin: Origin, make_site: MakeSite
+) -> None:
     origin.answers.set(A, picture(40, 30))
     gone = "https://gone.example/x.jpg"
     site = make_site({"a.md": article((gone, 1, 2), (A, 40, 30))})
@@ -150,7 +150,7 @@ def test_a_new_recipe_is_made_from_the_originals_without_fetching(
     assert [variant["name"] for variant in manifest(site)[A]["variants"]] == ["w320", "tiny"]
 
 
-def test_a_missing_variant_is_made_again(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_a_missing_variant_is_rendered_again(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(800, 600))
     site = make_site({"a.md": article((A, 800, 600))})
     run("sync", site)
@@ -173,7 +173,7 @@ def test_a_dry_run_touches_nothing(run: Command, origin: Origin, make_site: Make
     assert {name: (site / name).stat().st_mtime_ns for name in tree(site)} == times
 
 
-def test_offline_renders_and_flags_what_is_held_and_clears_nothing(
+def test_offline_renders_and_flags_cached_images_and_clears_no_flag(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:
     origin.answers.set(A, picture(40, 30))
@@ -186,7 +186,7 @@ def test_offline_renders_and_flags_what_is_held_and_clears_nothing(
     assert origin.requests[B] == 0
 
 
-def test_only_failed_tries_what_failed_and_nothing_else(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_only_failed_tries_only_failed_images(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, Answer(status=503))
     site = make_site({"a.md": article((A, 40, 30))})
     run("sync", site)
@@ -197,9 +197,7 @@ def test_only_failed_tries_what_failed_and_nothing_else(run: Command, origin: Or
     assert (report["fetched"], origin.requests[B], report["flags_set"]) == (1, 0, 1)
 
 
-def test_a_byte_budget_stops_cleanly_with_the_newest_articles_done(
-    run: Command, origin: Origin, make_site: MakeSite
-) -> None:
+def test_a_byte_budget_is_spent_on_the_newest_articles(run: Command, origin: Origin, make_site: MakeSite) -> None:
     urls = [f"https://p{n}.example/x.png" for n in range(6)]
     for url in urls:
         origin.answers.set(url, picture(300, 200))
@@ -224,7 +222,7 @@ def test_a_byte_budget_stops_cleanly_with_the_newest_articles_done(
         (Answer(down=True), "connect"),
     ],
 )
-def test_each_failure_has_its_code_and_leaves_nothing_behind(
+def test_each_failure_has_its_code_and_leaves_no_files(
     run: Command, origin: Origin, make_site: MakeSite, answer: Answer, code: str
 ) -> None:
     origin.answers.set(A, answer)
@@ -237,7 +235,7 @@ def test_each_failure_has_its_code_and_leaves_nothing_behind(
     assert "isCached" not in (site / "a.md").read_text()
 
 
-def test_limits_of_the_configuration_hold(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_configured_limits_are_enforced(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(600, 400))
     origin.answers.set(B, picture(60, 40))
     yml = "limits: {pixels: 10000, bytes: 5KB}\n"

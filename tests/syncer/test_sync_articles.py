@@ -46,7 +46,7 @@ def test_one_request_for_one_url_however_many_articles_use_it(
     assert origin.requests[A] == 1
 
 
-def test_a_wrong_shape_is_a_problem_and_a_scaled_one_a_warning(
+def test_a_wrong_shape_is_a_problem_and_a_scaled_image_a_warning(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:
     origin.answers.set(A, picture(300, 400))
@@ -96,7 +96,7 @@ def test_a_flag_is_removed_when_its_image_is_gone_and_the_original_bytes_are_bac
     assert articles(site) == before
 
 
-def test_nothing_is_cleared_where_no_host_answers(run: Command, origin: Origin, make_site: MakeSite) -> None:
+def test_no_flag_is_cleared_if_no_host_answers(run: Command, origin: Origin, make_site: MakeSite) -> None:
     origin.answers.set(A, picture(40, 30))
     site = make_site({"a.md": article((A, 40, 30))})
     run("sync", site)
@@ -125,7 +125,7 @@ def test_a_url_that_is_refused_without_a_request_does_not_count_as_an_answer(
     assert articles(site) == before
 
 
-def test_crlf_bom_mode_and_everything_else_of_a_file_are_kept(
+def test_crlf_bom_mode_and_all_other_bytes_of_a_file_are_kept(
     run: Command, origin: Origin, make_site: MakeSite
 ) -> None:
     origin.answers.set(A, picture(40, 30))

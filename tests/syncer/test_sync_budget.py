@@ -19,7 +19,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("code", BROKEN)
-def test_a_byte_budget_counts_what_failed(
+def test_a_byte_budget_counts_failed_downloads(
     run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setenv("IMGCACHE_FETCH__CONCURRENCY", "1")
@@ -33,7 +33,7 @@ def test_a_byte_budget_counts_what_failed(
     assert sum(origin.requests[url] for url in urls) == 1
 
 
-def test_max_time_finishes_images_under_way_and_reports_the_rest(
+def test_max_time_finishes_running_images_and_reports_the_rest(
     run: Command, origin: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMGCACHE_FETCH__CONCURRENCY", "1")

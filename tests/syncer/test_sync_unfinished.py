@@ -178,7 +178,7 @@ def test_offline_renders_missing_variants_from_the_original(synced: Path, run: C
     assert (report["cached"], report["flags_set"]) == (1, 1)
 
 
-def test_one_of_two_urls_with_the_same_bytes_is_held_where_the_other_brought_them_back(
+def test_a_url_is_cached_again_when_another_url_restores_the_same_bytes(
     synced: Path, run: Command, origin: Origin
 ) -> None:
     twin = "https://other.example/twin.png"
@@ -252,7 +252,7 @@ def test_a_refresh_that_fails_still_renders_missing_variants(
 
 
 @pytest.mark.parametrize("how", ["--refresh", "--offline"])
-def test_without_these_variants_the_image_is_not_held(synced: Path, run: Command, origin: Origin, how: str) -> None:
+def test_an_image_without_its_variants_is_not_cached(synced: Path, run: Command, origin: Origin, how: str) -> None:
     file = next((synced / "cache/assets").rglob("original.png"))
     file.write_bytes(bytes(file.stat().st_size))
     recipes(synced)

@@ -25,7 +25,7 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
-def test_verify_finds_nothing_where_nothing_is_wrong(run: Command, synced: Path) -> None:
+def test_verify_finds_nothing_in_an_intact_cache(run: Command, synced: Path) -> None:
     ended = run("verify", synced)
     assert (ended.code, ended.out) == (0, "0 found\n")
 
@@ -52,7 +52,7 @@ def test_verify_finds_nothing_where_nothing_is_wrong(run: Command, synced: Path)
         ),
     ],
 )
-def test_verify_finds_each_kind_of_damage_and_repair_mends_it(
+def test_verify_finds_each_kind_of_damage_and_repair_fixes_it(
     run: Command, synced: Path, harm: Callable[[Path], object], code: str
 ) -> None:
     good = tree(synced / "cache/assets") | {"manifest": (synced / "cache/manifest.json").read_bytes()}
@@ -75,7 +75,7 @@ def test_a_variant_is_repaired_without_the_network(run: Command, origin: Origin,
 
 
 @pytest.mark.parametrize(("mode", "code"), [("check", "dimensions"), ("ignore", "copy-without-flag")])
-def test_verify_holds_flags_against_the_settings_as_sync_does(
+def test_verify_checks_flags_against_the_settings_like_sync(
     run: Command, other_shape: Path, mode: str, code: str
 ) -> None:
     """The flag that sync sets under one setting is a wrong one under the other, and sync says the same."""
@@ -134,14 +134,14 @@ def test_verify_and_show_name_entries_that_can_take_no_flag(run: Command, origin
     assert [line.strip() for line in lines if "can take no flag" in line] == ["a.md:8:10  can take no flag"]
 
 
-def test_verify_finds_a_flag_whose_variants_were_not_made_again(run: Command, synced: Path) -> None:
+def test_verify_finds_a_flag_whose_variants_are_missing(run: Command, synced: Path) -> None:
     next(synced.rglob("original.jpg")).parent.joinpath("w320.webp").unlink()
     run("sync", synced, "--only-failed")
     assert found_by_verify(run, synced) == {"flag-without-copy"}
     assert run("verify", synced, "--repair").code == 0
 
 
-def test_verify_holds_flags_against_the_variants_that_are_wished_now(run: Command, synced: Path) -> None:
+def test_verify_checks_flags_against_the_configured_variants(run: Command, synced: Path) -> None:
     (synced / "imgcache.yml").write_text("variants: [{name: w40, width: 40}]\n")
     run("sync", synced)
     (synced / "imgcache.yml").write_text("variants: [{name: w50, width: 50}]\n")
@@ -149,6 +149,6 @@ def test_verify_holds_flags_against_the_variants_that_are_wished_now(run: Comman
     assert run("verify", synced, "--repair").code == 0
 
 
-def test_verify_makes_do_with_records_that_were_rebuilt(run: Command, synced: Path) -> None:
+def test_verify_works_with_rebuilt_records(run: Command, synced: Path) -> None:
     shutil.rmtree(synced / "cache/index")
     assert found_by_verify(run, synced) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -153,6 +154,8 @@ class Records(RecordReader):
                     self._commit(stack)
             except BaseException:
                 self._recent.clear()  # the writes were rolled back
+                with suppress(sqlite3.OperationalError):  # after some errors SQLite has already rolled back
+                    stack.pop_all().__exit__(*sys.exc_info())
                 raise
         self._is_loose = not durable
 
