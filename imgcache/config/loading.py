@@ -66,6 +66,7 @@ class Config(msgspec.Struct, frozen=True):
 
     articles: tuple[str, ...] = ("**/*.md", "**/*.markdown", "**/*.html")
     exclude: tuple[str, ...] = ()
+    generator: str = "auto"
     site_url: str | None = None
     flag: tuple[str, ...] = ("images", "related.images")
     dimensions: Dimensions = Dimensions.CHECK

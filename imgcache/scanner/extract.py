@@ -103,7 +103,7 @@ class ArticleReader:
         is_remote = kind == "remote"
         return ReferenceRow(
             url=reference.url,
-            base=reference.article.rpartition("/")[0] + "/" if host is None else "",
+            base=self.site.base(reference.article) if host is None else "",
             kind=kind,
             host=host or "",
             line=reference.line,
