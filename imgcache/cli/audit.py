@@ -68,7 +68,7 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
         if options["diff"]:
             from imgcache.auditor import fixes
 
-            patch, fixed = fixes.patch(found.findings, root=cache.site.root, digest=cache.catalogue.articles.digest)
+            patch, fixed = fixes.patch(found.findings, site=cache.site, digest=cache.catalogue.articles.digest)
             _check_patch(patch, options["output"])
             _print_fixed(fixed, "would be")
         elif request.fix and not is_interrupted:

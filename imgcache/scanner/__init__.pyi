@@ -6,6 +6,7 @@ __all__ = [
     "Scanner",
     "Site",
     "Sites",
+    "Syntax",
     "UnreadAddress",
     "check_local_images",
     "extract_references",
@@ -17,5 +18,6 @@ from .extract import extract_references
 from .generators import NEVER_ENTERED, Layout, layout_of
 from .listing import ScanReport, UnreadAddress
 from .local_images import check_local_images
+from .markup import Syntax
 from .site import Site, Sites, path_prefix
 from .walk import Scanner, ScanResult

@@ -66,7 +66,13 @@ def combine_sites(parts: Sequence[SiteParts]) -> tuple[Site, Scanner]:
 
 def manifest_of(workspace: Workspace, store: Store, scratch: Path) -> Manifest:
     """Returns the manifest: manifest.json of the cache, and the articles of the site."""
-    return Manifest(site=workspace.root, cache=workspace.cache, scratch=scratch, document=store.document(MANIFEST_NAME))
+    return Manifest(
+        site=workspace.root,
+        cache=workspace.cache,
+        scratch=scratch,
+        document=store.document(MANIFEST_NAME),
+        syntax=workspace.layout.syntax,
+    )
 
 
 def members(workspaces: Sequence[Workspace]) -> list[SiteMember]:

@@ -7,6 +7,10 @@ import msgspec
 LIQUID = "liquid"  # `{% name … %}` of Liquid and Nunjucks
 HUGO = "hugo"  # `{{< name … >}}` and `{{% name … %}}`
 
+BODY = "body"  # the field of an image in a body
+CALL = "shortcode"  # the field of an image in a call
+CALLED = "imgcache"  # the name of what `imgcache export` writes
+
 
 class Syntax(msgspec.Struct, frozen=True):
     """How bodies are read.
