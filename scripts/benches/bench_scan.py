@@ -95,7 +95,9 @@ def main() -> None:
     site, cache = map(Path, sys.argv[1:])
     collect_garbage_rarely()  # as every command does
     config = Config()
-    scanner = Scanner(Site(site, None, layout_of(site)), articles=config.articles, exclude=(), flag=config.flag, cache=cache)
+    scanner = Scanner(
+        Site(site, None, layout_of(site)), articles=config.articles, exclude=(), flag=config.flag, cache=cache
+    )
     with contextlib.closing(Catalogue(cache / "catalogue.db", "bench")) as catalogue:
         begin = time.perf_counter()
         scan = scanner.scan(catalogue)
