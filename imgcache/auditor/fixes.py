@@ -32,7 +32,7 @@ from imgcache.core import (
     without_credentials,
 )
 from imgcache.manifest import Manifest, apply_edits, read_if_unchanged
-from imgcache.scanner import extract_references
+from imgcache.scanner import Site, Syntax, extract_references
 
 Digest = Callable[[str], str | None]  # SHA-256, in hex, of the bytes of an article that were scanned
 
@@ -60,12 +60,12 @@ class _Draft(NamedTuple):
     edits: dict[Place, Edit]
 
 
-def apply(findings: Iterable[Finding], *, root: Path, manifest: Manifest, digest: Digest) -> FixResult:
+def apply(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest: Digest) -> FixResult:
     """Write the `changes` of the findings into the articles. The caller holds the lock of the cache.
 
     Args:
         findings: if several change one place, the first URL and the first size count.
-        root: the folder of the site.
+        site: the site of the articles.
         manifest: the writer of articles.
         digest: returns the SHA-256 of an article as it was scanned; an article that has changed since is left alone.
 
@@ -73,7 +73,7 @@ def apply(findings: Iterable[Finding], *, root: Path, manifest: Manifest, digest
         What was corrected, and a problem for each correction that was not made.
     """
     fixed, problems = FixResult(), list[Problem]()
-    for draft in _drafts(findings, root, digest, problems):
+    for draft in _drafts(findings, site, digest, problems):
         try:
             with contain_article_errors(draft.article):
                 manifest.write_article(draft.article, scanned=draft.digest, edits=list(draft.edits.values()))
@@ -84,37 +84,37 @@ def apply(findings: Iterable[Finding], *, root: Path, manifest: Manifest, digest
     return msgspec.structs.replace(fixed, problems=tuple(problems))
 
 
-def patch(findings: Iterable[Finding], *, root: Path, digest: Digest) -> tuple[bytes, FixResult]:
+def patch(findings: Iterable[Finding], *, site: Site, digest: Digest) -> tuple[bytes, FixResult]:
     """Return the same corrections as a patch for `git apply -p1` in the folder of the site, and write nothing.
 
     Without `-p1`, git confuses a subfolder with the folder of the site if both have the same name. The arguments are
     those of `apply`. An article that is a symbolic link appears under the name of its file.
     """
     fixed, problems, pieces = FixResult(), list[Problem](), list[bytes]()
-    base = root.resolve()
-    for draft in _drafts(findings, root, digest, problems):
+    base = site.root
+    for draft in _drafts(findings, site, digest, problems):
         pieces.append(unified(os.fsencode(draft.target.relative_to(base).as_posix()), draft.old, draft.new))
         fixed = _counted(fixed, draft)
     return b"".join(pieces), msgspec.structs.replace(fixed, problems=tuple(problems))
 
 
-def _drafts(findings: Iterable[Finding], root: Path, digest: Digest, problems: list[Problem]) -> Iterator[_Draft]:
+def _drafts(findings: Iterable[Finding], site: Site, digest: Digest, problems: list[Problem]) -> Iterator[_Draft]:
     """Yields each file that would change once, sorted by article; rejected corrections are added to `problems`."""
     drafted: set[str] = set()
     for article, requested in sorted(_edits_by_article(findings).items()):
-        file = os.path.realpath(root / article)
+        file = os.path.realpath(site.root / article)
         if file in drafted:
             continue  # another link to the same file
         drafted.add(file)
         scanned = digest(article) or ""
         try:
-            target, old, _ = read_if_unchanged(root / article, site=root, scanned=scanned)
+            target, old, _ = read_if_unchanged(site.root / article, site=site.root, scanned=scanned)
         except ArticleError as error:
             problems.append(_problem(error, requested))
             continue
-        edits, rejected = _possible_edits(old, article, requested)
+        edits, rejected = _possible_edits(old, article, requested, site.layout.syntax)
         problems += rejected
-        new = apply_edits(old, article, list(edits.values()))
+        new = apply_edits(old, article, list(edits.values()), site.layout.syntax)
         if new != old:
             yield _Draft(article, scanned, target, old, new, edits)
 
@@ -132,32 +132,36 @@ def _edits_by_article(findings: Iterable[Finding]) -> dict[str, dict[Place, Edit
     return {article: dict(sorted(edits.items())) for article, edits in by_article.items()}
 
 
-def _possible_edits(data: bytes, article: str, edits: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
+def _possible_edits(
+    data: bytes, article: str, edits: dict[Place, Edit], syntax: Syntax
+) -> tuple[dict[Place, Edit], list[Problem]]:
     """The edits that can be made together, and a problem for each of the others."""
-    kept, problems = _bisect(data, article, edits)
-    if problems and (error := _rejection(data, article, kept)):
+    kept, problems = _bisect(data, article, edits, syntax)
+    if problems and (error := _rejection(data, article, kept, syntax)):
         return {}, [*problems, _problem(error, kept)]
     return kept, problems
 
 
-def _bisect(data: bytes, article: str, edits: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
+def _bisect(
+    data: bytes, article: str, edits: dict[Place, Edit], syntax: Syntax
+) -> tuple[dict[Place, Edit], list[Problem]]:
     """Splits the edits by halves, so that one bad edit among thousands takes a dozen attempts to find."""
-    error = _rejection(data, article, edits)
+    error = _rejection(data, article, edits, syntax)
     if not error:
         return edits, []
     if len(edits) == 1:
         return {}, [_problem(error, edits)]
     items, middle = list(edits.items()), len(edits) // 2
-    first, problems = _bisect(data, article, dict(items[:middle]))
-    second, more = _bisect(data, article, dict(items[middle:]))
+    first, problems = _bisect(data, article, dict(items[:middle]), syntax)
+    second, more = _bisect(data, article, dict(items[middle:]), syntax)
     return first | second, problems + more
 
 
-def _rejection(data: bytes, article: str, edits: dict[Place, Edit]) -> ArticleError | None:
+def _rejection(data: bytes, article: str, edits: dict[Place, Edit], syntax: Syntax) -> ArticleError | None:
     """Why these edits cannot be made, or would not leave the intended values; None if they can."""
     try:
-        number = {(r.line, r.column): number for number, r in enumerate(extract_references(data, article))}
-        after = extract_references(apply_edits(data, article, list(edits.values())), article)
+        number = {(r.line, r.column): number for number, r in enumerate(extract_references(data, article, syntax))}
+        after = extract_references(apply_edits(data, article, list(edits.values()), syntax), article, syntax)
     except ArticleError as error:
         return error
     for edit in edits.values():

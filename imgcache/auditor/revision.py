@@ -109,20 +109,20 @@ def open_revision(site: Site, repository: Repository, tree: str, articles: Itera
     contents = repository.contents([wanted[article] for article in changed])
     versions = {}
     for article, data in zip(changed, contents, strict=True):
-        then = _references(data, revision.changes.renamed.get(article, article))
+        then = _references(site, data, revision.changes.renamed.get(article, article))
         versions[article] = _Versions(then, _current_references(site, article))
     return msgspec.structs.replace(revision, versions=versions)
 
 
 def _current_references(site: Site, article: str) -> tuple[Reference, ...] | None:
     try:
-        return _references((site.root / article).read_bytes(), article)
+        return _references(site, (site.root / article).read_bytes(), article)
     except OSError:
         return None
 
 
-def _references(data: bytes, article: str) -> tuple[Reference, ...] | None:
+def _references(site: Site, data: bytes, article: str) -> tuple[Reference, ...] | None:
     try:
-        return extract_references(data, article)
+        return extract_references(data, article, site.layout.syntax)
     except ArticleError:
         return None

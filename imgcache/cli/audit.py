@@ -17,7 +17,6 @@ from imgcache.cli.options import NO_PREFIX, common, logger, now, open_workspace,
 from imgcache.cli.output import print_bytes, print_note
 from imgcache.cli.progress import progress_for
 from imgcache.core import AuditReport, ConfigError, clean_text, log_safety, plural, replace_file
-from imgcache.scanner import Site
 from imgcache.wiring import AuditRequest, Workspace, fix_articles, prepare_audit
 
 if TYPE_CHECKING:
@@ -55,9 +54,7 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
     form = _form(options["form"], as_json=as_json, fix=options["fix"], diff=options["diff"])
     _check_folder(options["output"])
     workspace = open_workspace(site, options)
-    before = Baseline(
-        Site(workspace.root, workspace.config.site_url), since=options["since"], baseline=options["baseline"]
-    )
+    before = Baseline(workspace.site, since=options["since"], baseline=options["baseline"])
     request = AuditRequest.from_options(
         offline=options["offline"], fix=options["fix"], connect_to=options["connect_to"], dask=options["dask"]
     )
@@ -71,7 +68,7 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
         if options["diff"]:
             from imgcache.auditor import fixes
 
-            patch, fixed = fixes.patch(found.findings, root=cache.site.root, digest=cache.catalogue.articles.digest)
+            patch, fixed = fixes.patch(found.findings, site=cache.site, digest=cache.catalogue.articles.digest)
             _check_patch(patch, options["output"])
             _print_fixed(fixed, "would be")
         elif request.fix and not is_interrupted:

@@ -16,11 +16,16 @@ from imgcache.wiring import config_file
 TEMPLATE = """\
 # The settings of imgcache. Every key is optional; a line that is commented out shows the default.
 
-# Which files are articles (globs as in .gitignore). Never entered: .git, _site, node_modules, vendor, the cache.
-# articles: ["**/*.md", "**/*.markdown", "**/*.html"]
+# Which files are articles (globs as in .gitignore). Never entered: .git, node_modules, vendor, the cache, and the
+# folders of what the generator built and of its templates.
+# articles: ["**/*.md", "**/*.markdown", "**/*.mdx", "**/*.html", "**/*.njk"]
 # exclude: []
 
-# Where the site is published: images under it are the site's own files. Default: url + baseurl of _config.yml.
+# Whose defaults hold: auto (found by the files of the site), jekyll, hugo, eleventy, hexo, astro, docusaurus,
+# vitepress, gatsby, mkdocs, zensical, pelican or sphinx.
+# generator: auto
+
+# Where the site is published: images under it are the site's own files. Default: as the generator's settings say.
 # site_url: https://example.org/news
 
 # The front matter lists whose entries carry isCached.

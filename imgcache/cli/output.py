@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -26,6 +27,9 @@ from imgcache.core import (
 )
 from imgcache.syncer import SlowHost, SyncReport
 
+if TYPE_CHECKING:
+    from imgcache.wiring import Workspace
+
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 _PLACES_SHOWN = 3
 _HOSTS_SHOWN = 3
@@ -40,6 +44,14 @@ def print_line(text: str = "", *, color: str | None = None, bold: bool = False, 
 def print_note(text: str) -> None:
     """Print one line on standard error that is not an error: standard output is for results."""
     click.echo(f"imgcache: {text}", err=True)
+
+
+def print_generators(workspaces: Sequence[Workspace]) -> None:
+    """Print one line on standard error for each site whose generator is known."""
+    for workspace in workspaces:
+        if description := workspace.layout.description:
+            site = f"{workspace.root}: " if len(workspaces) > 1 else ""
+            print_note(clean_text(site + description, 300))
 
 
 def print_json(found: object) -> None:

@@ -11,7 +11,7 @@ import click
 
 from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.options import common, open_workspace, site_argument
-from imgcache.cli.output import print_json, print_line, print_problems
+from imgcache.cli.output import print_generators, print_json, print_line, print_problems
 from imgcache.core import clean_text, plural, redact
 from imgcache.scanner import ScanReport
 from imgcache.wiring.site_parts import scan_site
@@ -31,6 +31,8 @@ def scan(site: Path, *, as_json: bool, **options: Any) -> None:
     Exit status: 0 all articles can be read; 1 some cannot, each is listed; 2 it could not start.
     """
     workspace = open_workspace(site, options)
+    if not as_json and not options.get("quiet"):
+        print_generators([workspace])
     report = scan_site(workspace)
     if as_json:
         print_json(report)

@@ -11,7 +11,7 @@ import click
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.job import run_job
 from imgcache.cli.options import common, logger, now
-from imgcache.cli.output import print_json, print_report
+from imgcache.cli.output import print_generators, print_json, print_report
 from imgcache.cli.progress import progress_for
 from imgcache.cli.quantities import max_bytes_option, max_time_option
 from imgcache.cli.sites import open_workspaces, sites_argument
@@ -60,6 +60,8 @@ def sync(sites: tuple[Path, ...], dimensions: str | None, *, as_json: bool, **op
         connect_to=options["connect_to"],
         dask=options["dask"],
     )
+    if not as_json and not options["quiet"]:
+        print_generators(workspaces)
     progress = progress_for(quiet=options["quiet"] or as_json)
     with prepare_sync(workspaces, request, progress, now) as job, progress:
         is_interrupted = run_job(job.run)

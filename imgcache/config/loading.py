@@ -64,8 +64,9 @@ class ReaderBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Config(msgspec.Struct, frozen=True):
     """All settings, validated. `imgcache init` writes a file that explains them."""
 
-    articles: tuple[str, ...] = ("**/*.md", "**/*.markdown", "**/*.html")
+    articles: tuple[str, ...] = ("**/*.md", "**/*.markdown", "**/*.mdx", "**/*.html", "**/*.njk")
     exclude: tuple[str, ...] = ()
+    generator: str = "auto"
     site_url: str | None = None
     flag: tuple[str, ...] = ("images", "related.images")
     dimensions: Dimensions = Dimensions.CHECK

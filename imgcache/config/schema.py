@@ -16,6 +16,7 @@ from imgcache.core import (
     ColorSpace,
     Dimensions,
     Fit,
+    Generator,
     Motion,
     Position,
     VariantFormat,
@@ -172,6 +173,7 @@ def _variants(value: object) -> tuple[Mapping[str, object], ...]:
 SETTINGS: Mapping[str, Setting] = {
     "articles": Setting(_strings, 'a list of globs, such as ["**/*.md"]'),
     "exclude": Setting(_strings, 'a list of globs, such as ["drafts/**"]'),
+    "generator": _choice(["auto", *Generator]),
     "site_url": Setting(_http_url, "an http or https address, such as https://example.org/news"),
     "flag": Setting(_strings, "a list of field paths, such as [images, related.images]"),
     "dimensions": _choice(Dimensions),

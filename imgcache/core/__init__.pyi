@@ -49,6 +49,7 @@ __all__ = [
     "Finding",
     "Fit",
     "Focus",
+    "Generator",
     "Header",
     "Hop",
     "HostDown",
@@ -139,7 +140,7 @@ __all__ = [
     "without_credentials",
 ]
 
-from .choices import ColorSpace, Dimensions, Fit, Motion, Position
+from .choices import ColorSpace, Dimensions, Fit, Generator, Motion, Position
 from .descriptors import MAX_IDLE_CONNECTIONS, can_open_files, is_out_of_descriptors, raise_descriptor_limit
 from .errors import (
     ArticleChanged,

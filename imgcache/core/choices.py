@@ -41,3 +41,20 @@ class Dimensions(StrEnum):
     CHECK = "check"  # it is reported
     FIX = "fix"  # the true size is written
     IGNORE = "ignore"
+
+
+class Generator(StrEnum):
+    """The site generators whose files and defaults are known."""
+
+    JEKYLL = "jekyll"
+    HUGO = "hugo"
+    ELEVENTY = "eleventy"
+    HEXO = "hexo"
+    ASTRO = "astro"
+    DOCUSAURUS = "docusaurus"
+    VITEPRESS = "vitepress"
+    GATSBY = "gatsby"
+    MKDOCS = "mkdocs"
+    ZENSICAL = "zensical"
+    PELICAN = "pelican"
+    SPHINX = "sphinx"

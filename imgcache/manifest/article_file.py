@@ -17,6 +17,7 @@ from imgcache.core import ArticleChanged, ArticleUnreadable, ArticleUnwritable, 
 from imgcache.scanner import frontmatter, markup
 
 _BOM = "\ufeff"
+_ANY = markup.Syntax()
 
 
 class ArticleFile(NamedTuple):
@@ -27,13 +28,14 @@ class ArticleFile(NamedTuple):
     stat: os.stat_result
 
 
-def apply_edits(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
+def apply_edits(data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syntax = _ANY) -> bytes:
     """Return the bytes of an article after edits of its front matter and its body.
 
     Args:
         data: the whole file.
         article: its path relative to the site; its suffix says whether the body is HTML.
         edits: each names its image by the line and column of the URL.
+        syntax: how the generator of the site reads bodies.
 
     Raises:
         ArticleChanged: the image of an edit is not at its place.
@@ -41,17 +43,17 @@ def apply_edits(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
         ArticleInternal: a bug in imgcache.
     """
     with contain_article_errors(article):
-        return _edited(data, article, edits)
+        return _edited(data, article, edits, syntax)
 
 
-def _edited(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
+def _edited(data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syntax) -> bytes:
     front = frontmatter.parse(data, article)
     below = [edit for edit in edits if edit.line >= front.body_line]
     if below:
         head, body = data[: front.body_offset], data[front.body_offset :].decode()
         bom = _BOM if body.startswith(_BOM) else ""
-        html = article.endswith((".html", ".htm"))
-        body = markup.apply(body.removeprefix(bom), article, below, first_line=front.body_line, html=html)
+        line, html = front.body_line, markup.is_html(article)
+        body = markup.apply(body.removeprefix(bom), article, below, first_line=line, html=html, syntax=syntax)
         data = head + (bom + body).encode()
     return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line])
 

@@ -1,20 +1,23 @@
 __all__ = [
     "NEVER_ENTERED",
+    "Layout",
     "ScanReport",
     "ScanResult",
     "Scanner",
     "Site",
     "Sites",
+    "Syntax",
     "UnreadAddress",
     "check_local_images",
     "extract_references",
+    "layout_of",
     "path_prefix",
-    "site_url_of",
 ]
 
 from .extract import extract_references
-from .generators import NEVER_ENTERED
+from .generators import NEVER_ENTERED, Layout, layout_of
 from .listing import ScanReport, UnreadAddress
 from .local_images import check_local_images
-from .site import Site, Sites, path_prefix, site_url_of
+from .markup import Syntax
+from .site import Site, Sites, path_prefix
 from .walk import Scanner, ScanResult

@@ -30,6 +30,8 @@ _RACY_NS = 50_000_000
 _MAX_KNOWN_URLS = 2048  # many articles name the same images; half a megabyte
 
 _BOM = "\ufeff"
+_ANY = markup.Syntax()
+_FENCES = re.compile(rb"(?:\xef\xbb\xbf)?(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?\1[ \t]*(?:\r?\n|\Z)")
 
 _DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
 _DATE_IN_FRONT = re.compile(
@@ -60,7 +62,7 @@ class ArticleReader:
         Returns:
             One result for each file, in their order. An article that cannot be read has its error in the result.
         """
-        drafts = [_Draft(file) for file in files]
+        drafts = [_Draft(file, self.site.layout.syntax) for file in files]
         for stage in (self._load, _find_front, _read_front, _read_body):
             for draft in drafts:
                 if draft.error is None:
@@ -70,6 +72,9 @@ class ArticleReader:
                         draft.error = _read_error(error)
                     except Exception as error:  # noqa: BLE001 - no article ends the run
                         draft.fail(error)
+        for draft in drafts:
+            if draft.error is not None and not draft.file.is_template:
+                draft.body = _body_without_front_matter(draft)
         return [self._finished(draft) for draft in drafts]
 
     def _load(self, draft: _Draft) -> None:
@@ -89,10 +94,10 @@ class ArticleReader:
             draft.file = file._replace(mtime_ns=0)
 
     def _finished(self, draft: _Draft) -> ReadArticle:
-        if draft.error is None:
+        if draft.error is None or draft.body:
             try:
                 mentions = [self._row(reference) for reference in draft.front.references + draft.body]
-                return ReadArticle(draft.file, draft.digest, draft.newest, mentions)
+                return ReadArticle(draft.file, draft.digest, draft.newest, mentions, draft.error, draft.trace)
             except Exception as error:  # noqa: BLE001 - no article ends the run
                 draft.fail(error)
         return ReadArticle(draft.file, draft.digest, "", [], draft.error, draft.trace)
@@ -103,7 +108,7 @@ class ArticleReader:
         is_remote = kind == "remote"
         return ReferenceRow(
             url=reference.url,
-            base=reference.article.rpartition("/")[0] + "/" if host is None else "",
+            base=self.site.base(reference.article) if host is None else "",
             kind=kind,
             host=host or "",
             line=reference.line,
@@ -128,17 +133,17 @@ class ArticleReader:
 class _Draft:
     """An article between two stages of reading."""
 
-    __slots__ = ("body", "data", "digest", "error", "file", "front", "newest", "outline", "trace")
+    __slots__ = ("body", "data", "digest", "error", "file", "front", "newest", "outline", "syntax", "trace")
 
-    data: bytes
-    newest: str
     outline: frontmatter.Outline
-    front: frontmatter.FrontMatter
-    body: tuple[Reference, ...]
 
-    def __init__(self, file: ArticleStat) -> None:
+    def __init__(self, file: ArticleStat, syntax: markup.Syntax) -> None:
         self.file = file
-        self.digest = ""
+        self.syntax = syntax
+        self.data = b""
+        self.digest = self.newest = ""
+        self.front = _NO_FRONT_MATTER
+        self.body: tuple[Reference, ...] = ()
         self.error: ReadError | None = None
         self.trace = ""
 
@@ -168,7 +173,18 @@ def _read_body(draft: _Draft) -> None:
     if draft.file.is_template:
         draft.body = markup.called(draft.data.decode(errors="replace"), draft.file.path)
         return
-    draft.body = _body_references(draft.data, draft.front, draft.file.path)
+    draft.body = _body_references(draft.data, draft.front, draft.file.path, draft.syntax)
+
+
+def _body_without_front_matter(draft: _Draft) -> tuple[Reference, ...]:
+    """Return the references of the body of an article whose front matter cannot be read but ends somewhere."""
+    if not (fences := _FENCES.match(draft.data)):
+        return ()
+    front = frontmatter.FrontMatter((), fences.end(), 1 + draft.data.count(b"\n", 0, fences.end()))
+    try:
+        return _body_references(draft.data, front, draft.file.path, draft.syntax)
+    except Exception:  # noqa: BLE001 - the article has its error
+        return ()
 
 
 def _content(path: str, size: int) -> bytes:
@@ -187,29 +203,32 @@ def _read_error(error: ArticleError) -> ReadError:
     return ReadError(error.code, error.message, error.line, error.column)
 
 
-def extract_references(data: bytes, article: str) -> tuple[Reference, ...]:
+def extract_references(data: bytes, article: str, syntax: markup.Syntax = _ANY) -> tuple[Reference, ...]:
     """Return all image references of one article, in front matter and body.
 
     Args:
         data: the whole file.
         article: its path relative to the site.
+        syntax: how the generator of the site reads bodies.
 
     Raises:
         ArticleError: the article cannot be read.
     """
     with contain_article_errors(article):
         front = frontmatter.parse(data, article)
-        return front.references + _body_references(data, front, article)
+        return front.references + _body_references(data, front, article, syntax)
 
 
-def _body_references(data: bytes, front: frontmatter.FrontMatter, article: str) -> tuple[Reference, ...]:
+def _body_references(
+    data: bytes, front: frontmatter.FrontMatter, article: str, syntax: markup.Syntax
+) -> tuple[Reference, ...]:
     try:
         body = data[front.body_offset :].decode()
     except UnicodeDecodeError:
         frontmatter.check_utf8(data)  # raises an error with the line
         raise
-    html = article.endswith((".html", ".htm"))
-    return markup.references(body.removeprefix(_BOM), article, first_line=front.body_line, html=html)
+    html = markup.is_html(article)
+    return markup.references(body.removeprefix(_BOM), article, first_line=front.body_line, html=html, syntax=syntax)
 
 
 def article_date(file: ArticleStat, data: bytes) -> str:

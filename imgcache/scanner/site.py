@@ -5,37 +5,33 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import yaml
-
-from imgcache.core import ArticleUnreadable, ConfigError, Kind
-from imgcache.scanner.frontmatter.yaml_marks import check_utf8, compose
-
-# Folders whose content generators publish at the root of the site: `static` (Hugo's staticDir), `public` and `src`
-# (Eleventy's guides copy them with addPassthroughCopy), `source` (Jekyll's and Hexo's `source`), `content` (Hugo's page
-# bundles) and `assets` (Hugo's assetDir).
-STATIC_FOLDERS = ("static", "public", "src", "source", "content", "assets")
+from imgcache.core import Kind
+from imgcache.scanner.generators import Layout
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")  # RFC 3986, section 3.1
 _EDGES = "".join(map(chr, range(0x21)))  # the URL standard strips C0 controls and spaces at both ends
+_INDEXES = frozenset({"", "index", "_index", "README"})  # the pages of folders
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Site:
     """A folder of articles and the address under which it is published."""
 
-    def __init__(self, root: Path, site_url: str | None) -> None:
+    def __init__(self, root: Path, site_url: str | None, layout: Layout | None = None) -> None:
         """Describe a site.
 
         Args:
             root: the folder of the site.
             site_url: `https://example.org/news`, or `/news` if the host is unknown; None if neither is known.
+            layout: what is known of it by its generator; by default nothing is.
         """
         self.root = root.resolve()
         self.site_url = site_url
+        self.layout = layout or Layout()
         self._address = _address(site_url.rstrip("/")) if site_url else None
         self._names: dict[Path, frozenset[str]] = {}
 
@@ -54,13 +50,21 @@ class Site:
 
         Args:
             url: a URL whose kind is OWN.
-            article: the path of its article relative to the site.
+            article: the path of its article relative to the site, or `base` of it.
         """
         for candidate in self.candidates(url, article):
             found = self._exact(candidate)
             if found:
                 return found
         return None
+
+    def base(self, article: str) -> str:
+        """Return what relative URLs of an article are relative to: its folder, or that of its page; `/` at its end."""
+        folder, _, name = article.rpartition("/")
+        stem = name.partition(".")[0]
+        if self.layout.page_folders and stem not in _INDEXES:
+            return posixpath.join(folder, stem, "")
+        return f"{folder}/"
 
     def find_in_other_case(self, url: str, article: str) -> str | None:
         """Return the path of a file that differs from the wanted path in upper and lower case only."""
@@ -72,13 +76,35 @@ class Site:
         below = self._below(url)
         path = unquote((url if below is None else below).partition("#")[0].partition("?")[0])
         if below is None and not path.startswith("/"):
-            beside = posixpath.normpath(posixpath.join(posixpath.dirname(article), path))
-            paths = [beside, posixpath.normpath(path)]
-        else:
-            base = self._address[2] if self._address and below is None else ""
-            inside = path.removeprefix(base) if base and path.startswith(f"{base}/") else path
-            paths = [posixpath.normpath(p.lstrip("/")) for p in dict.fromkeys((inside, path))]
-        return paths + [f"{folder}/{path}" for folder in STATIC_FOLDERS for path in paths]
+            beside, published = self._relative(path, article)
+            return list(dict.fromkeys((*beside, *self._mounted(published))))
+        base = self._address[2] if self._address and below is None else ""
+        inside = path.removeprefix(base) if base and path.startswith(f"{base}/") else path
+        return self._mounted([posixpath.normpath(p.lstrip("/")) for p in dict.fromkeys((inside, path))])
+
+    def _mounted(self, paths: Iterable[str]) -> list[str]:
+        """Return the files that published paths may name, those of the first mount first."""
+        files = [mount.file(path) for mount in self.layout.mounts for path in paths]
+        return list(dict.fromkeys(file for file in files if file is not None))
+
+    def _relative(self, path: str, article: str) -> tuple[list[str], list[str]]:
+        """Return the files beside an article that a relative path may name, and the paths that it may be published at.
+
+        The page of `news/a.md` is `news/a.html` or `news/a/`, and its own files may be in a folder `news/a`.
+        """
+        folder, name = posixpath.split(article)
+        folders = [folder]
+        if self.layout.page_folders:
+            inner = posixpath.join(folder, name.partition(".")[0])
+            folders = [folder, inner] if name else [posixpath.dirname(folder), folder]
+        beside = [posixpath.normpath(posixpath.join(one, path)) for one in folders]
+        published = [
+            posixpath.normpath(posixpath.join(one[len(content) :].lstrip("/"), path))
+            for content in self.layout.content
+            for one in folders
+            if not content or f"{one}/".startswith(f"{content}/")
+        ]
+        return beside, [posixpath.normpath(path), *published]
 
     def _below(self, url: str) -> str | None:
         """Return the path of a URL below the URL of the site, from the root of the site; None for any other URL."""
@@ -139,13 +165,21 @@ class Sites(Site):
     """Several sites as one; the path of an article begins with the `path_prefix` of its site."""
 
     def __init__(self, sites: Sequence[Site]) -> None:
-        super().__init__(sites[0].root, sites[0].site_url)
+        super().__init__(sites[0].root, sites[0].site_url, sites[0].layout)
         self._sites = {path_prefix(site): site for site in sites}
 
     def own_file(self, url: str, article: str) -> Path | None:
         """Return the file that a URL of one of the sites names."""
         site, path = self._of(article)
         return site.own_file(url, path)
+
+    def base(self, article: str) -> str:
+        """Return what relative URLs of an article are relative to: its folder, or that of its page; `/` at its end."""
+        folder, _, name = article.rpartition("/")
+        stem = name.partition(".")[0]
+        if self.layout.page_folders and stem not in _INDEXES:
+            return posixpath.join(folder, stem, "")
+        return f"{folder}/"
 
     def find_in_other_case(self, url: str, article: str) -> str | None:
         """Return the path, relative to its site, of a file that differs only in upper and lower case."""
@@ -161,27 +195,6 @@ class Sites(Site):
 def path_prefix(site: Site) -> str:
     """Return the prefix of article paths in a catalogue of several sites: the root of the site, and a slash."""
     return f"{site.root.as_posix().rstrip('/')}/"
-
-
-def site_url_of(config_yml: bytes) -> str | None:
-    """Return `url` + `baseurl` of a Jekyll configuration, `baseurl` alone without a `url`, or None without both.
-
-    Raises:
-        ConfigError: the file is not UTF-8 or not YAML; `where` has the line.
-    """
-    try:
-        check_utf8(config_yml)
-        root = compose(config_yml)
-    except ArticleUnreadable as error:
-        message = error.message.replace("the front matter", "the file")
-        raise ConfigError(message, where=f"_config.yml:{error.line}") from error
-    values: dict[str, str] = {}
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode) and not value.tag.endswith(":null"):
-            values[key.value] = value.value
-    url = values.get("url", "").strip().rstrip("/")
-    baseurl = values.get("baseurl", "").strip().strip("/")
-    return (f"{url}/{baseurl}" if baseurl else url) or None
 
 
 def _address(url: str) -> tuple[str, int | None, str] | None:

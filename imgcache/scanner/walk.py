@@ -17,7 +17,7 @@ import pathspec
 from imgcache.cache import ArticleStat, Catalogue, ReadArticle
 from imgcache.core import ConfigError, Kind, log
 from imgcache.scanner.extract import ArticleReader
-from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role, layout_of
+from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role
 from imgcache.scanner.pool import read_all
 from imgcache.scanner.site import Site
 
@@ -69,7 +69,7 @@ class Scanner:
         self._exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
         self._reader = ArticleReader(site, flag)
         self._globs = tuple(articles)
-        self._layout = layout_of(site.root)
+        self._layout = site.layout
         self._cache = os.path.realpath(cache)
         self._only: str | None = None
 
@@ -107,7 +107,7 @@ class Scanner:
             for entry in entries:
                 path = folder + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    inner = self._layout.role(entry.name, role, is_top=not folder)
+                    inner = self._layout.role(path, role)
                     if inner is not Role.NOTHING and os.path.realpath(entry.path) != self._cache:
                         below.append((path + "/", inner))
                 elif role is Role.TEMPLATES:

@@ -126,7 +126,7 @@ def fix_articles(report: AuditReport, cache: OpenCache) -> tuple[AuditReport, Fi
     from imgcache.auditor import fixes
 
     digest = cache.catalogue.articles.digest
-    fixed = fixes.apply(report.findings, root=cache.site.root, manifest=cache.manifest, digest=digest)
+    fixed = fixes.apply(report.findings, site=cache.site, manifest=cache.manifest, digest=digest)
     unfixed = {place for problem in fixed.problems for place in problem.references}
     return remaining_findings(report, unfixed), fixed
 

@@ -10,7 +10,7 @@ import msgspec
 
 from imgcache.config import Config, load_config
 from imgcache.core import ConfigError, FetchPolicy, Limits, Place, Problem, clean_text
-from imgcache.scanner import site_url_of
+from imgcache.scanner import layout_of
 from imgcache.wiring.workspace import Workspace, index_home
 
 # The settings that decide how an image is fetched, and what is made of it.
@@ -41,8 +41,9 @@ def load_workspace(
     if is_named and not file.is_file():
         raise ConfigError("no such file", where=str(file))
     settings = load_config(file if file.is_file() else None, os.environ, flags or {})
-    if settings.site_url is None and (jekyll := site / "_config.yml").is_file():
-        settings = msgspec.structs.replace(settings, site_url=site_url_of(jekyll.read_bytes()))
+    layout = layout_of(site, settings.generator)
+    if settings.site_url is None:
+        settings = msgspec.structs.replace(settings, site_url=layout.site_url)
     named = named_cache(cache)
     if not named or "://" in named:
         _refuse_link(site / "cache")
@@ -51,8 +52,8 @@ def load_workspace(
 
         bucket_url = check_bucket_url(named)
         home = index_home((site / "cache").absolute(), bucket_url)
-        return Workspace(site.absolute(), home, settings, bucket_url=bucket_url)
-    return Workspace(site.absolute(), Path(named or site / "cache").absolute(), settings)
+        return Workspace(site.absolute(), home, settings, bucket_url, layout)
+    return Workspace(site.absolute(), Path(named or site / "cache").absolute(), settings, layout=layout)
 
 
 def load_workspaces(

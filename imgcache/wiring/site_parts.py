@@ -41,7 +41,7 @@ def site_parts(workspaces: Sequence[Workspace], store: Store, scratch: Path) -> 
     """Build the parts of each site. The prefix is "" where there is only one site."""
     parts = []
     for workspace in workspaces:
-        config, site = workspace.config, Site(workspace.root, workspace.config.site_url)
+        config, site = workspace.config, workspace.site
         prefix = path_prefix(site) if len(workspaces) > 1 else ""
         scanner = Scanner(
             site,
@@ -65,7 +65,13 @@ def combine_sites(parts: Sequence[SiteParts]) -> tuple[Site, Scanner]:
 
 def manifest_of(workspace: Workspace, store: Store, scratch: Path) -> Manifest:
     """Returns the manifest: manifest.json of the cache, and the articles of the site."""
-    return Manifest(site=workspace.root, cache=workspace.cache, scratch=scratch, document=store.document(MANIFEST_NAME))
+    return Manifest(
+        site=workspace.root,
+        cache=workspace.cache,
+        scratch=scratch,
+        document=store.document(MANIFEST_NAME),
+        syntax=workspace.layout.syntax,
+    )
 
 
 def members(workspaces: Sequence[Workspace]) -> list[SiteMember]:
@@ -211,8 +217,9 @@ def scope(workspaces: Iterable[Workspace]) -> str:
 
 def _scope(workspace: Workspace) -> str:
     config = workspace.config
-    parts = (__version__, str(workspace.root), config.site_url, config.articles, config.exclude, config.flag)
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+    settings = (config.site_url, config.articles, config.exclude, config.flag, workspace.layout)
+    parts = (__version__, str(workspace.root), settings)
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
 def scan_site(workspace: Workspace) -> ScanReport:
@@ -221,7 +228,7 @@ def scan_site(workspace: Workspace) -> ScanReport:
     Raises:
         ConfigError: a folder of the site cannot be read, or it has no article.
     """
-    config, site = workspace.config, Site(workspace.root, workspace.config.site_url)
+    config, site = workspace.config, workspace.site
     scanner = Scanner(
         site,
         articles=config.articles,

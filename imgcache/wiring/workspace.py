@@ -10,6 +10,7 @@ import msgspec
 
 from imgcache.config import Config
 from imgcache.core import make_folder, refuse_links, replace_file
+from imgcache.scanner import Layout, Site
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -22,13 +23,19 @@ class Workspace(msgspec.Struct, frozen=True):
     """The site, the cache and the configuration of a command.
 
     `bucket_url` names the object store that holds blobs and manifest.json, if one does; `cache` is then the folder
-    whose `index/` belongs to this machine.
+    whose `index/` belongs to this machine. `layout` is what is known of the site by its generator.
     """
 
     root: Path
     cache: Path
     config: Config
     bucket_url: str | None = None
+    layout: Layout = Layout()
+
+    @property
+    def site(self) -> Site:
+        """The site, by its settings and by its generator."""
+        return Site(self.root, self.config.site_url, self.layout)
 
     @property
     def own_cache(self) -> Path:

@@ -23,7 +23,7 @@ from bench_report import Limit, Section, spread
 from imgcache.cache import Catalogue
 from imgcache.cli.job import collect_garbage_rarely
 from imgcache.config import Config
-from imgcache.scanner import Scanner, Site
+from imgcache.scanner import Scanner, Site, layout_of
 
 COPIES = 54
 ARTICLES = 8000  # a second: what is asked for, where `yaml.compose` does 13,000 over Markdown of 1.6 KB
@@ -95,7 +95,9 @@ def main() -> None:
     site, cache = map(Path, sys.argv[1:])
     collect_garbage_rarely()  # as every command does
     config = Config()
-    scanner = Scanner(Site(site, None), articles=config.articles, exclude=(), flag=config.flag, cache=cache)
+    scanner = Scanner(
+        Site(site, None, layout_of(site)), articles=config.articles, exclude=(), flag=config.flag, cache=cache
+    )
     with contextlib.closing(Catalogue(cache / "catalogue.db", "bench")) as catalogue:
         begin = time.perf_counter()
         scan = scanner.scan(catalogue)

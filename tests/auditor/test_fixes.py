@@ -17,7 +17,7 @@ from imgcache.auditor import FixResult, fixes
 from imgcache.auditor.patch import unified
 from imgcache.core import Correction, Finding, Place, Severity, Size
 from imgcache.manifest import Manifest
-from imgcache.scanner import extract_references
+from imgcache.scanner import Site, extract_references
 
 OLD, NEW = "http://h/a.png", "https://h/a.png?moved"
 SIZE = Size(640, 480)
@@ -68,10 +68,10 @@ class FixableSite:
 
     def fix(self, findings: list[Finding]) -> FixResult:
         manifest = Manifest(site=self.site, cache=self.scratch, scratch=self.scratch)
-        return fixes.apply(findings, root=self.site, manifest=manifest, digest=self.scanned.get)
+        return fixes.apply(findings, site=Site(self.site, None), manifest=manifest, digest=self.scanned.get)
 
     def diff(self, findings: list[Finding]) -> tuple[bytes, FixResult]:
-        return fixes.patch(findings, root=self.site, digest=self.scanned.get)
+        return fixes.patch(findings, site=Site(self.site, None), digest=self.scanned.get)
 
     def bytes(self) -> dict[str, bytes]:
         return {name: (self.site / name).read_bytes() for name in self.scanned}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgcache.core import ConfigError, Kind
-from imgcache.scanner import Site, site_url_of
+from imgcache.scanner import Site, layout_of
 
 SITE_URL = "https://Example.org/news/"
 
@@ -144,23 +144,25 @@ def test_the_baseurl_alone_is_taken_off_paths(root: Path) -> None:
         (b"", None),
     ],
 )
-def test_site_url_of(config: bytes, expected: str | None) -> None:
-    assert site_url_of(config) == expected
+def test_the_address_of_a_site_of_jekyll(tmp_path: Path, config: bytes, expected: str | None) -> None:
+    (tmp_path / "_config.yml").write_bytes(config)
+    assert layout_of(tmp_path).site_url == expected
 
 
 @pytest.mark.parametrize(
     ("config", "line"),
     [(b"title: x\nurl: 'open\n", 3), (b"a: b\n\tc: d\n", 2), (b"a: b\nb: \xff\n", 2), (b"a:\n" + b"[" * 5000, 2)],
 )
-def test_broken_configuration_names_the_line(config: bytes, line: int) -> None:
+def test_broken_configuration_names_the_line(tmp_path: Path, config: bytes, line: int) -> None:
+    (tmp_path / "_config.yml").write_bytes(config)
     with pytest.raises(ConfigError) as caught:
-        site_url_of(config)
+        layout_of(tmp_path)
     assert caught.value.where == f"_config.yml:{line}"
 
 
 def test_the_real_site_holds_its_own_images(shared: Path) -> None:
     root = shared / "site"
-    address = site_url_of((root / "_config.yml").read_bytes())
+    address = layout_of(root).site_url
     assert address == "https://smartableai.github.io/microsoft-power-apps"
     site = Site(root, address)
     url = f"{address}/assets/images/organizations/microsoft.com-50x50.jpg"

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from turbohtml import Document, Element
 
-from imgcache.publisher.rewrite import css, json_text, layout, xml_text
-from imgcache.publisher.rewrite.html import BACKGROUNDS, LAZY, Page, parsed
+from imgcache.publisher.rewrite import json_text, layout, xml_text
+from imgcache.publisher.rewrite.html import LAZY, Page, parsed
 from imgcache.publisher.rewrite.json_text import Items, Members, Value
 from imgcache.publisher.rewrite.splices import Splice, shifts
 from imgcache.publisher.rewrite.tags import Tag
+from imgcache.scanner.markup import css
+from imgcache.scanner.markup.names import BACKGROUNDS
 
 _Position = tuple[int, int]
 _END = (1 << 62, 0)

@@ -13,18 +13,17 @@ from dataclasses import replace
 import turbohtml
 from turbohtml import Document, Element
 
-from imgcache.publisher.rewrite import css, heads, json_ld
+from imgcache.publisher.rewrite import heads, json_ld
 from imgcache.publisher.rewrite.addresses import Place, looks_like_image
 from imgcache.publisher.rewrite.sources import Source
 from imgcache.publisher.rewrite.spots import Beside, Spot
 from imgcache.publisher.rewrite.srcset import candidates
 from imgcache.publisher.rewrite.tags import Tag
 from imgcache.publisher.rewrite.values import Form
+from imgcache.scanner.markup import css
+from imgcache.scanner.markup.names import BACKGROUNDS, LAZY_ADDRESSES, LAZY_SETS
 
-_LAZY_ADDRESSES = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-orig-src", "data-echo")
-_LAZY_SETS = ("data-srcset", "data-lazy-srcset", "data-original-set")
-LAZY = frozenset({*_LAZY_ADDRESSES, *_LAZY_SETS})  # attributes of which a script makes `src` and `srcset`
-BACKGROUNDS = ("data-bg", "data-background", "data-background-image", "data-bg-src", "data-bgset")
+LAZY = frozenset({*LAZY_ADDRESSES, *LAZY_SETS})
 _BACKGROUND_NAMES = frozenset(BACKGROUNDS)
 _ANYWHERE = ("style", "background", *BACKGROUNDS)
 _NAMES = (
@@ -149,10 +148,10 @@ def _image(page: Page, tag: Tag) -> Iterator[Spot]:
         yield from page.candidates(tag, "srcset")
     if not tag.any_of(LAZY):
         return
-    for name in _LAZY_SETS:
+    for name in LAZY_SETS:
         if tag.has(name):
             yield from page.candidates(tag, name)
-    for name in _LAZY_ADDRESSES:
+    for name in LAZY_ADDRESSES:
         if tag.has(name):
             yield from page.address(tag, name, Form.LAZY)
 
@@ -161,7 +160,7 @@ def _source(page: Page, tag: Tag) -> Iterator[Spot]:
     parent = tag.element.parent
     if not isinstance(parent, Element) or parent.tag in ("video", "audio"):
         return
-    for name in ("srcset", *_LAZY_SETS):
+    for name in ("srcset", *LAZY_SETS):
         if tag.has(name):
             yield from page.candidates(tag, name, tag.get("type").strip().lower())
 

@@ -6,20 +6,21 @@ loading them takes longer than scanning a site without changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from imgcache.core import Edit, Reference
+from imgcache.scanner.markup.quick import may_call, names_image
+from imgcache.scanner.markup.syntax import CALLED, Syntax, is_html
 
-_HTML_IMAGE = re.compile(r"<(?:[iI][mM][gG]|[sS][oO][uU][rR][cC][eE])[ \t\n\f\r/]")
+__all__ = ["Syntax", "apply", "called", "is_html", "references"]
 
-_CALLED = "imgcache"  # the name of what `imgcache export` writes
+_ANY = Syntax()
 
 
-def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
+def references(text: str, article: str, *, first_line: int, html: bool, syntax: Syntax = _ANY) -> tuple[Reference, ...]:
     """Return every image of a body, in the order of the file, without declared sizes.
 
-    `field` is `body`, or `shortcode` for an image in a call of the include, partial or shortcode of imgcache.
+    `field` is `body`, or `shortcode` for an image in a call of an include, partial or shortcode.
 
     Entities and backslash escapes in URLs are decoded. URLs with Liquid, Jinja or Go templates are left out: they are
     not URLs yet. The `width` and `height` of `<img>` are its size on the page, not that of the file.
@@ -29,12 +30,14 @@ def references(text: str, article: str, *, first_line: int, html: bool) -> tuple
         article: its path relative to the site.
         first_line: the line of the file on which `text` starts.
         html: whether the file is HTML rather than Markdown.
+        syntax: how the generator of the site reads bodies.
     """
-    if (html or "![" not in text) and not _HTML_IMAGE.search(text) and _CALLED not in text:
+    is_jsx = not html and syntax.is_jsx(article) and "<" in text
+    if not (is_jsx or names_image(text, html=html) or may_call(text, syntax.calls)):
         return ()
     from imgcache.scanner.markup import bodies
 
-    return bodies.references(text, article, first_line=first_line, html=html)
+    return bodies.references(text, article, first_line=first_line, html=html, syntax=syntax)
 
 
 def called(text: str, article: str) -> tuple[Reference, ...]:
@@ -44,14 +47,14 @@ def called(text: str, article: str) -> tuple[Reference, ...]:
         text: the whole file.
         article: its path relative to the site.
     """
-    if _CALLED not in text:
+    if CALLED not in text:
         return ()
     from imgcache.scanner.markup import bodies
 
     return bodies.called(text, article)
 
 
-def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:
+def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool, syntax: Syntax = _ANY) -> str:
     """Replace URLs of images in a body.
 
     For `![alt][label]` the definition is edited, so every link with that label gets the new URL too.
@@ -62,6 +65,7 @@ def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, ht
         edits: each names its image by the line and column of the URL, as `references` returned them.
         first_line: the line of the file on which `text` starts.
         html: whether the file is HTML rather than Markdown.
+        syntax: how the generator of the site reads bodies.
 
     Raises:
         ArticleChanged: the image of an edit is not at its place.
@@ -69,4 +73,4 @@ def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, ht
     """
     from imgcache.scanner.markup import edits as editing
 
-    return editing.apply(text, article, edits, first_line=first_line, html=html)
+    return editing.apply(text, article, edits, first_line=first_line, html=html, syntax=syntax)

@@ -7,11 +7,14 @@ Markdown parser, which takes three times as long as the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from operator import itemgetter
 
 from imgcache.core import Reference
 from imgcache.scanner.markup import calls
-from imgcache.scanner.markup.html import image_urls
+from imgcache.scanner.markup.attributes import image_urls
+from imgcache.scanner.markup.quick import may_call, names_image
+from imgcache.scanner.markup.syntax import BODY, CALL, LIQUID, Syntax
 
 _LONE_CR = re.compile(r"\r(?!\n)")
 _LIQUID_BLOCK = re.compile(r"\{%-?\s*(comment|highlight)\b")
@@ -25,25 +28,37 @@ _BLOCK = re.compile(
 )
 _BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n")
 
-CALL = "shortcode"  # the field of an image in a call
-
 Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
 
 
-def references(text: str, article: str, *, first_line: int, html: bool) -> tuple[Reference, ...]:
+def references(text: str, article: str, *, first_line: int, html: bool, syntax: Syntax) -> tuple[Reference, ...]:
     """See `imgcache.scanner.markup.references`."""
-    text = _without_liquid_blocks(text)
-    found = _in_html(text) if html or is_one_html_block(text) else _in_markdown(text)
-    kept = [(line, column, url, "body") for url, line, column in found if url and "{{" not in url and "{%" not in url]
-    kept += [(line, column, url, CALL) for url, line, column in _in_calls(text)]
+    if LIQUID in syntax.calls:
+        text = _without_liquid_blocks(text)
+    found = _in_body(text, html=html, syntax=syntax, is_jsx=not html and syntax.is_jsx(article))
+    kept = [
+        (line, column, url, field) for url, line, column, field in found if url and "{{" not in url and "{%" not in url
+    ]
+    kept += [(line, column, url, CALL) for url, line, column in _in_calls(text, syntax.calls)]
     # Both are in the order of the text already: sorting them takes linear time, sorting a set of them does not.
     unique = sorted(dict.fromkeys(kept))
     return tuple([Reference(url, article, first_line + at, column + 1, field) for at, column, url, field in unique])
 
 
+def _in_body(text: str, *, html: bool, syntax: Syntax, is_jsx: bool) -> Iterator[tuple[str, int, int, str]]:
+    if not (is_jsx or names_image(text, html=html)):
+        return
+    if html or (not is_jsx and is_one_html_block(text)):
+        yield from ((url, line, column, BODY) for url, line, column in _in_html(text))
+        return
+    from imgcache.scanner.markup import markdown  # loading it takes longer than reading a small site
+
+    yield from markdown.images(text, syntax, is_jsx=is_jsx)
+
+
 def called(text: str, article: str) -> tuple[Reference, ...]:
     """See `imgcache.scanner.markup.called`."""
-    found = _in_calls(_without_liquid_blocks(text))
+    found = _in_calls(_without_liquid_blocks(text), ())
     return tuple([Reference(url, article, line + 1, column + 1, CALL) for url, line, column in found])
 
 
@@ -62,8 +77,11 @@ def _in_html(text: str) -> Iterator[Found]:
     return _placed(text, image_urls)
 
 
-def _in_calls(text: str) -> Iterator[Found]:
-    return _placed(text, calls.image_urls) if calls.NAME in text else iter(())
+def _in_calls(text: str, languages: Collection[str]) -> Iterator[Found]:
+    def in_order(text: str) -> Iterator[tuple[str, int]]:
+        return iter(sorted(calls.image_urls(text, languages), key=itemgetter(1)))
+
+    return _placed(text, in_order) if may_call(text, languages) else iter(())
 
 
 def _placed(text: str, find: Callable[[str], Iterator[tuple[str, int]]]) -> Iterator[Found]:
@@ -76,12 +94,6 @@ def _placed(text: str, find: Callable[[str], Iterator[tuple[str, int]]]) -> Iter
             start = text.rfind("\n", counted, offset) + 1
         counted = offset
         yield url, line, offset - start
-
-
-def _in_markdown(text: str) -> Iterator[Found]:
-    from imgcache.scanner.markup import markdown  # loading it takes longer than reading a small site
-
-    return markdown.images(text)
 
 
 def _without_liquid_blocks(text: str) -> str:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from markdown_it.helpers import parseLinkDestination
 
 from imgcache.core import ArticleChanged, ArticleUnreadable, Edit, Reference
-from imgcache.scanner.markup.bodies import CALL, references
+from imgcache.scanner.markup.bodies import references
 from imgcache.scanner.markup.character_references import unescape
+from imgcache.scanner.markup.syntax import CALL, Syntax
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 # The text before a destination of Markdown, and never before a URL in HTML. `>` may be the mark of a block quote.
@@ -32,9 +33,9 @@ class _Splice(NamedTuple):
     text: str
 
 
-def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool) -> str:
+def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool, syntax: Syntax) -> str:
     """See `imgcache.scanner.markup.apply`."""
-    found = references(text, article, first_line=first_line, html=html)
+    found = references(text, article, first_line=first_line, html=html, syntax=syntax)
     new_urls = _by_reference(found, edits)
     if not new_urls:
         return text
@@ -52,7 +53,7 @@ def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, ht
         pieces += [text[position : splice.start], splice.text]
         position = splice.end
     edited = "".join(pieces) + text[position:]
-    after = references(edited, article, first_line=first_line, html=html)
+    after = references(edited, article, first_line=first_line, html=html, syntax=syntax)
     expected = [(new_urls.get(number, reference.url), reference.line) for number, reference in enumerate(found)]
     if [(reference.url, reference.line) for reference in after] != expected:
         raise _unsafe(found[min(new_urls)])

@@ -13,12 +13,10 @@ from functools import cache
 
 from imgcache.scanner.markup.character_references import unescape
 
-_SPACE = " \t\n\f\r"
-_VALUE = rf"""[{_SPACE}]*+=[{_SPACE}]*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{_SPACE}"'>][^{_SPACE}>]*+)?+"""
+SPACE = " \t\n\f\r"
+VALUE = rf"""[{SPACE}]*+=[{SPACE}]*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{SPACE}"'>][^{SPACE}>]*+)?+"""
 # The first repetition matches nearly all attributes in half the time of the second.
-_ATTRIBUTES = (
-    rf"""(?:[{_SPACE}]++[a-zA-Z-]++="[^"]*+")*+(?:[{_SPACE}/]++|[^{_SPACE}/>][^{_SPACE}/>=]*+(?:{_VALUE})?+)*+"""
-)
+ATTRIBUTES = rf"""(?:[{SPACE}]++[a-zA-Z-]++="[^"]*+")*+(?:[{SPACE}/]++|[^{SPACE}/>][^{SPACE}/>=]*+(?:{VALUE})?+)*+"""
 _IMAGE_NAME = r"[iI][mM][gG]|[sS][oO][uU][rR][cC][eE]"
 _TEXT_NAME = (
     r"[sS][cC][rR][iI][pP][tT]|[sS][tT][yY][lL][eE]|[tT][iI][tT][lL][eE]|[tT][eE][xX][tT][aA][rR][eE][aA]|[xX][mM][pP]|"
@@ -26,31 +24,31 @@ _TEXT_NAME = (
     r"[pP][lL][aA][iI][nN][tT][eE][xX][tT]"
 )
 _INITIAL = "[iIsStTxXnNpP]"  # of all these names: one check instead of trying each
-_OTHER_TAG = rf"<(?!(?={_INITIAL})(?:{_IMAGE_NAME}|{_TEXT_NAME})[{_SPACE}/>])/?+[a-zA-Z][^{_SPACE}/>]*+{_ATTRIBUTES}>"
+_OTHER_TAG = rf"<(?!(?={_INITIAL})(?:{_IMAGE_NAME}|{_TEXT_NAME})[{SPACE}/>])/?+[a-zA-Z][^{SPACE}/>]*+{ATTRIBUTES}>"
 # Most tags are one of these two; trying them first saves a quarter of the time.
 _END_TAG = r"</[a-zA-Z][a-zA-Z0-9]*+>"
-_USUAL_TAG = rf"""<(?:t[dr]|p|a|div|span|b|br|strong|table)(?:[{_SPACE}]++[a-z]++="[^"]*+")*+/?+>"""
+_USUAL_TAG = rf"""<(?:t[dr]|p|a|div|span|b|br|strong|table)(?:[{SPACE}]++[a-z]++="[^"]*+")*+/?+>"""
 _OTHER_COMMENT = r"<!--[^->][^-]*+(?:-[^-][^-]*+)*+-->"
 # Everything that is no image, then the image if it is like most: one quoted `src` without spaces and templates.
-_PLAIN_ATTRIBUTES = rf"""(?:[{_SPACE}]++(?![sS][rR][cC])[a-zA-Z-]++="[^"]*+")*+"""
-_PLAIN_SOURCE = rf"""src="([^"{_SPACE}&{{][^"{_SPACE}{{]*+)\""""  # an entity at the start might be a space
-_PLAIN_IMAGE = rf"<img{_PLAIN_ATTRIBUTES}[{_SPACE}]++{_PLAIN_SOURCE}{_PLAIN_ATTRIBUTES}[{_SPACE}]*+/?+>"
+_PLAIN_ATTRIBUTES = rf"""(?:[{SPACE}]++(?![sS][rR][cC])[a-zA-Z-]++="[^"]*+")*+"""
+_PLAIN_SOURCE = rf"""src="([^"{SPACE}&{{][^"{SPACE}{{]*+)\""""  # an entity at the start might be a space
+_PLAIN_IMAGE = rf"<img{_PLAIN_ATTRIBUTES}[{SPACE}]++{_PLAIN_SOURCE}{_PLAIN_ATTRIBUTES}[{SPACE}]*+/?+>"
 _TO_IMAGE = re.compile(
     rf"(?:[^<]*+(?:{_END_TAG}|{_USUAL_TAG}|{_OTHER_TAG}|<(?![a-zA-Z/!?])|{_OTHER_COMMENT}))*+[^<]*+(?:{_PLAIN_IMAGE})?+"
 )
-_IMAGE = re.compile(rf"<({_IMAGE_NAME})(?=[{_SPACE}/>])({_ATTRIBUTES})>")
-_TEXT = re.compile(rf"<({_TEXT_NAME})(?=[{_SPACE}/>]){_ATTRIBUTES}>")
+_IMAGE = re.compile(rf"<({_IMAGE_NAME})(?=[{SPACE}/>])({ATTRIBUTES})>")
+_TEXT = re.compile(rf"<({_TEXT_NAME})(?=[{SPACE}/>]){ATTRIBUTES}>")
 _SOURCE = r"[sS][rR][cC](?:[sS][eE][tT])?+"
 # The next attribute of this name, after any others.
 _SOURCE_ATTRIBUTE = re.compile(
-    rf"(?:[{_SPACE}/]++|(?!{_SOURCE}(?:[{_SPACE}/=]|\Z))[^{_SPACE}/>][^{_SPACE}/>=]*+(?:{_VALUE})?+)*+"
-    rf"({_SOURCE})(?:[{_SPACE}]*+=[{_SPACE}]*+"
-    rf"""(?:"([^"]*+)"|'([^']*+)'|([^{_SPACE}"'>][^{_SPACE}>]*+))?+)?+"""
+    rf"(?:[{SPACE}/]++|(?!{_SOURCE}(?:[{SPACE}/=]|\Z))[^{SPACE}/>][^{SPACE}/>=]*+(?:{VALUE})?+)*+"
+    rf"({_SOURCE})(?:[{SPACE}]*+=[{SPACE}]*+"
+    rf"""(?:"([^"]*+)"|'([^']*+)'|([^{SPACE}"'>][^{SPACE}>]*+))?+)?+"""
 )
-_COMMENT_END = re.compile(r"--(?:>|(?<!<!--)!>)")
-_SCRIPT_MARK = re.compile(rf"<!--|-->|</?[sS][cC][rR][iI][pP][tT](?=[{_SPACE}/>])")
+COMMENT_END = re.compile(r"--(?:>|(?<!<!--)!>)")
+_SCRIPT_MARK = re.compile(rf"<!--|-->|</?[sS][cC][rR][iI][pP][tT](?=[{SPACE}/>])")
 _BOGUS = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections 13.2.5.6, .7 and .41)
-_CANDIDATE = re.compile(rf"[{_SPACE},]*+([^{_SPACE}]++)")
+_CANDIDATE = re.compile(rf"[{SPACE},]*+([^{SPACE}]++)")
 _DESCRIPTORS = re.compile(r"(?:\([^)]*+(?:\)|\Z)|[^,(])*+,?")
 
 
@@ -65,9 +63,9 @@ def image_urls(text: str) -> Iterator[tuple[str, int]]:
             yield from _urls_of_tag(image[1].lower(), image[2], image.start(2))
             position = image.end()
         elif element := _TEXT.match(text, position):
-            position = _end_of_text(text, element)
+            position = end_of_text(text, element[1].lower(), element.end())
         elif text.startswith("<!--", position):
-            closing = _COMMENT_END.search(text, position + 2)  # `<!-->` and `<!--->` are complete (section 13.2.5.43)
+            closing = COMMENT_END.search(text, position + 2)  # `<!-->` and `<!--->` are complete (section 13.2.5.43)
             position = closing.end() if closing else len(text)
         elif _BOGUS.match(text, position):
             position = _after(text, ">", position)
@@ -95,9 +93,9 @@ def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, in
                 yield url, start + places[at]
         elif tag == "img":
             value, places = unescape(raw)
-            url = value.strip(_SPACE)
+            url = value.strip(SPACE)
             if url:
-                yield url, start + places[len(value) - len(value.lstrip(_SPACE))]
+                yield url, start + places[len(value) - len(value.lstrip(SPACE))]
 
 
 def srcset_urls(value: str) -> Iterator[tuple[str, int]]:
@@ -117,15 +115,20 @@ def srcset_urls(value: str) -> Iterator[tuple[str, int]]:
 def _decoded(raw: str) -> str:
     if raw.count("&") == raw.count("&amp;"):
         return raw.replace("&amp;", "&")
-    return unescape(raw)[0].rstrip(_SPACE)
+    return unescape(raw)[0].rstrip(SPACE)
 
 
-def _end_of_text(text: str, element: re.Match[str]) -> int:
-    """Return the end of the text of an element: its end tag, or the end of the file (section 13.2.6.2)."""
-    name = element[1].lower()
+def end_of_text(text: str, name: str, position: int) -> int:
+    """Return the end of the text of an element: its end tag, or the end of the file (section 13.2.6.2).
+
+    Args:
+        text: the whole text.
+        name: of the element, in small letters.
+        position: where its content begins.
+    """
     if name == "script":
-        return _end_of_script(text, element.end())
-    closing = _text_end(name).search(text, element.end())
+        return _end_of_script(text, position)
+    closing = _text_end(name).search(text, position)
     return closing.start() if closing else len(text)
 
 
@@ -151,7 +154,7 @@ def _text_end(name: str) -> re.Pattern[str]:
     if name == "plaintext":
         return re.compile(r"\Z")
     either_case = "".join(f"[{letter}{letter.upper()}]" for letter in name)  # IGNORECASE would search slowly
-    return re.compile(rf"</{either_case}(?=[{_SPACE}/>])")
+    return re.compile(rf"</{either_case}(?=[{SPACE}/>])")
 
 
 def _after(text: str, mark: str, position: int) -> int:

@@ -10,27 +10,44 @@ import bisect
 import itertools
 import re
 from collections.abc import Iterator
-from functools import cache
-from types import SimpleNamespace
-from typing import Any
 
-from markdown_it import MarkdownIt, helpers
-from markdown_it.common.utils import normalizeReference
-from markdown_it.rules_inline import StateInline, html_inline, image
 from markdown_it.token import Token
 
-from imgcache.scanner.markup.html import image_urls
+from imgcache.scanner.markup import jsx
+from imgcache.scanner.markup.attributes import image_urls
+from imgcache.scanner.markup.markdown_rules import environment, parser
+from imgcache.scanner.markup.syntax import BODY, Syntax
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _DEFINITION = re.compile(r"\[(?:\\.|[^\[\]\\])*\]:[ \t]*(?:\n[ \t>]*)?<?", re.DOTALL)
-_DESTINATION = re.compile(r"\([ \t\n]*<?")
+
+Found = tuple[str, int, int, str]  # URL, line (from 0), column (from 0), field
 
 
-def images(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the URL of each image with its line and column in the text, both from 0."""
+def images(text: str, syntax: Syntax, *, is_jsx: bool) -> Iterator[Found]:
+    """Yield the URL of each image with its line and column in the text, both from 0, and its field.
+
+    Args:
+        text: the body.
+        syntax: how the generator reads it.
+        is_jsx: whether it is MDX: then tags are those of JSX, and there is no block of HTML.
+    """
+    if is_jsx:
+        text = jsx.without_comments(text)
     lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
+    tokens = parser(indented_code=syntax.indented_code and not is_jsx, footnotes=syntax.footnotes, is_jsx=is_jsx).parse(
+        text, environment(text)
+    )
+    if not is_jsx:
+        yield from ((*found, BODY) for found in _in_tokens(tokens, lines, with_html=True))
+        return
+    yield from ((*found, BODY) for found in _in_tokens(tokens, lines, with_html=False))
+    yield from jsx.images(_without_code(tokens, lines))
+
+
+def _in_tokens(tokens: list[Token], lines: list[str], *, with_html: bool) -> Iterator[tuple[str, int, int]]:
     definitions: dict[int, tuple[int, int]] = {}  # by the first line of a definition; images may share one
-    for token in _parser().parse(text, {}):
+    for token in tokens:
         if token.type == "html_block":
             block = _Block(lines, token)
             for url, offset in image_urls(token.content):
@@ -38,7 +55,7 @@ def images(text: str) -> Iterator[tuple[str, int, int]]:
         elif token.children:
             block = _Block(lines, token)
             for child in token.children:
-                if child.type == "html_inline":
+                if child.type == "html_inline" and with_html:
                     for url, offset in image_urls(child.content):
                         yield url, *block.place(child.meta["start"] + offset)
                 elif child.type == "image" and child.meta["map"]:
@@ -48,6 +65,25 @@ def images(text: str) -> Iterator[tuple[str, int, int]]:
                     yield child.content, *definitions[first]
                 elif child.type == "image":
                     yield child.content, *block.place(child.meta["start"])
+
+
+def _without_code(tokens: list[Token], lines: list[str]) -> list[str]:
+    """Return the lines with spaces for what is code."""
+    lines = list(lines)
+    for token in tokens:
+        if token.type == "fence" and token.map:
+            for number in range(*token.map):
+                lines[number] = ""
+        elif token.children:
+            block = _Block(lines, token)
+            spans = [child.meta for child in token.children if child.type == "code_inline"]
+            places = [(block.place(span["start"]), block.place(span["end"])) for span in spans]
+            for (first, start), (last, end) in places:
+                for number in range(first, last + 1):
+                    left = start if number == first else 0
+                    right = end if number == last else len(lines[number])
+                    lines[number] = lines[number][:left] + " " * (right - left) + lines[number][right:]
+    return lines
 
 
 class _Block:
@@ -82,64 +118,3 @@ def _in_definition(lines: list[str], first: int, last: int) -> tuple[int, int]:
     offset = definition.end() if definition else 0
     before = source[:offset]
     return first + before.count("\n"), offset - (before.rfind("\n") + 1)
-
-
-class _Verbatim(MarkdownIt):
-    """A parser that keeps link destinations as they are. Whether a URL is allowed is checked elsewhere."""
-
-    def normalizeLink(self, url: str) -> str:  # noqa: N802 - the library's name
-        return url
-
-    def validateLink(self, url: str) -> bool:  # noqa: N802, ARG002 - the library's name
-        return True
-
-
-@cache
-def _parser() -> MarkdownIt:
-    parser = _Verbatim("commonmark")
-    functions: Any = SimpleNamespace(**vars(helpers) | {"parseLinkTitle": _link_title})
-    parser.helpers = functions
-    parser.inline.ruler.at("image", _image)
-    parser.inline.ruler.at("html_inline", _html_inline)
-    return parser
-
-
-def _link_title(string: str, start: int, maximum: int, before: Any = None) -> Any:
-    """Call the library's function and keep only the first character of the title, which is not needed.
-
-    The library joins each line of a title to all lines before, which takes quadratic time.
-    """
-    title = helpers.parseLinkTitle(string, start, maximum, before)
-    title.str = title.str[:1]
-    return title
-
-
-def _image(state: StateInline, silent: bool) -> bool:
-    """Apply the library's rule; keep the URL and its place, and do not parse the alternative text."""
-    start = state.pos
-    if not image(state, True) or silent:
-        return state.pos > start
-    end, state.pos = state.pos, start
-    label_end = state.md.helpers.parseLinkLabel(state, start + 1, False)
-    state.pos = end
-    token = state.push("image", "img", 0)
-    destination = _DESTINATION.match(state.src, label_end + 1)
-    if destination and state.src[end - 1] == ")":
-        opening = destination.end() - destination[0].endswith("<")
-        token.content = state.md.helpers.parseLinkDestination(state.src, opening, end).str
-        token.meta = {"start": destination.end(), "map": None}
-        return True
-    label = state.src[label_end + 2 : end - 1] or state.src[start + 2 : label_end]
-    definition = state.env["references"][normalizeReference(label)]
-    token.content = definition["href"]
-    token.meta = {"map": definition["map"]}
-    return True
-
-
-def _html_inline(state: StateInline, silent: bool) -> bool:
-    start = state.pos
-    if not html_inline(state, silent):
-        return False
-    if not silent:
-        state.tokens[-1].meta = {"start": start}
-    return True

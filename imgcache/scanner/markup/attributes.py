@@ -1,0 +1,122 @@
+"""Finds every image that HTML names: in images of all kinds, in attributes for scripts, and in styles. Pure.
+
+Nearly all texts have only `<img>` and `<source>`, which `html.py` finds at several times the speed. Here each tag is
+read where one of the rarer names is in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from imgcache.scanner.markup import css, html
+from imgcache.scanner.markup.character_references import unescape
+from imgcache.scanner.markup.html import ATTRIBUTES, COMMENT_END, SPACE, end_of_text, srcset_urls
+from imgcache.scanner.markup.names import BACKGROUNDS, LAZY_ADDRESSES, LAZY_SETS, looks_like_image
+from imgcache.scanner.markup.quick import names_rarely
+
+_TAG = re.compile(rf"<(/?+[a-zA-Z][^{SPACE}/>]*+)({ATTRIBUTES})>")
+_ATTRIBUTE = re.compile(
+    rf"[{SPACE}/]++|([^{SPACE}/>][^{SPACE}/>=]*+)(?:[{SPACE}]*+=[{SPACE}]*+"
+    rf"""(?:"([^"]*+)(?:"|\Z)|'([^']*+)(?:'|\Z)|([^{SPACE}"'>][^{SPACE}>]*+))?+)?+"""
+)
+_OTHER = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections 13.2.5.6, .7 and .41)
+_TEXT_ELEMENTS = frozenset(
+    {"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"}
+)
+_IN_STYLE = re.compile(r"url\(|image-set\(", re.IGNORECASE)
+
+_IMAGES = frozenset({"img", "amp-img", "amp-anim"})
+_SETS = frozenset({"srcset", *LAZY_SETS})
+_LAZY = frozenset(LAZY_ADDRESSES)
+_BACKGROUNDS = frozenset({"background", *BACKGROUNDS})
+_OTHER_MEDIA = frozenset({"iframe", "script", "video", "audio", "track", "embed", "object"})
+
+_Raw = tuple[str, int]  # a value as it is written, and the index of its first character
+
+
+def image_urls(text: str) -> Iterator[tuple[str, int]]:
+    """Yield each URL with the index of its first character in `text`, decoded, without empty and templated ones."""
+    return _all_urls(text) if names_rarely(text) else html.image_urls(text)
+
+
+def _all_urls(text: str) -> Iterator[tuple[str, int]]:
+    position = text.find("<")
+    while position >= 0:
+        if tag := _TAG.match(text, position):
+            name = tag[1].lower()
+            yield from _urls_of_tag(name, tag[2], tag.start(2))
+            position = tag.end()
+            if name in _TEXT_ELEMENTS:
+                position = end_of_text(text, name, tag.end())
+                if name == "style":
+                    yield from _in_css(text[tag.end() : position], range(tag.end(), position + 1))
+        elif text.startswith("<!--", position):
+            closing = COMMENT_END.search(text, position + 2)
+            position = closing.end() if closing else len(text)
+        elif _OTHER.match(text, position):
+            end = text.find(">", position)
+            position = end + 1 if end >= 0 else len(text)
+        elif text[position + 1 : position + 2].isalpha() or text.startswith("</", position):
+            return  # an unclosed tag, which is no tag
+        else:
+            position += 1
+        position = text.find("<", position)
+
+
+def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, int]]:
+    if "=" not in attributes:
+        return
+    values: dict[str, _Raw] = {}
+    for found in _ATTRIBUTE.finditer(attributes):
+        group = found.lastindex or 0
+        if found[1]:  # the first of two attributes counts (section 13.2.5.33)
+            raw = (found[group], base + found.start(group)) if group > 1 else ("", 0)
+            values.setdefault(found[1].lower(), raw)
+    for name, raw in values.items():
+        if not raw[0] or "{{" in raw[0] or "{%" in raw[0]:
+            continue
+        if name == "style":
+            yield from _in_style(raw)
+        elif name in _SETS and (tag in _IMAGES or tag == "source"):
+            value, places = unescape(raw[0])
+            yield from ((url, raw[1] + places[at]) for url, at in srcset_urls(value))
+        elif _holds_image(tag, name, values):
+            yield from _address(raw)
+        elif name in _LAZY and tag not in _OTHER_MEDIA:
+            yield from (one for one in _address(raw) if looks_like_image(one[0]))
+        elif name in _BACKGROUNDS:
+            is_css = _IN_STYLE.search(raw[0])
+            yield from _in_style(raw) if is_css else (one for one in _address(raw) if looks_like_image(one[0]))
+
+
+def _holds_image(tag: str, name: str, values: dict[str, _Raw]) -> bool:
+    """Whether this attribute is the address of an image, whatever its name looks like."""
+    if tag in _IMAGES:
+        return name == "src" or name in _LAZY
+    if tag in {"video", "amp-video"}:
+        return name in {"poster", "data-poster"}
+    if tag in {"image", "feimage"}:
+        return name in {"href", "xlink:href"}
+    return tag == "input" and name == "src" and values.get("type", ("", 0))[0].strip(SPACE).lower() == "image"
+
+
+def _address(raw: _Raw) -> Iterator[tuple[str, int]]:
+    value, places = unescape(raw[0])
+    if url := value.strip(SPACE):
+        yield url, raw[1] + places[len(value) - len(value.lstrip(SPACE))]
+
+
+def _in_style(raw: _Raw) -> Iterator[tuple[str, int]]:
+    value, places = unescape(raw[0])
+    yield from ((url, raw[1] + at) for url, at in _in_css(value, places))
+
+
+def _in_css(text: str, places: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """Yield the images of CSS, each with the place of its first character."""
+    if not _IN_STYLE.search(text):
+        return
+    for one in css.addresses(text):
+        url = css.unescaped(text[one.start : one.end])
+        if url.strip(SPACE) and not url.startswith("#"):  # a part of the page itself, such as a gradient of SVG
+            yield url, places[one.start]
