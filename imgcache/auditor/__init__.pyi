@@ -5,6 +5,7 @@ __all__ = [
     "AuditPolicy",
     "Auditor",
     "Baseline",
+    "BuiltPages",
     "Event",
     "FixResult",
     "ProbeResult",
@@ -16,6 +17,7 @@ __all__ = [
 ]
 
 from .baseline import Baseline
+from .built_pages import BuiltPages
 from .fixes import FixResult, remaining_findings
 from .git import git_prefix
 from .history import AuditHistory

@@ -46,6 +46,11 @@ QUARANTINE = "decide with `imgcache quarantine accept URL` or `imgcache quaranti
 HOSTS = "let `imgcache sync` cache the images, or raise budget.hosts in imgcache.yml"
 BYTES = "let `imgcache sync` cache the images, serve their variants, or raise budget.bytes_per_article in imgcache.yml"
 ARTICLE = "correct the article at that line"
+BUILT = "build the site again; its bytes must be in the encoding that the page declares"
+REWRITE = "run `imgcache rewrite` after the build: the page then loads a local copy"
+ALT = 'write what the image shows into its article; alt="" if it is decoration'
+SIZE = "run `imgcache rewrite` after the build, which adds them, or write width and height"
+OVERSIZED = "show a smaller variant: `imgcache rewrite` after the build offers several widths"
 
 
 def failing(failure: Failure, *, alternative: str | None, is_held: bool) -> str:

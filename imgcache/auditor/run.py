@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from imgcache.auditor import exposure
+from imgcache.auditor.built_pages import BuiltPages
 from imgcache.auditor.copies import MissingFiles, reconcile_copies
 from imgcache.auditor.evaluation import Evaluation
 from imgcache.auditor.finding_factory import count_failing, sorted_findings
@@ -40,8 +41,9 @@ class AuditPolicy(msgspec.Struct, frozen=True):
 class Auditor:
     """One audit of one site.
 
-    Without `looking` the audit is offline: it checks own files, flags and the cache, contacts no host and writes
-    nothing. With `looking`, the caller must hold the lock of the cache.
+    Without `remote_checks` the audit is offline: it checks own files, flags and the cache, contacts no host and writes
+    nothing. With `remote_checks`, the caller must hold the lock of the cache. With `built`, these pages decide about
+    exposure, and about how images are shown.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Auditor:
         policy: AuditPolicy,
         progress: Progress,
         clock: Callable[[], float],
+        built: Callable[[], BuiltPages] | None = None,
     ) -> None:
+        self._built = built
         self._site = site
         self._scanner = scanner
         self._catalogue = catalogue
@@ -103,7 +107,8 @@ class Auditor:
     def _conclude(self) -> AuditReport:
         now = self._clock()
         counts = self._remote.counts if self._remote else HostCounts()
-        exposed = self._measure_exposure(counts)
+        built = self._built() if self._built else None
+        exposed = self._measure_exposure(counts, built)
         evaluation = Evaluation(
             catalogue=self._catalogue,
             index=self._index,
@@ -115,6 +120,8 @@ class Auditor:
             now=now,
         )
         findings = [*evaluation.findings(), *exposure.over_budget(exposed, self._policy.budget)]
+        if built is not None:
+            findings += built.findings()
         may_write = self._remote is not None and not self._remote.is_network_down
         findings = sorted_findings(self._history.dated(findings, now if may_write else None))
         summary = self._summary(findings)
@@ -135,7 +142,8 @@ class Auditor:
             articles=articles,
         )
 
-    def _measure_exposure(self, counts: HostCounts) -> Exposure:
+    def _measure_exposure(self, counts: HostCounts, built: BuiltPages | None) -> Exposure:
         redirected = self._remote.redirected if self._remote else {}
         hosts = {image: frozenset(split_url(hop.url)[1] for hop in hops) for image, hops in redirected.items()}
-        return exposure.measure_exposure(self._catalogue.audit.hotlinked(), hosts, counts)
+        uses = built.uses() if built is not None else self._catalogue.audit.hotlinked()
+        return exposure.measure_exposure(uses, hosts, counts)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Variables that GitHub Actions and most others, Azure Pipelines, and TeamCity set.
 _BUILD_SERVERS = ("CI", "TF_BUILD", "TEAMCITY_VERSION")
+_REQUESTED = ("offline", "fix", "connect_to", "dask", "built")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -34,6 +35,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--offline", is_flag=True, help="Check own files, flags and cache only; change nothing.")
 @click.option("--since", metavar="REV", help="Findings that this git revision had are reported apart, and do not fail.")
 @click.option("--baseline", type=_FILE, metavar="FILE", help="The same for findings that an earlier JSON report has.")
+@click.option(
+    "--built",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Judge what readers get by these built pages: other hosts, alternative texts, sizes.",
+)
 @click.option("--fix", is_flag=True, help="Write certain corrections into the articles: true sizes, new addresses.")
 @click.option(
     "--diff", is_flag=True, help="Print these corrections as a patch for `git apply -p1` instead of the report."
@@ -55,9 +62,7 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
     _check_folder(options["output"])
     workspace = open_workspace(site, options)
     before = Baseline(workspace.site, since=options["since"], baseline=options["baseline"])
-    request = AuditRequest.from_options(
-        offline=options["offline"], fix=options["fix"], connect_to=options["connect_to"], dask=options["dask"]
-    )
+    request = AuditRequest.from_options(**{name: options[name] for name in _REQUESTED})
     progress = progress_for(quiet=options["quiet"] or form != "text")
     patch: bytes | None = None
     with prepare_audit(workspace, request, progress, now) as (cache, auditor):

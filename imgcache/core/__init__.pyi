@@ -75,12 +75,15 @@ __all__ = [
     "Position",
     "ProbedImage",
     "Problem",
+    "ReaderPage",
     "Recipe",
     "Reference",
+    "RemoteUse",
     "Rendered",
     "Robots",
     "Severity",
     "SharedImageRow",
+    "ShownImage",
     "Size",
     "StoreError",
     "Summary",
@@ -140,6 +143,7 @@ __all__ = [
     "without_credentials",
 ]
 
+from .built_pages import ReaderPage, RemoteUse, ShownImage
 from .choices import ColorSpace, Dimensions, Fit, Generator, Motion, Position
 from .descriptors import MAX_IDLE_CONNECTIONS, can_open_files, is_out_of_descriptors, raise_descriptor_limit
 from .errors import (

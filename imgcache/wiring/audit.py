@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from imgcache.auditor import AuditHistory, Auditor, AuditPolicy, ProbeResult, RemoteChecks, remaining_findings
+from imgcache.auditor import (
+    AuditHistory,
+    Auditor,
+    AuditPolicy,
+    BuiltPages,
+    ProbeResult,
+    RemoteChecks,
+    remaining_findings,
+)
 from imgcache.config import Config
 from imgcache.core import AuditReport
 from imgcache.downloader import ConnectTo
@@ -30,6 +39,7 @@ class AuditRequest(msgspec.Struct, frozen=True):
     fix: bool = False
     connect_to: tuple[ConnectTo, ...] = ()
     dask: str | None = None
+    built: Path | None = None
 
     @classmethod
     def from_options(
@@ -39,9 +49,10 @@ class AuditRequest(msgspec.Struct, frozen=True):
         fix: bool = False,
         connect_to: str | Iterable[str] = (),
         dask: str | None = None,
+        built: Path | None = None,
     ) -> Self:
         """Parse options as people write them. Raises ConfigError."""
-        return cls(offline=offline, fix=fix, connect_to=parse_connect_to(connect_to), dask=dask)
+        return cls(offline=offline, fix=fix, connect_to=parse_connect_to(connect_to), dask=dask, built=built)
 
 
 @contextmanager
@@ -55,11 +66,31 @@ def prepare_audit(
         ConfigError: the cache or the workers cannot be used.
     """
     only_reads = request.offline and not request.fix
+    pages = built_pages(workspace, request.built) if request.built else None
     opening = (
         open_for_reading(workspace) if only_reads else open_for_writing(workspace, "audit", clock, stores=request.fix)
     )
     with opening as cache, _connect_workers(workspace.config, request) as workers:
-        yield cache, build_audit(cache, workspace.config, request, progress, clock, workers=workers)
+        auditor = build_audit(cache, workspace.config, request, progress, clock, workers=workers, pages=pages)
+        yield cache, auditor
+
+
+def built_pages(workspace: Workspace, built: Path) -> Callable[[OpenCache], BuiltPages]:
+    """Returns what reads the pages of a built folder when the rest of an audit is done.
+
+    Raises:
+        ConfigError: the folder has no HTML page.
+    """
+    from imgcache.publisher.rewrite import BuiltFolder, FolderTask, Options, ReaderPages
+
+    folder = BuiltFolder(built, left_out=[workspace.cache, workspace.own_cache])
+    folder.require_page()
+    address = workspace.config.site_url or ""
+    options = Options(site_url=address.rstrip("/") if "://" in address else "")
+    task = FolderTask(str(folder.root), workspace.config.site_url, options)
+    reader = ReaderPages(folder, task, workspace.config.limits)
+    prefix = folder.prefix(workspace.root)
+    return lambda cache: BuiltPages(reader.read, prefix, cache.catalogue, cache.index)
 
 
 @contextmanager
@@ -83,6 +114,7 @@ def build_audit(
     clock: Clock,
     *,
     workers: WorkerGroup[str, ProbeResult] | None = None,
+    pages: Callable[[OpenCache], BuiltPages] | None = None,
 ) -> Auditor:
     """Build an audit over an open cache; with `workers`, these contact the servers."""
     history = AuditHistory(cache.index)
@@ -114,6 +146,7 @@ def build_audit(
         ),
         progress=progress,
         clock=clock,
+        built=(lambda: pages(cache)) if pages else None,
     )
 
 

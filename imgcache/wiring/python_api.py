@@ -134,6 +134,7 @@ def audit(
     fix: bool = False,
     connect_to: str | Iterable[str] = (),
     dask: str | None = None,
+    built: StrPath | None = None,
     config: StrPath | None = None,
     cache: StrPath | None = None,
     progress: Callable[[ProgressUpdate], object] | None = None,
@@ -148,6 +149,7 @@ def audit(
         fix: write certain corrections into the articles; the report has what is left.
         connect_to: `HOST:PORT:HOST2:PORT2` as curl has it; one or several.
         dask: a Dask scheduler whose workers contact the servers, or "local:N" for N processes on this machine.
+        built: a folder with built pages, by which exposure and alternative texts are judged.
         config: the file with the settings; by default `imgcache.yml` of the site.
         cache: the cache folder, or the URL of an object store; by default `cache` of the site.
         progress: is called as for `sync`.
@@ -163,7 +165,7 @@ def audit(
     from imgcache.wiring.loading import load_workspace
     from imgcache.wiring.running import call_with_loop
 
-    request = AuditRequest.from_options(offline=offline, fix=fix, connect_to=connect_to, dask=dask)
+    request = AuditRequest.from_options(offline=offline, fix=fix, connect_to=connect_to, dask=dask, built=_path(built))
     workspace = load_workspace(Path(site), config=_path(config), cache=_text(cache))
     before = Baseline(workspace.site, since=since, baseline=_path(baseline))
 

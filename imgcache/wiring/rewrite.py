@@ -91,7 +91,7 @@ class RewriteJob:
         self._progress = progress
         self._clock = clock
         self._scanner = BuiltScanner(folder, pool, house.index)
-        self._prefix = _prefix(folder.root, site.root)
+        self._prefix = folder.prefix(site.root)
         self.report = RewriteReport(dry_run=request.touches_nothing or msgspec.UNSET)
 
     async def run(self) -> RewriteReport:
@@ -273,14 +273,6 @@ def _sync_request(request: RewriteRequest) -> SyncRequest:
         max_bytes=request.max_bytes,
         connect_to=request.connect_to,
     )
-
-
-def _prefix(folder: Path, site: Path) -> str:
-    """What paths in the folder begin with, seen from the site."""
-    root = Path(os.path.realpath(site))
-    if folder == root:
-        return ""
-    return f"{(folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()}/"
 
 
 def _by_url(found: Iterable[tuple[str, Place]]) -> Iterator[tuple[str, tuple[Place, ...]]]:

@@ -152,6 +152,25 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "An article makes its readers load more bytes than the budget allows.",
         "It loads slowly on slow networks. Cache the images, or raise `budget.bytes_per_article`.",
     ),
+    "remote-image": (
+        "A built page loads an image from another host.",
+        "That host sees who reads the page. Run `imgcache rewrite` after the build: the page then loads a local copy.",
+    ),
+    "no-alt": (
+        "A built page shows an image without alternative text.",
+        (
+            "People who cannot see it do not learn what it shows (WCAG 2.2, 1.1.1). Write the text into the article;"
+            ' alt="" if the image is decoration.'
+        ),
+    ),
+    "no-size": (
+        "A built page shows an image without width and height.",
+        "The text below it moves when the image is loaded. `imgcache rewrite` adds the true size after the build.",
+    ),
+    "oversized": (
+        "A built page shows an image at less than a tenth of its pixels.",
+        "Readers load far more than they see. `imgcache rewrite` offers smaller widths after the build.",
+    ),
     "no-network": (
         "No host answered.",
         "The network of this machine seems to be down, so remote images were not judged. Run the audit again.",

@@ -9,6 +9,7 @@ all files of a folder.
 from imgcache.publisher.rewrite.consequences import broken_checksums, no_address, stale_precaches
 from imgcache.publisher.rewrite.files import find, kind_of, rewrite
 from imgcache.publisher.rewrite.offers import File, Held, held
+from imgcache.publisher.rewrite.reader_pages import ReaderPages
 from imgcache.publisher.rewrite.records import FolderTask
 from imgcache.publisher.rewrite.report import RewriteReport
 from imgcache.publisher.rewrite.scan import BuiltScanner
@@ -29,6 +30,7 @@ __all__ = [
     "Options",
     "PagePool",
     "PageWriter",
+    "ReaderPages",
     "RewriteReport",
     "Rewritten",
     "Unreadable",

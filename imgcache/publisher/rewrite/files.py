@@ -65,6 +65,11 @@ def find(data: bytes, path: str, kind: Kind, options: Options) -> tuple[BuiltRef
     return tuple(references)
 
 
+def open_page(data: bytes, path: str, options: Options) -> Page:
+    """Returns an HTML file as a tree. Raises Undecodable."""
+    return Page(root(encodings.read_html(data)), _place(path, Kind.HTML, options))
+
+
 def rewrite(data: bytes, path: str, kind: Kind, held: Mapping[str, Held], options: Options) -> Rewritten:
     """The file with its images made local.
 

@@ -90,7 +90,7 @@ class PageReader:
         if isinstance(references, Unreadable):
             wrong = references if kind is not Kind.JSON or _names_images(data, path) else None
             return FoundPage(path, mtime_ns, len(data), digest, wrong=wrong)
-        position = _Positions(data)
+        position = Positions(data)
         has_far = bool(self._options.site_url or self._options.assets_url)
         images = [
             FoundImage(
@@ -172,7 +172,7 @@ def _local(data: bytes) -> tuple[tuple[FoundImage, ...], tuple[str, ...]]:
     """The images of the cache that a file asks for, each once a line, and the files of it, sorted."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         data = data.replace(b"\0", b"")  # UTF-16: ASCII with a NUL beside each character
-    position = _Positions(data)
+    position = Positions(data)
     images: dict[tuple[str, int], FoundImage] = {}
     files = set()
     for match in _LOCAL.finditer(data):
@@ -186,17 +186,17 @@ def _local(data: bytes) -> tuple[tuple[FoundImage, ...], tuple[str, ...]]:
 
 
 def _integrity(data: bytes, path: str, options: Options) -> Iterator[Integrity]:
-    position = _Positions(data)
+    position = Positions(data)
     for tag in _TAG.finditer(data):
         if not _INTEGRITY.search(tag[0]) or (address := _ADDRESS.search(tag[0])) is None:
             continue
         url = (address[1] or address[2] or address[3] or b"").decode("utf-8", "replace")
-        target = _below(url, path, options.site_url)
+        target = path_below(url, path, options.site_url)
         if target:
             yield Integrity(target, *position.of(tag.start()))
 
 
-def _below(url: str, path: str, site_url: str) -> str:
+def path_below(url: str, path: str, site_url: str) -> str:
     """The path in the folder that an address of a page leads to; "" where it is another site's."""
     url = unquote(url.partition("#")[0].partition("?")[0])
     base = site_url.partition("://")[2].partition("/")[2]
@@ -209,8 +209,8 @@ def _below(url: str, path: str, site_url: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), url))
 
 
-class _Positions:
-    """Line and column, in characters, of positions that are asked for in rising order."""
+class Positions:
+    """Line and column, in characters, of positions that are given in rising order."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -7,16 +7,15 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from imgcache.cache import ArticleStat, BuiltPage, Catalogue, Index, ReadArticle, ReadError, ReferenceRow
-from imgcache.core import ConfigError, Kind, Place, Problem, Severity, display_path, host_if_any
+from imgcache.core import Kind, Place, Problem, Severity, host_if_any
 from imgcache.publisher.rewrite.records import FoundImage, FoundPage, Integrity
-from imgcache.publisher.rewrite.walk import BuiltFolder
+from imgcache.publisher.rewrite.walk import BuiltFolder, is_page
 from imgcache.publisher.rewrite.workers import PagePool
 from imgcache.scanner import ScanResult
 
 UNREADABLE = "article-unreadable"
 FIELD = "built"  # of every reference in a built file
 _LOOKED_UP = 500  # files that are compared with the catalogue at once
-_PAGES = (".html", ".htm", ".xhtml")
 
 
 class BuiltScanner:
@@ -61,10 +60,7 @@ class BuiltScanner:
             ConfigError: the folder has none.
         """
         if not self._has_pages:
-            raise ConfigError(
-                "has no HTML page: name the folder that the generator wrote, such as _site, public or dist",
-                where=display_path(self._folder.root),
-            )
+            raise self._folder.without_pages()
 
     def problems(self) -> Iterator[Problem]:
         """Links that lead out of the folder: what they lead to is not changed."""
@@ -82,7 +78,7 @@ class BuiltScanner:
             for file in files:
                 scan.articles += 1
                 present.add(file.path)
-                self._has_pages = self._has_pages or file.path.lower().endswith(_PAGES)
+                self._has_pages = self._has_pages or is_page(file.path)
                 on_article()
             yield from files if is_first else catalogue.articles.changed(files)
 

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from imgcache.cache import ArticleStat
-from imgcache.core import temporary_name
+from imgcache.core import ConfigError, display_path, temporary_name
 from imgcache.publisher.rewrite.files import kind_of
 
 _NEVER_ENTERED = frozenset({".git", ".hg", ".svn", "node_modules"})
+_PAGES = (".html", ".htm", ".xhtml")
 _UNFINISHED = temporary_name("")[1:]
 _WORKER_NAME = re.compile(r"(?:.*service-?worker.*|.*\bsw\b.*|.*precache.*)\.m?js", re.IGNORECASE)
 
@@ -33,6 +34,29 @@ class BuiltFolder:
         self.outside: list[str] = []
         self.service_workers: list[str] = []
         self.unfinished: list[str] = []
+
+    def require_page(self) -> None:
+        """Check that there is a page.
+
+        Raises:
+            ConfigError: the folder has none.
+        """
+        if not any(is_page(file.path) for file in self.files()):
+            raise self.without_pages()
+
+    def without_pages(self) -> ConfigError:
+        """Returns the error for a folder without pages."""
+        return ConfigError(
+            "has no HTML page: name the folder that the generator wrote, such as _site, public or dist",
+            where=display_path(self.root),
+        )
+
+    def prefix(self, site: Path) -> str:
+        """Returns what paths in the folder begin with, seen from the folder of the site."""
+        root = Path(os.path.realpath(site))
+        if self.root == root:
+            return ""
+        return f"{(self.root.relative_to(root) if self.root.is_relative_to(root) else self.root).as_posix()}/"
 
     def files(self) -> Iterator[ArticleStat]:
         """Every page, style sheet, feed and JSON file, folder by folder, sorted by name in each."""
@@ -66,6 +90,11 @@ class BuiltFolder:
         target = Path(os.path.realpath(entry.path))
         if (kind_of(entry.name) is not None or target.is_dir()) and not target.is_relative_to(self.root):
             self.outside.append(path)
+
+
+def is_page(path: str) -> bool:
+    """Returns whether a path is that of an HTML page."""
+    return path.lower().endswith(_PAGES)
 
 
 def _stat(path: str, entry: os.DirEntry[str]) -> ArticleStat | None:
