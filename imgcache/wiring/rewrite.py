@@ -19,6 +19,7 @@ from imgcache.core import (
     OutputFolder,
     Place,
     Problem,
+    Severity,
     display_path,
     raise_descriptor_limit,
     without_credentials,
@@ -34,6 +35,7 @@ from imgcache.publisher.rewrite import (
     PageWriter,
     RewriteReport,
     broken_checksums,
+    images_in_scripts,
     no_address,
     stale_precaches,
 )
@@ -142,6 +144,8 @@ class RewriteJob:
             await self._write_pages(before)
         report.problems = [self._replaced(problem) for problem in report.problems]
         report.problems += self._found_problems()
+        if request.offline:
+            report.problems += self._not_held()
 
     def _count(self, before: BuiltCounts) -> None:
         self.report.pages = self._house.catalogue.articles.count_files()
@@ -189,9 +193,19 @@ class RewriteJob:
         catalogue = self._house.catalogue
         yield from self._scanner.problems()
         yield from catalogue.built.notes()
+        yield from images_in_scripts(self._folder, lambda url: catalogue.images.number(url) is not None)
         if not self._task.options.site_url and not self._task.options.assets_url:
             places = (place for _, place in catalogue.built.remote_places(is_local_possible=False))
             yield from no_address(places)
+
+    def _not_held(self) -> Iterator[Problem]:
+        """Yields the images that an offline run leaves on their hosts because no copy is held."""
+        known = {problem.url for problem in self.report.problems}
+        for url, places in _by_url(self._house.catalogue.built.remote_places(is_local_possible=True)):
+            shown = without_credentials(url)
+            if self._house.index.copy(url) is None and shown not in known:
+                message = "no copy is held, and --offline fetches nothing: run `imgcache rewrite` without it"
+                yield Problem("not-held", shown, message, severity=Severity.WARNING, references=places)
 
     def _replaced(self, problem: Problem) -> Problem:
         """With the places of its image after pages were written, which moves columns."""

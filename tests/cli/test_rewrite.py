@@ -127,8 +127,25 @@ def test_offline_uses_what_is_held(rewrite: Callable[..., Ended], run: Command, 
     (built.parent / "a.md").write_text(article((A, 1600, 1200)))
     assert run("sync", built.parent).code == 0
     asked = sum(origin.requests.values())
-    report = rewrite(built, "--offline", "--json").json()
+    ended = rewrite(built, "--offline", "--json")
+    report = ended.json()
     assert (report["rewritten"], report["left"], sum(origin.requests.values())) == (2, 2, asked)
+    [left] = report["problems"]
+    assert (ended.code, left["code"], left["url"], left["severity"]) == (0, "not-held", B, "warning")
+    assert len(left["references"]) == 2
+
+
+def test_a_script_that_draws_images_of_the_pages_is_a_warning(rewrite: Callable[..., Ended], built: Path) -> None:
+    script = f'export default `<p><img src="{A}"><a href="https://other.example/x.png">`;'
+    (built / "assets").mkdir(exist_ok=True)
+    (built / "assets/app.js").write_text(script)
+    for _ in range(2):  # also when there is nothing left to do
+        ended = rewrite(built, "--json")
+        [found] = ended.json()["problems"]
+        assert (ended.code, found["code"], found["severity"]) == (0, "script-images", "warning")
+        assert found["references"][0]["article"] == "_site/assets/app.js"
+        assert "names 1 image of these pages" in found["message"]
+    assert (built / "assets/app.js").read_text() == script
 
 
 def test_a_folder_without_pages_is_an_error(rewrite: Callable[..., Ended], tmp_path: Path) -> None:

@@ -6,7 +6,12 @@ stays as it was, and the result is parsed and compared before it is given. `Buil
 all files of a folder.
 """
 
-from imgcache.publisher.rewrite.consequences import broken_checksums, no_address, stale_precaches
+from imgcache.publisher.rewrite.consequences import (
+    broken_checksums,
+    images_in_scripts,
+    no_address,
+    stale_precaches,
+)
 from imgcache.publisher.rewrite.files import find, kind_of, rewrite
 from imgcache.publisher.rewrite.offers import File, Held, held
 from imgcache.publisher.rewrite.reader_pages import ReaderPages
@@ -37,6 +42,7 @@ __all__ = [
     "broken_checksums",
     "find",
     "held",
+    "images_in_scripts",
     "kind_of",
     "no_address",
     "rewrite",

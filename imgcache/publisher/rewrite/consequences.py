@@ -1,18 +1,20 @@
-"""What a rewrite may break that it does not repair: checksums in pages, lists of service workers, missing addresses."""
+"""What a rewrite may break or leave: checksums in pages, lists of service workers, scripts, missing addresses."""
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
-from imgcache.core import OutputFolder, Place, Problem, Severity, clean_text, plural
+from imgcache.core import OutputFolder, Place, Problem, Severity, clean_text, plural, redact
 from imgcache.publisher.rewrite.records import Integrity
 from imgcache.publisher.rewrite.scan import FIELD
 from imgcache.publisher.rewrite.walk import BuiltFolder
 
 _MAX_BYTES = 8_000_000
 _LISTED = re.compile(r"""["']?\burl["']?\s*:\s*["']([^"']+)["']""")
+_IN_SCRIPT = re.compile(rb"""(?:https?:)?//[^\s"'`<>\\()]+""")
 _NO_ADDRESS = (
     "these places need an absolute address (social media previews, feeds, sitemaps), and the site's is not known: set"
     " `site_url` in imgcache.yml"
@@ -49,6 +51,28 @@ def stale_precaches(folder: BuiltFolder, changed: Collection[str]) -> Iterator[P
                 )
                 place = Place(script, 1, 1, FIELD)
                 yield Problem("precache", None, message, severity=Severity.WARNING, references=(place,))
+
+
+def images_in_scripts(folder: BuiltFolder, is_known: Callable[[str], bool]) -> Iterator[Problem]:
+    """Yields the scripts that name images of pages: what they draw later is loaded from other hosts.
+
+    Args:
+        folder: after its files were listed.
+        is_known: whether a URL is that of an image of the pages.
+    """
+    with OutputFolder(folder.root) as root:
+        for script in folder.scripts:
+            found = root.stat(script)
+            data = root.read(script) if found is not None and found.st_size <= _MAX_BYTES else None
+            urls = (html.unescape(match[0].decode("utf-8", "replace")) for match in _IN_SCRIPT.finditer(data or b""))
+            named = sorted({url for url in urls if is_known(url)})
+            if named:
+                message = (
+                    f"names {plural(len(named), 'image')} of these pages on other hosts, such as"
+                    f" {redact(named[0], 200)}: scripts are not rewritten, so what this one draws is loaded from there"
+                )
+                place = Place(script, 1, 1, FIELD)
+                yield Problem("script-images", None, message, severity=Severity.WARNING, references=(place,))
 
 
 def no_address(places: Iterable[Place]) -> Iterator[Problem]:

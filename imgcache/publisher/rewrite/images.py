@@ -135,10 +135,11 @@ def _srcset(files: tuple[File, ...], image: Held, place: Place) -> str:
 
 
 def _behind(tag: Tag, image: Held) -> str:
-    """The image's colour and placeholder behind it, inside its padding and border."""
+    """The image's colour and placeholder behind it, inside its padding. The site's own background colour stays."""
     if not image.color or _BACKGROUND.search(tag.get("style")):
         return ""
-    return f"background:{image.color} url({image.placeholder}) center/cover no-repeat content-box"
+    layers = f"background-image:url({image.placeholder}),linear-gradient({image.color},{image.color})"
+    return f"{layers};background-origin:content-box;background-size:100% 100%;background-repeat:no-repeat"
 
 
 def _picture(tag: Tag, sources: list[tuple[File, ...]], image: Held, sizes: str, place: Place) -> list[Splice]:

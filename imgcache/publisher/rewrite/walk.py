@@ -13,6 +13,7 @@ from imgcache.publisher.rewrite.files import kind_of
 
 _NEVER_ENTERED = frozenset({".git", ".hg", ".svn", "node_modules"})
 _PAGES = (".html", ".htm", ".xhtml")
+_SCRIPTS = (".js", ".mjs")
 _UNFINISHED = temporary_name("")[1:]
 _WORKER_NAME = re.compile(r"(?:.*service-?worker.*|.*\bsw\b.*|.*precache.*)\.m?js", re.IGNORECASE)
 
@@ -24,6 +25,7 @@ class BuiltFolder:
         root: the folder, without links in its path.
         outside: links found by the last `files`, relative to the folder, that lead out of it.
         service_workers: scripts found by the last `files` that may list files with their versions.
+        scripts: the other scripts found by the last `files`.
         unfinished: files found by the last `files` that a killed run did not put in their place.
     """
 
@@ -33,6 +35,7 @@ class BuiltFolder:
         self._left_out = frozenset(os.path.realpath(folder) for folder in left_out)
         self.outside: list[str] = []
         self.service_workers: list[str] = []
+        self.scripts: list[str] = []
         self.unfinished: list[str] = []
 
     def require_page(self) -> None:
@@ -60,7 +63,7 @@ class BuiltFolder:
 
     def files(self) -> Iterator[ArticleStat]:
         """Every page, style sheet, feed and JSON file, folder by folder, sorted by name in each."""
-        self.outside, self.service_workers, self.unfinished = [], [], []
+        self.outside, self.service_workers, self.scripts, self.unfinished = [], [], [], []
         folders = [""]
         while folders:
             folder = folders.pop()
@@ -83,6 +86,8 @@ class BuiltFolder:
                         yield file
                 elif _WORKER_NAME.fullmatch(entry.name):
                     self.service_workers.append(path)
+                elif entry.name.endswith(_SCRIPTS):
+                    self.scripts.append(path)
             folders.extend(reversed(below))
 
     def _note_link(self, path: str, entry: os.DirEntry[str]) -> None:
