@@ -13,7 +13,7 @@ BOX = (1.5, 2.25, 300.75, 199.0)
 
 
 def picture(mode: str) -> Image.Image:
-    """Noise on a slope, so that every level comes and edges are hard."""
+    """Noise on a gradient, so that every level occurs and edges are hard."""
     return noise((311, 203), "RGBA" if mode == "RGBa" else mode).convert(mode)
 
 
