@@ -17,7 +17,7 @@ from PIL import Image, ImageMath
 
 from imgcache.processor.lanczos import Box
 
-_STRIP = 2_000_000  # pixels of the original in one strip, of about 30 bytes each
+STRIP = 2_000_000  # pixels of the original in one strip, of about 30 bytes each
 _REACH = 3  # of Lanczos 3, in pixels of the coarser image
 
 
@@ -28,14 +28,19 @@ class Samples(NamedTuple):
     low: Image.Image | None = None
 
 
-def scale(samples: Samples, size: tuple[int, int], box: Box | None = None, *, linear: bool) -> Image.Image:
-    """Scale the part `box` of a picture to `size`, in 8-bit L, RGB or RGBa. Colours are weighted by opacity."""
+def scale(
+    samples: Samples, size: tuple[int, int], box: Box | None = None, *, linear: bool, strip: int = STRIP
+) -> Image.Image:
+    """Scale the part `box` of a picture to `size`, in 8-bit L, RGB or RGBa. Colours are weighted by opacity.
+
+    `strip` is the number of pixels of the original that are scaled at a time.
+    """
     image = samples.high
     left, top, right, bottom = box or (0, 0, *image.size)
     planes = [Image.new("F", size) for _ in image.getbands()]
     step = (bottom - top) / size[1]
     margin = math.ceil(_REACH * max(1.0, step)) + 1
-    rows = max(1, int(_STRIP / image.width / step))
+    rows = max(1, int(strip / image.width / step))
     for start in range(0, size[1], rows):
         end = min(start + rows, size[1])
         first, last = top + start * step, min(top + end * step, bottom)
@@ -43,8 +48,8 @@ def scale(samples: Samples, size: tuple[int, int], box: Box | None = None, *, li
         area = (0, upper, image.width, lower)
         part = Samples(image.crop(area), samples.low and samples.low.crop(area))
         there = (left, first - upper, right, last - upper)
-        for plane, strip in zip(planes, _strips(part, (size[0], end - start), there, linear), strict=True):
-            plane.paste(strip, (0, start))
+        for plane, scaled in zip(planes, _strips(part, (size[0], end - start), there, linear), strict=True):
+            plane.paste(scaled, (0, start))
     return _rounded(planes, linear)
 
 

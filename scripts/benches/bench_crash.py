@@ -16,7 +16,7 @@ from bench_report import Limit, Section, Skipped
 from examples.origin import answers_for
 from examples.origin.answers import normal
 from tests.processor.test_decoder_fuzz import LIMITS, Tally, fuzz
-from tests.support.aftermath import Campaign, Nursery, Truth, outside
+from tests.support.aftermath import Campaign, ExpectedSite, Nursery, outside
 from tests.support.site_files import strike, unflagged
 
 KILLS = 300
@@ -51,11 +51,13 @@ def run(options: argparse.Namespace) -> Section:
         begin = time.perf_counter()
         ended = nursery.sync(undisturbed := site(), *words)
         seconds = time.perf_counter() - begin
-        truth = Truth.of(outside(pristine), undisturbed)
-        if truth.after != expected:
+        expected_site = ExpectedSite.of(outside(pristine), undisturbed)
+        if expected_site.after != expected:
             raise Skipped(f"an undisturbed sync does not give the site's own bytes back: {ended.output[-800:]}")
         found, draw, begin = Campaign(), random.Random(options.rounds), time.perf_counter()
-        found.run(nursery, site, truth, kills=KILLS * factor, seconds=seconds, draw=draw, words=words, each=_dot)
+        found.run(
+            nursery, site, expected_site, kills=KILLS * factor, seconds=seconds, draw=draw, words=words, each=_dot
+        )
         took = time.perf_counter() - begin
     print()
     (work / "fuzz").mkdir()

@@ -44,7 +44,9 @@ def run(options: argparse.Namespace) -> Section:
         columns=["", "seconds", "times"],
         rows=[[name, spread(seconds[name], 1), spread(ratios[name], 2)] for name in _WAYS],
         limits=limits,
-        notes=[f"{_ASKED} has no limit: each of these answers asks for a second without any request, and gets it."],
+        notes=[
+            f"{_ASKED} has no limit: each of these responses asks for a second without any request, and imgcache waits."
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""Several sites, one bucket: named together they share an index, and one alone harms none that it does not know."""
+"""Several sites with one bucket: named together they share an index; one alone removes nothing of the others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ALL = {BOTH, ONLY_A, ONLY_B}
 SETTINGS = "variants: [{name: w16, width: 16, effort: 0}]\ndimensions: ignore\n"
 
 
-class Near:
-    """A bucket that is a folder: what has no need of a server is faster there."""
+class FolderBucket:
+    """A bucket that is a folder: faster for tests that need no server."""
 
     def __init__(self, folder: Path, run: Command) -> None:
         self._folder, self._run = folder, run
@@ -45,9 +45,9 @@ class Near:
 
 
 class World:
-    """Two sites beside each other, and the bucket that they share."""
+    """Two sites in one folder, and the bucket that they share."""
 
-    def __init__(self, root: Path, bucket: Far | Near, origin: Origin) -> None:
+    def __init__(self, root: Path, bucket: Far | FolderBucket, origin: Origin) -> None:
         self.root, self.bucket, self.origin = root, bucket, origin
         self.a, self.b = root / "a", root / "b"
         for number, url in enumerate((BOTH, ONLY_A, ONLY_B, NEW)):
@@ -83,14 +83,14 @@ class World:
 
     @property
     def markers(self) -> list[tuple[str, str]]:
-        """Site and index of each, by their names in the test."""
+        """The names of site and index of each marker."""
         keys = [path for path in self.bucket.paths() if path.startswith("index/")]
         found: list[dict[str, Any]] = [json.loads(self.bucket.read(key)) for key in keys]
         return sorted((Path(one["site"]).name, Path(one["index"]).parent.parent.name) for one in found)
 
     @property
     def held(self) -> dict[str, bytes]:
-        """Everything in the bucket, and every file of the sites but what is private to imgcache."""
+        """Everything in the bucket, and every file of the sites except imgcache's private ones."""
         own = {path: data for path, data in tree(self.root).items() if "/cache/index/" not in path}
         return own | {path: self.bucket.read(path) for path in self.bucket.paths() if not path.startswith("index/")}
 
@@ -109,7 +109,7 @@ def far_world(tmp_path: Path, far: Far, origin: Origin) -> World:
 def world(tmp_path: Path, run: Command, origin: Origin) -> World:
     root = tmp_path.resolve() / "sites"
     root.mkdir()
-    return World(root, Near(tmp_path.resolve() / "bucket", run), origin)
+    return World(root, FolderBucket(tmp_path.resolve() / "bucket", run), origin)
 
 
 # -- named together ----------------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ def jekyll(site: Path, url: str) -> None:
 def test_sites_at_the_same_path_on_two_machines_are_distinguished_by_site_url(
     world: World, urls: tuple[str, str]
 ) -> None:
-    """As in containers, which all have theirs at /site."""
+    """Like containers, which all have their site at /site."""
     first, second = urls
     if first:
         jekyll(world.a, first)

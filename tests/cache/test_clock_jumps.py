@@ -1,4 +1,4 @@
-"""A clock that is set, between runs and while one runs."""
+"""A clock that is changed between runs and during a run."""
 
 from __future__ import annotations
 

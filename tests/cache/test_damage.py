@@ -1,4 +1,4 @@
-"""The disk full, read-only or damaged, the clock set back: a word and an exit status, and the next run heals."""
+"""A full, read-only or damaged disk, and a clock set back: a message, an exit status, and the next run recovers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashSite]:
         yield made
 
 
-def is_told(ended: Ended, *codes: int) -> None:
-    """One of these exit statuses, and words for people."""
+def assert_reported(ended: Ended, *codes: int) -> None:
+    """Asserts one of these exit statuses, and a message."""
     assert ended.code in codes, ended
     assert "Traceback" not in ended.output, ended
 
@@ -77,10 +77,10 @@ def test_a_damaged_file_is_rebuilt_without_fetching(world: CrashSite, name: str,
     site, asked = world.synced(), world.asked
     harm(site / "cache" / name)
     ended = world.nursery.sync(site)
-    is_told(ended, 0)
+    assert_reported(ended, 0)
     for aside in (site / "cache/index").glob("cache.db.damaged*"):
         aside.unlink()
-    assert world.truth.broken(site) + world.truth.differs(site) == []
+    assert world.expected.broken(site) + world.expected.differs(site) == []
     assert world.asked == asked
 
 
@@ -88,7 +88,7 @@ def test_after_a_kill_during_the_rebuild_of_the_index_nothing_is_fetched(world: 
     site, asked = world.synced(), world.asked
     shutil.rmtree(site / "cache/index")
     assert world.nursery.sync(site, step="index opened", when="after").code < 0
-    world.heals(site)
+    world.assert_recovers(site)
     assert world.asked == asked
 
 
@@ -121,14 +121,14 @@ def test_a_run_killed_while_creating_its_index_leaves_a_usable_one(world: CrashS
     (site / "cache/index").mkdir(parents=True)
     subprocess.run([sys.executable, "-c", _BREAK_OFF, str(site / "cache/index/cache.db")], check=False)
     assert (site / "cache/index/cache.db-journal").stat().st_size > 0
-    world.heals(site)
+    world.assert_recovers(site)
 
 
 def test_losing_index_and_manifest_costs_one_fetch_and_no_flag(world: CrashSite) -> None:
     site, asked = world.synced(), world.asked
     shutil.rmtree(site / "cache/index")
     (site / "cache/manifest.json").unlink()
-    world.heals(site)
+    world.assert_recovers(site)
     assert world.asked == asked + len(URLS)
 
 
@@ -137,7 +137,7 @@ def test_losing_index_and_manifest_costs_one_fetch_and_no_flag(world: CrashSite)
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Callable[[int], None]]:
-    """A file system of so many bytes at `folder`; what it gives makes it larger. Skips where nobody lets us mount."""
+    """Mounts a file system of `size` bytes at `folder` and yields a function that enlarges it; needs root."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
@@ -156,19 +156,19 @@ def test_a_full_disk_is_reported_and_the_next_run_completes(world: CrashSite, ki
     site = world.fresh()
     with small_disk(site / "cache", kilobytes * 1024) as enlarge:
         ended = world.nursery.sync(site)
-        is_told(ended, 1, 2)
+        assert_reported(ended, 1, 2)
         assert "No space left" in ended.output or "disk is full" in ended.output, ended
-        assert world.truth.broken(site) == []
+        assert world.expected.broken(site) == []
         enlarge(8_000_000)
-        world.heals(site)
+        world.assert_recovers(site)
 
 
 def test_a_file_size_limit_is_handled_like_a_full_disk(world: CrashSite) -> None:
     site = world.fresh()
     ended = world.nursery.sync(site, limits={"RLIMIT_FSIZE": 40 * 1024})
-    is_told(ended, 2)
+    assert_reported(ended, 2)
     assert "cannot be written" in ended.output
-    world.heals(site)
+    world.assert_recovers(site)
 
 
 # -- no right to write -------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_a_file_size_limit_is_handled_like_a_full_disk(world: CrashSite) -> None
 
 @contextmanager
 def closed(path: Path) -> Iterator[None]:
-    """Nobody may write the file or folder; root is kept out by the immutable bit, where the file system has it."""
+    """Makes a file or folder read-only, for root by the immutable bit where the file system has it."""
     is_root = os.geteuid() == 0
     mode = path.stat().st_mode
     if not is_root:
@@ -207,18 +207,18 @@ def closed(path: Path) -> Iterator[None]:
 )
 def test_a_file_without_write_permission_is_reported_and_not_changed(world: CrashSite, path: str, code: int) -> None:
     site = world.synced()
-    for name, data in world.truth.before.items():
+    for name, data in world.expected.before.items():
         (site / name).write_bytes(data)  # so that there are flags to be written
     shutil.rmtree(site / "cache/assets")
     (site / "cache/assets").mkdir()
     (site / "cache/manifest.json").write_text('{"version": 1, "images": {}}')
     with closed(site / path):
         ended = world.nursery.sync(site)
-        is_told(ended, code)
-        assert world.truth.broken(site) == []
+        assert_reported(ended, code)
+        assert world.expected.broken(site) == []
         assert path in ended.output, ended
         assert ("article-unwritable" in ended.output) == (path in {"news", "one.md"})
-    world.heals(site)
+    world.assert_recovers(site)
 
 
 # -- the clock ---------------------------------------------------------------------------------------------------------
@@ -237,5 +237,5 @@ def test_a_clock_set_back_or_forward_changes_no_byte(
         monkeypatch.setattr(sync, "now", lambda years=years: at + years * 365.25 * 86_400)
         ended = run("sync", site, "--json")
         assert (ended.code, ended.json()["problems"]) == (0, [])
-        assert world.truth.broken(site) + world.truth.differs(site) == []
+        assert world.expected.broken(site) + world.expected.differs(site) == []
     assert json.loads((site / "cache/manifest.json").read_bytes())["images"].keys() == set(URLS)

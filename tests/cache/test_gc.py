@@ -1,4 +1,4 @@
-"""gc from the outside: foreign files, the question before much goes, and the way back for a day."""
+"""`imgcache gc`: foreign files, the confirmation for large removals, and restoring within a day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILES = (".DS_Store", "my photo.png", "Foto \u00fc.jpg", "two\nlines.png", _BYT
 
 
 def plant(folder: Path) -> list[Path]:
-    """One of everything that is no file of ours."""
+    """Creates one of each kind of foreign file."""
     for name in _FILES:
         (folder / name).write_bytes(b"mine")
     (folder / "old.webp").mkdir()  # a folder with a name that a variant could have
@@ -33,7 +33,7 @@ def plant(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def home_of(site: Path, url: str) -> Path:
+def asset_folder(site: Path, url: str) -> Path:
     """The folder of a URL's files."""
     path: Path = site / "cache" / str(manifest(site)[url]["original"])
     return path.parent
@@ -41,9 +41,9 @@ def home_of(site: Path, url: str) -> Path:
 
 @pytest.mark.parametrize("command", [("gc", "--yes"), ("verify",), ("verify", "--repair"), ("status",), ("sync",)])
 def test_foreign_files_fail_no_command_and_are_kept(run: Command, synced: Path, command: tuple[str, ...]) -> None:
-    planted = plant(home_of(synced, A))
+    planted = plant(asset_folder(synced, A))
     assets = synced / "cache/assets"
-    for folder in (assets, home_of(synced, A).parent):
+    for folder in (assets, asset_folder(synced, A).parent):
         for name in _FILES:
             (folder / name).write_bytes(b"mine")
             planted.append(folder / name)
@@ -55,7 +55,7 @@ def test_foreign_files_fail_no_command_and_are_kept(run: Command, synced: Path, 
 
 
 def test_gc_removes_an_image_and_keeps_foreign_files_next_to_it(run: Command, synced: Path) -> None:
-    home = home_of(synced, B)
+    home = asset_folder(synced, B)
     planted = plant(home)
     (synced / "b.md").unlink()
     ended = run("gc", synced)
@@ -73,7 +73,7 @@ def test_gc_removes_an_image_and_keeps_foreign_files_next_to_it(run: Command, sy
 
 
 def test_a_folder_with_only_foreign_files_is_not_a_copy(run: Command, origin: Origin, synced: Path) -> None:
-    home = home_of(synced, A)
+    home = asset_folder(synced, A)
     for file in home.iterdir():
         file.unlink()
     (home / ".DS_Store").write_bytes(b"mine")

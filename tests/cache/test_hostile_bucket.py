@@ -1,4 +1,4 @@
-"""An object store that sends garbage, wrong lengths, foreign keys or nothing at all: what reaches the cache."""
+"""An object store that sends garbage, wrong lengths, foreign keys or nothing: nothing wrong reaches the cache."""
 
 from __future__ import annotations
 

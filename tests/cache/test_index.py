@@ -1,4 +1,4 @@
-"""What imgcache remembers: records, batches, a kill and a full disk between them."""
+"""The index: records, batches, kills and full disks."""
 
 from __future__ import annotations
 

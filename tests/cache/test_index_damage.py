@@ -1,4 +1,4 @@
-"""A damaged index: noticed, set aside, rebuilt; nothing in it is ever run."""
+"""A damaged index is detected, renamed and rebuilt; nothing in it is ever executed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILURE = Failure("http-status", "404 Not Found", 1.0, 2.0, 3, 404)
 
 
 def _file(tmp_path: Path) -> Path:
-    """An index with a few records, as a run leaves it."""
+    """Writes an index with a few records."""
     index = Index(tmp_path / "index")
     with index.batch():
         for number in range(400):

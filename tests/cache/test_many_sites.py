@@ -1,4 +1,4 @@
-"""Several sites, one cache: each image fetched once, flags set in all, and nobody's images are another's rubbish."""
+"""Several sites with one cache: each image is fetched once and flagged in all, and no site removes another's images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--cache s3://…` from the outside: the commands, an origin and an S3 on real sockets."""
+"""`--cache s3://…`: the commands with an origin and an S3 server on real sockets."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_a_missing_bucket_ends_the_command_before_any_fetch(far: Far, site: Path
 
 @pytest.fixture
 def refusing() -> Iterator[Callable[[int], str]]:
-    """Starts an S3 that answers every request with one status, and tells the secret that it was sent."""
+    """Starts an S3 that answers every request with one status; returns the secret that it received."""
     servers: list[ThreadingHTTPServer] = []
 
     def start(status: int) -> str:
@@ -283,7 +283,7 @@ def test_an_access_error_shows_no_credentials(
 def test_an_image_that_cannot_be_stored_is_a_problem_and_gets_no_flag(
     far: Far, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder stands in for a full or read-only bucket: only there the tests can take a right away for a while."""
+    """A folder replaces a full or read-only bucket, because only its permissions can be changed for a while."""
     place = tmp_path / "objects"
     (place / "assets").mkdir(parents=True)
     for shelf in range(256):

@@ -1,4 +1,4 @@
-"""`ObjectStore` on an S3 of real sockets: what goes up and comes down when, and what other machines see of it."""
+"""`ObjectStore` with an S3 server on real sockets: order of uploads and deletions, views of other machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A site from elsewhere, with a symbolic link where each writer will write: what it leads to stays as it was."""
+"""A malicious site with a symbolic link at each place that is written: the target of the link is never changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEPT = "this belongs to somebody else"
 
 
 class Victim:
-    """A file and a folder outside of the site, and whether they are as they were."""
+    """A file and a folder outside of the site, and whether they are unchanged."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "victim"
@@ -222,7 +222,7 @@ def test_every_writer_of_a_root_refuses_a_link(tmp_path: Path, victim: Victim, w
 
 
 def test_a_folder_that_becomes_a_link_is_not_followed(tmp_path: Path, victim: Victim) -> None:
-    """Whoever holds the descriptor of a folder stays in it, whatever has its name by now."""
+    """A descriptor stays valid for its folder when another folder gets its name."""
     with OutputFolder(tmp_path / "root") as root:
         root.write("a/b", b"first")
         with root.folder_of("a/b") as (folder, _):

@@ -1,4 +1,4 @@
-"""Refreshes that bring something doubtful: the good copy stays, and a person decides."""
+"""Doubtful images at a refresh: the good copy stays, and a person decides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ YML = "variants: [{name: w8, width: 8, format: webp, effort: 0}]\n"
 
 
 def png(pattern: str, width: int = 96, height: int = 64) -> Answer:
-    """A picture of nine columns that are darker or brighter as the pattern says; the size changes no more than that."""
+    """An image of nine columns that are darker or brighter according to the pattern."""
     columns = Image.new("L", (9, 1))
     columns.putdata([10 + 24 * int(digit) for digit in pattern])
     file = io.BytesIO()
@@ -38,7 +38,7 @@ OTHER = png("876543210")
 
 @pytest.fixture
 def site(run: Command, origin: Origin, make_site: MakeSite) -> Path:
-    """A site with one image that is held."""
+    """A site with one cached image."""
     origin.answers.set(A, GOOD)
     site = make_site({"a.md": article((A, 96, 64)), "imgcache.yml": YML})
     assert run("sync", site).code == 0
@@ -192,7 +192,7 @@ def test_repair_removes_a_damaged_candidate(run: Command, origin: Origin, site: 
 
 
 def test_the_threshold_separates_versions_of_one_image_from_others(shared: Path, tmp_path: Path) -> None:
-    """On every fourth photograph: the figures of all are beside the threshold."""
+    """With every fourth photograph; the figures for all are next to the threshold in the code."""
     seen: dict[str, int] = {}
     for path in sorted((shared / "images/photos").iterdir())[::4]:
         seen[path.name] = look(path, Limits())

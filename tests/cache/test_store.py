@@ -1,4 +1,4 @@
-"""The cache as plain files: what lies where, and what is never changed."""
+"""The cache as plain files: names, and files that are never changed."""
 
 from __future__ import annotations
 

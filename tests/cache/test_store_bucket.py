@@ -26,7 +26,7 @@ from tests.support.object_store import S3
 
 
 class Front(ThreadingHTTPServer):
-    """Stands before an S3: sends requests on, or says 503 before or instead of the S3's own answer; cuts pages short.
+    """A proxy for an S3 server: forwards requests, answers 503 before or instead of it, and shortens pages.
 
     Attributes:
         busy: how often each request is refused before it is answered.

@@ -1,4 +1,4 @@
-"""The store on a disk that fails, fills up or goes away: what was settled stays, what was not is not seen."""
+"""The store on a disk that fails or fills up: durable images stay, incomplete ones are not visible."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def site(world: CrashSite) -> Path:
 
 @contextmanager
 def stopped(world: CrashSite, site: Path) -> Iterator[None]:
-    """A sync that stands still where it waits for an image while the block lasts, and then goes on to its end."""
+    """A sync that waits for an image during the block, and then completes."""
     asked = world.origin.requests[B]
     with world.nursery.syncing(site, "--json") as pid:
         end = time.monotonic() + 20

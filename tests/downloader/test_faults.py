@@ -1,4 +1,4 @@
-"""One test a fault: its code, its time, and the health of everything beside it."""
+"""One test for each fault: its code, its time, and no effect on other images."""
 
 from __future__ import annotations
 

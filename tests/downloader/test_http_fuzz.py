@@ -90,7 +90,7 @@ def _answers(draw: st.DrawFn) -> bytes:
 
 
 class Speaker:
-    """Says the same bytes to every request, in the pieces of a test, and then hangs up, or does not."""
+    """Sends the same bytes to every request, in the pieces of a test, and then closes the connection, or does not."""
 
     def __init__(self, answer: bytes, cuts: list[int], hangs_up: bool) -> None:
         edges = [0, *sorted(cut % (len(answer) + 1) for cut in cuts), len(answer)]
@@ -113,7 +113,7 @@ class Speaker:
 async def _fetched(
     folder: pathlib.Path, speaker: Speaker, validators: Validators | None, respect_robots: bool
 ) -> Fetched | NotModified | ImageError:
-    """What the downloader makes of it. Whatever else it raises, or leaves to the event loop, fails the test."""
+    """Returns the downloader's result. Any other exception, also one in the event loop, fails the test."""
     stray: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: stray.append(context))
     server = await asyncio.start_server(speaker.serve, "127.0.0.1", 0)
@@ -141,7 +141,7 @@ async def _fetched(
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_context() -> Iterator[None]:
-    """The system's certificates, which nothing here uses, are read once: that is most of an example's time."""
+    """Reads the system's unused certificates once: that is most of the time of an example."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("imgcache.downloader.http.transport.ssl_context", functools.cache(ssl_context))
         yield

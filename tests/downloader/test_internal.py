@@ -1,4 +1,4 @@
-"""An exception that nobody foresaw costs one image, says that it is a bug, and never ends the run."""
+"""An unexpected exception affects one image, is reported as a bug, and never ends the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Broken = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def breaking(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """Have the method at `where` fail for the image A, and for no other."""
+    """Makes the method at `where` fail for image A only."""
     module, _, name = where.rpartition(".")
     owner = pytest.importorskip(module.rpartition(".")[0]).__dict__[module.rpartition(".")[2]]
     whole: Broken = getattr(owner, name)

@@ -1,4 +1,4 @@
-"""Few files may be open: a run goes on, slower, over any number of hosts."""
+"""With a low limit on open files, a run continues more slowly, with any number of hosts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIG = "allow_networks: [127.0.0.0/8]\nvariants: [{name: w4, width: 4, format:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Of an origin in another process; every address of 127.0.0.0/8 is a host of its own."""
+    """The port of an origin in another process; every address of 127.0.0.0/8 is a separate host."""
     command = [sys.executable, str(ROOT / "scripts/benches/bench_origin.py"), "tiny"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as origin:
         assert origin.stdout is not None

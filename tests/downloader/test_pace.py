@@ -1,4 +1,4 @@
-"""How hosts that are busy are asked: half as much after a refusal, a little more with each answer, never too much."""
+"""Busy hosts: half the requests after a refusal, a few more with each answer, never above the limit."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_no_answers_raise_a_host_above_its_limit(per_host: int, interval: float,
 
 
 def _busy_now_and_then(every: int) -> tuple[int, int]:
-    """200 requests, every so many of them refused once: the most at once, and the rounds that it took."""
+    """Sends 200 requests, one in `every` refused once; returns the maximum of simultaneous ones, and the rounds."""
 
     async def scene() -> tuple[int, int]:
         politeness, left, now = polite(Clock(), per_host=PER_HOST), list(range(200)), [0]
@@ -129,7 +129,7 @@ def _slots_after_thirty(error: ImageError) -> int:
 
 
 def test_the_pause_of_a_429_applies_to_queued_requests() -> None:
-    """Also who has a slot of the host, and waits for one of all."""
+    """Also for requests that have a slot of the host and wait for a global one."""
 
     async def scene() -> list[float]:
         clock = Clock()
@@ -168,7 +168,7 @@ def test_the_pause_of_a_429_applies_to_queued_requests() -> None:
 def test_retry_after_applies_to_the_url_for_503_and_to_the_host_for_429(
     tmp_path: Path, status: int, pauses: bool
 ) -> None:
-    """Of a 503 for the URL that was refused, of a 429 for the host."""
+    """A 503 applies to the refused URL, a 429 to the host."""
 
     async def waits(retries: int, *paths: str) -> list[float]:
         sleeper = Sleeper()

@@ -1,4 +1,4 @@
-"""How hosts are asked: on a clock of our own, so that nothing waits."""
+"""Limits for each host, on a simulated clock, so that no test waits."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def fine() -> None:
 
 
 class Load:
-    """Counts how many are at work at once."""
+    """Counts simultaneous calls."""
 
     def __init__(self) -> None:
         self.now = 0

@@ -1,4 +1,4 @@
-"""Proxies of the environment: allowed themselves, their targets still judged."""
+"""Proxies of the environment are allowed, and their targets are still checked."""
 
 from __future__ import annotations
 

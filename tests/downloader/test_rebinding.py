@@ -1,4 +1,4 @@
-"""Names whose addresses change while they are asked, or that are public and private at once: every step is checked."""
+"""Names whose addresses change during requests, or that are both public and private: every step is checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GUARD = Guard([f"{PUBLIC}/32"])
 
 @pytest.fixture(autouse=True)
 def _each_time_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each connection asks the resolver, as an attacker's TTL of 0 has it."""
+    """Each connection asks the resolver, as with an attacker's TTL of 0."""
     monkeypatch.setattr("imgcache.downloader.http.connector.DNS_TTL", 0)
 
 
@@ -62,7 +62,7 @@ def test_a_name_that_turns_private_between_two_requests_is_refused(
 
 
 def test_a_name_that_turns_private_between_two_probes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An audit that asks for a second part of a picture."""
+    """An audit that requests a second range of an image."""
     monkeypatch.setitem(HANDLERS, "/part", _once_and_away(b"", "Content-Range: bytes */9", status="416 Nothing"))
 
     async def scene() -> str:
@@ -82,7 +82,7 @@ def test_a_name_that_turns_private_between_two_probes_is_refused(monkeypatch: py
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_resolver_with_changing_answers_never_leads_to_a_private_address(tmp_path: Path, seed: int) -> None:
-    """Two hundred answers at random, twelve requests at once."""
+    """Two hundred random answers, twelve simultaneous requests."""
     rng = random.Random(seed)
     bad = [PRIVATE, f"::ffff:{PRIVATE}", "10.0.0.1", "::1", "fe80::1%lo", "0.0.0.0", "64:ff9b::7f00:2"]
     rounds = [rng.sample([PUBLIC, *bad], rng.randrange(1, 5)) for _ in range(200)]

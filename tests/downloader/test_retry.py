@@ -1,4 +1,4 @@
-"""Whether to ask again, and when."""
+"""Whether to retry, and when."""
 
 from __future__ import annotations
 

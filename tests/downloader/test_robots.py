@@ -1,4 +1,4 @@
-"""robots.txt: the rules (RFC 9309, section 2.2), and what a site owner and a user see."""
+"""robots.txt: the rules (RFC 9309, section 2.2), and their effects for site owners and users."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_cached_copy_stays_if_robots_txt_forbids_it_later(run: Command, origin
     assert (ended.code, origin.requests[A]) == (0, 1)
 
 
-def may(text: str, path: str, token: str = "imgcache") -> bool:
+def is_allowed(text: str, path: str, token: str = "imgcache") -> bool:
     return Protego.parse(relevant_rules(text.encode(), token)).can_fetch(f"https://e.org{path}", "imgcache")
 
 
@@ -90,8 +90,8 @@ def may(text: str, path: str, token: str = "imgcache") -> bool:
     ],
 )
 def test_the_longest_matching_rule_of_the_group_decides(text: str, path: str, allowed: bool) -> None:
-    assert may(text, path) is allowed
-    assert may(text.replace("\n", "\r\n"), path) is allowed
+    assert is_allowed(text, path) is allowed
+    assert is_allowed(text.replace("\n", "\r\n"), path) is allowed
 
 
 @pytest.mark.parametrize(

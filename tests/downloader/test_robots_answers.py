@@ -1,4 +1,4 @@
-"""What an answer to the question for robots.txt means (RFC 9309, section 2.3.1), on real sockets."""
+"""The meaning of responses to a request for robots.txt (RFC 9309, section 2.3.1), on real sockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgcache.downloader import Downloader
 from imgcache.downloader.http import robots
 from tests.support.faults import IMAGE, Faults, faults, response
 from tests.support.network import Sleeper, contents, outcome
-from tests.support.robots import FORBID_ALL, Says, play, saying, told
+from tests.support.robots import FORBID_ALL, Says, error_of, play, saying
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_a_server_error_blocks_the_origin_for_this_run(tmp_path: pathlib.Path, s
 
     async def scene(origin: Faults, fetching: Downloader) -> None:
         says(response(b"", "503 Service\x9b31m"))
-        errors = [await told(fetching, origin.url("/good"))]
+        errors = [await error_of(fetching, origin.url("/good"))]
         waited = len(sleeper.waits)
-        errors += [await told(fetching, origin.url(f"/good?{n}")) for n in range(2)]
+        errors += [await error_of(fetching, origin.url(f"/good?{n}")) for n in range(2)]
         assert len(sleeper.waits) == waited  # nobody waits for what this run will not change
         assert all(isinstance(error, Robots) and error.retryable for error in errors)
         assert "the server answered 503 Service Unavailable" in errors[0].message

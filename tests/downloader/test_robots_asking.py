@@ -1,4 +1,4 @@
-"""Who asks for robots.txt, when and how often, on real sockets."""
+"""When and how often robots.txt is requested, on real sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imgcache.downloader import Downloader
 from imgcache.downloader.http import robots
 from tests.support.faults import HANDLERS, Faults, faults, response
 from tests.support.network import LIMITS, Sleeper, outcome
-from tests.support.robots import FORBID_ALL, Says, play, saying, told
+from tests.support.robots import FORBID_ALL, Says, error_of, play, saying
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_silent_robots_txt_is_a_timeout_that_names_it(tmp_path: pathlib.Path, 
     async def scene(origin: Faults, fetching: Downloader) -> None:
         says(HANDLERS["/silent"])
         began = time.monotonic()
-        errors = await asyncio.gather(*(told(fetching, origin.url(f"/good?{n}")) for n in range(10)))
+        errors = await asyncio.gather(*(error_of(fetching, origin.url(f"/good?{n}")) for n in range(10)))
         assert {error.code for error in errors} == {"timeout"}
         assert errors[0].message.endswith("(while requesting robots.txt)")
         assert time.monotonic() - began < 2 * LIMITS.read

@@ -1,4 +1,4 @@
-"""X-Robots-Tag: read, recorded, and obeyed where the configuration says so."""
+"""X-Robots-Tag is read and recorded, and obeyed if configured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imgcache.downloader.http.robots_tag import forbidden_by
 from tests.conftest import Command, MakeSite, article, picture
 from tests.support.faults import HANDLERS, IMAGE, Faults, faults, response
 from tests.support.network import contents, outcome, sniff
-from tests.support.robots import told
+from tests.support.robots import error_of
 
 A = "https://pictures.example/a/1.jpg"
 B = "https://pictures.example/b/2.jpg"
@@ -90,7 +90,7 @@ def test_respect_robots_tag_refuses_before_the_body_is_read(tmp_path: pathlib.Pa
         async with faults() as origin, Downloader(
             folder=tmp_path, sniff=sniff, guard=Guard(["127.0.0.0/8"]), respect_robots_tag=True
         ) as fetching:  # fmt: skip
-            error = await told(fetching, origin.url("/good"))
+            error = await error_of(fetching, origin.url("/good"))
             assert (error.code, error.retryable) == ("robots", False)
             assert "X-Robots-Tag: noai" in error.message
             assert await outcome(fetching, origin.url("/chunks")) == "ok"

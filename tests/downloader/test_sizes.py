@@ -1,4 +1,4 @@
-"""Sizes from first bytes: as the judge of whole files says, whatever is in hand, and never another exception."""
+"""Sizes from the first bytes agree with full decoding, for any available bytes, without unexpected exceptions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def whole(body: bytes) -> Measured:
 
 
 def by_parts(body: bytes, first: int = PROBE_BYTES, step: int = 1) -> tuple[Measured, int]:
-    """As a prober goes about it: the size, and how many bytes that took."""
+    """Measures like a prober: returns the size, and how many bytes that took."""
     pieces, taken = PartialFile(body[:first], len(body)), min(first, len(body))
     form = sniff(body[:4096])
     while True:
@@ -240,7 +240,7 @@ MAGIC = {
 
 @functools.cache
 def bodies() -> list[bytes]:
-    """One of each kind, and every real file that is not large."""
+    """One of each format, and every small real file."""
     drawn = [saved(form) for form in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "JPEG2000")]
     real = [path.read_bytes() for path in samples() if path.stat().st_size < 300_000]
     turned = [saved(form, exif=b"Exif\0\0" + exif(6)) for form in ("JPEG", "WEBP", "AVIF")]

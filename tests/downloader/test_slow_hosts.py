@@ -1,4 +1,4 @@
-"""Slow hosts from the outside: which they are and why is said, and one that sends nothing is not waited for again."""
+"""Slow hosts: they are named with the reason, and a host that sends nothing is not waited for again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates: by the name in the URL, whatever is connected to."""
+"""Certificates are checked against the name in the URL, whatever address is connected."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_a_missing_certificate_path_is_a_config_error(tmp_path: pathlib.Path, mo
 Change = Callable[[x509.CertificateBuilder], x509.CertificateBuilder]
 
 
-class Odd:
-    """A certificate made by hand: what trustme would not issue."""
+class HandmadeCertificate:
+    """A handmade certificate that trustme would not issue."""
 
     def __init__(self, folder: pathlib.Path, authority: trustme.CA) -> None:
         self._folder = folder
@@ -138,7 +138,7 @@ def named(*names: str) -> Change:
 
 
 def _valid(start: int, end: int) -> Change:
-    """From and until so many days from now."""
+    """Sets the validity from `start` to `end`, in days from now."""
 
     def change(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
@@ -161,7 +161,7 @@ def _for_clients(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
 
 
 def _anonymous(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
-    """The name in the subject alone, which does not count (RFC 9110, section 4.3.4)."""
+    """The name only in the subject, which does not count (RFC 9110, section 4.3.4)."""
     return builder
 
 
@@ -203,7 +203,7 @@ def _anonymous(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
 def test_an_invalid_certificate_is_refused_without_a_retry(
     tmp_path: pathlib.Path, authority: trustme.CA, odd: dict[str, Any]
 ) -> None:
-    pem = Odd(tmp_path, authority).pem(**odd)
+    pem = HandmadeCertificate(tmp_path, authority).pem(**odd)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.set_ciphers("DEFAULT@SECLEVEL=0")  # a weak key is the server's own affair
     server.load_cert_chain(pem)
@@ -223,9 +223,9 @@ def test_an_invalid_certificate_is_refused_without_a_retry(
 
 
 def test_a_valid_certificate_made_the_same_way_is_accepted(tmp_path: pathlib.Path, authority: trustme.CA) -> None:
-    """So that the ones above are refused for what is odd about them."""
+    """Shows that the ones above are refused for the defect alone."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(Odd(tmp_path, authority).pem(change=named("*.example.org"), copies=3))
+    server.load_cert_chain(HandmadeCertificate(tmp_path, authority).pem(change=named("*.example.org"), copies=3))
     folder = tmp_path / "parts"
     folder.mkdir()
 

@@ -1,4 +1,4 @@
-"""An article is edited and replaced as a whole, or left as it is."""
+"""An article is edited and replaced as a whole, or not changed."""
 
 from __future__ import annotations
 

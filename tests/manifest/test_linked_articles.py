@@ -1,4 +1,4 @@
-"""Articles that are links: what one of them writes is no change by somebody else to the others."""
+"""Linked articles: an edit through one of them does not count as a foreign change of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card that a host sends for pictures it does not have: told from one picture at many addresses."""
+"""The placeholder that a host sends for missing images is distinguished from one image at many URLs."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def urls(count: int, host: str = "cards.example") -> list[str]:
 
 
 @pytest.fixture
-def card(origin: Origin) -> Origin:
-    """An origin that has one picture, and a card for all others of its host."""
+def placeholder_host(origin: Origin) -> Origin:
+    """An origin that has one image, and sends a placeholder for all others of its host."""
     for url in urls(20):
         origin.answers.set(url, CARD)
     origin.answers.set(GOOD, picture(40, 30))
@@ -51,7 +51,7 @@ def refused(report: dict[str, object]) -> list[str]:
 
 
 def test_a_placeholder_is_refused_and_forgotten_when_the_image_is_sent(
-    run: Command, card: Origin, make_site: MakeSite
+    run: Command, placeholder_host: Origin, make_site: MakeSite
 ) -> None:
     first, *others = urls(4)
     site = make_site({"a.md": article((GOOD, 40, 30), (first, 400, 300)), "imgcache.yml": YML})
@@ -74,22 +74,24 @@ def test_a_placeholder_is_refused_and_forgotten_when_the_image_is_sent(
     assert run("verify", site).code == 0
     held = articles(site) | tree(site / "cache/assets") | {"manifest": (site / "cache/manifest.json").read_bytes()}
     again = run("sync", site, "--dimensions", "ignore", "--json").json()
-    assert (refused(again), again["reused"], card.requests[GOOD]) == ([first, *others], 1, 1)
+    assert (refused(again), again["reused"], placeholder_host.requests[GOOD]) == ([first, *others], 1, 1)
     assert (
         articles(site) | tree(site / "cache/assets") | {"manifest": (site / "cache/manifest.json").read_bytes()} == held
     )
     assert run("status", site, "--json").json()["failures"][0]["failures"] == 2  # the row of failures goes on
-    card.answers.set(first, picture(400, 300))
+    placeholder_host.answers.set(first, picture(400, 300))
     (site / "b.md").write_text(article(*((url, 400, 300) for url in others[:1])))
     report = run("sync", site, "--only-failed", "--dimensions", "ignore", "--json").json()
-    assert (refused(report), report["cached"]) == (others[:1], 2)  # once known as a card it needs no company
+    assert (refused(report), report["cached"]) == (others[:1], 2)  # a known placeholder is refused at a single URL too
     (site / "b.md").write_text(article((others[0], 160, 160)))
     report = run("sync", site, "--json").json()
     assert (report["cached"], [one["code"] for one in report["problems"]]) == (3, ["dimensions"])  # it fits: a warning
     assert run("status", site, "--json").json()["failures"] == []
 
 
-def test_flags_of_placeholders_are_cleared_in_any_run(run: Command, card: Origin, make_site: MakeSite) -> None:
+def test_flags_of_placeholders_are_cleared_in_any_run(
+    run: Command, placeholder_host: Origin, make_site: MakeSite
+) -> None:
     first = urls(1)[0]
     yml = YML + "dimensions: ignore\n"
     site = make_site({"a.md": article(*((url, 16, 16) for url in urls(4))), "imgcache.yml": yml})
@@ -100,14 +102,16 @@ def test_flags_of_placeholders_are_cleared_in_any_run(run: Command, card: Origin
     assert (site / "a.md").read_text().count("isCached: true") == 3
 
 
-def test_images_with_a_fitting_or_no_declared_size_are_kept(run: Command, card: Origin, make_site: MakeSite) -> None:
+def test_images_with_a_fitting_or_no_declared_size_are_kept(
+    run: Command, placeholder_host: Origin, make_site: MakeSite
+) -> None:
     fitting, plain = urls(20)[:8], urls(20)[8:18]
     body = "\n".join(f"![x]({url})" for url in plain)
     site = make_site(
         {
             "a.md": article(*((url, 16 * (n + 1), 16 * (n + 1)) for n, url in enumerate(fitting))),
             "b.md": article((GOOD, 40, 30), body=body),
-            "c.md": article((fitting[0], 30, 10)),  # declared rightly elsewhere: a wrong size here, no card
+            "c.md": article((fitting[0], 30, 10)),  # declared correctly elsewhere: here a wrong size, no placeholder
             "imgcache.yml": YML,
         }
     )
@@ -123,10 +127,12 @@ def test_images_with_a_fitting_or_no_declared_size_are_kept(run: Command, card: 
     assert (report["fetched"], [one["code"] for one in report["problems"] if one["code"] == "placeholder"]) == (0, [])
 
 
-def test_other_hosts_and_fragments_do_not_count_as_sharing(run: Command, card: Origin, make_site: MakeSite) -> None:
+def test_other_hosts_and_fragments_do_not_count_as_sharing(
+    run: Command, placeholder_host: Origin, make_site: MakeSite
+) -> None:
     elsewhere = urls(2, "other.example")
     for url in elsewhere:
-        card.answers.set(url, CARD)
+        placeholder_host.answers.set(url, CARD)
     same = [f"{urls(1)[0]}#{part}" for part in "abcd"]
     site = make_site({"a.md": article(*((url, 30, 10) for url in [*urls(3), *elsewhere, *same])), "imgcache.yml": YML})
     report = run("sync", site, "--json").json()
@@ -156,9 +162,9 @@ def test_an_image_with_a_fitting_or_no_declared_size_is_never_refused(rows: list
 
 
 def test_a_placeholder_found_before_a_crash_is_refused_after_it(
-    run: Command, card: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+    run: Command, placeholder_host: Origin, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from imgcache.syncer import Sync
+    from imgcache.policy import shared_placeholders
 
     site = make_site({"a.md": article(*((url, 400, 300) for url in urls(5))), "imgcache.yml": YML})
     plain = articles(site)
@@ -167,10 +173,10 @@ def test_a_placeholder_found_before_a_crash_is_refused_after_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Sync, "_refuse_placeholders", die)
+        patch.setattr(shared_placeholders, "find_shared_placeholders", die)
         assert run("sync", site).code == 130
     assert articles(site) == plain
-    asked = [card.requests[url] for url in urls(5)]
+    asked = [placeholder_host.requests[url] for url in urls(5)]
     report = run("sync", site, "--json").json()
     assert (refused(report), report["cached"], articles(site)) == (urls(5), 0, plain)
-    assert [card.requests[url] for url in urls(5)] == asked  # they were held: nobody had to ask again
+    assert [placeholder_host.requests[url] for url in urls(5)] == asked  # they were cached: no further request

@@ -51,7 +51,7 @@ def drawing() -> Image.Image:
 
 
 def dithered() -> Image.Image:
-    """Four colours by turns: no pixel is as its neighbours."""
+    """Four alternating colours: no pixel equals its neighbours."""
     image = Image.new("P", (240, 160))
     image.putpalette([20, 20, 20, 240, 240, 240, 200, 40, 40, 40, 40, 200])
     image.putdata([((x + y) % 2) * (1 + x // 40 % 3) for y in range(160) for x in range(240)])

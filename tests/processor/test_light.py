@@ -115,16 +115,12 @@ def test_every_level_survives_linear_light() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("linear", [False, True])
-def test_strips_give_the_same_result_as_the_whole_picture(
-    mode: str, linear: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_strips_give_the_same_result_as_the_whole_picture(mode: str, linear: bool) -> None:
     image, low = noise((61, 97), mode), noise((61, 97), mode, seed=2)
     for samples in (light.Samples(image), light.Samples(image, low)):
         for size, box in (((20, 31), None), ((61, 97), None), ((13, 40), (3.5, 10.25, 50.0, 90.5))):
-            monkeypatch.setattr(light, "_STRIP", 1_000_000)
-            whole = light.scale(samples, size, box, linear=linear)
-            monkeypatch.setattr(light, "_STRIP", 61 * 7)
-            parts = light.scale(samples, size, box, linear=linear)
+            whole = light.scale(samples, size, box, linear=linear, strip=1_000_000)
+            parts = light.scale(samples, size, box, linear=linear, strip=61 * 7)
             apart = ImageChops.difference(whole.convert(mode), parts.convert(mode)).tobytes()
             assert max(apart) <= 1  # where a half is rounded up in one and down in the other
 

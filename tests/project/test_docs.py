@@ -1,4 +1,4 @@
-"""The documents against the code: what they name exists, what exists is named, and links lead somewhere."""
+"""The documents agree with the code: named files and tests exist, and links have targets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SPECIAL = re.compile(r"[^\w\- ]")
 
 @cache
 def tokens(document: Path) -> list[Token]:
-    """Blocks and, flattened, what stands in them."""
+    """Blocks and, flattened, their contents."""
     blocks = MarkdownIt("commonmark").enable("table").parse(document.read_text())
     return [token for block in blocks for token in (block, *(block.children or ()))]
 
@@ -55,7 +55,7 @@ def anchors(document: Path) -> set[str]:
 
 @cache
 def defined_in(file: Path) -> set[str]:
-    """Every test of a file, those of classes as `Class::test`."""
+    """All tests of a file, those of classes as `Class::test`."""
     names = set[str]()
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.ClassDef):
@@ -66,7 +66,7 @@ def defined_in(file: Path) -> set[str]:
 
 
 def is_there(word: str) -> bool:
-    """Whether a path of this repository, perhaps with `::test`, leads to something."""
+    """Whether a path of this repository, perhaps with `::test`, exists."""
     path, _, test = word.partition("::")
     file = ROOT / path
     return test in defined_in(file) if test and file.is_file() else file.exists() and not test

@@ -1,4 +1,4 @@
-"""The origin keeps its promises: asked over real sockets, as a client that knows nothing of its inside."""
+"""The test origin over real sockets, from the view of a client."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PICTURE = "https://images.example/a.png"
 
 @contextlib.contextmanager
 def connected(origin: Origin, host: str, *, tls: bool = False) -> Iterator[http.client.HTTPConnection]:
-    """A connection to the origin that believes to speak to `host`."""
+    """A connection to the origin for requests to `host`."""
     connection = http.client.HTTPConnection("127.0.0.1", origin.https_port if tls else origin.http_port, timeout=10)
     with contextlib.closing(connection):
         connection.connect()

@@ -34,7 +34,7 @@ def frames(*parts: bytes) -> bytes:
 
 @contextmanager
 def answering(first: bytes) -> Iterator[int]:
-    """A server that sends `first` to whoever connects, and hangs up: its port."""
+    """Starts a server that sends `first` to each client and closes; returns its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:

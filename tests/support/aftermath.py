@@ -72,7 +72,7 @@ class Nursery:
 
     @contextmanager
     def started(self, *words: str, **orders: object) -> Iterator[int]:
-        """A command under way while the block lasts, by its process id; `ended` says afterwards how it ended."""
+        """Runs a command during the block; yields its process id. `ended` has its result afterwards."""
         assert self._process.stdin is not None and self._process.stdout is not None
         order = {"words": words, "output": str(self._output), "quick": self._quick, **orders}
         self._process.stdin.write((json.dumps(order) + "\n").encode())
@@ -90,7 +90,7 @@ class Nursery:
         return bool(select.select([self._process.stdout], [], [], 0)[0])
 
     def sync_killed_after(self, seconds: float, site: Path, *words: str, **orders: object) -> Ended:
-        """`imgcache sync`, killed after so many seconds if it has not ended by then."""
+        """`imgcache sync`, killed after a number of seconds unless it ended before."""
         with self.syncing(site, *words, **orders) as pid:
             end = time.monotonic() + seconds
             while time.monotonic() < end and not self._has_ended():
@@ -101,7 +101,7 @@ class Nursery:
 
 
 def orphans(session: int, seconds: float = 8.0) -> list[str]:
-    """The processes of a session that are still there after so many seconds at most: name, state, where it waits."""
+    """The processes of a session that still exist after a number of seconds: name, state, where each waits."""
     end = time.monotonic() + seconds
     while True:
         found = []
@@ -127,7 +127,7 @@ def outside(site: Path) -> dict[str, bytes]:
     return {name: data for name, data in tree(site).items() if not name.startswith("cache/")}
 
 
-class Truth(NamedTuple):
+class ExpectedSite(NamedTuple):
     """What a site was before, and what an undisturbed run makes of it."""
 
     before: dict[str, bytes]
@@ -136,7 +136,7 @@ class Truth(NamedTuple):
     manifest: bytes
 
     @classmethod
-    def of(cls, before: dict[str, bytes], synced: Path) -> Truth:
+    def of(cls, before: dict[str, bytes], synced: Path) -> ExpectedSite:
         """`synced` is the site after an undisturbed run."""
         cache = synced / "cache"
         assets = {f"assets/{name}": data for name, data in tree(cache / "assets").items()}
@@ -160,7 +160,7 @@ class Truth(NamedTuple):
         return found + _broken_manifest(site / "cache")
 
     def differs(self, site: Path) -> list[str]:
-        """What is not as an undisturbed run leaves it."""
+        """The differences from an undisturbed run."""
         cache = site / "cache"
         assets = {f"assets/{name}": data for name, data in tree(cache / "assets").items()}
         now, index = outside(site), {path.name for path in (cache / "index").iterdir()}
@@ -247,7 +247,7 @@ class Campaign(msgspec.Struct):
         self,
         nursery: Nursery,
         fresh: Callable[[], Path],
-        truth: Truth,
+        expected: ExpectedSite,
         *,
         kills: int,
         seconds: float,
@@ -260,7 +260,7 @@ class Campaign(msgspec.Struct):
         A run that ends by itself ends its round: then the site is as if nothing had been, and the next round begins
         with a `fresh` one.
         """
-        images = json.loads(truth.manifest)["images"]
+        images = json.loads(expected.manifest)["images"]
         self.images = len(images)
         while self.kills < kills:
             site = fresh()
@@ -270,7 +270,7 @@ class Campaign(msgspec.Struct):
                 began = log.stat().st_size if log.exists() else 0
                 wait = draw.uniform(0.0, seconds) if left else 600.0
                 ended = nursery.sync_killed_after(wait, site, *words, log=str(log), quick=False)
-                self.broken += truth.broken(site)
+                self.broken += expected.broken(site)
                 self.blocked += ended.code == 3
                 if ended.code != -signal.SIGKILL:
                     self.differs += [f"ended with {ended.code}: {ended.output[-300:]}"] * (ended.code not in {0, 1})
@@ -281,7 +281,7 @@ class Campaign(msgspec.Struct):
                 each()
             self.rounds += 1
             self.requests += sum(url in images for event, url in _events(log.read_text()) if event == "asked")
-            self.differs += truth.differs(site)
+            self.differs += expected.differs(site)
 
 
 def _in_flight(log: str) -> int:

@@ -1,4 +1,4 @@
-"""Images as a worker hands them to the store, made of any bytes: the store does not look inside."""
+"""Images as a worker passes them to the store, of arbitrary bytes, which the store does not decode."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def opened(cache: Path) -> LocalStore:
 
 
 def unreal_asset(digest: str, **changes: object) -> Asset:
-    """A record of an asset whose files nobody made."""
+    """A record of an asset without files."""
     base = f"assets/{digest[:2]}/{digest}"
     fields: dict[str, object] = {
         "digest": digest,

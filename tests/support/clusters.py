@@ -70,7 +70,7 @@ class Watched(Origin):
         return any(process == one for asking in tuple(self._asking.values()) for one, _ in tuple(asking))
 
     def forget(self) -> None:
-        """Nobody has asked anything, and nobody is to die."""
+        """No request was received, and no process is to be killed."""
         self.requests.clear()
         self.hosts.clear()
         self.at_once.clear()

@@ -1,4 +1,4 @@
-"""Pictures whose colours are known, and a judge of colours: libvips, which reads profiles with a lcms of its own."""
+"""Images with known colours, and libvips, which uses its own lcms, as the reference for colours."""
 
 from __future__ import annotations
 

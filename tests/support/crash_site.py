@@ -9,7 +9,7 @@ from pathlib import Path
 
 from examples.origin import Answer, Origin, in_thread
 from tests.conftest import article
-from tests.support.aftermath import Nursery, Truth, outside
+from tests.support.aftermath import ExpectedSite, Nursery, outside
 
 URLS = tuple(f"http://pictures.example/{name}" for name in ("one.jpg", "two.png", "three.webp"))
 _SIZES = ((64, 48), (60, 40), (80, 60))
@@ -34,9 +34,9 @@ class CrashSite:
         self._synced = self.fresh("synced")
         ended = self.nursery.sync(self._synced)
         assert ended.code == 0, ended
-        self.truth = Truth.of(outside(self._pristine), self._synced)
-        assert self.truth.broken(self._synced) + self.truth.differs(self._synced) == []
-        assert self.truth.before != self.truth.after
+        self.expected = ExpectedSite.of(outside(self._pristine), self._synced)
+        assert self.expected.broken(self._synced) + self.expected.differs(self._synced) == []
+        assert self.expected.before != self.expected.after
 
     @property
     def asked(self) -> int:
@@ -44,7 +44,7 @@ class CrashSite:
         return sum(self.origin.requests[url] for url in URLS)
 
     def fresh(self, name: str = "site") -> Path:
-        """The site as it was before, with nothing cached."""
+        """The site in its original state, with nothing cached."""
         return self._copy(self._pristine, name)
 
     def synced(self) -> Path:
@@ -57,13 +57,13 @@ class CrashSite:
         shutil.copytree(source, site)
         return site
 
-    def heals(self, site: Path, *words: str) -> None:
+    def assert_recovers(self, site: Path, *words: str) -> None:
         """The laws hold now, and the next run ends as if nothing had been."""
-        wrong = self.truth.broken(site)
+        wrong = self.expected.broken(site)
         assert not wrong, wrong
         ended = self.nursery.sync(site, *words)
         assert ended.code == 0, ended
-        wrong = self.truth.broken(site) + self.truth.differs(site)
+        wrong = self.expected.broken(site) + self.expected.differs(site)
         assert not wrong, wrong
 
 

@@ -1,4 +1,4 @@
-"""The process that dies: imgcache's command line with one function wrapped. imgcache itself knows nothing of this.
+"""The process that is killed: imgcache's command line with one function wrapped, without any hook in imgcache.
 
 `python -m tests.crashes` has imported imgcache and forks a command line for every line of JSON that it reads: a run
 costs no imports, and is still a process of its own that can be killed. `tests.aftermath` gives the orders and looks at
@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
 
 def _to(part: str) -> Callable[..., bool]:
-    """Calls of Path.rename and Path.replace that lead to a path with this in it."""
+    """Selects calls of Path.rename and Path.replace whose target contains this."""
     return lambda _, target: re.search(part, str(target)) is not None
 
 
@@ -71,12 +71,12 @@ STEPS = {
 
 
 def die() -> None:
-    """End here and now, with no chance to put anything in order."""
+    """Kills this process at once, without any cleanup."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def wrap(step: Step, when: str, act: Callable[[], object] = die) -> None:
-    """Have `act` called before or after the step. Of a context manager it is the end of its block that counts."""
+    """Calls `act` before or after the step; for a context manager, the end of its block is the step."""
     owner: Any = importlib.import_module(step.module)
     *outer, name = step.name.split(".")
     for part in outer:
@@ -126,7 +126,7 @@ _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.ut
 
 
 def die_at_change(number: int, folder: str) -> None:
-    """Die before the so-manieth change to a file in `folder` (audit events of the os module: PEP 578)."""
+    """Kills this process before change `number` to a file in `folder` (audit events of the os module: PEP 578)."""
     left = number
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
@@ -144,7 +144,7 @@ def die_at_change(number: int, folder: str) -> None:
 
 
 def keep_log(path: str) -> None:
-    """Append what the run does to a file, in writes that a kill cannot take back: which URL is begun, asked, ended."""
+    """Logs to a file which URL is begun, requested and ended, in writes that survive a kill."""
     from imgcache.downloader.http.transport import GuardedTransport
     from imgcache.syncer import Pipeline
 
@@ -169,7 +169,7 @@ def keep_log(path: str) -> None:
 
 
 def _spawned(_: Sequence[str], variables: Mapping[str, str], descriptor: int) -> int:
-    """As render_process.spawn, in a fork: a new Python imports for longer than a run of ours takes."""
+    """Like render_process.spawn, but in a fork: importing in a new Python would take longer than a run."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -189,7 +189,7 @@ def _spawned(_: Sequence[str], variables: Mapping[str, str], descriptor: int) ->
 
 
 def _start_fork_server() -> None:
-    """The fork server of this run, now: there is only one thread yet, and so this process may be forked."""
+    """Starts the fork server now, while there is only one thread and this process may be forked."""
     from imgcache.processor import worker_process as render_process
 
     setattr(render_process, "spawn", _spawned)  # noqa: B010 (mypy lets nobody assign a function)
@@ -197,7 +197,7 @@ def _start_fork_server() -> None:
 
 
 def _become(order: dict[str, Any]) -> None:
-    """In a fork of the nursery: a process group of our own, its output in a file, and then the command line."""
+    """In a fork of the nursery: creates a process group, redirects output to a file, and runs the command line."""
     os.setsid()
     output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for descriptor in (1, 2):
@@ -239,7 +239,7 @@ _OF_A_WORKER = ("imgcache.processor", "imgcache.processor.pool", "imgcache.proce
 
 
 def nursery() -> None:
-    """Fork a command line for every order read, say its process id, and then how it ended."""
+    """Forks a command line for every order that is read; prints its process id, and then its exit code."""
     for module in (*_COMMANDS, *_LATER, *(_OF_A_WORKER if "--quick" in sys.argv else ())):
         importlib.import_module(module)
     for line in sys.stdin:

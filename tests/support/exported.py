@@ -39,6 +39,6 @@ def data(site: Path, name: str = "_data/imgcache.json") -> dict[str, Any]:
 
 
 def state(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """Every file and folder with its inode, size and time: what a run that changes nothing leaves as it was."""
+    """Every file and folder with inode, size and time, which a run without changes must not change."""
     found = {str(path.relative_to(folder)): path.lstat() for path in folder.rglob("*")}
     return {name: (seen.st_ino, seen.st_size, seen.st_mtime_ns) for name, seen in found.items()}

@@ -107,7 +107,7 @@ def hostile_bucket(script: Script, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def listing(*objects: tuple[str, int | str], prefixes: Iterable[str] = (), token: str = "") -> Reply:
-    """A page of ListObjectsV2; with a `token` it says that more follow."""
+    """A page of ListObjectsV2; a `token` announces a further page."""
     found = "".join(
         f"<Contents><Key>{key}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag>"
         f"<Size>{size}</Size></Contents>"

@@ -56,7 +56,7 @@ async def measured(downloads: int, size: int) -> dict[str, float]:
 
 
 async def _download(port: int, downloads: int, size: int) -> dict[str, float]:
-    """The other process: fetch everything at once into a folder that goes away."""
+    """The child process: fetches everything at once into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="large-downloads-") as folder:
         fetching = Downloader(
             folder=folder,

@@ -63,7 +63,7 @@ def _plain(pixels: int, colour: int) -> bytes:
 
 
 def repeated(times: int) -> bytes:
-    """The block that says how often a GIF is repeated; 0 is for ever."""
+    """The block with the number of repetitions of a GIF; 0 means endless."""
     return b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", times) + b"\0"
 
 

@@ -39,7 +39,7 @@ ENDLESS = PICTURE[:2] + PROFILE * 40
 
 
 def ranged(body: bytes, *fields: str) -> Handler:
-    """A server that does as RFC 9110, section 14 says."""
+    """A server that follows RFC 9110, section 14."""
 
     async def handler(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
         asked = RANGE.search(head)
@@ -102,7 +102,7 @@ async def gzipped_small(_: Faults, writer: asyncio.StreamWriter, head: bytes) ->
 
 @fault("/look/changes")
 async def changes(origin: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
-    """Another picture from the second answer on, as If-Range tells it."""
+    """Another image from the second response on, as If-Range detects."""
     if origin.counts["/look/changes"] == 1:
         await ranged(DEEP, 'ETag: "old"')(origin, writer, head)
     else:

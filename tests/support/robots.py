@@ -1,4 +1,4 @@
-"""What the tests of robots.txt share: what an origin says for it, and a downloader that obeys it."""
+"""Helpers for the tests of robots.txt: responses of an origin, and a downloader that obeys them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Says = Callable[[Handler | bytes], None]
 
 
 def saying(patch: pytest.MonkeyPatch) -> Says:
-    """Sets what an origin says for /robots.txt: whole responses, or a handler."""
+    """Sets the responses of an origin for /robots.txt: complete responses, or a handler."""
 
     def set_to(answer: Handler | bytes) -> None:
         async def write(_: Faults, writer: asyncio.StreamWriter, head: bytes) -> None:
@@ -61,7 +61,7 @@ def play(folder: pathlib.Path, scene: Scene, **options: object) -> None:
     asyncio.run(all_of_it())
 
 
-async def told(fetching: Downloader, url: str) -> ImageError:
+async def error_of(fetching: Downloader, url: str) -> ImageError:
     with pytest.raises(ImageError) as caught:
         await fetching.fetch(url)
     assert caught.value.message.isprintable()

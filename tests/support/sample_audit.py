@@ -35,7 +35,7 @@ THUMBNAIL = base64.b64decode(
 
 
 def places(count: int, field: str = "images") -> tuple[Place, ...]:
-    """So many places in as many articles."""
+    """A number of places, each in its own article."""
     return tuple(
         Place(f"_news/2026-01-{number:02}-day.md", 7 + number % 5, 10, field) for number in range(1, count + 1)
     )

@@ -1,4 +1,4 @@
-"""Drawn scenes whose colours, edges and motion eyes can judge, for docs/fidelity.html. Always the same bytes."""
+"""Drawn scenes for judging colours, edges and motion by eye, for docs/fidelity.html. Always the same bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATCHES = ("#ff0000", "#00c000", "#0000ff", "#00c8ff", "#ff00c8", "#ffe600", "#
 
 @functools.cache
 def scene() -> Image.Image:
-    """Sky, sun, hills, a house, a face, pure colours and greys: what eyes judge colours by."""
+    """Sky, sun, hills, a house, a face, pure colours and greys, for judging colours by eye."""
     width, height = (side * _FINE for side in SIZE)
     image = _fade((60, 130, 220), (215, 235, 250)).resize((width, height))
     draw = ImageDraw.Draw(image)
@@ -54,7 +54,7 @@ def converted(profile: bytes, mode: str = "RGB") -> Image.Image:
 
 
 def ring() -> Image.Image:
-    """A white ring, a yellow disc and a word on nothing; where there is nothing the numbers are those of black."""
+    """A white ring, a yellow disc and a word on transparency, whose colour values are those of black."""
     width, height = (side * _FINE for side in SIZE)
     mask, colour = Image.new("L", (width, height)), Image.new("RGB", (width, height), "white")
     draw, paint = ImageDraw.Draw(mask), ImageDraw.Draw(colour)
@@ -73,7 +73,7 @@ def ring() -> Image.Image:
 
 
 def gradient() -> bytes:
-    """A 16-bit PNG of a sky that goes from one blue to a paler one, both between levels of 8 bits."""
+    """A 16-bit PNG of a sky from one blue to a paler one, both between levels of 8 bits."""
     width, height = SIZE
     rows = [[0x2F80 + 0x9000 * y // height, 0x6F80 + 0x7000 * y // height, 0xC780 + 0x2000 * y // height]
             for y in range(height)]  # fmt: skip
@@ -106,7 +106,7 @@ def turned(orientation: int) -> bytes:
 
 
 def film(form: str, **options: object) -> bytes:
-    """A sun that goes over the scene, out of a blank: the first frames tell nothing."""
+    """A sun that moves over the scene; the first frames are blank."""
     ground = scene().resize((160, 100), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(0.6))
     blank = Image.new("RGB", ground.size, (236, 232, 224))
     frames = [blank, Image.blend(blank, ground, 0.5)]

@@ -124,7 +124,7 @@ def ask(port: int, target: str, *, method: str = "GET", **headers: str) -> Respo
 
 
 def raw(port: int, data: bytes) -> bytes:
-    """What comes back for these very bytes, to the end of the connection or of two seconds."""
+    """Returns the response to exactly these bytes, until the connection ends or for two seconds."""
     with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
         connection.sendall(data)
         found = bytearray()

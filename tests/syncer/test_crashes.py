@@ -1,4 +1,4 @@
-"""Killed at any instruction between fetch and flag: no lie, no lost byte, and the next run ends in the same bytes."""
+"""A kill at any instruction between fetch and flag: no wrong flag, no lost byte, and the same final bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_kill_at_any_step_between_fetch_and_flag_loses_nothing(world: CrashSit
     site = world.fresh()
     killed = world.nursery.sync(site, step=step, when=when)
     assert killed.code == -signal.SIGKILL, killed
-    world.heals(site)
+    world.assert_recovers(site)
 
 
 @pytest.mark.parametrize("number", [2, 8, 14, 20, 26, 33, 40])
@@ -42,12 +42,12 @@ def test_a_kill_between_two_changes_on_disk_loses_nothing(world: CrashSite, numb
     site = world.fresh()
     killed = world.nursery.sync(site, change=number, folder=str(site))
     assert killed.code == -signal.SIGKILL, killed
-    world.heals(site)
+    world.assert_recovers(site)
 
 
 def test_repeated_kills_at_random_times_lose_nothing(world: CrashSite) -> None:
     found = Campaign()
-    found.run(world.nursery, world.fresh, world.truth, kills=10, seconds=0.5, draw=random.Random(3))
+    found.run(world.nursery, world.fresh, world.expected, kills=10, seconds=0.5, draw=random.Random(3))
     assert found.kills == 10
     assert found.broken + found.differs + found.orphans == []
     assert found.blocked == 0

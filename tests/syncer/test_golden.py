@@ -50,7 +50,7 @@ def test_a_sync_restores_the_flags_of_the_real_site_byte_for_byte(
 
 @pytest.fixture
 def example(tmp_path: Path, origin: Origin, run: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The example site, its hosts answered as it says: one of them only at the second time of asking."""
+    """The example site with its origin: one host answers only the second request."""
     monkeypatch.setenv("IMGCACHE_FETCH__RETRIES", "1")
     site = tmp_path / "site"
     shutil.copytree(ROOT / "examples/site", site, ignore=shutil.ignore_patterns("cache"))

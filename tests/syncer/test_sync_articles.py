@@ -1,4 +1,4 @@
-"""`imgcache sync` and articles, from the outside: which are read, which flags are written, what stays as it is."""
+"""`imgcache sync` and articles: which are read, which flags are written, and what is not changed."""
 
 from __future__ import annotations
 

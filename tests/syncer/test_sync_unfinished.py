@@ -1,4 +1,4 @@
-"""A sync that does not finish: images whose files are missing do not count as held, and the next sync goes on."""
+"""An unfinished sync: images with missing files do not count as cached, and the next sync continues."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def catalogue(site: Path) -> None:
 
 
 def moved(site: Path) -> None:
-    """All files are there, and look as if they were new."""
+    """All files exist and look new."""
     (site / "cache").rename(site / "old")
     shutil.copytree(site / "old", site / "cache")
     shutil.rmtree(site / "old")

@@ -78,7 +78,7 @@ def test_a_variant_is_repaired_without_the_network(run: Command, origin: Origin,
 def test_verify_checks_flags_against_the_settings_like_sync(
     run: Command, other_shape: Path, mode: str, code: str
 ) -> None:
-    """The flag that sync sets under one setting is a wrong one under the other, and sync says the same."""
+    """A flag that is right with one setting is wrong with the other, for sync and verify alike."""
     settings = other_shape / "imgcache.yml"
     opposite = {"check": "ignore", "ignore": "check"}[mode]
     settings.write_text(f"dimensions: {opposite}\n")
