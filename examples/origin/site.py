@@ -22,6 +22,7 @@ _IN_BODY = (
     re.compile(r"!\[[^\]]*\]\(\s*<?([^\s)>]+)"),
     re.compile(r"^ {0,3}\[[^\]]+\]:\s*<?([^\s>]+)", re.MULTILINE),
     re.compile(r"<(?:img|source)\b[^>]*?\ssrc\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE),
+    re.compile(r"\burl\(\s*[\"']?(https?:[^\"'()\s\\]+)", re.IGNORECASE),
 )
 _SRCSET = re.compile(r"\ssrcset\s*=\s*[\"']([^\"']+)[\"']", re.IGNORECASE)
 

@@ -23,7 +23,7 @@ import pytest
 
 from imgcache.core import ArticleError
 from imgcache.scanner import extract as reader
-from imgcache.scanner import extract_references, frontmatter, markup, site
+from imgcache.scanner import extract_references, frontmatter, generators, markup, site
 
 SIZES = (10_000, 100_000, 1_000_000)
 # Whole readers build trees of about 100 times the text: those of 1 MB leave the caches of the processor, which alone
@@ -92,7 +92,7 @@ class Use(NamedTuple):
 
 def uses() -> Iterator[Use]:
     modules = [reader, site]
-    for package in (frontmatter, markup):
+    for package in (frontmatter, generators, markup):
         names = [found.name for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
         modules += [package, *map(importlib.import_module, names)]
     for module in modules:
@@ -169,6 +169,11 @@ CASES: dict[str, tuple[str, str, str]] = {
     "scripts": ("<img src=a>", "<script>", ""),
     "block quotes": ("", "> ", "![a](b)"),
     "fences in strings": ("---\na: '\n", "---\n", "'\n---\n"),
+    "sizes of images that are not closed": ("a =1x ", "![", ""),
+    "attributes for scripts": ("<p data-src=a>", "<p style='a: url(b%d)'>", ""),
+    "styles that are not closed": ("<style>url(", "<p data-src=a url(", ""),
+    "calls of others": ("", '{{%% a "/%d.png" ', ""),
+    "calls in strings": ("{%% a ", "'{%% a \"'", ""),
     "a front matter of TOML": ("+++\n", "a%d = 1\n", "+++\n![a](b)"),
 }
 
@@ -183,8 +188,18 @@ def document(case: str, size: int) -> bytes:
     ).encode()
 
 
-@pytest.mark.parametrize("ending", ["md", "html"])
-@pytest.mark.parametrize("case", CASES)
+MDX = {
+    "braces": ("<A b=", "{", ""),
+    "tags in braces": ("", "<A b={", ""),
+    "tags": ("", "<A b={'/%d.png'}>", ""),
+    "comments": ("<A ", "{/*", ""),
+    "code": ("<A>", "`", "a"),
+}
+CASES |= MDX
+BOTH = [(case, ending) for case in CASES if case not in MDX for ending in ("md", "html")]
+
+
+@pytest.mark.parametrize(("case", "ending"), [*BOTH, *((case, "mdx") for case in MDX)])
 def test_every_reader_takes_time_in_proportion(case: str, ending: str) -> None:
     if ending == "html" and CASES[case][0].startswith(("---", "+++")):
         pytest.skip("a front matter is read alike in both")

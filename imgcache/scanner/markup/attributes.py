@@ -24,6 +24,7 @@ _OTHER = re.compile(r"<(?:!|\?|/(?![a-zA-Z]))")  # a comment up to `>` (sections
 _TEXT_ELEMENTS = frozenset(
     {"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"}
 )
+_ICON = ".ico"  # beside text, in styles: a symbol of the page's design, which has neither sizes nor variants
 _IN_STYLE = re.compile(r"url\(|image-set\(", re.IGNORECASE)
 
 _IMAGES = frozenset({"img", "amp-img", "amp-anim"})
@@ -113,10 +114,10 @@ def _in_style(raw: _Raw) -> Iterator[tuple[str, int]]:
 
 
 def _in_css(text: str, places: Sequence[int]) -> Iterator[tuple[str, int]]:
-    """Yield the images of CSS, each with the place of its first character."""
+    """Yield the images of CSS, each with the place of its first character; `url(#a)` is a part of the page itself."""
     if not _IN_STYLE.search(text):
         return
     for one in css.addresses(text):
         url = css.unescaped(text[one.start : one.end])
-        if url.strip(SPACE) and not url.startswith("#"):  # a part of the page itself, such as a gradient of SVG
+        if url.strip(SPACE) and not url.startswith("#") and not url.lower().endswith(_ICON):
             yield url, places[one.start]
