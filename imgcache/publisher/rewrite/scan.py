@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -122,7 +123,7 @@ def _reference(url: str, image: FoundImage) -> ReferenceRow:
         url=url,
         base="",
         kind=Kind.REMOTE.value,
-        host=host_if_any(url),
+        host=_host(url),
         line=image.line,
         column=image.column,
         field=FIELD,
@@ -131,6 +132,11 @@ def _reference(url: str, image: FoundImage) -> ReferenceRow:
         is_cached=is_local if is_local or image.is_possible else None,
         flaggable=False,
     )
+
+
+@functools.lru_cache(maxsize=4096)  # the pages of a site share most of their images
+def _host(url: str) -> str:
+    return host_if_any(url)
 
 
 def _wrong(page: FoundPage) -> ReadError | None:
