@@ -18,7 +18,7 @@ from playwright.sync_api import Browser
 from examples.origin import Origin, in_thread
 from tests.generators.pictures import PICTURES
 from tests.generators.reading import WATCH, Reader
-from tests.generators.sites import GENERATORS, Generator, build, lay_out
+from tests.generators.sites import GENERATORS, Generator, build, documented, lay_out
 from tests.support.browsing import launched, lent
 
 
@@ -34,19 +34,23 @@ class Rewritten(msgspec.Struct, frozen=True):
     errors: str
 
 
-def imgcache(origin: Origin, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """One command, led to the origin. In a process: the browser has the event loop of this one."""
-    command = [sys.executable, "-m", "imgcache", *map(str, words), *origin.connect_to]
+def imgcache(origin: Origin, *words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """One command; `rewrite` is led to the origin. In a process: the browser has the event loop of this one."""
+    command = [sys.executable, "-m", "imgcache", *map(str, words)]
+    if words[0] == "rewrite":
+        command += origin.connect_to
     environment = os.environ | {"SSL_CERT_FILE": str(origin.ca_file), "IMGCACHE_FETCH__RETRIES": "0"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 def _make(generator: Generator, folder: Path, origin: Origin) -> Rewritten:
     site = lay_out(generator, folder)
-    built = build(generator, site)
+    build(generator, site)
+    words = documented(generator)[1].removeprefix("imgcache ").split()
+    built = site / words[-1]
     before = folder / f"{generator.name}-before"
     shutil.copytree(built, before)
-    ended = imgcache(origin, "rewrite", built, site, "--json")
+    ended = imgcache(origin, *words, "--json", cwd=site)
     assert ended.stdout, ended.stderr
     return Rewritten(generator, site, built, before, ended.returncode, msgspec.json.decode(ended.stdout), ended.stderr)
 
@@ -92,7 +96,7 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reader(chromium: Browser) -> Iterator[Reader]:
     """A reader of built sites."""
     with lent(chromium, WATCH) as page:

@@ -11,6 +11,7 @@ from tests.conftest import picture
 
 ARTICLES = "https://pictures.example"
 THEME = "https://theme.example"
+HOSTS = ("pictures.example", "mirror.example", "theme.example")
 
 
 def _upright() -> bytes:

@@ -15,6 +15,7 @@ from examples.origin.answers import Answers, content_of, normal
 from tests.generators.pictures import PICTURES
 from tests.generators.sites import SITE
 
+WIDTHS = (1280, 390)  # CSS pixels: a window on a desk, and a telephone
 _ANSWERS = Answers(PICTURES)
 WATCH = """
 window.shift = 0;
@@ -49,12 +50,15 @@ class Look(msgspec.Struct, frozen=True):
     """A page as it is shown.
 
     `boxes` are its elements with place and size in CSS pixels; `images` the alternative text of each `<img>`, the
-    address that was chosen, and its width in pixels (0: not shown); `shift` its cumulative layout shift.
+    address that was chosen, and its width in pixels (0: not shown); `shift` its cumulative layout shift; `foreign` what
+    other hosts were asked for, and `missing` what the site itself did not have.
     """
 
     boxes: list[Box]
     images: list[tuple[str, str, int]]
     shift: float
+    foreign: frozenset[str]
+    missing: frozenset[str]
 
 
 class Reader:
@@ -65,8 +69,9 @@ class Reader:
         self._built = Path()
         self._answered: Collection[str] = ()
         self._held_back: list[Route] | None = None
-        self.foreign: list[str] = []
-        self.missing: list[str] = []
+        self._foreign_asked: set[str] = set()
+        self._missing: set[str] = set()
+        self._looks: dict[tuple[Path, str, int], Look] = {}
         page.route("**/*", self._answer)
 
     def close(self) -> None:
@@ -74,9 +79,27 @@ class Reader:
         self._page.unroute("**/*")
 
     def look(self, built: Path, path: str, width: int, *, answered: Collection[str]) -> Look:
+        """Return how a page is shown, and remember it: the folder has to stay as it is."""
+        key = (built, path, width)
+        if key not in self._looks:
+            self._looks[key] = self._open(built, path, width, answered)
+        return self._looks[key]
+
+    def follow(self, built: Path, path: str, link: str, *, answered: Collection[str]) -> tuple[str, frozenset[str]]:
+        """Open a page, click the link that a selector finds, and return where that leads, and what others are asked."""
+        self._built, self._answered = built, answered
+        self._page.goto(f"{SITE}{path}", wait_until="networkidle")
+        self._foreign_asked = set()
+        self._page.click(link)
+        self._page.wait_for_url(lambda url: url != f"{SITE}{path}")
+        self._page.wait_for_load_state("networkidle")
+        return self._page.url, frozenset(self._foreign_asked)
+
+    def _open(self, built: Path, path: str, width: int, answered: Collection[str]) -> Look:
         """Open a page and scroll through it. Images arrive only after the first paint, as they do on a slow line."""
         self._page.goto("about:blank")  # the page shown before would ask for other images in another width
         self._built, self._answered, self._held_back = built, answered, []
+        self._foreign_asked, self._missing = set(), set()
         self._page.set_viewport_size({"width": width, "height": 800})
         self._page.goto(f"{SITE}{path}", wait_until="domcontentloaded")
         self._page.evaluate(_PAINTED)
@@ -85,7 +108,7 @@ class Reader:
             self._answer(route)
         self._page.wait_for_load_state("load")
         found: dict[str, Any] = self._page.evaluate(_LOOK)
-        return msgspec.convert(found, Look)
+        return msgspec.convert(found | {"foreign": self._foreign_asked, "missing": self._missing}, Look)
 
     def _answer(self, route: Route) -> None:
         url = route.request.url
@@ -100,13 +123,13 @@ class Reader:
         if file.is_dir():
             file /= "index.html"
         if not file.is_file():
-            self.missing.append(route.request.url)
+            self._missing.add(route.request.url)
             route.fulfill(status=404, body="")
             return
         route.fulfill(body=file.read_bytes(), content_type=mimetypes.guess_type(file)[0] or "")
 
     def _foreign(self, route: Route, url: str) -> None:
-        self.foreign.append(url)
+        self._foreign_asked.add(url)
         key = normal(url)
         if key not in map(normal, self._answered):
             route.abort()

@@ -16,9 +16,10 @@ HERO = "https://pictures.example/tides/hero.jpg"
 _TITLES = {"index": "Tides", "harbour": "The harbour"}
 _FRONT = {
     "": '---\ntitle: "{title}"\nimage: {image}\n---\n\n{body}',
-    "pelican": "Title: {title}\nSlug: {name}\nDate: 2026-11-30\nImage: {image}\n\n{body}",
+    "pelican": "---\ntitle: {title}\nslug: {name}\ndate: 2026-11-30\nimage: {image}\n---\n\n{body}",
     "sphinx": '---\nmyst:\n  html_meta:\n    "property=og:image": {image}\n---\n\n{body}',
     "astro": '---\ntitle: "{title}"\nimage: {image}\nlayout: {up}layouts/Page.astro\n---\n\n{body}',
+    "eleventy": '---\ntitle: "{title}"\nimage: {image}\nlayout: page.njk\n---\n\n{body}',
     "hexo": '---\ntitle: "{title}"\ndate: 2026-11-30 12:00:00\nimage: {image}\n---\n\n{body}',
 }
 
@@ -26,14 +27,11 @@ _FRONT = {
 class Generator(msgspec.Struct, frozen=True):
     """One generator.
 
-    `build` is what its users type, `built` the folder that it makes. `index` and `article` are the files of our two
-    articles, `assets` is where style sheet and script stand, `pages` are the two pages that come of it, and `feeds`
-    what it makes for feed readers.
+    `index` and `article` are the files of our two articles, `assets` is where style sheet and script stand, `pages` are
+    the two pages that come of it, and `feeds` what it makes for feed readers.
     """
 
     name: str
-    build: str
-    built: str
     index: str
     article: str
     assets: str
@@ -45,24 +43,18 @@ _DEEP = ("index.html", "deep/down/harbour/index.html")
 GENERATORS = {
     one.name: one
     for one in (
-        Generator("jekyll", "jekyll build", "_site", "index.md", "deep/down/harbour.md", "", _DEEP, ("feed.xml",)),
+        Generator("jekyll", "index.md", "deep/down/harbour.md", "", _DEEP, ("feed.xml",)),
         Generator(
             "hugo",
-            "hugo",
-            "public",
             "content/_index.md",
             "content/deep/down/harbour.md",
             "static",
             _DEEP,
             ("index.xml", "deep/index.xml"),
         ),
-        Generator(
-            "eleventy", "npx @11ty/eleventy", "_site", "index.md", "deep/down/harbour.md", "", _DEEP, ("feed.xml",)
-        ),
+        Generator("eleventy", "index.md", "deep/down/harbour.md", "", _DEEP, ("feed.xml",)),
         Generator(
             "astro",
-            "npx astro build",
-            "dist",
             "src/pages/index.md",
             "src/pages/deep/down/harbour.md",
             "public",
@@ -71,8 +63,6 @@ GENERATORS = {
         ),
         Generator(
             "hexo",
-            "npx hexo generate",
-            "public",
             "source/index.md",
             "source/_posts/harbour.md",
             "source",
@@ -81,18 +71,14 @@ GENERATORS = {
         ),
         Generator(
             "vitepress",
-            "npx vitepress build",
-            ".vitepress/dist",
             "index.md",
             "deep/down/harbour.md",
             "public",
             ("index.html", "deep/down/harbour.html"),
         ),
-        Generator("mkdocs", "mkdocs build", "site", "docs/index.md", "docs/deep/down/harbour.md", "docs", _DEEP),
+        Generator("mkdocs", "docs/index.md", "docs/deep/down/harbour.md", "docs", _DEEP),
         Generator(
             "sphinx",
-            "sphinx-build -b html . _build/html",
-            "_build/html",
             "index.md",
             "deep/down/harbour.md",
             "_static",
@@ -100,8 +86,6 @@ GENERATORS = {
         ),
         Generator(
             "pelican",
-            "pelican content",
-            "output",
             "content/lighthouse.md",
             "content/deep/harbour.md",
             "content",
@@ -132,17 +116,22 @@ def lay_out(generator: Generator, folder: Path) -> Path:
         )
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(HERE / "content" / asset, target)
-    if generator.build.startswith("npx"):
+    if documented(generator)[0].startswith("npx"):
         (site / "node_modules").symlink_to(INSTALLED / "npm/node_modules")
     return site
 
 
-def build(generator: Generator, site: Path) -> Path:
-    """Run the generator's command in the folder of a site, and return the folder that it made."""
+def documented(generator: Generator) -> tuple[str, str]:
+    """What its page in docs/publish has users type to build a site, and to rewrite what was built."""
+    page = (HERE.parent.parent / f"docs/publish/{generator.name}.md").read_text()
+    build, rewrite = page.partition("```console\n")[2].partition("```")[0].splitlines()
+    return build.removeprefix("$ "), rewrite.removeprefix("$ ")
+
+
+def build(generator: Generator, site: Path) -> None:
+    """Run the generator in the folder of a site."""
     path = os.pathsep.join([str(INSTALLED / "venv/bin"), str(INSTALLED / "npm/node_modules/.bin"), os.environ["PATH"]])
     environment = os.environ | {"PATH": path, "ASTRO_TELEMETRY_DISABLED": "1", "CI": "true"}
-    ended = subprocess.run(
-        generator.build.split(), cwd=site, env=environment, capture_output=True, text=True, check=False
-    )
+    command = documented(generator)[0].split()
+    ended = subprocess.run(command, cwd=site, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return site / generator.built
