@@ -88,7 +88,7 @@ TEXTS = {
     "fetch.user_agent": SettingText(
         "The `User-Agent` that servers see.",
         '"my-site/1.0 (+https://example.org/contact)"',
-        "`imgcache/VERSION (+site_url)`",
+        "imgcache, its version, and `site_url`",
     ),
     "fetch.concurrency": SettingText("How many requests are open at once.", "16"),
     "fetch.per_host": SettingText("How many of them go to one host.", "2"),
