@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -46,11 +47,12 @@ def main() -> int:
 
 
 def prepare(source: Path) -> None:
-    """Copy docs/ to `source`, with links and navigation as the site needs them."""
+    """Copy docs/ to `source`, with links and navigation as the site needs them, and the account of `[project.urls]`."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
     shutil.copytree(DOCS, source / "docs")
     for page in (source / "docs").rglob("*.md"):
-        page.write_text(linked(page.read_text(encoding="utf-8"), page.relative_to(source), urls["Source"]), "utf-8")
+        text = page.read_text(encoding="utf-8").replace("OWNER/imgcache", urlsplit(urls["Source"]).path.strip("/"))
+        page.write_text(linked(text, page.relative_to(source), urls["Source"]), "utf-8")
     parts = {
         "docs_dir": "docs",
         "site_dir": "site",

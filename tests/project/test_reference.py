@@ -172,8 +172,8 @@ def test_the_schema_rejects_what_the_program_rejects(tmp_path: Path, wrong: dict
 
 def test_every_code_that_the_source_names_has_a_section() -> None:
     sections = set(headings("problems.md", "##"))
-    classes = {kind.code for kind in (*errors.ImageError.__subclasses__(), *errors.ArticleError.__subclasses__())}
-    assert sections >= classes
+    classes = {kind.code for kind in errors.ImageError.__subclasses__()}
+    assert sections >= classes | {kind.code for kind in errors.ArticleError.__subclasses__()}
     source = "".join(path.read_text() for path in (ROOT / "imgcache").rglob("*.py"))
     assert [code for code in sections if f'"{code}"' not in source] == []
     assert anchors(REFERENCE / "problems.md") >= sections
