@@ -231,7 +231,7 @@ _SHAPES: Mapping[Callable[[object], object], JsonSchema] = {
     _networks: _TEXTS,
     _field_value: {**_TEXT, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     _http_url: {**_TEXT, "pattern": r"^https?://[^/\s@]+", "format": "uri"},
-    _quality: {"anyOf": [{"const": "auto"}, _QUALITY_NUMBER.shape]},
+    _quality: {"anyOf": [_QUALITY_NUMBER.shape, {"const": "auto"}]},
     _variant_name: {**_TEXT, "pattern": "^(?!original$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"},
     _log_format: {"enum": ["text", "json", "off", False]},
     _audience: {"enum": ["on", "local", "off", True, False]},

@@ -71,7 +71,8 @@ def _section(key: str, setting: Setting, text: SettingText | None) -> Iterator[s
     yield from (f"### {key}", "")
     if text.meaning:
         yield from (text.meaning, "")
-    yield f"- Type: {type_of(setting)}"
+    if kind := type_of(setting):
+        yield f"- Type: {kind}"
     yield f"- Default: {text.default or _code(default_text(key))}"
     yield f"- Valid: {setting.valid}"
     yield from (f"- Environment: `{variable(key)}`", "")
@@ -95,16 +96,23 @@ def variable(key: str) -> str:
 
 
 def type_of(setting: Setting) -> str:
-    """Returns the kind of value in words."""
-    shape = json_schema(setting)
-    if "enum" in shape or "anyOf" in shape:
-        return "choice" if "enum" in shape else "whole number, or `auto`"
+    """Returns the kind of value in words; "" where the schema does not tell it."""
+    return _kind(json_schema(setting))
+
+
+def _kind(shape: Mapping[str, Any]) -> str:
+    if "anyOf" in shape:
+        return " or ".join(_kind(part) for part in shape["anyOf"])
+    if "const" in shape:
+        return f"`{shape['const']}`"
+    if "enum" in shape:
+        return "choice"
     if shape.get("format") in _STEPS:
-        return {"size": "size in bytes", "pixels": "number of pixels", "time": "time"}[str(shape["format"])]
+        return {"size": "size in bytes", "pixels": "number of pixels", "time": "time"}[shape["format"]]
     items = shape.get("items")
     if isinstance(items, Mapping):
         return "list of mappings" if items.get("type") == "object" else "list of texts"
-    return _TYPES.get(str(shape.get("type")), "see below")
+    return _TYPES.get(str(shape.get("type")), "")
 
 
 def default_text(key: str) -> str:

@@ -105,7 +105,7 @@ def test_every_key_has_a_section_with_what_it_means_and_no_other_has_one() -> No
         *(key for key in SETTINGS if "." not in key),
         *(key for key in SETTINGS if "." in key),
     ]
-    bare = re.findall(r"^### (\S+)\n\n- Type", text("configuration.md"), re.MULTILINE)
+    bare = re.findall(r"^### (\S+)\n\n- ", text("configuration.md"), re.MULTILINE)
     assert bare == [], "scripts/references/setting_texts.py says what these mean"
     named = {row[0].strip("`") for row in rows(REFERENCE / "configuration.md")} - {"key"}
     assert named == VARIANT.keys() - SETTINGS.keys()
