@@ -53,11 +53,10 @@ def prepare(source: Path) -> None:
     for page in (source / "docs").rglob("*.md"):
         text = page.read_text(encoding="utf-8").replace("OWNER/imgcache", urlsplit(urls["Source"]).path.strip("/"))
         page.write_text(linked(text, page.relative_to(source), urls["Source"]), "utf-8")
-    parts = {
+    parts = {  # no repo_url: with it every page asks GitHub's API
         "docs_dir": "docs",
         "site_dir": "site",
         "site_url": urls["Documentation"],
-        "repo_url": urls["Source"],
         "nav": navigation(),
     }
     (source / "mkdocs.yml").write_text((ROOT / "mkdocs.yml").read_text(encoding="utf-8") + yaml.safe_dump(parts))
