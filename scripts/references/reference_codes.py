@@ -108,7 +108,7 @@ def _section(code: str) -> Iterator[str]:
 
 def text_of(code: str) -> RuleText:
     """Returns what a code means and what to do."""
-    return RuleText(*_OTHERS[code]) if code in _OTHERS else describe(code)
+    return describe(code) if code in set(described()) or code not in _OTHERS else RuleText(*_OTHERS[code])
 
 
 def undescribed() -> set[str]:
