@@ -83,8 +83,7 @@ Every problem of a sync, a rewrite or `imgcache verify`, and every finding of an
 renamed; more may come. Each has a message that says what is wrong at this place; this page says what the code means, what
 follows from it, and what to do.
 
-"May pass" is the `retryable` of a report: the same request may succeed later, and the next run tries again. The cause
-tells where to look: `article` (the address is written wrongly), `server`, `network`, `rule` (left out on purpose) or
+"Retryable" is the key of that name in a report: the same request may succeed later. The cause tells where to look: `article` (the address is written wrongly), `server`, `network`, `rule` (left out on purpose) or
 `local` (this machine).
 """
 
@@ -103,7 +102,7 @@ def _section(code: str) -> Iterator[str]:
     kind = errors.image_error(code)
     if kind is not None:
         passes = "on 408, 425, 429 and 5xx" if kind is errors.HttpStatus else "yes" if kind.retryable else "no"
-        yield from ("", f"Cause: `{errors.blame_for(code).value}`. May pass: {passes}.")
+        yield from ("", f"Cause: `{errors.blame_for(code).value}`. Retryable: {passes}.")
 
 
 def text_of(code: str) -> RuleText:

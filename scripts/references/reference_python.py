@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import typing
 from collections.abc import Iterator
 
 import msgspec
@@ -44,7 +45,32 @@ def page() -> str:
         for name, value in values.items():
             if wanted(value):
                 lines += _described(name, value)
+    lines += ["## Parts of values", ""]
+    for part in _parts([value for value in values.values() if _is_value(value)]):
+        lines += [f"### {part.__name__}", "", *_docstring(part), *_fields(part)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _parts(values: list[object]) -> Iterator[type]:
+    """Yields the structs that fields of the values have, and that are not public names themselves."""
+    found: dict[type, None] = {}
+    waiting = [value for value in values if isinstance(value, type) and issubclass(value, msgspec.Struct)]
+    known = set(waiting)
+    while waiting:
+        for hint in typing.get_type_hints(waiting.pop()).values():
+            for part in _structs_in(hint):
+                if part not in known:
+                    known.add(part)
+                    found[part] = None
+                    waiting.append(part)
+    yield from sorted(found, key=lambda part: part.__name__)
+
+
+def _structs_in(hint: object) -> Iterator[type]:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        yield hint
+    for part in typing.get_args(hint):
+        yield from _structs_in(part)
 
 
 def _is_function(value: object) -> bool:
@@ -64,19 +90,24 @@ def _described(name: str, value: object) -> Iterator[str]:
     if inspect.isfunction(value):
         yield from ("```python", *_signature(f"imgcache.{name}", value), "```", "")
     yield from _docstring(value)
-    if isinstance(value, type) and issubclass(value, msgspec.Struct):
-        yield from ("| field | type |", "|---|---|")
-        for field in msgspec.structs.fields(value):
-            kind = _type(value, field.name)
-            yield f"| `{field.name}` | `{kind}` |"
-        yield ""
+    is_struct = isinstance(value, type) and issubclass(value, msgspec.Struct)
+    if is_struct:
+        yield from _fields(value)
     if isinstance(value, type):
         for method, function in vars(value).items():
             inner = function.__func__ if isinstance(function, classmethod) else function
-            if not method.startswith("_") and inspect.isfunction(inner) and inner.__doc__:
+            is_public = method == "to_json" if is_struct else not method.startswith("_")
+            if is_public and inspect.isfunction(inner):
                 yield from (f"#### {name}.{method}", "")
                 yield from ("```python", *_signature(f"{name}.{method}", inner), "```", "")
                 yield from _docstring(inner)
+
+
+def _fields(struct: type) -> Iterator[str]:
+    yield from ("| field | type |", "|---|---|")
+    for field in msgspec.structs.fields(struct):
+        yield f"| `{field.name}` | `{_type(struct, field.name)}` |"
+    yield ""
 
 
 def _type(struct: type, name: str) -> str:
@@ -90,6 +121,9 @@ def _type(struct: type, name: str) -> str:
 def _signature(name: str, function: object) -> Iterator[str]:
     found = inspect.signature(function)  # type: ignore[arg-type]
     parameters = [p for p in found.parameters.values() if p.name not in {"self", "cls"}]
+    if not parameters:
+        yield f"{name}() -> {found.return_annotation}"
+        return
     yield f"{name}("
     is_keyword = False
     for parameter in parameters:

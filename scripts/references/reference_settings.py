@@ -31,7 +31,9 @@ it is the default. An unknown key or an invalid value is an error that names fil
 In the environment a key has the prefix `IMGCACHE_` and capitals, with `__` between levels; the value is YAML:
 `IMGCACHE_FETCH__RETRIES=0`. Further variables: [environment](environment.md).
 
-Editors that know JSON Schema complete and check the file with [imgcache.schema.json](../schema/imgcache.schema.json).
+Editors that use [yaml-language-server](https://github.com/redhat-developer/yaml-language-server) complete and check the
+file with [imgcache.schema.json](../schema/imgcache.schema.json), if its first line names a copy of it:
+`# yaml-language-server: $schema=imgcache.schema.json`.
 
 Sizes are written as `500KB`, `50MB` or `1GB`, times as `500ms`, `5s`, `10m`, `24h` or `30d`.
 """
