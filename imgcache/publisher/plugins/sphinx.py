@@ -17,6 +17,7 @@ from imgcache.wiring.python_api import Error
 
 _logger = getLogger(__name__)
 _LAST = 900  # above the default of 500
+_BUILDERS = frozenset({"html", "dirhtml", "singlehtml"})  # others pack pages into archives, or write no pages
 
 
 class _Log:
@@ -35,12 +36,12 @@ def setup(app: Sphinx) -> ExtensionMetadata:
 
 
 def _rewrite(app: Sphinx, exception: Exception | None) -> None:
-    """Make the pages that a builder of HTML wrote load local images.
+    """Make the pages that a builder of web pages wrote load local images.
 
     Raises:
         ExtensionError: an option or a setting is wrong, or with `strict` an image or page has a problem.
     """
-    if exception is not None or app.builder.format != "html":
+    if exception is not None or app.builder.name not in _BUILDERS:
         return
     try:
         rewrite_build(app.outdir, app.confdir, app.config.imgcache_options, _Log())
