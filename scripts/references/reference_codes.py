@@ -58,6 +58,16 @@ _OTHERS = {
         "Some places of a built page need absolute addresses, and the address of the site is not known.",
         "They stay remote. Set [`site_url`](configuration.md#site_url).",
     ),
+    "not-held": (
+        "`imgcache rewrite --offline` leaves an image on its host, because the cache has no copy.",
+        "Run `imgcache rewrite` without `--offline`, or `imgcache sync` first.",
+    ),
+    "script-images": (
+        "A script of the built folder names images of its pages on other hosts.",
+        "Scripts are not rewritten: what one draws when a reader follows a link is loaded from there. With VitePress,"
+        " Docusaurus and Gatsby, link the images by their local addresses in the articles, or turn client-side"
+        " navigation off.",
+    ),
     "precache": (
         "A service worker lists changed files with the versions of their old bytes.",
         "Run the step that writes this list after `imgcache rewrite`.",
