@@ -15,6 +15,16 @@ from imgcache.scanner.markup.html import ATTRIBUTES, COMMENT_END, SPACE, end_of_
 from imgcache.scanner.markup.names import BACKGROUNDS, LAZY_ADDRESSES, LAZY_SETS, looks_like_image
 from imgcache.scanner.markup.quick import names_rarely
 
+# Tags that name no image for sure: usual names, and attributes that hold neither an address nor a function of CSS.
+_PLAIN_NAMES = (
+    r"a|abbr|article|b|blockquote|body|br|center|code|dd|div|dl|dt|em|figcaption|figure|font|footer|h[1-6r]|head|header|"
+    r"html|i|li|link|main|meta|nav|ol|p|picture|pre|section|small|span|strong|sub|sup|t(?:able|body|d|foot|h|head|r)|u|ul"
+)
+_PLAIN_TAG = (
+    rf"""<(?:{_PLAIN_NAMES})(?:[{SPACE}]++(?:style="[^"(]*+"|(?!style|background|data|poster)[a-z-]++="[^"]*+"))*+"""
+    rf"""[{SPACE}]*+/?+>"""
+)
+_PLAIN = re.compile(rf"(?:[^<]*+(?:</[a-zA-Z][a-zA-Z0-9]*+>|{_PLAIN_TAG}|<(?![a-zA-Z/!?])))*+[^<]*+")
 _TAG = re.compile(rf"<(/?+[a-zA-Z][^{SPACE}/>]*+)({ATTRIBUTES})>")
 _ATTRIBUTE = re.compile(
     rf"[{SPACE}/]++|([^{SPACE}/>][^{SPACE}/>=]*+)(?:[{SPACE}]*+=[{SPACE}]*+"
@@ -42,8 +52,8 @@ def image_urls(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _all_urls(text: str) -> Iterator[tuple[str, int]]:
-    position = text.find("<")
-    while position >= 0:
+    position = _after_plain(text, 0)
+    while position < len(text):
         if tag := _TAG.match(text, position):
             name = tag[1].lower()
             yield from _urls_of_tag(name, tag[2], tag.start(2))
@@ -58,11 +68,15 @@ def _all_urls(text: str) -> Iterator[tuple[str, int]]:
         elif _OTHER.match(text, position):
             end = text.find(">", position)
             position = end + 1 if end >= 0 else len(text)
-        elif text[position + 1 : position + 2].isalpha() or text.startswith("</", position):
-            return  # an unclosed tag, which is no tag
         else:
-            position += 1
-        position = text.find("<", position)
+            return  # an unclosed tag, which is no tag
+        position = _after_plain(text, position)
+
+
+def _after_plain(text: str, position: int) -> int:
+    """Return the place of the next tag that may name an image, or of a comment; the end if there is none."""
+    found = _PLAIN.match(text, position)
+    return found.end() if found else len(text)
 
 
 def _urls_of_tag(tag: str, attributes: str, base: int) -> Iterator[tuple[str, int]]:

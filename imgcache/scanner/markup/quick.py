@@ -8,11 +8,14 @@ from collections.abc import Collection
 from imgcache.scanner.markup.syntax import CALLED, HUGO, LIQUID
 
 _ELEMENT = re.compile(r"<(?:[iI][mM][gG]|[sS][oO][uU][rR][cC][eE])[ \t\n\f\r/]")
-# What names images in other places than `src` and `srcset`. CSS functions are written in small letters, or in capitals.
-_RARE = re.compile(
-    r"url\(|URL\(|image-set\(|data-(?:src|orig|lazy|echo|bg|back|poster)|[pP][oO][sS][tT][eE][rR][ \t\n\f\r]*+="
+# What names images in attributes other than `src` and `srcset`.
+_ATTRIBUTE = re.compile(
+    r"data-(?:src|orig|lazy|echo|bg|back|poster)|[pP][oO][sS][tT][eE][rR][ \t\n\f\r]*+="
     r"|<(?:image|feImage|amp-|input|INPUT)|\bbackground[ \t\n\f\r]*+="
 )
+# CSS functions are written in small letters, or in capitals. Text that was escaped twice (`style=\&quot;`) is no CSS.
+_CSS = re.compile(r"url\(|URL\(|image-set\(")
+_STYLE = re.compile(r"<[sS][tT][yY][lL][eE][ \t\n\f\r>]|[sS][tT][yY][lL][eE][ \t\n\f\r]*+=(?!\\)")
 
 
 def names_image(text: str, *, html: bool) -> bool:
@@ -22,7 +25,9 @@ def names_image(text: str, *, html: bool) -> bool:
 
 def names_rarely(text: str) -> bool:
     """Return whether HTML can name an image elsewhere than in `<img>` and `<source>`."""
-    return _RARE.search(text) is not None
+    if _CSS.search(text) and _STYLE.search(text):
+        return True
+    return _ATTRIBUTE.search(text) is not None
 
 
 def may_call(text: str, languages: Collection[str]) -> bool:
