@@ -22,7 +22,11 @@ window.shift = 0;
 new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.shift += entry.value; })
   .observe({ type: "layout-shift", buffered: true });
 """
-_PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# VitePress' own scripts move the page when they take over: what is measured starts after that.
+_TAKEN_OVER = "() => { const app = document.querySelector('#app'); return !app || '__vue_app__' in app; }"
+_PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+  setTimeout(() => { window.shift = 0; done(); }, 50);
+})))"""
 _LOOK = """async () => {
   const pause = (time) => new Promise((done) => setTimeout(done, time));
   const until = performance.now() + 15000;
@@ -39,23 +43,34 @@ _LOOK = """async () => {
     const { x, y, width, height } = element.getBoundingClientRect();
     boxes.push([`${element.localName} ${element.alt ?? element.className}`, [x, y, width, height]]);
   }
-  const images = [...document.images].map((image) => [image.alt, image.currentSrc, image.naturalWidth]);
+  const images = [...document.images].map((image) => ({
+    alt: image.alt, chosen: image.currentSrc, width: image.naturalWidth,
+    colour: getComputedStyle(image).backgroundColor,
+  }));
   return { boxes, images, shift: window.shift };
 }"""
 
 Box = tuple[str, tuple[float, float, float, float]]
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """An `<img>`: the address that was chosen, its width in pixels (0: not shown), and the colour behind it."""
+
+    alt: str
+    chosen: str
+    width: int
+    colour: str
+
+
 class Look(msgspec.Struct, frozen=True):
     """A page as it is shown.
 
-    `boxes` are its elements with place and size in CSS pixels; `images` the alternative text of each `<img>`, the
-    address that was chosen, and its width in pixels (0: not shown); `shift` its cumulative layout shift; `foreign` what
-    other hosts were asked for, and `missing` what the site itself did not have.
+    `boxes` are its elements with place and size in CSS pixels, `shift` the cumulative layout shift since images came,
+    `foreign` what other hosts were asked for, and `missing` what the site itself did not have.
     """
 
     boxes: list[Box]
-    images: list[tuple[str, str, int]]
+    images: list[Shown]
     shift: float
     foreign: frozenset[str]
     missing: frozenset[str]
@@ -102,6 +117,7 @@ class Reader:
         self._foreign_asked, self._missing = set(), set()
         self._page.set_viewport_size({"width": width, "height": 800})
         self._page.goto(f"{SITE}{path}", wait_until="domcontentloaded")
+        self._page.wait_for_function(_TAKEN_OVER)
         self._page.evaluate(_PAINTED)
         held_back, self._held_back = self._held_back, None
         for route in held_back:
