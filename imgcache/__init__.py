@@ -41,3 +41,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "wiring.python_api": ["Error", "ProgressUpdate", "audit", "rewrite", "scan", "sync"],
     },
 )
+
+# `imgcache.mkdocs`, `imgcache.sphinx` and `imgcache.pelican` are found in this folder as well
+# (https://docs.python.org/3/reference/import.html#package-path-rules; docs/decisions/0021-plugins.md).
+__path__.append(f"{__path__[0]}/publisher/plugins")

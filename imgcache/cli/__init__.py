@@ -70,6 +70,8 @@ class _Commands(click.Group):
 
         ctx.meta[_LOG_FORMAT] = log_format_of(args)
         start_logging({"log_format": ctx.meta[_LOG_FORMAT]})
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'.{_suggestion(args[0])}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -88,6 +90,17 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _suggestion(word: str) -> str:
+    """Returns what a mistyped command may have meant, as a further sentence."""
+    from difflib import get_close_matches
+    from pathlib import Path
+
+    similar = get_close_matches(word, COMMANDS, n=3)
+    if similar:
+        return f" Did you mean {' or '.join(similar)}?"
+    return f" To sync this site: imgcache sync {word}" if Path(word).exists() else ""
 
 
 def _fail(ctx: click.Context, message: str, status: int) -> NoReturn:

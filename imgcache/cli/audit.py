@@ -125,6 +125,7 @@ def _render(
         prefix=git_prefix(workspace.root),
         is_compared=is_compared,
         shows_old=not is_quiet,
+        documentation=reports.documentation_url(),
     )
     return reports.render(form, found, context).encode("utf-8", "replace")
 

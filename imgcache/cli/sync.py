@@ -14,12 +14,12 @@ from imgcache.cli.options import common, logger, now
 from imgcache.cli.output import print_generators, print_json, print_report
 from imgcache.cli.progress import progress_for
 from imgcache.cli.quantities import max_bytes_option, max_time_option
-from imgcache.cli.sites import open_workspaces, sites_argument
+from imgcache.cli.sites import open_workspaces, sites_or_article_argument
 from imgcache.wiring import SyncRequest, as_given, prepare_sync
 
 
 @click.command(short_help="Fetch, check, resize and flag every remote image of a site.")
-@sites_argument
+@sites_or_article_argument
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
 @click.option("--only-failed", is_flag=True, help="Try only the images that failed before.")
@@ -43,7 +43,8 @@ from imgcache.wiring import SyncRequest, as_given, prepare_sync
 def sync(sites: tuple[Path, ...], dimensions: str | None, *, as_json: bool, **options: Any) -> None:
     """Find every remote image of SITE, fetch what is missing, make the variants, set the isCached flags.
 
-    Several sites share the cache that --cache names: an image that they have in common is fetched once.
+    Several sites share the cache that --cache names: an image that they have in common is fetched once. With one
+    ARTICLE, only its images are fetched and only its flags are written; its site is the nearest folder above it.
 
     Exit status: 0 all is well; 1 some images or articles have problems; 2 it could not start; 3 another run holds the
     cache; 130 interrupted, what was finished is kept.
@@ -59,6 +60,7 @@ def sync(sites: tuple[Path, ...], dimensions: str | None, *, as_json: bool, **op
         max_bytes=options["max_bytes"],
         connect_to=options["connect_to"],
         dask=options["dask"],
+        article=options["article"],
     )
     if not as_json and not options["quiet"]:
         print_generators(workspaces)

@@ -2,6 +2,8 @@
 
 `Setting.parse` takes the value as YAML read it (from imgcache.yml or from an environment variable), returns the value
 for `Config`, and raises ValueError if it is not valid. `Setting.valid` completes the sentence "it must be …".
+`json_schema` describes the same values for editors (https://json-schema.org/draft/2020-12); it accepts a few that
+`parse` rejects, because a schema cannot tell what a size or a time is.
 """
 
 from __future__ import annotations
@@ -27,12 +29,19 @@ from imgcache.core import (
 
 T = TypeVar("T", bound=str)
 
+# The formats of quantities in the JSON Schema. Programs that do not know a format ignore it.
+_UNITS: Mapping[Callable[[object], float], str] = {parse_bytes: "size", parse_pixels: "pixels", parse_seconds: "time"}
+
+
+JsonSchema = Mapping[str, object]
+
 
 class Setting(NamedTuple):
-    """How one value is parsed, and the words for what is valid."""
+    """How one value is parsed, the words for what is valid, and its JSON Schema where `parse` does not tell it."""
 
     parse: Callable[[object], object]
     valid: str
+    shape: JsonSchema | None = None
 
 
 def _integer(low: int, high: int) -> Setting:
@@ -41,7 +50,7 @@ def _integer(low: int, high: int) -> Setting:
             raise ValueError(value)
         return value
 
-    return Setting(parse, f"a whole number from {low} to {high}")
+    return Setting(parse, f"a whole number from {low} to {high}", {"type": "integer", "minimum": low, "maximum": high})
 
 
 def _between(parse: Callable[[object], float], low: float, high: float, valid: str) -> Setting:
@@ -51,7 +60,7 @@ def _between(parse: Callable[[object], float], low: float, high: float, valid: s
             raise ValueError(value)
         return number
 
-    return Setting(checked, valid)
+    return Setting(checked, valid, {"type": ["number", "string"], "minimum": 0, "format": _UNITS[parse]})
 
 
 def _choice(words: Iterable[T]) -> Setting:
@@ -62,7 +71,7 @@ def _choice(words: Iterable[T]) -> Setting:
             raise ValueError(value)
         return choices[value]
 
-    return Setting(parse, " or ".join(choices))
+    return Setting(parse, " or ".join(choices), {"enum": list(choices)})
 
 
 def _bool(value: object) -> bool:
@@ -214,3 +223,28 @@ SETTINGS: Mapping[str, Setting] = {
     "serve.large": _choice(["stream", "redirect"]),
     "serve.gallery": Setting(_audience, "on or local or off"),
 }
+
+_TEXT: JsonSchema = {"type": "string", "minLength": 1}
+_TEXTS: JsonSchema = {"type": "array", "items": _TEXT}
+_SHAPES: Mapping[Callable[[object], object], JsonSchema] = {
+    _bool: {"type": "boolean"},
+    _string: _TEXT,
+    _strings: _TEXTS,
+    _networks: _TEXTS,
+    _field_value: {**_TEXT, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    _http_url: {**_TEXT, "pattern": r"^https?://[^/\s@]+", "format": "uri"},
+    _quality: {"anyOf": [_QUALITY_NUMBER.shape, {"const": "auto"}]},
+    _variant_name: {**_TEXT, "pattern": "^(?!original$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"},
+    _log_format: {"enum": ["text", "json", "off", False]},
+    _audience: {"enum": ["on", "local", "off", True, False]},
+}
+
+
+def json_schema(setting: Setting) -> JsonSchema:
+    """Returns the JSON Schema of one value; an empty one, which any value matches, where nothing more is known."""
+    if setting.parse is _variants:
+        properties = {name: json_schema(part) for name, part in VARIANT.items()}
+        sides = [{"required": ["width"]}, {"required": ["height"]}]
+        variant = {"type": "object", "properties": properties, "required": ["name"], "anyOf": sides}
+        return {"type": "array", "items": {**variant, "additionalProperties": False}}
+    return setting.shape or _SHAPES.get(setting.parse, {})

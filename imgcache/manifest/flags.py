@@ -62,6 +62,7 @@ class FlagWriter:
         dimensions: Dimensions,
         dry_run: bool = False,
         prefix: str = "",
+        article: str | None = None,
     ) -> None:
         """Prepare to write.
 
@@ -71,8 +72,10 @@ class FlagWriter:
             scanner: reads articles again after they were written.
             dimensions: `check`, `fix` or `ignore` declared sizes.
             dry_run: only count.
+            article: the path of the only article to write; by default all are.
             prefix: the articles of this site are those whose paths begin with it, in a catalogue of several sites.
         """
+        self._article = article
         self._prefix = prefix
         self._catalogue = catalogue
         self._manifest = manifest
@@ -145,7 +148,8 @@ class FlagWriter:
         after = self._prefix
         while page := self._catalogue.references.mismatches(after, url):
             own = [row for row in page if row.path.startswith(self._prefix)]  # consecutive, in order
-            articles = groupby(own, key=lambda row: (row.path, row.digest))
+            wanted = [row for row in own if self._article in (None, row.path)]
+            articles = groupby(wanted, key=lambda row: (row.path, row.digest))
             yield [(path, digest, list(rows)) for (path, digest), rows in articles]
             if len(own) < len(page):
                 return

@@ -12,13 +12,14 @@ from imgcache.server.request_fields import RequestFields
 
 MAX_TARGET = 60_000  # bytes; enough for the longest allowed image URL, all escaped; httptools refuses 65,536 with 400
 _ALLOW: Headers = ((b"allow", b"GET, HEAD"),)
-_ROUTES = {
+ROUTES = {
     "/image": "image",
     "/manifest.json": "manifest",
     "/healthz": "healthz",
     "/metrics": "metrics",
     "/": "gallery",
 }
+FOLDERS = {"/assets/": "assets", "/gallery/": "gallery"}
 
 
 class Refusal(NamedTuple):
@@ -49,9 +50,7 @@ def refusal(fields: RequestFields, *, version: str, target_bytes: int) -> Refusa
 
 def route(path: str) -> str:
     """Returns the route of a path, `other` for none. Metrics have it as a label, so there are few."""
-    name = _ROUTES.get(path)
+    name = ROUTES.get(path)
     if name is not None:
         return name
-    if path.startswith("/assets/"):
-        return "assets"
-    return "gallery" if path.startswith("/gallery/") else "other"
+    return next((name for folder, name in FOLDERS.items() if path.startswith(folder)), "other")

@@ -17,3 +17,4 @@ class SyncOptions(msgspec.Struct, frozen=True):
     per_host: int = 6
     at_once: int = 64
     limits: Limits = Limits()
+    article: str | None = None  # the path of the only article whose images and flags are brought up to date

@@ -13,6 +13,7 @@ from imgcache.cache import Catalogue, Index, PendingImage, quarantine
 from imgcache.core import (
     Action,
     Blame,
+    ConfigError,
     Job,
     Outcome,
     OverBudget,
@@ -20,6 +21,7 @@ from imgcache.core import (
     Severity,
     WorkerLost,
     blame_for,
+    clean_text,
     rested_outcome,
     without_credentials,
 )
@@ -103,6 +105,7 @@ class Sync:
         self._is_catalogue_new = self._catalogue.articles.is_empty() and next(self._index.copies(), None) is not None
         scan = self._scanner.scan(self._catalogue, self._progress.scanned)
         self._scanner.require_articles(scan, self._catalogue)
+        self._require_article()
         check_local_images(self._site, self._catalogue, self._options.limits)
         self._restore_removed()
         try:
@@ -117,12 +120,21 @@ class Sync:
             self.report.seconds = round(self._monotonic() - started, 3)
         return self.report
 
+    def _require_article(self) -> None:
+        article = self._options.article
+        if article is not None and self._catalogue.articles.digest(article) is None:
+            message = "is not an article of the site: see `articles` and `exclude` in imgcache.yml"
+            raise ConfigError(message, where=clean_text(article, 300))
+
     # -- images ------------------------------------------------------------------------------------------------------
 
     async def _bring_up_to_date(self) -> None:
-        waiting = array("q")
+        waiting, article = array("q"), self._options.article
         has_new = False
+        wanted = None if article is None else self._catalogue.articles.remote_images(article)
         for recorded in self._catalogue.images.remote():
+            if wanted is not None and recorded.image not in wanted:
+                continue
             is_complete = self._recorder.is_complete(recorded)
             if is_complete and not self._recorder.is_due(recorded):
                 self.report.reused += 1
@@ -275,10 +287,13 @@ class Sync:
         for url, base, code, message in self._catalogue.images.broken_local():
             severity, places = plan.severity_of_own_image(code), self._catalogue.references.places(url, base)
             self._problems.append(Problem(code, url, message, severity=severity, references=places))
-        counts = self._catalogue.articles.counts()
+        article = self._options.article
+        articles = self._catalogue.articles
+        counts = articles.counts() if article is None else articles.counts_of(article)
         for key, value in counts.items():
             setattr(self.report, key, value)
-        self.report.problems = sorted(self._problems, key=_sort_key)
+        found = (problem for problem in self._problems if article is None or _concerns(problem, article))
+        self.report.problems = sorted(found, key=_sort_key)
 
     def _placed(self, problem: Problem, *urls: str) -> Problem:
         """Add the places that name the problem's image, and remove credentials from its URL: reports end up in logs.
@@ -295,6 +310,10 @@ class Sync:
         """Whether flags may be cleared. Not where no server answered: then the network is down."""
         is_down = self._tried > 0 and self._answered == 0
         return not (is_down or self._options.policy.offline or self._is_cut_short or self._options.only_failed)
+
+
+def _concerns(problem: Problem, article: str) -> bool:
+    return not problem.references or any(place.article == article for place in problem.references)
 
 
 def _sort_key(problem: Problem) -> tuple[str, str, str]:

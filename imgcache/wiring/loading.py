@@ -56,6 +56,22 @@ def load_workspace(
     return Workspace(site.absolute(), Path(named or site / "cache").absolute(), settings, layout=layout)
 
 
+def site_of_article(file: Path) -> tuple[Path, str]:
+    """Returns the site that an article belongs to, and the path of the article in it, with `/`.
+
+    The site is the nearest folder above the article with an imgcache.yml, a cache, or the files of a generator.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    place = file.absolute()
+    for folder in place.parents:
+        if (folder / "imgcache.yml").is_file() or (folder / "cache").is_dir() or layout_of(folder).generator:
+            return folder, place.relative_to(folder).as_posix()
+    message = "no folder above this article is a site: it has no imgcache.yml, no cache and no generator's settings"
+    raise ConfigError(message, where=clean_text(str(file), 300))
+
+
 def load_workspaces(
     sites: Sequence[Path],
     *,

@@ -65,7 +65,9 @@ class OpenCache(msgspec.Struct, frozen=True):
     site_parts: tuple[SiteParts, ...]
     workspaces: tuple[Workspace, ...]
 
-    def flag_writer(self, dimensions: Dimensions, *, dry_run: bool = False) -> FlagWriter | FlagWriters:
+    def flag_writer(
+        self, dimensions: Dimensions, *, dry_run: bool = False, article: str | None = None
+    ) -> FlagWriter | FlagWriters:
         """Build the writer of flags. With several sites, each has its own setting in place of `dimensions`."""
         from imgcache.manifest import FlagWriter, FlagWriters
 
@@ -78,6 +80,7 @@ class OpenCache(msgspec.Struct, frozen=True):
                 dimensions=dimensions if is_alone else part.dimensions,
                 dry_run=dry_run,
                 prefix=part.prefix,
+                article=article,
             )
             for part in self.site_parts
         ]

@@ -296,11 +296,16 @@ def _by_url(found: Iterable[tuple[str, Place]]) -> Iterator[tuple[str, tuple[Pla
 
 def site_of(built: Path) -> Path:
     """Returns the nearest folder at or above `built` with an imgcache.yml or a cache, else the working directory."""
-    folder = built.resolve()
+    return nearest_site(built) or Path()
+
+
+def nearest_site(folder: Path) -> Path | None:
+    """Returns the nearest folder at or above `folder` with an imgcache.yml or a cache, None where there is none."""
+    folder = folder.resolve()
     for candidate in (folder, *folder.parents):
         if (candidate / "imgcache.yml").is_file() or (candidate / "cache").is_dir():
             return candidate
-    return Path()
+    return None
 
 
 def check_target(text: str) -> str:

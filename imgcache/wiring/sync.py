@@ -38,6 +38,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
     max_bytes: int | None = None
     connect_to: tuple[ConnectTo, ...] = ()
     dask: str | None = None
+    article: str | None = None  # relative to the site
 
     @classmethod
     def from_options(
@@ -52,6 +53,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
         max_bytes: int | str | None = None,
         connect_to: str | Iterable[str] = (),
         dask: str | None = None,
+        article: str | None = None,
     ) -> Self:
         """Parse options as people write them, such as "10m" and "1GB". Raises ConfigError."""
         size = parse_quantity(max_bytes, parse_bytes, where="max_bytes", example="1GB")
@@ -65,6 +67,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
             max_bytes=None if size is None else int(size),
             connect_to=parse_connect_to(connect_to),
             dask=dask,
+            article=article,
         )
 
 
@@ -147,7 +150,7 @@ def build_sync(
         catalogue=cache.catalogue,
         index=cache.index,
         manifest=cache.manifest,
-        flags=cache.flag_writer(config.dimensions, dry_run=request.dry_run),
+        flags=cache.flag_writer(config.dimensions, dry_run=request.dry_run, article=request.article),
         recorder=recorder,
         pipeline=partial(_build_pipeline, cache, config, request, recorder=recorder, policy=policy, clock=clock),
         workers=workers,
@@ -159,6 +162,7 @@ def build_sync(
             per_host=2 * config.fetch.per_host,  # while one image of a host is rendered, its next is fetched
             at_once=2 * config.fetch.concurrency,
             limits=config.limits,
+            article=request.article,
         ),
         progress=progress,
         clock=clock,

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from imgcache.auditor.reports import ReportContext, github, render
 from imgcache.auditor.reports import sarif as reports_sarif
 from imgcache.core import AuditReport, Place, Severity, Summary
+from tests.conftest import ROOT
 from tests.support.report_readers import commands, junit_schema, sarif, sarif_schema
 from tests.support.sample_audit import (
     AUDIT,
@@ -147,6 +148,16 @@ def test_a_finding_keeps_its_fingerprint_when_lines_move() -> None:
     assert len(set(prints(AUDIT))) == len(FINDINGS)
     elsewhere = msgspec.structs.replace(FINDINGS[0], article="b.md")
     assert prints(audit_of(elsewhere)) != prints(audit_of(FINDINGS[0]))
+
+
+def test_sarif_leads_from_a_rule_to_its_section_of_the_reference() -> None:
+    site = "https://docs.example/imgcache/"
+    rules = run_of(AUDIT, msgspec.structs.replace(NOWHERE, documentation=site))["tool"]["driver"]["rules"]
+    page = (ROOT / "docs/reference/problems.md").read_text()
+    for rule in rules:
+        assert rule["helpUri"] == f"{site}reference/problems/#{rule['id']}"
+        assert f"\n## {rule['id']}\n" in page
+    assert not any("helpUri" in rule for rule in run_of(AUDIT, NOWHERE)["tool"]["driver"]["rules"])
 
 
 def test_sarif_has_a_baseline_state_only_if_the_audit_compared() -> None:

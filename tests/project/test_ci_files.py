@@ -227,3 +227,20 @@ def test_documented_workflows_are_valid_yaml_with_existing_commands() -> None:
         parameters = import_module(f"imgcache.cli.{command}").__dict__[command].params
         known = {name for parameter in parameters for name in parameter.opts}
         assert {word for word in words.split() if word.startswith("--")} <= known, words
+
+
+def test_the_shell_lines_of_the_document_run(repository: Path) -> None:
+    """Those that audit: in the site's folder, with the names that a CI server gives."""
+    text = (ROOT / "docs/ci.md").read_text()
+    lines = re.findall(r"^(?: +- |\$ )(imgcache audit .*)$", text, re.MULTILINE)
+    lines += re.findall(r"sh '(imgcache audit [^']*)'", text)
+    git(repository, "update-ref", "refs/remotes/origin/main", "HEAD")
+    names = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    statuses = []
+    for line in lines:
+        ended = subprocess.run(
+            ["bash", "-c", line], cwd=repository / "my site", env=names, capture_output=True, text=True, check=False
+        )
+        statuses.append(ended.returncode)
+        assert ended.stderr == "", line
+    assert statuses == [1, 1, 1, 0, 1]  # with the baseline that the line before it wrote, nothing is new

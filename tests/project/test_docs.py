@@ -103,7 +103,8 @@ def test_the_layers_are_those_of_the_import_contract() -> None:
 
 def test_every_dependency_is_documented() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"].values()
+    wanted = [*project["project"]["dependencies"], *(text for group in groups for text in group)]
     dependencies = {match[0].lower() for text in wanted if (match := _DISTRIBUTION.match(text))}
     reasons = {row[0] for row in rows(ROOT / "docs/decisions/0002-dependencies.md")} - {"package"}
     assert sorted(dependencies - reasons) == []

@@ -205,7 +205,7 @@ BLOCKS = st.lists(
 def test_markdown_that_is_html_throughout_is_read_as_html(text: str) -> None:
     """The Markdown parser is the judge."""
     if is_one_html_block(text):
-        by_parser = markdown.images(text, Syntax(), is_jsx=False)
+        by_parser = markdown.images(text, Syntax(), image_urls, is_jsx=False)
         assert find(text, html=True) == sorted(
             [(url, line + 1, column + 1) for url, line, column, _ in by_parser], key=lambda found: found[1:]
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 
-from imgcache.auditor.reports.context import ReportContext
+from imgcache.auditor.reports.context import ReportContext, documentation_url
 from imgcache.core import AuditReport
 from imgcache.core import log_safety as logsafe
 
@@ -26,7 +26,7 @@ _DISARM: Mapping[str, Callable[[str], str]] = {
 }
 FORMATS = tuple(_DISARM)
 
-__all__ = ["FORMATS", "ReportContext", "render"]
+__all__ = ["FORMATS", "ReportContext", "documentation_url", "render"]
 
 
 def render(report_format: str, audit: AuditReport, context: ReportContext) -> str:

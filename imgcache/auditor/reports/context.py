@@ -1,7 +1,8 @@
-"""Defines what a report needs besides the audit. Pure."""
+"""Defines what a report needs besides the audit."""
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ class ReportContext(msgspec.Struct, frozen=True):
             report beside the repository open files by it.
         is_compared: the audit was compared with an earlier state (`--since`, `--baseline`), even if nothing is old.
         shows_old: whether the text report lists old findings, or only counts them.
+        documentation: the address at which docs/ is published, with a slash at its end; "" where it is not known.
     """
 
     root: Path
@@ -32,7 +34,19 @@ class ReportContext(msgspec.Struct, frozen=True):
     prefix: str = ""
     is_compared: bool = False
     shows_old: bool = True
+    documentation: str = ""
 
     def path(self, article: str) -> str:
         """Returns the path of an article in the repository."""
         return f"{self.prefix}/{article}" if self.prefix else article
+
+    def help_url(self, rule: str) -> str:
+        """Returns the address of the page that explains a rule; "" where it is not known."""
+        return f"{self.documentation}reference/problems/#{rule}" if self.documentation else ""
+
+
+def documentation_url() -> str:
+    """Returns the address of the documentation, as pyproject.toml has it; "" while it does not name the account."""
+    entries = dict(entry.split(", ", 1) for entry in metadata.metadata("imgcache").get_all("Project-URL", []))
+    url: str = entries.get("Documentation", "")
+    return "" if "OWNER" in url else url

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 
@@ -17,6 +19,11 @@ def describe(rule: str) -> RuleText:
     if rule in _TEXTS:
         return RuleText(*_TEXTS[rule])
     return RuleText(f"{rule.replace('-', ' ').capitalize()}.", "The finding says what is wrong and what to do.")
+
+
+def described() -> Iterator[str]:
+    """Yields the id of every rule that has a text of its own."""
+    yield from _TEXTS
 
 
 _RETRY = "It may be temporary: every audit tries again, and reports since when the image has failed."

@@ -36,7 +36,7 @@ def render(audit: AuditReport, context: ReportContext) -> str:
     new, old = words.split(audit)
     findings = new + old
     kept = findings[:RESULTS]
-    rules = _rules(kept)
+    rules = _rules(kept, context)
     places = {rule["id"]: index for index, rule in enumerate(rules)}
     is_compared = context.is_compared or bool(old)
     run = {
@@ -52,25 +52,27 @@ def render(audit: AuditReport, context: ReportContext) -> str:
     return json.dumps(log, indent=1) + "\n"
 
 
-def _rules(findings: list[Finding]) -> list[_Object]:
+def _rules(findings: list[Finding], context: ReportContext) -> list[_Object]:
     """Each rule once, sorted by id, with the most severe level of its findings."""
     most_severe: dict[str, Severity] = {}
     order = list(Severity)
     for found in findings:
         known = most_severe.setdefault(found.rule, found.severity)
         most_severe[found.rule] = min(known, found.severity, key=order.index)
-    return [_rule(rule, severity) for rule, severity in sorted(most_severe.items())]
+    return [_rule(rule, severity, context) for rule, severity in sorted(most_severe.items())]
 
 
-def _rule(rule: str, severity: Severity) -> _Object:
+def _rule(rule: str, severity: Severity, context: ReportContext) -> _Object:
     text = describe(rule)
     plain = text.help.replace("`", "")
+    url = context.help_url(rule)
     return {
         "id": rule,
         "name": "".join(word.capitalize() for word in rule.split("-")),
         "shortDescription": {"text": text.short},
         "fullDescription": {"text": f"{text.short} {plain}"},
         "help": {"text": plain, "markdown": text.help},
+        **({"helpUri": url} if url else {}),
         "defaultConfiguration": {"level": _LEVELS[severity]},
         "properties": {"tags": ["images"], "problem.severity": _GITHUB_LEVELS[severity], "precision": "very-high"},
     }

@@ -19,6 +19,7 @@ _AT_ONCE = 32  # references in one statement
 # Python's sqlite3 needs 2 µs to bind None or a bool, because it looks for an adapter, and 0.1 µs for an int.
 _PUT_ONE = "INSERT OR IGNORE INTO reference VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, -1), ?)"
 _PUT_MANY = _PUT_ONE + f", {_PUT_ONE[_PUT_ONE.index('(') :]}" * (_AT_ONCE - 1)
+_COUNTED = ("articles", "references", "images", "cached")
 
 
 class Articles:
@@ -152,6 +153,25 @@ class Articles:
         (number,) = self._db.execute("SELECT count(*) FROM article").fetchone()
         return int(number)
 
+    def remote_images(self, path: str) -> frozenset[int]:
+        """Returns the remote images that an article uses."""
+        rows = self._db.execute(
+            "SELECT r.image FROM article a JOIN reference r ON r.article = a.id JOIN image i ON i.id = r.image"
+            " WHERE a.path = ? AND i.kind = 'remote'",
+            (path,),
+        )
+        return frozenset(image for (image,) in rows)
+
+    def counts_of(self, path: str) -> dict[str, int]:
+        """Returns the same as `counts` for one article."""
+        row = self._db.execute(
+            "SELECT 1, count(*), count(DISTINCT CASE WHEN i.kind = 'remote' THEN i.id END),"
+            " count(DISTINCT CASE WHEN i.kind = 'remote' AND i.digest IS NOT NULL THEN i.id END)"
+            " FROM article a JOIN reference r ON r.article = a.id JOIN image i ON i.id = r.image WHERE a.path = ?",
+            (path,),
+        ).fetchone()
+        return dict(zip(_COUNTED, row, strict=True))
+
     def counts(self) -> dict[str, int]:
         """Returns how many articles, references, remote images, and cached remote images there are."""
         row = self._db.execute(
@@ -159,7 +179,7 @@ class Articles:
             " (SELECT count(*) FROM image WHERE kind = 'remote'),"
             " (SELECT count(*) FROM image WHERE kind = 'remote' AND digest IS NOT NULL)"
         ).fetchone()
-        return dict(zip(("articles", "references", "images", "cached"), row, strict=True))
+        return dict(zip(_COUNTED, row, strict=True))
 
     def unreadable(self) -> Iterator[Problem]:
         """Yields each article that cannot be read, as a problem with one place; sorted by path."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from imgcache.core import Edit, Reference
-from imgcache.scanner.markup.quick import may_call, names_image
+from imgcache.scanner.markup.quick import marks
 from imgcache.scanner.markup.syntax import CALLED, Syntax, is_html
 
 __all__ = ["Syntax", "apply", "called", "is_html", "references"]
@@ -33,11 +33,12 @@ def references(text: str, article: str, *, first_line: int, html: bool, syntax: 
         syntax: how the generator of the site reads bodies.
     """
     is_jsx = not html and syntax.is_jsx(article) and "<" in text
-    if not (is_jsx or names_image(text, html=html) or may_call(text, syntax.calls)):
+    found = marks(text, html=html, languages=syntax.calls)
+    if not (found.images or found.calls or is_jsx):
         return ()
     from imgcache.scanner.markup import bodies
 
-    return bodies.references(text, article, first_line=first_line, html=html, syntax=syntax)
+    return bodies.references(text, article, first_line=first_line, html=html, syntax=syntax, found=found)
 
 
 def called(text: str, article: str) -> tuple[Reference, ...]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterator
 from operator import itemgetter
 
 from imgcache.core import Reference
-from imgcache.scanner.markup import calls
-from imgcache.scanner.markup.attributes import image_urls
-from imgcache.scanner.markup.quick import may_call, names_image
+from imgcache.scanner.markup import attributes, calls
+from imgcache.scanner.markup import html as plain_html
+from imgcache.scanner.markup.quick import Marks
 from imgcache.scanner.markup.syntax import BODY, CALL, LIQUID, Syntax
 
 _LONE_CR = re.compile(r"\r(?!\n)")
@@ -29,31 +29,36 @@ _BLOCK = re.compile(
 _BLANK_LINE = re.compile(r"\n[ \t]*+\r?+\n")
 
 Found = tuple[str, int, int]  # URL, line (from 0) and column (from 0) in the text
+_Place = tuple[int, int, str, str]  # line, column, URL and field
 
 
-def references(text: str, article: str, *, first_line: int, html: bool, syntax: Syntax) -> tuple[Reference, ...]:
-    """See `imgcache.scanner.markup.references`."""
+def references(
+    text: str, article: str, *, first_line: int, html: bool, syntax: Syntax, found: Marks
+) -> tuple[Reference, ...]:
+    """See `imgcache.scanner.markup.references`. `found`: the marks of the text."""
     if LIQUID in syntax.calls:
         text = _without_liquid_blocks(text)
-    found = _in_body(text, html=html, syntax=syntax, is_jsx=not html and syntax.is_jsx(article))
-    kept = [
-        (line, column, url, field) for url, line, column, field in found if url and "{{" not in url and "{%" not in url
-    ]
-    kept += [(line, column, url, CALL) for url, line, column in _in_calls(text, syntax.calls)]
+    kept: list[_Place] = []
+    is_jsx = not html and syntax.is_jsx(article)
+    if is_jsx or found.images:
+        for url, line, column, field in _in_body(text, html=html, syntax=syntax, is_jsx=is_jsx, rare=found.rare):
+            if url and "{{" not in url and "{%" not in url:
+                kept.append((line, column, url, field))
+    if found.calls:
+        kept += [(line, column, url, CALL) for url, line, column in _in_calls(text, syntax.calls)]
     # Both are in the order of the text already: sorting them takes linear time, sorting a set of them does not.
     unique = sorted(dict.fromkeys(kept))
     return tuple([Reference(url, article, first_line + at, column + 1, field) for at, column, url, field in unique])
 
 
-def _in_body(text: str, *, html: bool, syntax: Syntax, is_jsx: bool) -> Iterator[tuple[str, int, int, str]]:
-    if not (is_jsx or names_image(text, html=html)):
-        return
+def _in_body(text: str, *, html: bool, syntax: Syntax, is_jsx: bool, rare: bool) -> Iterator[tuple[str, int, int, str]]:
+    in_html = attributes.image_urls if rare else plain_html.image_urls
     if html or (not is_jsx and is_one_html_block(text)):
-        yield from ((url, line, column, BODY) for url, line, column in _in_html(text))
+        yield from ((url, line, column, BODY) for url, line, column in _placed(text, in_html))
         return
     from imgcache.scanner.markup import markdown  # loading it takes longer than reading a small site
 
-    yield from markdown.images(text, syntax, is_jsx=is_jsx)
+    yield from markdown.images(text, syntax, in_html, is_jsx=is_jsx)
 
 
 def called(text: str, article: str) -> tuple[Reference, ...]:
@@ -73,15 +78,11 @@ def _has_lone_cr(text: str) -> bool:
     return "\r" in text and text.count("\r") > text.count("\r\n")
 
 
-def _in_html(text: str) -> Iterator[Found]:
-    return _placed(text, image_urls)
-
-
 def _in_calls(text: str, languages: Collection[str]) -> Iterator[Found]:
     def in_order(text: str) -> Iterator[tuple[str, int]]:
         return iter(sorted(calls.image_urls(text, languages), key=itemgetter(1)))
 
-    return _placed(text, in_order) if may_call(text, languages) else iter(())
+    return _placed(text, in_order)
 
 
 def _placed(text: str, find: Callable[[str], Iterator[tuple[str, int]]]) -> Iterator[Found]:

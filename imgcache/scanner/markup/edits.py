@@ -15,6 +15,7 @@ from markdown_it.helpers import parseLinkDestination
 from imgcache.core import ArticleChanged, ArticleUnreadable, Edit, Reference
 from imgcache.scanner.markup.bodies import references
 from imgcache.scanner.markup.character_references import unescape
+from imgcache.scanner.markup.quick import marks
 from imgcache.scanner.markup.syntax import CALL, Syntax
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -35,7 +36,7 @@ class _Splice(NamedTuple):
 
 def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, html: bool, syntax: Syntax) -> str:
     """See `imgcache.scanner.markup.apply`."""
-    found = references(text, article, first_line=first_line, html=html, syntax=syntax)
+    found = _references(text, article, first_line, syntax, html=html)
     new_urls = _by_reference(found, edits)
     if not new_urls:
         return text
@@ -53,11 +54,16 @@ def apply(text: str, article: str, edits: Iterable[Edit], *, first_line: int, ht
         pieces += [text[position : splice.start], splice.text]
         position = splice.end
     edited = "".join(pieces) + text[position:]
-    after = references(edited, article, first_line=first_line, html=html, syntax=syntax)
+    after = _references(edited, article, first_line, syntax, html=html)
     expected = [(new_urls.get(number, reference.url), reference.line) for number, reference in enumerate(found)]
     if [(reference.url, reference.line) for reference in after] != expected:
         raise _unsafe(found[min(new_urls)])
     return edited
+
+
+def _references(text: str, article: str, first_line: int, syntax: Syntax, *, html: bool) -> tuple[Reference, ...]:
+    found = marks(text, html=html, languages=syntax.calls)
+    return references(text, article, first_line=first_line, html=html, syntax=syntax, found=found)
 
 
 def _by_reference(found: Sequence[Reference], edits: Iterable[Edit]) -> dict[int, str]:

@@ -28,13 +28,13 @@ _OTHER_TAG = rf"<(?!(?={_INITIAL})(?:{_IMAGE_NAME}|{_TEXT_NAME})[{SPACE}/>])/?+[
 # Most tags are one of these two; trying them first saves a quarter of the time.
 _END_TAG = r"</[a-zA-Z][a-zA-Z0-9]*+>"
 _USUAL_TAG = rf"""<(?:t[dr]|p|a|div|span|b|br|strong|table)(?:[{SPACE}]++[a-z]++="[^"]*+")*+/?+>"""
-_OTHER_COMMENT = r"<!--[^->][^-]*+(?:-[^-][^-]*+)*+-->"
+OTHER_COMMENT = r"<!--[^->][^-]*+(?:-[^-][^-]*+)*+-->"
 # Everything that is no image, then the image if it is like most: one quoted `src` without spaces and templates.
 _PLAIN_ATTRIBUTES = rf"""(?:[{SPACE}]++(?![sS][rR][cC])[a-zA-Z-]++="[^"]*+")*+"""
 _PLAIN_SOURCE = rf"""src="([^"{SPACE}&{{][^"{SPACE}{{]*+)\""""  # an entity at the start might be a space
 _PLAIN_IMAGE = rf"<img{_PLAIN_ATTRIBUTES}[{SPACE}]++{_PLAIN_SOURCE}{_PLAIN_ATTRIBUTES}[{SPACE}]*+/?+>"
 _TO_IMAGE = re.compile(
-    rf"(?:[^<]*+(?:{_END_TAG}|{_USUAL_TAG}|{_OTHER_TAG}|<(?![a-zA-Z/!?])|{_OTHER_COMMENT}))*+[^<]*+(?:{_PLAIN_IMAGE})?+"
+    rf"(?:[^<]*+(?:{_END_TAG}|{_USUAL_TAG}|{_OTHER_TAG}|<(?![a-zA-Z/!?])|{OTHER_COMMENT}))*+[^<]*+(?:{_PLAIN_IMAGE})?+"
 )
 _IMAGE = re.compile(rf"<({_IMAGE_NAME})(?=[{SPACE}/>])({ATTRIBUTES})>")
 _TEXT = re.compile(rf"<({_TEXT_NAME})(?=[{SPACE}/>]){ATTRIBUTES}>")

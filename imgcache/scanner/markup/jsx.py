@@ -14,7 +14,8 @@ from imgcache.scanner.markup.html import srcset_urls
 from imgcache.scanner.markup.names import LAZY_ADDRESSES, LAZY_SETS, is_rooted, looks_like_image
 from imgcache.scanner.markup.syntax import BODY, CALL
 
-_COMMENT = re.compile(r"\{/\*.*?\*/\}|<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(r"\{/\*|<!--")
+_COMMENT_END = {"{/*": "*/}", "<!--": "-->"}
 _VISIBLE = re.compile(r"\S")
 _OPENING = re.compile(r"<([A-Za-z][\w.:-]*+)(?=[\s/>])")
 # An expression with up to three braces in each other, which also has objects of styles.
@@ -35,9 +36,16 @@ _Value = tuple[str, Sequence[int]]  # a string, and the index in the text of eac
 
 def without_comments(text: str) -> str:
     """Return the text with dots in place of comments, so that every place stays."""
-    if "{/*" not in text and "<!--" not in text:
-        return text
-    return _COMMENT.sub(lambda found: _VISIBLE.sub(".", found[0]), text)
+    pieces: list[str] = []
+    position = 0
+    while opening := _COMMENT.search(text, position):
+        end = text.find(_COMMENT_END[opening[0]], opening.end())
+        if end < 0:
+            break  # an error in MDX; what follows is read all the same
+        end += len(_COMMENT_END[opening[0]])
+        pieces += [text[position : opening.start()], _VISIBLE.sub(".", text[opening.start() : end])]
+        position = end
+    return "".join(pieces) + text[position:]
 
 
 def images(lines: list[str]) -> Iterator[tuple[str, int, int, str]]:

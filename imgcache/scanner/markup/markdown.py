@@ -9,27 +9,28 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from markdown_it.token import Token
 
 from imgcache.scanner.markup import jsx
-from imgcache.scanner.markup.attributes import image_urls
 from imgcache.scanner.markup.markdown_rules import environment, parser
 from imgcache.scanner.markup.syntax import BODY, Syntax
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _DEFINITION = re.compile(r"\[(?:\\.|[^\[\]\\])*\]:[ \t]*(?:\n[ \t>]*)?<?", re.DOTALL)
 
+Finder = Callable[[str], Iterator[tuple[str, int]]]
 Found = tuple[str, int, int, str]  # URL, line (from 0), column (from 0), field
 
 
-def images(text: str, syntax: Syntax, *, is_jsx: bool) -> Iterator[Found]:
+def images(text: str, syntax: Syntax, in_html: Finder, *, is_jsx: bool) -> Iterator[Found]:
     """Yield the URL of each image with its line and column in the text, both from 0, and its field.
 
     Args:
         text: the body.
         syntax: how the generator reads it.
+        in_html: finds the images of HTML: each URL, with the index of its first character.
         is_jsx: whether it is MDX: then tags are those of JSX, and there is no block of HTML.
     """
     if is_jsx:
@@ -39,24 +40,24 @@ def images(text: str, syntax: Syntax, *, is_jsx: bool) -> Iterator[Found]:
         text, environment(text)
     )
     if not is_jsx:
-        yield from ((*found, BODY) for found in _in_tokens(tokens, lines, with_html=True))
+        yield from ((*found, BODY) for found in _in_tokens(tokens, lines, in_html))
         return
-    yield from ((*found, BODY) for found in _in_tokens(tokens, lines, with_html=False))
+    yield from ((*found, BODY) for found in _in_tokens(tokens, lines, None))
     yield from jsx.images(_without_code(tokens, lines))
 
 
-def _in_tokens(tokens: list[Token], lines: list[str], *, with_html: bool) -> Iterator[tuple[str, int, int]]:
+def _in_tokens(tokens: list[Token], lines: list[str], in_html: Finder | None) -> Iterator[tuple[str, int, int]]:
     definitions: dict[int, tuple[int, int]] = {}  # by the first line of a definition; images may share one
     for token in tokens:
-        if token.type == "html_block":
+        if token.type == "html_block" and in_html:
             block = _Block(lines, token)
-            for url, offset in image_urls(token.content):
+            for url, offset in in_html(token.content):
                 yield url, *block.place(offset)
         elif token.children:
             block = _Block(lines, token)
             for child in token.children:
-                if child.type == "html_inline" and with_html:
-                    for url, offset in image_urls(child.content):
+                if child.type == "html_inline" and in_html:
+                    for url, offset in in_html(child.content):
                         yield url, *block.place(child.meta["start"] + offset)
                 elif child.type == "image" and child.meta["map"]:
                     first, last = child.meta["map"]

@@ -1,0 +1,1 @@
+export default { site: "https://site.example", base: "/news", outDir: "dist", devToolbar: { enabled: false } };

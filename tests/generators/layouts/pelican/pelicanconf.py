@@ -1,0 +1,13 @@
+SITENAME = "Tides"
+SITEURL = "https://site.example/news"
+AUTHOR = "Tides"
+TIMEZONE = "UTC"
+PATH = "content"
+THEME = "simple"
+THEME_TEMPLATES_OVERRIDES = ["overrides"]
+STATIC_PATHS = ["style.css", "late.js"]
+ARTICLE_URL = "{slug}/"
+ARTICLE_SAVE_AS = "{slug}/index.html"
+FEED_DOMAIN = SITEURL
+FEED_ALL_ATOM = "feeds/all.atom.xml"
+FEED_ALL_RSS = "feeds/all.rss.xml"
