@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import time
@@ -15,11 +16,13 @@ import msgspec
 from imgcache import __version__
 from imgcache.cache import BuiltCounts
 from imgcache.core import (
+    MODERN_FORMATS,
     ConfigError,
     OutputFolder,
     Place,
     Problem,
     Severity,
+    VariantFormat,
     display_path,
     raise_descriptor_limit,
     without_credentials,
@@ -38,6 +41,7 @@ from imgcache.publisher.rewrite import (
     images_in_scripts,
     no_address,
     stale_precaches,
+    structural,
 )
 from imgcache.runners import Progress
 from imgcache.wiring.ignoring import keep_out_of_git
@@ -234,7 +238,7 @@ def prepare_rewrite(
     folder = BuiltFolder(built, left_out=[site.cache, site.own_cache, built / request.to])
     if folder.root.is_relative_to(os.path.realpath(site.cache)):
         raise ConfigError("lies in the cache; name the folder that a generator wrote", where=display_path(folder.root))
-    task = FolderTask(str(folder.root), site.config.site_url, _options(site, request))
+    task = FolderTask(str(folder.root), site.config.site_url, _options(site, request, folder))
     ground = msgspec.structs.replace(site, root=folder.root)
     of_site = BuiltSite(site, _scope(task))
     opened = (
@@ -259,7 +263,7 @@ def prepare_rewrite(
         )
 
 
-def _options(site: Workspace, request: RewriteRequest) -> Options:
+def _options(site: Workspace, request: RewriteRequest, folder: BuiltFolder) -> Options:
     address = site.config.site_url or ""
     policy = site.config.rewrite
     return Options(
@@ -270,7 +274,18 @@ def _options(site: Workspace, request: RewriteRequest) -> Options:
         picture=policy.picture,
         styles=policy.styles,
         placeholder=policy.placeholder,
+        structural=_structural(folder) if policy.picture and _has_several_formats(site) else (),
     )
+
+
+def _has_several_formats(site: Workspace) -> bool:
+    """Whether images may be offered in several formats, so that a `<picture>` may stand around an `<img>`."""
+    formats = {recipe.format for recipe in site.config.variants}
+    return VariantFormat.BEST in formats or len(formats.intersection(MODERN_FORMATS)) > 1
+
+
+def _structural(folder: BuiltFolder) -> tuple[str, ...]:
+    return tuple(sorted({selector for sheet in folder.sheets() for selector in structural(sheet)}))
 
 
 def _scope(task: FolderTask) -> str:
@@ -302,10 +317,15 @@ def site_of(built: Path) -> Path:
 def nearest_site(folder: Path) -> Path | None:
     """Returns the nearest folder at or above `folder` with an imgcache.yml or a cache, None where there is none."""
     folder = folder.resolve()
-    for candidate in (folder, *folder.parents):
-        if (candidate / "imgcache.yml").is_file() or (candidate / "cache").is_dir():
-            return candidate
-    return None
+    found = (one for one in (folder, *folder.parents) if (one / "imgcache.yml").is_file() or (one / "cache").is_dir())
+    nearest, above = next(found, None), next(found, None)
+    return above if nearest == folder and above is not None and _is_copy(folder, above) else nearest
+
+
+def _is_copy(built: Path, site: Path) -> bool:
+    """Whether the settings and the cache in a built folder are copies of the site's: Jekyll copies both."""
+    names = [name for name in ("imgcache.yml", "cache/manifest.json") if (built / name).is_file()]
+    return all((site / name).is_file() and filecmp.cmp(built / name, site / name, shallow=False) for name in names)
 
 
 def check_target(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -271,3 +272,18 @@ def test_hard_links_are_set_apart_and_the_mode_is_kept(rewrite: Callable[..., En
     assert rewrite(built).code == 0
     assert file.stat().st_mode & 0o777 == 0o640
     assert other.read_bytes() == before != file.read_bytes()
+
+
+def test_settings_and_cache_that_the_build_copied_do_not_make_the_built_folder_a_site(
+    run: Command, origin: Origin, built: Path, rewrite: Callable[..., Ended]
+) -> None:
+    """Jekyll copies imgcache.yml and cache/ into `_site`."""
+    site = built.parent
+    (site / "imgcache.yml").write_text("site_url: https://site.example\n")
+    shutil.copy(site / "imgcache.yml", built)
+    assert run("rewrite", built, *origin.connect_to).code == 0
+    assert (site / "cache/manifest.json").is_file()
+    assert not (built / "cache").exists()
+    (built / "imgcache.yml").write_text("site_url: https://other.example\n")
+    assert run("rewrite", built, *origin.connect_to).code == 0
+    assert (built / "cache/manifest.json").is_file()

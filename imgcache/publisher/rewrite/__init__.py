@@ -18,6 +18,7 @@ from imgcache.publisher.rewrite.reader_pages import ReaderPages
 from imgcache.publisher.rewrite.records import FolderTask
 from imgcache.publisher.rewrite.report import RewriteReport
 from imgcache.publisher.rewrite.scan import BuiltScanner
+from imgcache.publisher.rewrite.selectors import structural
 from imgcache.publisher.rewrite.values import BuiltReference, Form, Kind, Options, Rewritten, Unreadable
 from imgcache.publisher.rewrite.walk import BuiltFolder
 from imgcache.publisher.rewrite.workers import PagePool
@@ -47,4 +48,5 @@ __all__ = [
     "no_address",
     "rewrite",
     "stale_precaches",
+    "structural",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from imgcache.publisher.rewrite import layout, offers
@@ -25,7 +26,9 @@ class Responsive(NamedTuple):
     marked: bool
 
 
-def responsive(spot: Spot, tag: Tag, image: Held, turn: Turn, *, styles: bool) -> Responsive:
+def responsive(
+    spot: Spot, tag: Tag, image: Held, turn: Turn, *, styles: bool, may_wrap: Callable[[Tag], bool]
+) -> Responsive:
     """What makes an image responsive.
 
     What the author wrote stays: `loading`, `sizes`, `decoding`, `width` and all others.
@@ -36,9 +39,10 @@ def responsive(spot: Spot, tag: Tag, image: Held, turn: Turn, *, styles: bool) -
         image: what is held.
         turn: when it is loaded.
         styles: whether inline styles work on this page.
+        may_wrap: whether a `<picture>` may stand around an `<img>`.
     """
     place = spot.place
-    sources, files = _offered(tag, image, place, styles=styles)
+    sources, files = _offered(tag, image, place, styles=styles, may_wrap=may_wrap)
     chosen = any(_is_choice(one, image) for one in (files, *sources))
     attributes, style = layout.fixed(tag, image) if styles else ([], "")
     loading = _loading(tag, turn)
@@ -67,7 +71,9 @@ def responsive(spot: Spot, tag: Tag, image: Held, turn: Turn, *, styles: bool) -
     return Responsive(changes, shown, marked=bool(attributes))
 
 
-def preload(spot: Spot, link: Tag, shown: Tag, image: Held, *, styles: bool) -> tuple[list[Splice], list[File]]:
+def preload(
+    spot: Spot, link: Tag, shown: Tag, image: Held, *, styles: bool, may_wrap: Callable[[Tag], bool]
+) -> tuple[list[Splice], list[File]]:
     """The changes that make a `<link rel=preload>` ask for what its image will ask for.
 
     Args:
@@ -76,8 +82,9 @@ def preload(spot: Spot, link: Tag, shown: Tag, image: Held, *, styles: bool) -> 
         shown: the `<img>` of the same image.
         image: what is held.
         styles: whether inline styles work on this page.
+        may_wrap: whether a `<picture>` may stand around an `<img>`.
     """
-    sources, files = _offered(shown, image, spot.place, styles=styles)
+    sources, files = _offered(shown, image, spot.place, styles=styles, may_wrap=may_wrap)
     first = sources[0] if sources else files
     changes = [spot.source.splice(spot.start, spot.end, spot.place.local(first[-1].path))]
     if _is_choice(first, image):
@@ -88,11 +95,13 @@ def preload(spot: Spot, link: Tag, shown: Tag, image: Held, *, styles: bool) -> 
     return changes, list(first)
 
 
-def _offered(tag: Tag, image: Held, place: Place, *, styles: bool) -> tuple[list[tuple[File, ...]], tuple[File, ...]]:
+def _offered(
+    tag: Tag, image: Held, place: Place, *, styles: bool, may_wrap: Callable[[Tag], bool]
+) -> tuple[list[tuple[File, ...]], tuple[File, ...]]:
     """What each `<source>` around an `<img>` offers, and what the `<img>` itself does."""
     found = offers.choices(image)
-    wraps = place.options.picture and styles and tag.get("sizes").isascii()
-    return (found[:-1] if wraps else []), found[-1]
+    several = len(found) > 1 and place.options.picture and styles and tag.get("sizes").isascii()
+    return (found[:-1] if several and may_wrap(tag) else []), found[-1]
 
 
 def _loading(tag: Tag, turn: Turn) -> list[tuple[str, str]]:

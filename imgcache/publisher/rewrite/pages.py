@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from turbohtml import Element
 
-from imgcache.publisher.rewrite import heads, images, layout, offers, swaps
+from imgcache.publisher.rewrite import heads, images, layout, offers, selectors, swaps
 from imgcache.publisher.rewrite.html import LAZY, Page
 from imgcache.publisher.rewrite.offers import File, Held
 from imgcache.publisher.rewrite.priority import Order, Turn
@@ -18,6 +19,7 @@ from imgcache.publisher.rewrite.values import Form
 
 _INERT = "noscript"
 _TYPED = ("href", "data", "src")  # attributes that a `type` beside them speaks of
+_HOST = re.compile(r"(?:https?:)?//([^/?#]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ class Writer:
         self._responsive: dict[str, Tag] = {}
         self._order: Order | None = None
         self._by_start: dict[int, str] = {}
+        self._structural: tuple[str, ...] | None = None
+        self._has_foreign_sheet = False
 
     def changes(self) -> Changes:
         """All that has to be done."""
@@ -110,10 +114,20 @@ class Writer:
             ):
                 self._changes.splices += images.timed(tag, self._turn(tag))
         else:
-            done = images.responsive(spot, tag, image, self._turn(tag), styles=self._styles)
+            done = images.responsive(spot, tag, image, self._turn(tag), styles=self._styles, may_wrap=self._may_wrap)
             self._changes.add(spot, done.changes, done.files)
             self._changes.needs_rule |= done.marked
             self._responsive.setdefault(spot.url, tag)
+
+    def _may_wrap(self, tag: Tag) -> bool:
+        """Whether every rule of the style sheets matches as before with a `<picture>` around the `<img>`."""
+        if self._structural is None:
+            sheets = [style.text for style in self._page.of("style") if style.attr(layout.MARK) is None]
+            inner = [selector for sheet in sheets for selector in selectors.structural(sheet)]
+            self._structural = (*self._page.place.options.structural, *inner)
+            own = self._page.place.options.site_url.partition("://")[2].partition("/")[0]
+            self._has_foreign_sheet = any(_is_foreign_sheet(link, own) for link in self._page.of("link"))
+        return not self._has_foreign_sheet and not selectors.match(tag.element, self._structural)
 
     def _turn(self, tag: Tag) -> Turn:
         if self._order is None:
@@ -162,7 +176,7 @@ class Writer:
         if image is None or tag is None or shown is None or tag.has("imagesrcset") or not spot.place.local("x"):
             self._swap(spot)
             return
-        splices, files = images.preload(spot, tag, shown, image, styles=self._styles)
+        splices, files = images.preload(spot, tag, shown, image, styles=self._styles, may_wrap=self._may_wrap)
         self._changes.add(spot, splices, files)
 
     def _open_graph(self) -> None:
@@ -189,6 +203,14 @@ class Writer:
         if tag is None:
             return ""
         return next((spot.url for spot in self._page.address(tag, "content", Form.SHARED)), "")
+
+
+def _is_foreign_sheet(link: Element, own: str) -> bool:
+    """Whether a link leads to a style sheet whose rules are not known: of another host, but no host of fonts."""
+    if "stylesheet" not in (link.attr("rel") or "").lower().split():
+        return False
+    host = _HOST.match((link.attr("href") or "").strip())
+    return host is not None and host[1] != own and not host[1].startswith("fonts.")
 
 
 def _is_alone(tag: Tag) -> bool:

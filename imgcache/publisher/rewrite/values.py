@@ -39,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         links: whether links to an image lead to the local file as well.
         picture: whether several formats are offered by a `<picture>` around the `<img>`.
         styles: whether inline styles may be added. A Content-Security-Policy can forbid them.
+        structural: selectors of the site's style sheets that depend on where in the tree an image is.
         placeholder: whether the image's colour and placeholder stand behind it until it is loaded.
     """
 
@@ -49,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     picture: bool = True
     styles: bool = True
     placeholder: bool = True
+    structural: tuple[str, ...] = ()
 
 
 class BuiltReference(msgspec.Struct, frozen=True, gc=False):

@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from imgcache.cache import ArticleStat
-from imgcache.core import ConfigError, display_path, temporary_name
+from imgcache.core import ConfigError, OutputFolder, display_path, temporary_name
 from imgcache.publisher.rewrite.files import kind_of
 
 _NEVER_ENTERED = frozenset({".git", ".hg", ".svn", "node_modules"})
 _PAGES = (".html", ".htm", ".xhtml")
+_LARGEST_SHEET = 8_000_000  # bytes
 _SCRIPTS = (".js", ".mjs")
 _UNFINISHED = temporary_name("")[1:]
 _WORKER_NAME = re.compile(r"(?:.*service-?worker.*|.*\bsw\b.*|.*precache.*)\.m?js", re.IGNORECASE)
@@ -60,6 +61,13 @@ class BuiltFolder:
         if self.root == root:
             return ""
         return f"{(self.root.relative_to(root) if self.root.is_relative_to(root) else self.root).as_posix()}/"
+
+    def sheets(self) -> Iterator[str]:
+        """Yields the text of every style sheet of the folder."""
+        with OutputFolder(self.root) as root:
+            for file in self.files():
+                if file.path.lower().endswith(".css") and file.size <= _LARGEST_SHEET:
+                    yield (root.read(file.path) or b"").decode("utf-8", "replace")
 
     def files(self) -> Iterator[ArticleStat]:
         """Every page, style sheet, feed and JSON file, folder by folder, sorted by name in each."""

@@ -226,3 +226,47 @@ def test_files_that_are_published_elsewhere() -> None:
 def test_what_has_to_be_absolute_waits_for_the_address_of_the_site() -> None:
     page = f'<!doctype html><meta property="og:image" content="{A}">'
     assert rewritten(page, held("a.jpg"), options=Options()) == page
+
+
+@pytest.mark.parametrize(
+    ("sheet", "is_wrapped"),
+    [
+        ("", True),
+        ("img { max-width: 100% } .post img:hover { outline: 1px }", True),
+        ("p > img { width: 100px }", False),
+        ("@media (width > 1px) { /* > */ .a, p>img:hover{width:1px} }", False),
+        ("div > img, a:first-child, ul > li { color: red }", True),
+        ("p > * { margin: 0 }", False),
+        ("img + em { color: red }", False),
+        ("img:only-child { width: 5px }", False),
+        ("p:has(> img) { width: 5px }", False),
+        ("[title='a > img'] { color: red } .x { content: 'p > img {' }", True),
+        ("p > img:unknown-thing(2) { color: red }", False),
+    ],
+)
+def test_no_picture_stands_around_an_image_that_a_rule_matches_by_its_place(sheet: str, is_wrapped: bool) -> None:
+    several = held("a.jpg", formats=("avif", "webp"))
+    page = rewritten(f"<head><style>{sheet}</style></head><body><p class=x><img src={A}></p></body>", several)
+    assert ("<picture" in page) is is_wrapped
+    assert local("a.jpg", "w320.webp") in page
+
+
+@pytest.mark.parametrize(
+    ("href", "is_wrapped"),
+    [
+        ("https://cdn.example/theme.css", False),
+        ("https://fonts.example/css2?family=x", True),
+        ("https://site.example/blog/style.css", True),
+        ("/style.css", True),
+    ],
+)
+def test_no_picture_stands_on_a_page_with_a_style_sheet_that_cannot_be_read(href: str, is_wrapped: bool) -> None:
+    page = f"<head><link rel=stylesheet href={href}></head><body><p><img src={A}></p></body>"
+    changed = rewritten(page, held("a.jpg", formats=("avif", "webp")))
+    assert ("<picture" in changed) is is_wrapped
+
+
+def test_the_style_sheets_of_the_folder_count_on_every_page() -> None:
+    options = msgspec.structs.replace(SITE, structural=("p > img",))
+    changed = rewritten(f"<p><img src={A}></p>", held("a.jpg", formats=("avif", "webp")), options=options)
+    assert "<picture" not in changed
