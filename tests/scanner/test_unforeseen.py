@@ -14,8 +14,8 @@ from examples.origin import Origin
 from imgcache.cache import ArticleStat, ReadArticle
 from imgcache.scanner import Site
 from imgcache.scanner.extract import ArticleReader
-from imgcache.scanner.markup import references
 from imgcache.scanner.markup import html as html_marks
+from imgcache.scanner.markup import references
 from imgcache.scanner.markup.character_references import unescape
 from imgcache.scanner.pool import helper_program, read_all
 from tests.conftest import Command, MakeSite, article, picture
