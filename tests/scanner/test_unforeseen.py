@@ -14,8 +14,8 @@ from examples.origin import Origin
 from imgcache.cache import ArticleStat, ReadArticle
 from imgcache.scanner import Site
 from imgcache.scanner.extract import ArticleReader
-from imgcache.scanner.markup import bodies, references
 from imgcache.scanner.markup import html as html_marks
+from imgcache.scanner.markup import references
 from imgcache.scanner.markup.character_references import unescape
 from imgcache.scanner.pool import helper_program, read_all
 from tests.conftest import Command, MakeSite, article, picture
@@ -86,8 +86,7 @@ def buggy(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ZeroDivisionError("odd\nthing")
         return real(text)
 
-    monkeypatch.setattr(bodies, "image_urls", image_urls)
-    monkeypatch.setattr("imgcache.scanner.markup.markdown.image_urls", image_urls)
+    monkeypatch.setattr(html_marks, "image_urls", image_urls)
 
 
 @pytest.mark.usefixtures("buggy")
