@@ -75,6 +75,9 @@ def mutated(draw: random.Random, path: bytes) -> bytes:
     return bytes(data)
 
 
+_LEAST = 100  # requests, on the slowest of machines
+
+
 def tell(port: int, data: bytes, draw: random.Random) -> tuple[bytes, str]:
     """Returns what is received within a tenth of a second, and how the connection ended: some clients leave at once."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
@@ -97,9 +100,9 @@ def tell(port: int, data: bytes, draw: random.Random) -> tuple[bytes, str]:
 
 
 def fuzz(port: int, path: bytes, seconds: float, draw: random.Random) -> Tally:
-    """Sends mutated requests for `seconds`, each on a new connection."""
+    """Sends mutated requests for `seconds`, and at least `_LEAST` of them, each on a new connection."""
     tally, until = Tally(Counter(), Counter(), Counter(), []), time.monotonic() + seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until or tally.requests["sent"] < _LEAST:
         data = mutated(draw, path)
         answer, end = tell(port, data, draw)
         tally.requests["sent"] += 1
