@@ -17,7 +17,7 @@ from imgcache.cli.options import NO_PREFIX, common, logger, now, open_workspace,
 from imgcache.cli.output import print_bytes, print_note
 from imgcache.cli.progress import progress_for
 from imgcache.core import AuditReport, ConfigError, clean_text, log_safety, plural, replace_file
-from imgcache.scanner import Site
+from imgcache.scanner import Fields, Site
 from imgcache.wiring import AuditRequest, Workspace, fix_articles, prepare_audit
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
     _check_folder(options["output"])
     workspace = open_workspace(site, options)
     before = Baseline(
-        Site(workspace.root, workspace.config.site_url), since=options["since"], baseline=options["baseline"]
+        Site(workspace.root, workspace.config.site_url),
+        since=options["since"],
+        baseline=options["baseline"],
+        fields=Fields(workspace.config.fields),
     )
     request = AuditRequest.from_options(
         offline=options["offline"], fix=options["fix"], connect_to=options["connect_to"], dask=options["dask"]
@@ -71,7 +74,9 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
         if options["diff"]:
             from imgcache.auditor import fixes
 
-            patch, fixed = fixes.patch(found.findings, root=cache.site.root, digest=cache.catalogue.articles.digest)
+            patch, fixed = fixes.patch(
+                found.findings, root=cache.site.root, manifest=cache.manifest, digest=cache.catalogue.articles.digest
+            )
             _check_patch(patch, options["output"])
             _print_fixed(fixed, "would be")
         elif request.fix and not is_interrupted:

@@ -27,13 +27,16 @@ class ArticleFile(NamedTuple):
     stat: os.stat_result
 
 
-def apply_edits(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
+def apply_edits(
+    data: bytes, article: str, edits: Sequence[Edit], fields: frontmatter.Fields = frontmatter.DEFAULT
+) -> bytes:
     """Return the bytes of an article after edits of its front matter and its body.
 
     Args:
         data: the whole file.
         article: its path relative to the site; its suffix says whether the body is HTML.
         edits: each names its image by the line and column of the URL.
+        fields: what names an image beside the lists named `images`.
 
     Raises:
         ArticleChanged: the image of an edit is not at its place.
@@ -41,11 +44,11 @@ def apply_edits(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
         ArticleInternal: a bug in imgcache.
     """
     with contain_article_errors(article):
-        return _edited(data, article, edits)
+        return _edited(data, article, edits, fields)
 
 
-def _edited(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
-    front = frontmatter.parse(data, article)
+def _edited(data: bytes, article: str, edits: Sequence[Edit], fields: frontmatter.Fields) -> bytes:
+    front = frontmatter.parse(data, article, fields)
     below = [edit for edit in edits if edit.line >= front.body_line]
     if below:
         head, body = data[: front.body_offset], data[front.body_offset :].decode()
@@ -53,7 +56,7 @@ def _edited(data: bytes, article: str, edits: Sequence[Edit]) -> bytes:
         html = article.endswith((".html", ".htm"))
         body = markup.apply(body.removeprefix(bom), article, below, first_line=front.body_line, html=html)
         data = head + (bom + body).encode()
-    return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line])
+    return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line], fields)
 
 
 def read_if_unchanged(path: Path, *, site: Path, scanned: str) -> ArticleFile:

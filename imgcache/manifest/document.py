@@ -10,6 +10,7 @@ import msgspec
 from imgcache.cache import Document, HeldEntry, Index, LocalDocument
 from imgcache.core import MEDIA_TYPES, Asset, ConfigError, Edit, Variant, disk_errors, new_file
 from imgcache.manifest.article_file import apply_edits, link_target, replace_article
+from imgcache.scanner.frontmatter import DEFAULT, Fields
 
 MANIFEST_NAME = "manifest.json"
 VERSION = 1
@@ -106,7 +107,15 @@ class _Version(msgspec.Struct):
 class Manifest:
     """manifest.json of one cache, and the articles of one site. To write, hold `CacheLock`."""
 
-    def __init__(self, *, site: Path, cache: Path, scratch: Path, document: Document | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        site: Path,
+        cache: Path,
+        scratch: Path,
+        document: Document | None = None,
+        fields: Fields = DEFAULT,
+    ) -> None:
         """Describe where the files are.
 
         Args:
@@ -114,10 +123,12 @@ class Manifest:
             cache: the folder of the cache.
             scratch: a folder for incomplete files, which the next run empties.
             document: manifest.json if it is not a file of the cache.
+            fields: what names an image in the articles.
         """
         self._site = site
         self._document: Document = document or LocalDocument(cache / MANIFEST_NAME)
         self._scratch = scratch
+        self.fields = fields
 
     def write_article(self, article: str, *, scanned: str, edits: Sequence[Edit]) -> bool:
         """Apply edits to the front matter and body of one article; every other byte stays.
@@ -138,7 +149,7 @@ class Manifest:
             site=self._site,
             scratch=self._scratch,
             scanned=scanned,
-            change=lambda data: apply_edits(data, article, edits),
+            change=lambda data: apply_edits(data, article, edits, self.fields),
         )
 
     def link_target(self, article: str) -> str | None:

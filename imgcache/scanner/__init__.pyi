@@ -1,5 +1,6 @@
 __all__ = [
     "NEVER_ENTERED",
+    "Fields",
     "ScanReport",
     "ScanResult",
     "Scanner",
@@ -13,6 +14,7 @@ __all__ = [
 ]
 
 from .extract import extract_references
+from .frontmatter import Fields
 from .generators import NEVER_ENTERED
 from .listing import ScanReport, UnreadAddress
 from .local_images import check_local_images

@@ -25,6 +25,7 @@ import msgspec
 
 from imgcache.cache import ArticleStat, ReadArticle
 from imgcache.scanner.extract import ArticleReader
+from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.site import Site
 
 FEW = 500  # articles that are read in the time that a helper takes to start
@@ -43,6 +44,7 @@ class ReaderTask(msgspec.Struct, frozen=True):
     root: str
     site_url: str | None
     flag: list[str]
+    fields: str | tuple[str, ...]
 
 
 def read_all(
@@ -90,7 +92,7 @@ def _cores() -> int:
 
 
 def _start(reader: ArticleReader, number: int, program: str, stack: contextlib.ExitStack) -> list[_Helper]:
-    task = ReaderTask(str(reader.site.root), reader.site.site_url, sorted(reader.flag))
+    task = ReaderTask(str(reader.site.root), reader.site.site_url, sorted(reader.flag), reader.fields.setting)
     try:
         return [stack.enter_context(_Helper(task, program)) for _ in range(number)]
     except OSError:  # no memory or no more processes: this process reads alone
@@ -178,7 +180,7 @@ def run_reader() -> None:
     decoder = msgspec.msgpack.Decoder(list[ArticleStat])
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         task = msgspec.msgpack.decode(connection.recv_bytes(), type=ReaderTask)
-        reader = ArticleReader(Site(Path(task.root), task.site_url), task.flag)
+        reader = ArticleReader(Site(Path(task.root), task.site_url), task.flag, Fields(task.fields))
         connection.send_bytes(msgspec.msgpack.encode([]))  # ready
         while True:
             files = decoder.decode(connection.recv_bytes())

@@ -159,14 +159,19 @@ def audit(
         Error: the audit could not start, as for `sync`.
     """
     from imgcache.auditor import Baseline
-    from imgcache.scanner import Site
+    from imgcache.scanner import Fields, Site
     from imgcache.wiring.audit import AuditRequest, fix_articles, prepare_audit
     from imgcache.wiring.loading import load_workspace
     from imgcache.wiring.running import call_with_loop
 
     request = AuditRequest.from_options(offline=offline, fix=fix, connect_to=connect_to, dask=dask)
     workspace = load_workspace(Path(site), config=_path(config), cache=_text(cache))
-    before = Baseline(Site(workspace.root, workspace.config.site_url), since=since, baseline=_path(baseline))
+    before = Baseline(
+        Site(workspace.root, workspace.config.site_url),
+        since=since,
+        baseline=_path(baseline),
+        fields=Fields(workspace.config.fields),
+    )
 
     def run(runner: LoopRunner) -> AuditReport:
         with prepare_audit(workspace, request, _CallbackProgress(progress), time.time) as (opened, auditor):

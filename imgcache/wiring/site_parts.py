@@ -17,7 +17,7 @@ from imgcache.cache import CacheLock, Index, SiteMember, Store
 from imgcache.config import Config
 from imgcache.core import ConfigError, Copy, Dimensions, FetchPolicy, Limits
 from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
-from imgcache.scanner import Scanner, ScanReport, Site, Sites, path_prefix
+from imgcache.scanner import Fields, Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home
 
 if TYPE_CHECKING:  # only object stores have markers
@@ -49,6 +49,7 @@ def site_parts(workspaces: Sequence[Workspace], store: Store, scratch: Path) -> 
             articles=config.articles,
             exclude=config.exclude,
             flag=config.flag,
+            fields=config.fields,
             cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
             prefix=prefix,
         )
@@ -66,7 +67,13 @@ def combine_sites(parts: Sequence[SiteParts]) -> tuple[Site, Scanner]:
 
 def manifest_of(workspace: Workspace, store: Store, scratch: Path) -> Manifest:
     """Returns the manifest: manifest.json of the cache, and the articles of the site."""
-    return Manifest(site=workspace.root, cache=workspace.cache, scratch=scratch, document=store.document(MANIFEST_NAME))
+    return Manifest(
+        site=workspace.root,
+        cache=workspace.cache,
+        scratch=scratch,
+        document=store.document(MANIFEST_NAME),
+        fields=Fields(workspace.config.fields),
+    )
 
 
 def members(workspaces: Sequence[Workspace]) -> list[SiteMember]:
@@ -227,7 +234,15 @@ def scope(workspaces: Iterable[Workspace]) -> str:
 
 def _scope(workspace: Workspace) -> str:
     config = workspace.config
-    parts = (__version__, str(workspace.root), config.site_url, config.articles, config.exclude, config.flag)
+    parts = (
+        __version__,
+        str(workspace.root),
+        config.site_url,
+        config.articles,
+        config.exclude,
+        config.flag,
+        config.fields,
+    )
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
@@ -243,6 +258,7 @@ def scan_site(workspace: Workspace) -> ScanReport:
         articles=config.articles,
         exclude=config.exclude,
         flag=config.flag,
+        fields=config.fields,
         cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
     )
     report = ScanReport()

@@ -29,6 +29,8 @@ class ReferenceRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One reference as columns of the table, with the kind of its image and the host that serves it.
 
     `base` is the folder that a relative URL is resolved against; "" if the URL alone identifies the file.
+    `in_flagged_list`: it is in a list that `flag` names, whether it can have a flag or not. `guessed`: it may turn out
+    to be no image.
     """
 
     url: str
@@ -43,6 +45,8 @@ class ReferenceRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     is_cached: bool | None
     flaggable: bool
     focus: Focus | None = None
+    in_flagged_list: bool = False
+    guessed: bool = False
 
 
 class ReadError(msgspec.Struct, frozen=True, gc=False, array_like=True):
