@@ -124,6 +124,7 @@ class ImageUse(NamedTuple):
     declared: Declared
     is_cached: bool
     flaggable: bool
+    guessed: bool = False
 
 
 class AuditedImage(NamedTuple):
@@ -141,6 +142,11 @@ class AuditedImage(NamedTuple):
     copy_size: Size | None
     true_size: Size | None
     uses: tuple[ImageUse, ...]
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether no use is certain to be that of an image."""
+        return all(use.guessed for use in self.uses)
 
 
 class HotlinkedUse(NamedTuple):

@@ -152,16 +152,16 @@ def _check(edited: bytes, data: bytes, before: Document, by_number: list[tuple[E
 
 def _change(values: Any, entry: Entry, edit: Edit) -> None:
     """Apply an edit to the parsed values."""
-    *above, last = entry.path
+    above, last = (entry.path[:-1], entry.path[-1]) if entry.table is None else (entry.path, entry.keys.url)
     for step in above:
         values = values[step]
     if entry.table is None:
         if edit.url is not None:
             values[last] = edit.url
         return
-    own = values[last]
+    own = values
     if edit.url is not None:
-        own[entry.keys.url] = edit.url
+        own[last] = edit.url
     if edit.size:
         for name, number in ((entry.keys.width, edit.size.width), (entry.keys.height, edit.size.height)):
             if name in own:
