@@ -43,7 +43,9 @@ def failing(image: AuditedImage, failure: Failure, past: Health | None, now: flo
     severity = Severity.ERROR
     if failure.code == "robots":
         severity = Severity.NOTE
-    elif blame_for(failure.code) not in health.NOT_COUNTED and state in _NOT_CERTAIN:
+    elif plan.disproves_guess(failure.code, guessed=image.is_guessed) or (
+        blame_for(failure.code) not in health.NOT_COUNTED and state in _NOT_CERTAIN
+    ):
         severity = Severity.WARNING
     message = failure.message
     if failure.rests:
@@ -56,7 +58,8 @@ def failing(image: AuditedImage, failure: Failure, past: Health | None, now: flo
 def broken_file(image: AuditedImage, code: str, message: str) -> Finding:
     """Judges a file of the site that is missing or is not a valid image."""
     what, _, advice = message.partition("; ")
-    return image_finding(image, code, plan.severity_of_own_image(code), what, advice or remedies.file(code))
+    severity = plan.severity_of_own_image(code, guessed=image.is_guessed)
+    return image_finding(image, code, severity, what, advice or remedies.file(code))
 
 
 def sizes(image: AuditedImage, *, is_sure: bool, state: UrlState | None) -> Iterator[Finding]:

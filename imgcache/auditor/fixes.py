@@ -32,7 +32,7 @@ from imgcache.core import (
     without_credentials,
 )
 from imgcache.manifest import Manifest, apply_edits, read_if_unchanged
-from imgcache.scanner import Site, Syntax, extract_references
+from imgcache.scanner import Fields, Site, Syntax, extract_references
 
 Digest = Callable[[str], str | None]  # SHA-256, in hex, of the bytes of an article that were scanned
 
@@ -60,6 +60,15 @@ class _Draft(NamedTuple):
     edits: dict[Place, Edit]
 
 
+class _Article(NamedTuple):
+    """An article as it was scanned, and how its references are found."""
+
+    data: bytes
+    path: str
+    syntax: Syntax
+    fields: Fields
+
+
 def apply(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest: Digest) -> FixResult:
     """Write the `changes` of the findings into the articles. The caller holds the lock of the cache.
 
@@ -73,7 +82,7 @@ def apply(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest
         What was corrected, and a problem for each correction that was not made.
     """
     fixed, problems = FixResult(), list[Problem]()
-    for draft in _drafts(findings, site, digest, problems):
+    for draft in _drafts(findings, site, digest, problems, manifest.fields):
         try:
             with contain_article_errors(draft.article):
                 manifest.write_article(draft.article, scanned=draft.digest, edits=list(draft.edits.values()))
@@ -84,7 +93,7 @@ def apply(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest
     return msgspec.structs.replace(fixed, problems=tuple(problems))
 
 
-def patch(findings: Iterable[Finding], *, site: Site, digest: Digest) -> tuple[bytes, FixResult]:
+def patch(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest: Digest) -> tuple[bytes, FixResult]:
     """Return the same corrections as a patch for `git apply -p1` in the folder of the site, and write nothing.
 
     Without `-p1`, git confuses a subfolder with the folder of the site if both have the same name. The arguments are
@@ -92,13 +101,15 @@ def patch(findings: Iterable[Finding], *, site: Site, digest: Digest) -> tuple[b
     """
     fixed, problems, pieces = FixResult(), list[Problem](), list[bytes]()
     base = site.root
-    for draft in _drafts(findings, site, digest, problems):
+    for draft in _drafts(findings, site, digest, problems, manifest.fields):
         pieces.append(unified(os.fsencode(draft.target.relative_to(base).as_posix()), draft.old, draft.new))
         fixed = _counted(fixed, draft)
     return b"".join(pieces), msgspec.structs.replace(fixed, problems=tuple(problems))
 
 
-def _drafts(findings: Iterable[Finding], site: Site, digest: Digest, problems: list[Problem]) -> Iterator[_Draft]:
+def _drafts(
+    findings: Iterable[Finding], site: Site, digest: Digest, problems: list[Problem], fields: Fields
+) -> Iterator[_Draft]:
     """Yields each file that would change once, sorted by article; rejected corrections are added to `problems`."""
     drafted: set[str] = set()
     for article, requested in sorted(_edits_by_article(findings).items()):
@@ -112,9 +123,9 @@ def _drafts(findings: Iterable[Finding], site: Site, digest: Digest, problems: l
         except ArticleError as error:
             problems.append(_problem(error, requested))
             continue
-        edits, rejected = _possible_edits(old, article, requested, site.layout.syntax)
+        edits, rejected = _possible_edits(_Article(old, article, site.layout.syntax, fields), requested)
         problems += rejected
-        new = apply_edits(old, article, list(edits.values()), site.layout.syntax)
+        new = apply_edits(old, article, list(edits.values()), site.layout.syntax, fields)
         if new != old:
             yield _Draft(article, scanned, target, old, new, edits)
 
@@ -132,36 +143,33 @@ def _edits_by_article(findings: Iterable[Finding]) -> dict[str, dict[Place, Edit
     return {article: dict(sorted(edits.items())) for article, edits in by_article.items()}
 
 
-def _possible_edits(
-    data: bytes, article: str, edits: dict[Place, Edit], syntax: Syntax
-) -> tuple[dict[Place, Edit], list[Problem]]:
+def _possible_edits(article: _Article, edits: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
     """The edits that can be made together, and a problem for each of the others."""
-    kept, problems = _bisect(data, article, edits, syntax)
-    if problems and (error := _rejection(data, article, kept, syntax)):
+    kept, problems = _bisect(article, edits)
+    if problems and (error := _rejection(article, kept)):
         return {}, [*problems, _problem(error, kept)]
     return kept, problems
 
 
-def _bisect(
-    data: bytes, article: str, edits: dict[Place, Edit], syntax: Syntax
-) -> tuple[dict[Place, Edit], list[Problem]]:
+def _bisect(article: _Article, edits: dict[Place, Edit]) -> tuple[dict[Place, Edit], list[Problem]]:
     """Splits the edits by halves, so that one bad edit among thousands takes a dozen attempts to find."""
-    error = _rejection(data, article, edits, syntax)
+    error = _rejection(article, edits)
     if not error:
         return edits, []
     if len(edits) == 1:
         return {}, [_problem(error, edits)]
     items, middle = list(edits.items()), len(edits) // 2
-    first, problems = _bisect(data, article, dict(items[:middle]), syntax)
-    second, more = _bisect(data, article, dict(items[middle:]), syntax)
+    first, problems = _bisect(article, dict(items[:middle]))
+    second, more = _bisect(article, dict(items[middle:]))
     return first | second, problems + more
 
 
-def _rejection(data: bytes, article: str, edits: dict[Place, Edit], syntax: Syntax) -> ArticleError | None:
+def _rejection(article: _Article, edits: dict[Place, Edit]) -> ArticleError | None:
     """Why these edits cannot be made, or would not leave the intended values; None if they can."""
     try:
-        number = {(r.line, r.column): number for number, r in enumerate(extract_references(data, article, syntax))}
-        after = extract_references(apply_edits(data, article, list(edits.values()), syntax), article, syntax)
+        number = {(r.line, r.column): number for number, r in enumerate(extract_references(*article))}
+        data = apply_edits(article.data, article.path, list(edits.values()), article.syntax, article.fields)
+        after = extract_references(data, article.path, article.syntax, article.fields)
     except ArticleError as error:
         return error
     for edit in edits.values():

@@ -9,7 +9,7 @@ import msgspec
 
 from imgcache.auditor import alternative_urls
 from imgcache.auditor.checks import PERMANENT
-from imgcache.core import Delay, Hop, ImageError, ProbedImage, contain_image_errors, is_out_of_descriptors, request_url
+from imgcache.core import Delay, Hop, ImageError, ProbedImage, browser_url, contain_image_errors, is_out_of_descriptors
 from imgcache.downloader import HostStatistics
 
 # Failures of a URL on a host that answers: another URL there may have the image.
@@ -105,7 +105,7 @@ async def _probe_https(prober: ImageProber, url: str, probed: ProbedImage) -> Pr
     secure = alternative_urls.secure(url)
     hops = probed.hops
     if hops and all(hop.status in PERMANENT for hop in hops) and hops[-1].url.startswith("https:"):
-        if secure is not None and request_url(secure) == hops[-1].url:
+        if secure is not None and browser_url(secure) == hops[-1].url:
             return ProbeResult(probed, is_insecure=True, secure=secure)
         return ProbeResult(probed, hops=hops)
     same = secure if secure and await _has_same_image(prober, secure, probed) else None

@@ -23,7 +23,7 @@ from imgcache.core import (
     request_url,
     split_url,
 )
-from imgcache.policy import health
+from imgcache.policy import health, plan
 from imgcache.runners import Budget, ClusterRunner, LocalRunner, Progress, Schedule, Shards, WorkerGroup
 
 _BATCH = 512  # probe results in one transaction
@@ -104,11 +104,15 @@ class RemoteChecks:
         selected, now = array("q"), self._clock()
         for image, url in self._catalogue.audit.remote_images():
             failure = self._history.failure(url) if self._history.knows_failures else None
-            if failure is not None and health.is_backed_off(failure, now):
+            if failure is not None and (health.is_backed_off(failure, now) or self._is_disproved(image, failure)):
                 self.failures[image] = failure
             elif not self._history.is_forgotten(url):
                 selected.append(image)
         return selected
+
+    def _is_disproved(self, image: int, failure: Failure) -> bool:
+        """Whether an image was only guessed, and is known to be none."""
+        return plan.disproves_guess(failure.code, guessed=self._catalogue.images.is_guessed(image))
 
     async def _run(self, pending: Iterable[PendingImage]) -> None:
         prober, clock = self._prober, self._clock

@@ -66,7 +66,7 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
             references=(*cache.catalogue.references.places(url), *_in_built_pages(cache, url, workspace)),
             missing=cache.store.missing(asset) if asset else (),
         )
-        blocked = list(cache.catalogue.references.unflaggable(workspace.config.flag, url)) if copy else []
+        blocked = list(cache.catalogue.references.unflaggable(url)) if copy else []
     if as_json:
         print_json(shown)
     else:

@@ -65,6 +65,8 @@ class Config(msgspec.Struct, frozen=True):
     """All settings, validated. `imgcache init` writes a file that explains them."""
 
     articles: tuple[str, ...] = ("**/*.md", "**/*.markdown", "**/*.mdx", "**/*.html", "**/*.njk")
+    fields: str | tuple[str, ...] = "auto"  # auto | none | paths of keys
+    data: str | tuple[str, ...] = "auto"  # auto | none | globs
     exclude: tuple[str, ...] = ()
     generator: str = "auto"
     site_url: str | None = None

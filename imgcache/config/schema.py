@@ -100,6 +100,20 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(_string(item) for item in value)
 
 
+def _field_paths(value: object) -> str | tuple[str, ...]:
+    """`auto`, `none`, or paths of keys: `cover.image`, `gallery[].url`, `header.*`."""
+    if isinstance(value, str) and value in {"auto", "none"}:
+        return value
+    paths = _strings(value)
+    if not all(re.fullmatch(r"[^\s.\[\]]+(?:\[\])?(?:\.[^\s.\[\]]+(?:\[\])?)*", path) for path in paths):
+        raise ValueError(value)
+    return paths
+
+
+def _data_globs(value: object) -> str | tuple[str, ...]:
+    return value if isinstance(value, str) and value in {"auto", "none"} else _strings(value)
+
+
 def _http_url(value: object) -> str:
     text = _string(value)
     if not re.match(r"https?://[^/\s@]+", text):
@@ -181,6 +195,10 @@ def _variants(value: object) -> tuple[Mapping[str, object], ...]:
 
 SETTINGS: Mapping[str, Setting] = {
     "articles": Setting(_strings, 'a list of globs, such as ["**/*.md"]'),
+    "fields": Setting(
+        _field_paths, 'auto, none, or a list of keys, such as [image, cover.image, "gallery[].url", "header.*"]'
+    ),
+    "data": Setting(_data_globs, 'auto, none, or a list of globs, such as ["_data/**/*.yml"]'),
     "exclude": Setting(_strings, 'a list of globs, such as ["drafts/**"]'),
     "generator": _choice(["auto", *Generator]),
     "site_url": Setting(_http_url, "an http or https address, such as https://example.org/news"),
@@ -236,6 +254,8 @@ _SHAPES: Mapping[Callable[[object], object], JsonSchema] = {
     _quality: {"anyOf": [_QUALITY_NUMBER.shape, {"const": "auto"}]},
     _variant_name: {**_TEXT, "pattern": "^(?!original$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"},
     _log_format: {"enum": ["text", "json", "off", False]},
+    _field_paths: {"anyOf": [{"enum": ["auto", "none"]}, _TEXTS]},
+    _data_globs: {"anyOf": [{"enum": ["auto", "none"]}, _TEXTS]},
     _audience: {"enum": ["on", "local", "off", True, False]},
 }
 

@@ -100,6 +100,7 @@ __all__ = [
     "VariantFormat",
     "WorkerLost",
     "blame_for",
+    "browser_url",
     "can_open_files",
     "clean_text",
     "contain_article_errors",
@@ -253,4 +254,4 @@ from .unexpected import (
     unexpected_image_error,
 )
 from .units import format_bytes, format_seconds, format_times, parse_bytes, parse_pixels, parse_seconds, plural
-from .urls import clean_text, host_if_any, join_url, redact, request_url, split_url, without_credentials
+from .urls import browser_url, clean_text, host_if_any, join_url, redact, request_url, split_url, without_credentials

@@ -56,6 +56,7 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
 
     `url` is the URL as written, after decoding YAML or HTML. `flaggable` is true for an entry of a front matter list
     that is a mapping, so that a line can be added to it. `is_cached` is the flag of that entry, None if it has none.
+    `list_field` is the path of that list or mapping, as `flag` names it. `guessed`: it may turn out to be no image.
     """
 
     url: str
@@ -67,6 +68,8 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
     is_cached: bool | None = None
     flaggable: bool = False
     focus: Focus | None = None
+    list_field: str = ""
+    guessed: bool = False
 
     @property
     def place(self) -> Place:

@@ -28,6 +28,7 @@ _LABEL = re.compile(
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # "ends in a number checker": such a host has to be an address
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*:)?([/\\]*)[^/\\?#]*@")
+_AMPERSAND = re.compile(r"&(?:amp|#0{0,8}38|#[xX]0{0,8}26);", re.IGNORECASE)  # as character references of HTML
 _DOTS = {".": ".", "%2e": ".", "..": "..", ".%2e": "..", "%2e.": "..", "%2e%2e": ".."}
 
 
@@ -75,6 +76,16 @@ def request_url(url: str) -> str:
     authority, slash, path = rest[2:].partition("/")
     path = _encode(_UNSAFE_IN_PATH, _without_dots(slash + path or "/"))
     return f"{scheme}://{_authority(authority, scheme)}{path}{mark}{_encode(_UNSAFE_IN_QUERY, query)}"
+
+
+def browser_url(url: str) -> str:
+    """Returns the URL that a browser requests where a template prints an article's URL into a page.
+
+    Front matter often has `&amp;` and `&#038;` for the `&` of a query, since a page needs them (HTML standard, section
+    13.1.2.3). They are decoded here; the URL as written stays the name of the image. A URL that was read from HTML has
+    none left. Arguments and errors are those of `request_url`.
+    """
+    return request_url(_AMPERSAND.sub("&", url) if "&" in url else url)
 
 
 def join_url(base: str, location: str) -> str:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, Unpack
 
-from imgcache.core import Fetched, NotModified, Validators, request_url
+from imgcache.core import Fetched, NotModified, Validators, browser_url
 from imgcache.downloader.client import WHOLE, ClientOptions, build_client
 from imgcache.downloader.http import body
 from imgcache.downloader.http import header_fields as fields
@@ -68,7 +68,7 @@ class Downloader:
         Raises:
             ImageError: every failure; no file is left. Only CancelledError is raised beside it.
         """
-        target = request_url(url)
+        target = browser_url(url)
         sent, cost = fields.sendable(validators or Validators()), HostStatistics() if spent is None else spent
 
         async def read(response: Response, trace: RequestTrace) -> FetchResult:

@@ -25,7 +25,7 @@ from imgcache.core import (
     TooManyFrames,
     TooManyPixels,
     Undecodable,
-    request_url,
+    browser_url,
     sniff,
 )
 from imgcache.downloader.client import WHOLE, ClientOptions, build_client
@@ -111,7 +111,7 @@ class Prober:
         Raises:
             ImageError: the failure that a sync would report, as far as the header shows it.
         """
-        part = await self._request(request_url(url), 0, PROBE_BYTES, spent=spent)
+        part = await self._request(browser_url(url), 0, PROBE_BYTES, spent=spent)
         state = _ProbeState(part, self._limits)
         while True:
             try:

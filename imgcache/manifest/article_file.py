@@ -28,7 +28,13 @@ class ArticleFile(NamedTuple):
     stat: os.stat_result
 
 
-def apply_edits(data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syntax = _ANY) -> bytes:
+def apply_edits(
+    data: bytes,
+    article: str,
+    edits: Sequence[Edit],
+    syntax: markup.Syntax = _ANY,
+    fields: frontmatter.Fields = frontmatter.DEFAULT,
+) -> bytes:
     """Return the bytes of an article after edits of its front matter and its body.
 
     Args:
@@ -36,6 +42,7 @@ def apply_edits(data: bytes, article: str, edits: Sequence[Edit], syntax: markup
         article: its path relative to the site; its suffix says whether the body is HTML.
         edits: each names its image by the line and column of the URL.
         syntax: how the generator of the site reads bodies.
+        fields: what names an image beside the lists named `images`.
 
     Raises:
         ArticleChanged: the image of an edit is not at its place.
@@ -43,11 +50,13 @@ def apply_edits(data: bytes, article: str, edits: Sequence[Edit], syntax: markup
         ArticleInternal: a bug in imgcache.
     """
     with contain_article_errors(article):
-        return _edited(data, article, edits, syntax)
+        return _edited(data, article, edits, syntax, fields)
 
 
-def _edited(data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syntax) -> bytes:
-    front = frontmatter.parse(data, article)
+def _edited(
+    data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syntax, fields: frontmatter.Fields
+) -> bytes:
+    front = frontmatter.parse(data, article, fields)
     below = [edit for edit in edits if edit.line >= front.body_line]
     if below:
         head, body = data[: front.body_offset], data[front.body_offset :].decode()
@@ -55,7 +64,7 @@ def _edited(data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syn
         line, html = front.body_line, markup.is_html(article)
         body = markup.apply(body.removeprefix(bom), article, below, first_line=line, html=html, syntax=syntax)
         data = head + (bom + body).encode()
-    return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line])
+    return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line], fields)
 
 
 def read_if_unchanged(path: Path, *, site: Path, scanned: str) -> ArticleFile:

@@ -11,6 +11,7 @@ from imgcache.cache import Document, HeldEntry, Index, LocalDocument
 from imgcache.core import MEDIA_TYPES, Asset, ConfigError, Edit, Variant, disk_errors, new_file
 from imgcache.manifest.article_file import apply_edits, link_target, replace_article
 from imgcache.scanner import Syntax
+from imgcache.scanner.frontmatter import DEFAULT, Fields
 
 MANIFEST_NAME = "manifest.json"
 _ANY = Syntax()
@@ -109,7 +110,14 @@ class Manifest:
     """manifest.json of one cache, and the articles of one site. To write, hold `CacheLock`."""
 
     def __init__(
-        self, *, site: Path, cache: Path, scratch: Path, document: Document | None = None, syntax: Syntax = _ANY
+        self,
+        *,
+        site: Path,
+        cache: Path,
+        scratch: Path,
+        document: Document | None = None,
+        syntax: Syntax = _ANY,
+        fields: Fields = DEFAULT,
     ) -> None:
         """Describe where the files are.
 
@@ -119,11 +127,13 @@ class Manifest:
             scratch: a folder for incomplete files, which the next run empties.
             document: manifest.json if it is not a file of the cache.
             syntax: how the bodies of articles are read.
+            fields: what names an image in the articles.
         """
         self._site = site
         self._document: Document = document or LocalDocument(cache / MANIFEST_NAME)
         self._scratch = scratch
         self._syntax = syntax
+        self.fields = fields
 
     def write_article(self, article: str, *, scanned: str, edits: Sequence[Edit]) -> bool:
         """Apply edits to the front matter and body of one article; every other byte stays.
@@ -144,7 +154,7 @@ class Manifest:
             site=self._site,
             scratch=self._scratch,
             scanned=scanned,
-            change=lambda data: apply_edits(data, article, edits, self._syntax),
+            change=lambda data: apply_edits(data, article, edits, self._syntax, self.fields),
         )
 
     def link_target(self, article: str) -> str | None:

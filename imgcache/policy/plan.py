@@ -14,6 +14,8 @@ from imgcache.core import (
     Declared,
     Dimensions,
     Edit,
+    MissingFile,
+    NotAnImage,
     Place,
     Problem,
     Recipe,
@@ -183,6 +185,27 @@ def decide_flag(
     return FlagDecision(edit, severity)
 
 
-def severity_of_own_image(code: str) -> Severity:
-    """Return the severity of a problem with an own image. A format that only browsers can read is a note."""
-    return Severity.NOTE if code == UnsupportedFormat.code else Severity.ERROR
+def severity_of_own_image(code: str, *, guessed: bool = False) -> Severity:
+    """Return the severity of a problem with an own image. A format that only browsers can read is a note.
+
+    Args:
+        code: of the problem.
+        guessed: no place that names it is certain to name an image.
+    """
+    if code == UnsupportedFormat.code:
+        return Severity.NOTE
+    return Severity.WARNING if guessed and code in {NotAnImage.code, MissingFile.code} else Severity.ERROR
+
+
+def disproves_guess(code: str, *, guessed: bool) -> bool:
+    """Return whether a remote image that was only guessed has turned out to be none: such a URL is not asked again."""
+    return guessed and code == NotAnImage.code
+
+
+def disproved_guess(problem: Problem) -> Problem:
+    """Return the warning about a URL that was only guessed to be an image and is none."""
+    message = (
+        f"{problem.message}; it was only guessed to be an image, so it is not asked again:"
+        " name the fields with images as `fields` in imgcache.yml if this is one of them"
+    )
+    return msgspec.structs.replace(problem, message=message, severity=Severity.WARNING)

@@ -1,5 +1,6 @@
 __all__ = [
     "NEVER_ENTERED",
+    "Fields",
     "Layout",
     "ScanReport",
     "ScanResult",
@@ -15,6 +16,7 @@ __all__ = [
 ]
 
 from .extract import extract_references
+from .frontmatter import Fields
 from .generators import NEVER_ENTERED, Layout, layout_of
 from .listing import ScanReport, UnreadAddress
 from .local_images import check_local_images

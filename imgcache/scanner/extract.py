@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from imgcache.cache import ArticleStat, ReadArticle, ReadError, ReferenceRow
@@ -32,6 +32,7 @@ _MAX_KNOWN_URLS = 2048  # many articles name the same images; half a megabyte
 _BOM = "\ufeff"
 _ANY = markup.Syntax()
 _FENCES = re.compile(rb"(?:\xef\xbb\xbf)?(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?\1[ \t]*(?:\r?\n|\Z)")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 _DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
 _DATE_IN_FRONT = re.compile(
@@ -42,15 +43,17 @@ _DATE_IN_FRONT = re.compile(
 class ArticleReader:
     """Reads the articles of one site."""
 
-    def __init__(self, site: Site, flag: Iterable[str]) -> None:
+    def __init__(self, site: Site, flag: Iterable[str], fields: frontmatter.Fields = frontmatter.DEFAULT) -> None:
         """Prepare to read.
 
         Args:
             site: decides which images are remote.
-            flag: the fields whose entries carry `isCached`.
+            flag: the lists whose entries carry `isCached`.
+            fields: what names an image beside the lists named `images`.
         """
         self.site = site
         self.flag = frozenset(flag)
+        self.fields = fields
         self._classify = functools.lru_cache(maxsize=_MAX_KNOWN_URLS)(self._classify_url)
 
     def read(self, files: Sequence[ArticleStat]) -> list[ReadArticle]:
@@ -63,7 +66,7 @@ class ArticleReader:
             One result for each file, in their order. An article that cannot be read has its error in the result.
         """
         drafts = [_Draft(file, self.site.layout.syntax) for file in files]
-        for stage in (self._load, _find_front, _read_front, _read_body):
+        for stage in (self._load, self._find_front, self._read_front, _read_body):
             for draft in drafts:
                 if draft.error is None:
                     try:
@@ -96,7 +99,10 @@ class ArticleReader:
     def _finished(self, draft: _Draft) -> ReadArticle:
         if draft.error is None or draft.body:
             try:
-                mentions = [self._row(reference) for reference in draft.front.references + draft.body]
+                found = draft.front.references + draft.body
+                if draft.front.texts:
+                    found += tuple(_in_texts(draft.front.texts, draft.file.path))
+                mentions = [self._row(reference) for reference in found]
                 return ReadArticle(draft.file, draft.digest, draft.newest, mentions, draft.error, draft.trace)
             except Exception as error:  # noqa: BLE001 - no article ends the run
                 draft.fail(error)
@@ -106,6 +112,7 @@ class ArticleReader:
         """Return a reference as the catalogue stores it: the only place that makes this row."""
         kind, host = self._classify(reference.url)
         is_remote = kind == "remote"
+        in_flagged_list = is_remote and reference.list_field in self.flag
         return ReferenceRow(
             url=reference.url,
             base=self.site.base(reference.article) if host is None else "",
@@ -117,9 +124,26 @@ class ArticleReader:
             width=reference.declared.width,
             height=reference.declared.height,
             is_cached=reference.is_cached,
-            flaggable=reference.flaggable and is_remote and reference.field in self.flag,
+            flaggable=reference.flaggable and in_flagged_list,
             focus=reference.focus if is_remote else None,
+            in_flagged_list=in_flagged_list,
+            guessed=reference.guessed and not self._is_rooted(reference.url, kind),
         )
+
+    def _find_front(self, draft: _Draft) -> None:
+        if not draft.file.is_template:
+            draft.outline = frontmatter.outline(draft.data, self.fields)
+
+    def _read_front(self, draft: _Draft) -> None:
+        if draft.file.is_template:
+            draft.front = _NO_FRONT_MATTER
+            return
+        draft.front = frontmatter.read(draft.outline, draft.file.path, self.fields)
+
+    @staticmethod
+    def _is_rooted(url: str, kind: str) -> bool:
+        """Return whether a URL of the site names one file: a relative path may be relative to a folder of a theme."""
+        return kind == "own" and (url.startswith("/") or "://" in url)
 
     def _classify_url(self, url: str) -> tuple[str, str | None]:
         """Return the kind of a URL and the host that serves it; None as host for a file relative to the article."""
@@ -156,19 +180,6 @@ class _Draft:
 _NO_FRONT_MATTER = frontmatter.FrontMatter((), 0, 1)
 
 
-def _find_front(draft: _Draft) -> None:
-    if draft.file.is_template:
-        return
-    draft.outline = frontmatter.outline(draft.data)
-
-
-def _read_front(draft: _Draft) -> None:
-    if draft.file.is_template:
-        draft.front = _NO_FRONT_MATTER
-        return
-    draft.front = frontmatter.read(draft.outline, draft.file.path)
-
-
 def _read_body(draft: _Draft) -> None:
     if draft.file.is_template:
         draft.body = markup.called(draft.data.decode(errors="replace"), draft.file.path)
@@ -203,20 +214,38 @@ def _read_error(error: ArticleError) -> ReadError:
     return ReadError(error.code, error.message, error.line, error.column)
 
 
-def extract_references(data: bytes, article: str, syntax: markup.Syntax = _ANY) -> tuple[Reference, ...]:
+def _in_texts(texts: Iterable[frontmatter.MarkupValue], article: str) -> Iterator[Reference]:
+    """Yield the images of values of front matter that are Markdown or HTML, each where its URL is in the file."""
+    for value in texts:
+        after = 0
+        for reference in markup.references(value.text, article, first_line=1, html=False):
+            at = value.raw.find(reference.url, after)
+            after = at + len(reference.url) if at >= 0 else after
+            before = value.raw[: max(at, 0)]
+            line_start = max(before.rfind("\n"), before.rfind("\r")) + 1
+            column = len(before) - line_start + (1 if line_start else value.column)
+            lines = len(_LINE_END.findall(before))
+            yield Reference(reference.url, article, value.line + lines, column, value.field)
+
+
+def extract_references(
+    data: bytes, article: str, syntax: markup.Syntax = _ANY, fields: frontmatter.Fields = frontmatter.DEFAULT
+) -> tuple[Reference, ...]:
     """Return all image references of one article, in front matter and body.
 
     Args:
         data: the whole file.
         article: its path relative to the site.
         syntax: how the generator of the site reads bodies.
+        fields: what names an image beside the lists named `images`.
 
     Raises:
         ArticleError: the article cannot be read.
     """
     with contain_article_errors(article):
-        front = frontmatter.parse(data, article)
-        return front.references + _body_references(data, front, article, syntax)
+        front = frontmatter.parse(data, article, fields)
+        body = _body_references(data, front, article, syntax)
+        return front.references + body + tuple(_in_texts(front.texts, article))
 
 
 def _body_references(

@@ -25,6 +25,7 @@ import msgspec
 
 from imgcache.cache import ArticleStat, ReadArticle
 from imgcache.scanner.extract import ArticleReader
+from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.generators import Layout
 from imgcache.scanner.site import Site
 
@@ -45,6 +46,7 @@ class ReaderTask(msgspec.Struct, frozen=True):
     site_url: str | None
     layout: Layout
     flag: list[str]
+    fields: str | tuple[str, ...]
 
 
 def read_all(
@@ -92,7 +94,8 @@ def _cores() -> int:
 
 
 def _start(reader: ArticleReader, number: int, program: str, stack: contextlib.ExitStack) -> list[_Helper]:
-    task = ReaderTask(str(reader.site.root), reader.site.site_url, reader.site.layout, sorted(reader.flag))
+    site = reader.site
+    task = ReaderTask(str(site.root), site.site_url, site.layout, sorted(reader.flag), reader.fields.setting)
     try:
         return [stack.enter_context(_Helper(task, program)) for _ in range(number)]
     except OSError:  # no memory or no more processes: this process reads alone
@@ -180,7 +183,7 @@ def run_reader() -> None:
     decoder = msgspec.msgpack.Decoder(list[ArticleStat])
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         task = msgspec.msgpack.decode(connection.recv_bytes(), type=ReaderTask)
-        reader = ArticleReader(Site(Path(task.root), task.site_url, task.layout), task.flag)
+        reader = ArticleReader(Site(Path(task.root), task.site_url, task.layout), task.flag, Fields(task.fields))
         connection.send_bytes(msgspec.msgpack.encode([]))  # ready
         while True:
             files = decoder.decode(connection.recv_bytes())

@@ -17,6 +17,7 @@ import pathspec
 from imgcache.cache import ArticleStat, Catalogue, ReadArticle
 from imgcache.core import ConfigError, Kind, log
 from imgcache.scanner.extract import ArticleReader
+from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role
 from imgcache.scanner.pool import read_all
 from imgcache.scanner.site import Site
@@ -49,6 +50,7 @@ class Scanner:
         flag: Sequence[str],
         cache: Path,
         prefix: str = "",
+        fields: str | Sequence[str] = "auto",
     ):
         """Prepare to scan a site.
 
@@ -59,6 +61,7 @@ class Scanner:
             flag: the fields whose entries carry `isCached`.
             cache: a folder that is never entered.
             prefix: goes before each path in a catalogue with the articles of several sites.
+            fields: what names an image beside the lists named `images`, as in the configuration.
         """
         self._site = site
         self.prefix = prefix
@@ -67,7 +70,7 @@ class Scanner:
         self._endings = tuple(ending[1] for ending in endings if ending) if all(endings) else None
         self._articles = pathspec.GitIgnoreSpec.from_lines(articles)
         self._exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
-        self._reader = ArticleReader(site, flag)
+        self._reader = ArticleReader(site, flag, Fields(fields))
         self._globs = tuple(articles)
         self._layout = site.layout
         self._cache = os.path.realpath(cache)

@@ -119,7 +119,7 @@ class Maintenance:
                 yield Damage("dimensions", where, f"isCached is true, but {url} does not fit: {mismatch}")
 
     def _flags_without_place(self, held: Mapping[str, Size], config: Config) -> Iterator[Damage]:
-        for reference in self._catalogue.references.unflaggable(config.flag):
+        for reference in self._catalogue.references.unflaggable():
             wanted = _wanted(reference, held.get(reference.url), config.dimensions)
             if wanted is not None:
                 state = "is held, but isCached is not" if wanted else "is not held as declared, but isCached is"

@@ -61,7 +61,8 @@ class SyncReport(msgspec.Struct):
             case Action.REUSED | Action.RENDERED:
                 self.reused += 1
             case Action.FAILED:
-                self.failed += outcome.asset is None
+                is_error = outcome.problem is None or outcome.problem.severity is Severity.ERROR
+                self.failed += outcome.asset is None and is_error
             case Action.RESTED:
                 self.failed += outcome.asset is None
                 self.reused += outcome.asset is not None

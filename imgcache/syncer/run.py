@@ -139,6 +139,8 @@ class Sync:
             if is_complete and not self._recorder.is_due(recorded):
                 self.report.reused += 1
                 continue
+            if recorded.digest is None and self._is_disproved(recorded.image):
+                continue
             waiting.append(recorded.image)
             has_new = has_new or recorded.digest is None
             if not is_complete and (recorded.digest is not None or self._is_catalogue_new):
@@ -181,6 +183,13 @@ class Sync:
             await runner.run()
             return runner.remaining()
 
+    def _is_disproved(self, image: int) -> bool:
+        """Whether an image was only guessed, and an earlier run found that it is none."""
+        if self._options.policy.refresh or self._options.only_failed or not self._catalogue.images.is_guessed(image):
+            return False
+        failure = self._index.failure(self._catalogue.images.url(image))
+        return failure is not None and plan.disproves_guess(failure.code, guessed=True)
+
     def _has_failed(self, image: int) -> bool:
         return self._index.failure(self._catalogue.images.url(image)) is not None
 
@@ -198,6 +207,9 @@ class Sync:
         if outcome.action is Action.SKIPPED:
             self._skip(pending)
             return 0
+        problem = outcome.problem
+        if problem and plan.disproves_guess(problem.code, guessed=self._catalogue.images.is_guessed(pending.image)):
+            outcome = msgspec.structs.replace(outcome, problem=plan.disproved_guess(problem))
         if self._options.dry_run:
             self.report.count(outcome)
             self._simulate_success(pending.image, outcome)
@@ -284,8 +296,11 @@ class Sync:
             for url, place in self._catalogue.focal_points.misread():
                 self._problems.append(plan.misread_focus(without_credentials(url), place))
         self._problems += self._catalogue.articles.unreadable()
-        for url, base, code, message in self._catalogue.images.broken_local():
-            severity, places = plan.severity_of_own_image(code), self._catalogue.references.places(url, base)
+        for url, base, code, message, guessed in self._catalogue.images.broken_local():
+            severity, places = (
+                plan.severity_of_own_image(code, guessed=guessed),
+                self._catalogue.references.places(url, base),
+            )
             self._problems.append(Problem(code, url, message, severity=severity, references=places))
         article = self._options.article
         articles = self._catalogue.articles

@@ -16,7 +16,7 @@ from imgcache import __version__
 from imgcache.cache import CacheLock, Index, SiteMember, Store
 from imgcache.core import ConfigError, Copy, Dimensions
 from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
-from imgcache.scanner import Scanner, ScanReport, Site, Sites, path_prefix
+from imgcache.scanner import Fields, Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home
 
 if TYPE_CHECKING:  # only object stores have markers
@@ -48,6 +48,7 @@ def site_parts(workspaces: Sequence[Workspace], store: Store, scratch: Path) -> 
             articles=config.articles,
             exclude=config.exclude,
             flag=config.flag,
+            fields=config.fields,
             cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
             prefix=prefix,
         )
@@ -71,6 +72,7 @@ def manifest_of(workspace: Workspace, store: Store, scratch: Path) -> Manifest:
         scratch=scratch,
         document=store.document(MANIFEST_NAME),
         syntax=workspace.layout.syntax,
+        fields=Fields(workspace.config.fields),
     )
 
 
@@ -217,7 +219,7 @@ def scope(workspaces: Iterable[Workspace]) -> str:
 
 def _scope(workspace: Workspace) -> str:
     config = workspace.config
-    settings = (config.site_url, config.articles, config.exclude, config.flag, workspace.layout)
+    settings = (config.site_url, config.articles, config.exclude, config.flag, config.fields, workspace.layout)
     parts = (__version__, str(workspace.root), settings)
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
@@ -234,6 +236,7 @@ def scan_site(workspace: Workspace) -> ScanReport:
         articles=config.articles,
         exclude=config.exclude,
         flag=config.flag,
+        fields=config.fields,
         cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
     )
     report = ScanReport()

@@ -22,7 +22,9 @@ TEXTS = {
     "fields": SettingText(
         "Which fields of the front matter name images, beside the lists of `flag`.", '[image, "gallery[].url"]'
     ),
-    "data": SettingText("Which data files name images.", '["_data/**/*.yml"]'),
+    "data": SettingText(
+        "Which data files name images. This version reads none; a list gives a warning.", '["_data/**/*.yml"]'
+    ),
     "generator": SettingText(
         "The generator that builds the site. Its defaults hold: folders, the address of the site, own images, Markdown.",
         "hugo",

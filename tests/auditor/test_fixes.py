@@ -66,12 +66,16 @@ class FixableSite:
         sizes = [Correction(r.place, size=SIZE) for r in every if r.field != "body" and size]
         return [finding("redirected", *moved), finding("dimensions", *sizes)]
 
+    @property
+    def manifest(self) -> Manifest:
+        return Manifest(site=self.site, cache=self.scratch, scratch=self.scratch)
+
     def fix(self, findings: list[Finding]) -> FixResult:
-        manifest = Manifest(site=self.site, cache=self.scratch, scratch=self.scratch)
-        return fixes.apply(findings, site=Site(self.site, None), manifest=manifest, digest=self.scanned.get)
+        return fixes.apply(findings, site=Site(self.site, None), manifest=self.manifest, digest=self.scanned.get)
 
     def diff(self, findings: list[Finding]) -> tuple[bytes, FixResult]:
-        return fixes.patch(findings, site=Site(self.site, None), digest=self.scanned.get)
+        site = Site(self.site, None)
+        return fixes.patch(findings, site=site, manifest=self.manifest, digest=self.scanned.get)
 
     def bytes(self) -> dict[str, bytes]:
         return {name: (self.site / name).read_bytes() for name in self.scanned}

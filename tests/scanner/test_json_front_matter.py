@@ -126,7 +126,7 @@ def test_the_body_may_begin_behind_the_brace_or_be_missing() -> None:
 
 def test_every_string_has_its_key_path_and_place() -> None:
     found = documents.strings(documents.read(b'{"a": ["x", {"b": "y", "c": 1}],\n "d": "\\u00e9"}\n'))
-    assert found == [("x", "a", 1, 8), ("y", "a.b", 1, 19), ("é", "d", 2, 7)]
+    assert [one[:4] for one in found] == [("x", "a", 1, 8), ("y", "a.b", 1, 19), ("é", "d", 2, 7)]
 
 
 # -- laws over generated documents -------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from imgcache.core import ArticleUnreadable
 from imgcache.scanner.frontmatter.entries import Entry, entries
-from imgcache.scanner.frontmatter.plain_lines import plain_entries
+from imgcache.scanner.frontmatter.fields import Keys
+from imgcache.scanner.frontmatter.plain_lines import plain_images
 from imgcache.scanner.frontmatter.reading import outline
 from imgcache.scanner.frontmatter.yaml_marks import Block, compose_head, find_block
 
@@ -21,7 +22,8 @@ def plain(data: bytes) -> list[Entry] | None:
     front = outline(data)
     if not isinstance(front.block, Block):
         return []
-    return None if front.sections is None else plain_entries(front.sections)
+    found = None if front.sections is None else plain_images(front.sections)
+    return None if found is None else [image.entry._replace(keys=Keys()) for image in found]
 
 
 def composed(data: bytes) -> list[Entry] | None:
@@ -32,14 +34,16 @@ def composed(data: bytes) -> list[Entry] | None:
         found = entries(head.root, head.text) if head.root else []
     except ArticleUnreadable:
         return None
-    return [entry._replace(mapping=None, scalar=None) for entry in found]
+    return [entry._replace(mapping=None, scalar=None, keys=Keys()) for entry in found]
 
 
 def front(lines: list[str], line_end: str = "\n") -> bytes:
     return line_end.join(["---", *lines, "---", "body", ""]).encode()
 
 
-KEYS = st.sampled_from(["images", "url", "width", "height", "isCached", "related", "title", "yes", "a-b"])
+KEYS = st.sampled_from(
+    ["images", "url", "width", "height", "isCached", "related", "title", "yes", "a-b", "thumb", "cover"]
+)
 SCALARS = st.sampled_from(
     ["", "https://h/a.png", "'https://h/b.png'", '"https://h/é.png"', "/c.png", "d.png", "true", '"false"', "yes",
      "600", "'7'", "0x1F", "2020-01-02", "null", "a sentence: no", "a sentence", "it's", '"a\\"b"', '"\\x41/"', "''",

@@ -160,7 +160,7 @@ def test_an_edit_that_names_another_place_is_refused() -> None:
 def test_every_string_has_its_key_path_and_place() -> None:
     text = '+++\na.b = ["x", {c = "y"}]\n[[t]]\nu = 1\n[[t]]\nu = """z"""\n+++\n'
     found = documents.strings(documents.read(text.encode()))
-    assert found == [("x", "a.b", 2, 8), ("y", "a.b.c", 2, 18), ("z", "t.u", 6, 5)]
+    assert [one[:4] for one in found] == [("x", "a.b", 2, 8), ("y", "a.b.c", 2, 18), ("z", "t.u", 6, 5)]
 
 
 @pytest.mark.parametrize(

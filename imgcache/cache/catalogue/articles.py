@@ -17,7 +17,7 @@ from imgcache.core import Place, Problem
 _MAX_KNOWN_IMAGES = 2048  # ids kept in memory: half a megabyte
 _AT_ONCE = 32  # references in one statement
 # Python's sqlite3 needs 2 µs to bind None or a bool, because it looks for an adapter, and 0.1 µs for an int.
-_PUT_ONE = "INSERT OR IGNORE INTO reference VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, -1), ?)"
+_PUT_ONE = "INSERT OR IGNORE INTO reference VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, -1), ?, ?, ?)"
 _PUT_MANY = _PUT_ONE + f", {_PUT_ONE[_PUT_ONE.index('(') :]}" * (_AT_ONCE - 1)
 _COUNTED = ("articles", "references", "images", "cached")
 
@@ -193,4 +193,5 @@ class Articles:
 def _columns(article: int, image: int, m: ReferenceRow) -> tuple[int | str, ...]:
     """Returns the parameters of `_PUT_ONE` for a reference."""
     flag = -1 if m.is_cached is None else int(m.is_cached)
-    return article, m.line, m.column, image, m.field, m.width or 0, m.height or 0, flag, int(m.flaggable)
+    traits = int(m.flaggable), int(m.in_flagged_list), int(m.guessed)
+    return article, m.line, m.column, image, m.field, m.width or 0, m.height or 0, flag, *traits

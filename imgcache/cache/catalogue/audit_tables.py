@@ -29,7 +29,7 @@ _IMAGE_USES = """
 SELECT i.id, i.url, i.base, i.kind, i.host, h.digest, h.width, h.height,
   coalesce(l.width, h.width, CASE i.kind WHEN 'own' THEN i.width END) AS w,
   coalesce(l.height, h.height, CASE i.kind WHEN 'own' THEN i.height END) AS t,
-  a.path, r.line, r.column, r.field, a.newest, r.width, r.height, r.is_cached, r.flaggable
+  a.path, r.line, r.column, r.field, a.newest, r.width, r.height, r.is_cached, r.flaggable, r.guessed
 FROM image i LEFT JOIN probe l ON l.image = i.id LEFT JOIN copy h ON h.image = i.id
 CROSS JOIN reference r ON r.image = i.id CROSS JOIN article a ON a.id = r.article
 WHERE
@@ -174,8 +174,8 @@ def _grouped(rows: sqlite3.Cursor) -> Iterator[AuditedImage]:
 
 
 def _use(row: tuple[Any, ...]) -> ImageUse:
-    path, line, column, field, newest, width, height, cached, flaggable = row
-    return ImageUse(Place(path, line, column, field), newest, Declared(width, height), bool(cached), bool(flaggable))
+    path, line, column, field, newest, width, height, *traits = row
+    return ImageUse(Place(path, line, column, field), newest, Declared(width, height), *map(bool, traits))
 
 
 def _size(width: int | None, height: int | None) -> Size | None:

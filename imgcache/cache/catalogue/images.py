@@ -9,6 +9,10 @@ from imgcache.cache.catalogue.focal_points import REMOTE_WITH_FOCUS, FocalPoints
 from imgcache.cache.catalogue.rows import LocalImage, PendingImage, RecordedImage
 from imgcache.core import Asset, Size
 
+_BROKEN_LOCAL = """
+SELECT url, base, code, message, (SELECT min(guessed) FROM reference WHERE reference.image = image.id) FROM image
+WHERE kind = 'own' AND code IS NOT NULL ORDER BY url, base
+"""
 _BLOCK, _MAX_BLOCKS = 64, 64  # URLs read at once, and how many such blocks are kept in memory: half a megabyte
 
 
@@ -114,11 +118,15 @@ class Images:
             (stamp, width, height, *(wrong or (None, None)), image),
         )
 
-    def broken_local(self) -> list[tuple[str, str, str, str]]:
-        """Returns URL, base, code and message of each local image with a problem."""
-        return self._db.execute(
-            "SELECT url, base, code, message FROM image WHERE kind = 'own' AND code IS NOT NULL ORDER BY url, base"
-        ).fetchall()
+    def broken_local(self) -> list[tuple[str, str, str, str, bool]]:
+        """Returns URL, base, code and message of each local image with a problem, and whether it is only guessed."""
+        rows = self._db.execute(_BROKEN_LOCAL)
+        return [(*row[:4], bool(row[4])) for row in rows]
+
+    def is_guessed(self, image: int) -> bool:
+        """Returns whether no place that names an image is certain to name one."""
+        (guessed,) = self._db.execute("SELECT min(guessed) FROM reference WHERE image = ?", (image,)).fetchone()
+        return bool(guessed)
 
     def drop_unused(self) -> None:
         """Deletes images that no article names any more; their numbers may be used again."""

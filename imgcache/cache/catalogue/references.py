@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
-
-import msgspec
 
 from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.rows import ReferenceMismatch
@@ -26,8 +24,7 @@ SELECT i.url, a.path, r.line, r.column, r.field, r.width, r.height, r.is_cached,
 CROSS JOIN reference r ON r.article = a.id CROSS JOIN image i ON i.id = r.image
 """
 _UNFLAGGABLE = """
-WHERE NOT r.flaggable AND i.kind = 'remote' AND r.field IN (SELECT value FROM json_each(?1))
-AND (?2 IS NULL OR i.url = ?2) ORDER BY a.path
+WHERE NOT r.flaggable AND r.in_flagged_list AND i.kind = 'remote' AND (?1 IS NULL OR i.url = ?1) ORDER BY a.path
 """
 
 
@@ -51,13 +48,12 @@ class References:
         """Yields every reference that has a flag or could have one, in the order of the articles."""
         yield from map(_reference, self._db.execute(f"{_REFERENCES} WHERE r.flaggable ORDER BY a.path"))
 
-    def unflaggable(self, fields: Iterable[str], url: str | None = None) -> Iterator[Reference]:
-        """Yields every reference to a remote image in these lists that cannot have a flag; `url` selects one image.
+    def unflaggable(self, url: str | None = None) -> Iterator[Reference]:
+        """Yields every reference to a remote image in a list of `flag` that cannot have one; `url` selects one image.
 
         These are bare URLs, entries that merge another one by `<<`, and entries whose `isCached` is not a boolean.
         """
-        parameters = (msgspec.json.encode(list(fields)).decode(), url)
-        yield from map(_reference, self._db.execute(f"{_REFERENCES} {_UNFLAGGABLE}", parameters))
+        yield from map(_reference, self._db.execute(f"{_REFERENCES} {_UNFLAGGABLE}", (url,)))
 
     def is_used(self, url: str) -> bool:
         """Returns whether any article uses the URL."""

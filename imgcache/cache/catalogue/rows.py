@@ -29,6 +29,8 @@ class ReferenceRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One reference as columns of the table, with the kind of its image and the host that serves it.
 
     `base` is the folder that a relative URL is resolved against; "" if the URL alone identifies the file.
+    `in_flagged_list`: it is in a list that `flag` names, whether it can have a flag or not. `guessed`: it may turn out
+    to be no image.
     """
 
     url: str
@@ -43,6 +45,8 @@ class ReferenceRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     is_cached: bool | None
     flaggable: bool
     focus: Focus | None = None
+    in_flagged_list: bool = False
+    guessed: bool = False
 
 
 class ReadError(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -120,6 +124,7 @@ class ImageUse(NamedTuple):
     declared: Declared
     is_cached: bool
     flaggable: bool
+    guessed: bool = False
 
 
 class AuditedImage(NamedTuple):
@@ -137,6 +142,11 @@ class AuditedImage(NamedTuple):
     copy_size: Size | None
     true_size: Size | None
     uses: tuple[ImageUse, ...]
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether no use is certain to be that of an image."""
+        return all(use.guessed for use in self.uses)
 
 
 class HotlinkedUse(NamedTuple):

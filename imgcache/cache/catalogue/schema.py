@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgcache.cache.index.tables import TableLayout
 
-VERSION = 4
+VERSION = 5
 # References are stored beside the others of their article, in the order of the text: so they are written and read.
 REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
 _SCHEMA = f"""
@@ -20,6 +20,7 @@ CREATE TABLE image (
 CREATE TABLE reference (
   article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, image INTEGER NOT NULL, field TEXT NOT NULL,
   width INTEGER, height INTEGER, is_cached INTEGER, flaggable INTEGER NOT NULL,
+  in_flagged_list INTEGER NOT NULL, guessed INTEGER NOT NULL,
   PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
 {REFERENCE_IMAGE}
 CREATE TABLE focus (

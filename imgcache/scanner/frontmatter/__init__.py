@@ -5,7 +5,20 @@ nodes. YAML is never serialised.
 """
 
 from imgcache.scanner.frontmatter.edits import apply
+from imgcache.scanner.frontmatter.fields import DEFAULT, Fields
 from imgcache.scanner.frontmatter.reading import FrontMatter, Outline, outline, parse, read
+from imgcache.scanner.frontmatter.texts import MarkupValue
 from imgcache.scanner.frontmatter.yaml_marks import check_utf8
 
-__all__ = ["FrontMatter", "Outline", "apply", "check_utf8", "outline", "parse", "read"]
+__all__ = [
+    "DEFAULT",
+    "Fields",
+    "FrontMatter",
+    "MarkupValue",
+    "Outline",
+    "apply",
+    "check_utf8",
+    "outline",
+    "parse",
+    "read",
+]

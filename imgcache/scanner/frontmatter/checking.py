@@ -6,10 +6,13 @@ import yaml
 
 from imgcache.core import ArticleUnreadable, Declared, Edit
 from imgcache.scanner.frontmatter.entries import Entry, entries
+from imgcache.scanner.frontmatter.fields import Fields
 from imgcache.scanner.frontmatter.yaml_marks import read_head
 
 
-def check_edit(edited: bytes, rest: bytes, root: yaml.Node | None, found: list[Entry], edits: dict[int, Edit]) -> None:
+def check_edit(
+    edited: bytes, rest: bytes, root: yaml.Node | None, found: list[Entry], edits: dict[int, Edit], *, fields: Fields
+) -> None:
     """Parse the result of edits and compare it with what was there.
 
     Args:
@@ -18,6 +21,7 @@ def check_edit(edited: bytes, rest: bytes, root: yaml.Node | None, found: list[E
         root: the nodes before the edits.
         found: the entries before the edits.
         edits: the edits, by the index of their entry in `found`.
+        fields: what names an image.
 
     Raises:
         ArticleUnreadable: the result differs in anything else; at the first entry that was to be edited.
@@ -25,7 +29,7 @@ def check_edit(edited: bytes, rest: bytes, root: yaml.Node | None, found: list[E
     first = found[min(edits)]
     try:
         head = read_head(edited)
-        after = entries(head.root, head.text) if head.root else []
+        after = entries(head.root, head.text, fields) if head.root else []
     except ArticleUnreadable as error:
         raise unsafe_edit(first.line, first.column) from error
     actual = [(e.url, e.field, e.declared, e.is_cached, e.flaggable) for e in after]
@@ -41,8 +45,8 @@ def _expected(entry: Entry, edit: Edit | None) -> tuple[str, str, Declared, bool
     declared, is_cached = entry.declared, entry.is_cached
     if edit and edit.size:
         keys = {key.value for key, _ in entry.mapping.value} if entry.mapping else set[str]()
-        width = edit.size.width if "width" in keys else declared.width
-        height = edit.size.height if "height" in keys else declared.height
+        width = edit.size.width if entry.keys.width in keys else declared.width
+        height = edit.size.height if entry.keys.height in keys else declared.height
         declared = Declared(width, height)
     if edit and edit.flag is not None:
         is_cached = True if edit.flag else False if is_cached is False else None
@@ -54,13 +58,13 @@ def _content(root: yaml.Node | None, found: list[Entry], edits: dict[int, Edit])
     """Return everything that the YAML contains, in order, without what the edits may change."""
     excluded: set[int] = set()
     for number, edit in edits.items():
-        mapping, scalar = found[number].mapping, found[number].scalar
+        mapping, scalar, sizes = found[number].mapping, found[number].scalar, found[number].keys[1:]
         if edit.url is not None:
             excluded.add(id(scalar))
         for key, value in mapping.value if mapping else ():
             if edit.flag is not None and key.value == "isCached":
                 excluded |= {id(key), id(value)}
-            elif edit.size and key.value in {"width", "height"}:
+            elif edit.size and key.value in sizes:
                 excluded.add(id(value))
     content: list[str | int] = []
     order: dict[int, int] = {}

@@ -14,8 +14,10 @@ import yaml
 from imgcache.core import Edit, Size
 from imgcache.scanner.frontmatter import documents
 from imgcache.scanner.frontmatter.checking import check_edit, unsafe_edit
-from imgcache.scanner.frontmatter.entries import ALIAS, Entry, NodeUsage, Part, entries, node_usage, parts
+from imgcache.scanner.frontmatter.entries import Entry, entries, parts
+from imgcache.scanner.frontmatter.fields import DEFAULT, Fields
 from imgcache.scanner.frontmatter.flagging import flagged
+from imgcache.scanner.frontmatter.nodes import ALIAS, NodeUsage, Part, node_usage
 from imgcache.scanner.frontmatter.scalars import rewritten
 from imgcache.scanner.frontmatter.splicing import Splice, by_entry, spliced
 from imgcache.scanner.frontmatter.yaml_marks import BOM, check_utf8, read_head
@@ -24,12 +26,13 @@ _TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
 _TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
 
 
-def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+def apply(data: bytes, edits: Sequence[Edit], fields: Fields = DEFAULT) -> bytes:
     """Set or clear flags, write true sizes and other URLs; every other byte stays.
 
     Args:
         data: the whole file.
         edits: each names its entry by the line and column of the URL, as `parse` gave them.
+        fields: as for `parse`.
 
     Raises:
         ArticleChanged: the entry of an edit is not at its place.
@@ -39,11 +42,11 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
         return data
     check_utf8(data)
     if documents.may_be_document(data):
-        return documents.apply(data, edits)
-    if (with_flags := flagged(data, edits)) is not None:
+        return documents.apply(data, edits, fields)
+    if (with_flags := flagged(data, edits, fields)) is not None:
         return with_flags
     before = read_head(data)
-    found = entries(before.root, before.text) if before.root else []
+    found = entries(before.root, before.text, fields) if before.root else []
     by_number = by_entry(found, edits)
     bom = BOM if data.startswith(BOM) else b""
     text = data[len(bom) :].decode()
@@ -55,7 +58,7 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     if not splices:
         return data
     edited = bom + spliced(text, splices).encode()
-    check_edit(edited, data[before.body_offset :], before.root, found, by_number)
+    check_edit(edited, data[before.body_offset :], before.root, found, by_number, fields=fields)
     return edited
 
 
@@ -66,7 +69,7 @@ def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[Splice]:
         return
     if not entry.flaggable or entry.mapping is None:
         raise unsafe_edit(entry.line, entry.column)
-    own = parts(entry.mapping, text)
+    own = parts(entry, text)
     flag = own.get("isCached")
     if edit.flag and flag and not entry.is_cached:
         yield Splice(flag.start, flag.end, "true")
@@ -78,7 +81,7 @@ def _splices(text: str, entry: Entry, edit: Edit) -> Iterator[Splice]:
 
 
 def _write_size(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
-    own = parts(entry.mapping, text) if entry.mapping else {}
+    own = parts(entry, text)
     for name, number in (("width", size.width), ("height", size.height)):
         part = own.get(name)
         if not part:

@@ -1,47 +1,29 @@
-"""Finds the entries of the `images` lists in parsed YAML, with the place of each part."""
+"""Finds the images of parsed YAML, in lists named `images` and in other fields, with the place of each part."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import yaml
 
 from imgcache.core import ArticleUnreadable, Declared, Focus, Reference
+from imgcache.scanner.frontmatter import yaml_values
+from imgcache.scanner.frontmatter.fields import DEFAULT, Fields, Keys, Verdict, first_of, size_keys
+from imgcache.scanner.frontmatter.nodes import FLAG, Pair, Part, below, can_be_flagged, part_of
 from imgcache.scanner.frontmatter.places import Places
 from imgcache.scanner.frontmatter.yaml_marks import clean
+from imgcache.scanner.frontmatter.yaml_values import MERGE, READ, STR, MergeSource
 
-MAX_MERGES = 100  # mappings that one entry may merge by `<<`
 MAX_NAME = 100  # characters of one key in the path of a field, which every nested list repeats
-PARTS = frozenset({"url", "width", "height", "isCached"})
-READ = PARTS | {"focus"}  # the keys that are read; focus is never written
-
-_STR = "tag:yaml.org,2002:str"
-_BOOL = "tag:yaml.org,2002:bool"
-_MERGE = "tag:yaml.org,2002:merge"
-_NULL = "tag:yaml.org,2002:null"
-_PIXELS = re.compile(r"[1-9][0-9]{0,8}")
-_FRACTION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}")
-ALIAS = re.compile(r"\s*:\s*(\*[^\s,\[\]{}]+)")
-
-
-Pair = tuple[yaml.Node, yaml.Node]
-_Found = tuple[yaml.Node, str, bool, bool]  # node, field, directly under `images`, reached by a merge
-
-
-class Part(NamedTuple):
-    """One key of an entry with its value. `start` and `end` delimit the value, or the `*name` of an alias."""
-
-    key: yaml.ScalarNode
-    value: yaml.ScalarNode
-    start: int
-    end: int
-    bound: bool  # has an anchor, an alias or a tag, so it must not be replaced
 
 
 class Entry(NamedTuple):
-    """One image of a front matter list. `mapping` is None for a bare URL, `scalar` if the URL comes from a merge."""
+    """One image of a front matter.
+
+    `field` is the path of its keys; `list_field` that of the list or the mapping whose entry it is, as `flag` names it.
+    `mapping` is None for a bare URL, `scalar` if the URL comes from a merge.
+    """
 
     url: str
     field: str
@@ -53,6 +35,9 @@ class Entry(NamedTuple):
     mapping: yaml.MappingNode | None = None
     scalar: yaml.ScalarNode | None = None
     focus: Focus | None = None
+    list_field: str = ""
+    guessed: bool = False
+    keys: Keys = Keys()
 
     def reference(self, article: str) -> Reference:
         """Return the entry as a reference of an article."""
@@ -66,210 +51,205 @@ class Entry(NamedTuple):
             is_cached=self.is_cached,
             flaggable=self.flaggable,
             focus=self.focus,
+            list_field=self.list_field,
+            guessed=self.guessed,
         )
 
 
-class _MergeSource(NamedTuple):
-    """What one node contributes to the entries that merge it."""
+class _Reached(NamedTuple):
+    """A node on the way through a document. `merged`: by `<<`."""
 
-    values: dict[str, yaml.Node]
-    merged: list[yaml.Node]
-
-
-class NodeUsage(NamedTuple):
-    """The nodes, by their id, that are used in more than one place, and those inside brackets or braces."""
-
-    shared: frozenset[int]
-    in_flow: frozenset[int]
+    node: yaml.Node
+    field: str
+    in_images: bool  # directly under `images`
+    merged: bool
 
 
-def entries(root: yaml.MappingNode, text: str) -> list[Entry]:
+class _Document(NamedTuple):
+    """What finding the entries of one document needs."""
+
+    places: Places
+    sources: dict[int, MergeSource]
+    fields: Fields
+
+
+def entries(root: yaml.Node, text: str, fields: Fields = DEFAULT) -> list[Entry]:
     """Return every image under `root`, in the order of the file. Takes linear time, whatever the aliases.
 
     A node that is reached twice gives one entry, under the first path. An entry that is also reached by another path
     or a merge (`<<`) is not flaggable, since an edit would change that place too. An entry with a merge is not either.
 
     Args:
-        root: the composed mapping.
+        root: the composed document.
         text: the text to which the marks of `root` refer.
+        fields: what names an image beside the lists named `images`.
 
     Raises:
-        ArticleUnreadable: a key is repeated in an entry or in a mapping above one.
+        ArticleUnreadable: a key is repeated in an entry of a list named `images`, or in a mapping above one.
     """
-    places, sources = Places(text), dict[int, _MergeSource]()
+    document = _Document(Places(text), {}, fields)
     found: list[tuple[yaml.Node, Entry]] = []
     first_path: dict[int, str] = {}
     shared: list[yaml.Node] = []
     repeated: list[tuple[yaml.MappingNode, yaml.Node]] = []
-    stack: list[_Found] = [(root, "", False, False)]
+    stack = [_Reached(root, "", in_images=False, merged=False)]
     while stack:
-        item = stack.pop()
-        node, field, in_images, merged = item
+        reached = stack.pop()
+        node, field = reached.node, reached.field
         if id(node) in first_path:
-            if merged or field != first_path[id(node)]:
+            if reached.merged or field != first_path[id(node)]:
                 shared.append(node)
             continue
         first_path[id(node)] = field
         if isinstance(node, yaml.MappingNode) and (second := _repeated_key(node)):
             repeated.append((node, second))
-        if in_images and (entry := _entry(node, field, places, sources)):
-            found.append((node, entry))
+        found += [(node, entry) for entry in _entries_at(reached, document)]
         if not isinstance(node, yaml.ScalarNode):
-            stack.extend(_children(item)[::-1])
+            stack.extend(_children(reached)[::-1])
     if repeated:
-        _refuse_repeated(repeated, {id(node) for node, _ in found}, places)
-    exposed = {id(node) for node in _below(shared)} if shared else set[int]()
+        _refuse_repeated(repeated, {id(node) for node, entry in found if not entry.guessed}, document.places)
+    exposed = {id(node) for node in below(shared)} if shared else set[int]()
+    exposed |= {id(node) for node, _ in repeated}
     unique: dict[tuple[int, int], Entry] = {}
-    for node, entry in found:
+    for node, entry in sorted(found, key=lambda one: one[1].guessed):  # a certain one wins at the same place
         kept = entry._replace(flaggable=False) if id(node) in exposed else entry
         unique.setdefault((entry.line, entry.column), kept)
-    return list(unique.values())
+    return sorted(unique.values(), key=lambda entry: (entry.line, entry.column))
 
 
-def _children(item: _Found) -> list[_Found]:
-    node, field, in_images, merged = item
+def _children(reached: _Reached) -> list[_Reached]:
+    node, field, in_images, merged = reached
     if isinstance(node, yaml.SequenceNode):
-        return [(child, field, in_images, merged) for child in node.value]
-    children: list[_Found] = []
+        return [_Reached(child, field, in_images, merged) for child in node.value]
+    children: list[_Reached] = []
     for key, value in node.value:
-        if key.tag == _MERGE:
-            children.append((value, field, False, True))
+        if key.tag == MERGE:
+            children.append(_Reached(value, field, in_images=False, merged=True))
             continue
-        name = key.value[:MAX_NAME] if isinstance(key, yaml.ScalarNode) else "?"
+        name = name_of(key)
         if name == "images" or not isinstance(value, yaml.ScalarNode):
-            children.append((value, f"{field}.{name}" if field else name, name == "images", False))
+            children.append(_Reached(value, path(field, name), in_images=name == "images", merged=False))
     return children
 
 
-def _entry(node: yaml.Node, field: str, places: Places, sources: dict[int, _MergeSource]) -> Entry | None:
-    text = places.text
+def name_of(key: yaml.Node) -> str:
+    """Return a key as it stands in the path of a field."""
+    return key.value[:MAX_NAME] if isinstance(key, yaml.ScalarNode) else "?"
+
+
+def path(field: str, name: str) -> str:
+    """Return the path of a key in the mapping at `field`."""
+    return f"{field}.{name}" if field else name
+
+
+def _entries_at(reached: _Reached, document: _Document) -> Iterable[Entry]:
+    node = reached.node
     if isinstance(node, yaml.ScalarNode):
-        if node.tag != _STR or not node.value:
-            return None
-        line, column = places.of_mark(node.start_mark)
-        return Entry(node.value, field, line, column, scalar=node)
-    if not isinstance(node, yaml.MappingNode):
-        return None
+        return _bare(node, reached, document)
+    if isinstance(node, yaml.MappingNode) and (reached.in_images or not document.fields.reads_nothing):
+        return _in_mapping(node, reached, document)
+    return ()
+
+
+def _bare(node: yaml.ScalarNode, reached: _Reached, document: _Document) -> Iterator[Entry]:
+    if node.tag != STR or not node.value:
+        return
+    verdict = Verdict.CERTAIN if reached.in_images else document.fields.judge(reached.field, node.value)
+    if verdict in {Verdict.CERTAIN, Verdict.GUESSED}:
+        line, column = document.places.of_mark(node.start_mark)
+        yield Entry(
+            url=node.value,
+            field=reached.field,
+            line=line,
+            column=column,
+            scalar=node,
+            list_field=reached.field,
+            guessed=verdict is Verdict.GUESSED,
+        )
+
+
+def _in_mapping(node: yaml.MappingNode, reached: _Reached, document: _Document) -> Iterator[Entry]:
     own: dict[str, Pair] = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
-    merging = any(key.tag == _MERGE for key, _ in node.value)
-    values = _effective(node, sources) if merging else {name: own[name][1] for name in READ if name in own}
+    merging = any(key.tag == MERGE for key, _ in node.value)
+    listed = _listed(node, own, reached.field, document, merging=merging) if reached.in_images else None
+    if listed:
+        yield listed
+    named = list(_named(own, reached.field, document.fields, skip={"images", "url"} if listed else {"images"}))
+    first = "" if listed else first_of([name for name, _ in named])
+    for name, verdict in named:
+        keys = size_keys(name, own.keys(), is_first=name == first)
+        values = {part: own[part][1] for part in (*keys, FLAG) if part in own}
+        entry = _entry(node, own, values, keys, document.places, merging=merging)
+        is_flag_here = name == first and bool(reached.field)
+        yield entry._replace(
+            field=path(reached.field, name[:MAX_NAME]),
+            list_field=reached.field,
+            is_cached=entry.is_cached if is_flag_here else None,
+            flaggable=entry.flaggable and is_flag_here,
+            guessed=verdict is Verdict.GUESSED,
+        )
+
+
+def _named(own: dict[str, Pair], field: str, fields: Fields, skip: set[str]) -> Iterator[tuple[str, Verdict]]:
+    """Yield the keys of a mapping whose values are images beside the lists named `images`."""
+    for name, (_, value) in own.items():
+        if isinstance(value, yaml.ScalarNode) and value.tag == STR and name not in skip:
+            verdict = fields.judge(path(field, name[:MAX_NAME]), value.value)
+            if verdict in {Verdict.CERTAIN, Verdict.GUESSED}:
+                yield name, verdict
+
+
+def _listed(
+    node: yaml.MappingNode, own: dict[str, Pair], field: str, document: _Document, *, merging: bool
+) -> Entry | None:
+    """Return an entry of a list named `images`; None without a URL."""
+    sources, places = document.sources, document.places
+    values = yaml_values.effective(node, sources) if merging else {name: own[name][1] for name in READ if name in own}
     url = values.get("url")
-    if not isinstance(url, yaml.ScalarNode) or url.tag != _STR or not url.value:
+    if not isinstance(url, yaml.ScalarNode) or url.tag != STR or not url.value:
         return None
+    entry = _entry(node, own, values, Keys(), places, merging=merging)
+    focus = yaml_values.focus(values["focus"], places) if "focus" in values else None
+    return entry._replace(field=field, list_field=field, focus=focus)
+
+
+def _entry(
+    node: yaml.MappingNode,
+    own: dict[str, Pair],
+    values: dict[str, yaml.Node],
+    keys: Keys,
+    places: Places,
+    *,
+    merging: bool,
+) -> Entry:
+    """Return a mapping as the entry of the image at `keys.url`, without its field."""
+    url = values[keys.url]
+    assert isinstance(url, yaml.ScalarNode)  # noqa: S101 (the callers have looked)
     line, column = places.of_mark(url.start_mark)
-    if "url" in own and (part := part_of(*own["url"], text)) and part.start != url.start_mark.index:
+    if keys.url in own and (part := part_of(*own[keys.url], places.text)) and part.start != url.start_mark.index:
         line, column = places.of_index(part.start)
-    is_cached = _flag(values.get("isCached"))
-    declared = Declared(_pixels(values.get("width")), _pixels(values.get("height")))
-    readable_flag = is_cached is not None or "isCached" not in values
-    flaggable = not merging and readable_flag and _can_be_flagged(node, own, text)
-    scalar = url if "url" in own else None
-    focus = _focus(values["focus"], places) if "focus" in values else None
-    return Entry(url.value, field, line, column, declared, is_cached, flaggable, node, scalar, focus)
+    is_cached = yaml_values.flag(values.get(FLAG))
+    readable_flag = is_cached is not None or FLAG not in values
+    return Entry(
+        url=url.value,
+        field="",
+        line=line,
+        column=column,
+        declared=Declared(yaml_values.pixels(values.get(keys.width)), yaml_values.pixels(values.get(keys.height))),
+        is_cached=is_cached,
+        flaggable=not merging and readable_flag and can_be_flagged(node, own, places.text),
+        mapping=node,
+        scalar=url if keys.url in own else None,
+        keys=keys,
+    )
 
 
-def _effective(node: yaml.MappingNode, sources: dict[int, _MergeSource]) -> dict[str, yaml.Node]:
-    """Return the values of `READ`: own keys first, then merges in their order (YAML 1.1 merge type)."""
-    values: dict[str, yaml.Node] = {}
-    stack: list[yaml.Node] = [node]
-    seen: set[int] = set()
-    while stack:
-        mapping = stack.pop()
-        if id(mapping) in seen:
-            continue
-        seen.add(id(mapping))
-        if len(seen) > MAX_MERGES:
-            mark = node.start_mark
-            message = f"this entry merges more than {MAX_MERGES} mappings by `<<`: write out its keys instead"
-            raise ArticleUnreadable(message, line=mark.line + 1, column=mark.column + 1)
-        if id(mapping) not in sources:  # many entries may merge the same node
-            sources[id(mapping)] = _merge_source(mapping)
-        for name, value in sources[id(mapping)].values.items():
-            values.setdefault(name, value)
-        stack.extend(sources[id(mapping)].merged)
-    return values
-
-
-def _merge_source(node: yaml.Node) -> _MergeSource:
-    """Return the values that a merged node has itself, by name, and the nodes that it merges, in reverse order."""
-    if isinstance(node, yaml.SequenceNode):
-        return _MergeSource({}, node.value[: MAX_MERGES + 1][::-1])
-    if not isinstance(node, yaml.MappingNode):
-        return _MergeSource({}, [])
-    values: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.value in READ:
-            values.setdefault(key.value, value)
-    merged = [value for key, value in node.value if key.tag == _MERGE]
-    return _MergeSource(values, merged[: MAX_MERGES + 1][::-1])
-
-
-def parts(mapping: yaml.MappingNode, text: str) -> dict[str, Part]:
-    """Return the scalar `PARTS` of an entry, without merged ones, by name."""
-    found = (part_of(key, value, text) for key, value in mapping.value if getattr(key, "value", None) in PARTS)
-    return {part.key.value: part for part in found if part}
-
-
-def part_of(key: yaml.Node, value: yaml.Node, text: str) -> Part | None:
-    """Return a key with its scalar value; None for another value. A value before its key belongs to an alias."""
-    if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
-        return None
-    start, end = value.start_mark.index, value.end_mark.index
-    if start < key.end_mark.index:
-        alias = ALIAS.match(text, key.end_mark.index)
-        start, end = alias.span(1) if alias else (key.end_mark.index, key.end_mark.index)
-    return Part(key, value, start, end, bound=text[start : start + 1] in {"&", "!", "*"})
-
-
-def node_usage(root: yaml.Node) -> NodeUsage:
-    """Return how the nodes under `root` are used."""
-    reached, again, in_flow = {id(root)}, list[yaml.Node](), set[int]()
-    for node in _below([root]):
-        for child in _within(node):
-            if id(child) in reached:
-                again.append(child)
-            reached.add(id(child))
-            if isinstance(node, yaml.CollectionNode) and node.flow_style:
-                in_flow.add(id(child))
-    return NodeUsage(frozenset(id(node) for node in _below(again)), frozenset(in_flow))
-
-
-def _can_be_flagged(node: yaml.MappingNode, own: dict[str, Pair], text: str) -> bool:
-    """Return whether a splice can add a flag to this entry or remove it."""
-    if "isCached" in own:
-        flag = part_of(*own["isCached"], text)
-        if not flag or flag.bound or flag.value.style in {"|", ">"}:
-            return False
-    if node.flow_style:
-        return text[node.end_mark.index - 1] == "}"  # `[url: x]` is a mapping without braces
-    return not any(text.endswith(("? ", "?\t"), 0, key.start_mark.index) for key, _ in own.values())
-
-
-def _flag(node: yaml.Node | None) -> bool | None:
-    """Return a YAML 1.1 boolean, or the value of a quoted `true` or `false`, which templates treat alike."""
-    if not isinstance(node, yaml.ScalarNode):
-        return None
-    word = node.value.lower()
-    if node.tag == _BOOL:
-        return word in {"true", "yes", "on"}
-    return {"true": True, "false": False}.get(word) if node.tag == _STR else None
-
-
-def _pixels(node: yaml.Node | None) -> int | None:
-    """Return a positive decimal number, quoted or not; None for any other value."""
-    if isinstance(node, yaml.ScalarNode) and _PIXELS.fullmatch(node.value):
-        return int(node.value)
-    return None
-
-
-def _focus(node: yaml.Node, places: Places) -> Focus | None:
-    """Return a list of two numbers from 0 to 1, quoted or not; None without a value."""
-    if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
-        return None
-    given = node.value if isinstance(node, yaml.SequenceNode) else []
-    numbers = [float(one.value) for one in given if isinstance(one, yaml.ScalarNode) and _FRACTION.fullmatch(one.value)]
-    fits = len(numbers) == len(given) == 2 and max(numbers) <= 1
-    return Focus((numbers[0], numbers[1]) if fits else None, *places.of_mark(node.start_mark))
+def parts(entry: Entry, text: str) -> dict[str, Part]:
+    """Return the scalar parts of an entry, without merged ones, by the names `url`, `width`, `height`, `isCached`."""
+    names = {**dict(zip(entry.keys, Keys._fields, strict=True)), FLAG: FLAG}
+    pairs = entry.mapping.value if entry.mapping else []
+    found = (part_of(key, value, text) for key, value in pairs if getattr(key, "value", None) in names)
+    return {names[part.key.value]: part for part in found if part}
 
 
 def _repeated_key(node: yaml.MappingNode) -> yaml.Node | None:
@@ -277,7 +257,7 @@ def _repeated_key(node: yaml.MappingNode) -> yaml.Node | None:
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             continue
-        if key.value in seen and key.tag != _MERGE:
+        if key.value in seen and key.tag != MERGE:
             return key
         seen.add(key.value)
     return None
@@ -285,25 +265,7 @@ def _repeated_key(node: yaml.MappingNode) -> yaml.Node | None:
 
 def _refuse_repeated(repeated: list[tuple[yaml.MappingNode, yaml.Node]], wanted: set[int], places: Places) -> None:
     for mapping, key in repeated:
-        if any(id(node) in wanted for node in _below([mapping])):
+        if any(id(node) in wanted for node in below([mapping])):
             line, column = places.of_mark(key.start_mark)
             message = f"the key `{clean(str(key.value))}` comes twice in one mapping: remove one of the two"
             raise ArticleUnreadable(message, line=line, column=column)
-
-
-def _below(roots: list[yaml.Node]) -> Iterator[yaml.Node]:
-    """Yield each node at or below `roots` once."""
-    stack, seen = list(roots), set[int]()
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        yield node
-        stack.extend(_within(node))
-
-
-def _within(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.SequenceNode):
-        return list(node.value)
-    return [child for pair in node.value for child in pair] if isinstance(node, yaml.MappingNode) else []

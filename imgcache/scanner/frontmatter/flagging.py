@@ -10,38 +10,43 @@ from collections.abc import Sequence
 
 from imgcache.core import Declared, Edit
 from imgcache.scanner.frontmatter.entries import Entry
-from imgcache.scanner.frontmatter.plain_lines import Section, flag_places, plain_entries
+from imgcache.scanner.frontmatter.fields import DEFAULT, Fields
+from imgcache.scanner.frontmatter.plain_lines import PlainImage, plain_images
 from imgcache.scanner.frontmatter.reading import outline
 from imgcache.scanner.frontmatter.yaml_marks import has_lone_cr
 
 _Content = tuple[str, str, Declared, bool | None]
 
 
-def flagged(data: bytes, edits: Sequence[Edit]) -> bytes | None:
+def flagged(data: bytes, edits: Sequence[Edit], fields: Fields = DEFAULT) -> bytes | None:
     """Return the file with `isCached: true` in every entry that an edit names; None if a parser is needed.
 
     Args:
         data: the whole file.
         edits: the edits of its front matter.
+        fields: what names an image.
 
     Raises:
         ArticleUnreadable: the file cannot be read.
     """
     if not all(edit.flag and edit.size is None and edit.url is None and edit.was is None for edit in edits):
         return None
-    sections = _plain_sections(data)
-    found = None if sections is None else plain_entries(sections)
-    places = None if sections is None else flag_places(sections)
+    found = _plain_images(data, fields)
+    places = {(one.entry.line, one.entry.column): one.flag_place for one in found or ()}
     named = {(edit.line, edit.column) for edit in edits}
-    if found is None or places is None or not named <= places.keys():
+    lines = [place for name in named if (place := places.get(name)) is not None]
+    if found is None or len(lines) < len(named):
         return None
-    edited = _with_lines(data, dict(places[place] for place in named))
-    expected = [(*_content(e)[:-1], (e.line, e.column) in named or e.is_cached) for e in found]
-    return edited if _has_content(_plain_sections(edited), expected) else None
+    edited = _with_lines(data, dict(lines))
+    entries = [one.entry for one in found]
+    expected = [(*_content(e)[:-1], (e.line, e.column) in named or e.is_cached) for e in entries]
+    after = _plain_images(edited, fields)
+    return edited if after is not None and [_content(one.entry) for one in after] == expected else None
 
 
-def _plain_sections(data: bytes) -> list[Section] | None:
-    return None if has_lone_cr(data) else outline(data).sections
+def _plain_images(data: bytes, fields: Fields) -> list[PlainImage] | None:
+    sections = None if has_lone_cr(data) else outline(data, fields).sections
+    return None if sections is None else plain_images(sections, fields)
 
 
 def _with_lines(data: bytes, indents: dict[int, int]) -> bytes:
@@ -56,11 +61,6 @@ def _with_lines(data: bytes, indents: dict[int, int]) -> bytes:
         pieces += [data[kept:position], b" " * indents[last], b"isCached: true", line_end]
         kept = position
     return b"".join([*pieces, data[kept:]])
-
-
-def _has_content(sections: list[Section] | None, expected: list[_Content]) -> bool:
-    found = None if sections is None else plain_entries(sections)
-    return found is not None and [_content(entry) for entry in found] == expected
 
 
 def _content(entry: Entry) -> _Content:

@@ -1,8 +1,6 @@
-"""Reads simple front matter, line by line, without a YAML parser.
+"""Reads the images of simple front matter, line by line, without a YAML parser.
 
-Most front matter uses little of YAML: `key:`, `key: scalar`, `- scalar` and `- key: scalar`. A scalar is one plain
-word or sentence, or a quoted string that ends on its line. This subset is read here in a fraction of the time that
-libyaml takes. Everything else is left to libyaml, which alone decides what valid YAML is.
+It takes a fraction of the time that libyaml takes. `plain_sections` says which lines can be read so.
 """
 
 from __future__ import annotations
@@ -11,22 +9,17 @@ import functools
 import re
 from typing import NamedTuple
 
-from imgcache.core import Declared
+from imgcache.core import Declared, Reference
 from imgcache.scanner.frontmatter.entries import Entry
+from imgcache.scanner.frontmatter.fields import (
+    DEFAULT,
+    Fields,
+    Verdict,
+    first_of,
+    size_keys,
+)
+from imgcache.scanner.frontmatter.plain_sections import EXTENSION, Section, may_name
 
-# The first form matches nearly all strings in half the time of the second: it only searches for a quote.
-_SCALAR = (
-    rb"""(?:"(?=.*"[ ]*+\r?\n)[^"]*+"(?<!\\")|"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"|'[^'\r\n]*+'|"""
-    rb"""-?[A-Za-z0-9/.][^\s:]*+(?:(?::(?=\S)|[ ](?=[^\s#]))[^\s:]*+)*+)"""
-)
-_PAIR = rb"[A-Za-z_][A-Za-z0-9_-]*+:(?=[ \r\n])(?:[ ]++%b)?+" % _SCALAR
-# A block of sections: each is a key at the left margin with lines below it that are indented or begin with a dash.
-_PLAIN = re.compile(
-    rb"(?:[A-Za-z_][A-Za-z0-9_-]*+:(?:[ ]++%(scalar)b)?+[ ]*+\r?\n"
-    rb"(?:(?:[ ]++(?:-[ ]++)?+%(pair)b|[ ]*+-[ ]++(?:%(pair)b|%(scalar)b))?+[ ]*+\r?\n)*+)*+"
-    % {b"pair": _PAIR, b"scalar": _SCALAR}
-)
-_TOP_KEY = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_-]*+):")  # in a plain block
 # The same lines for their content, and stricter: no control characters, only the most common escapes, no key near the
 # 1,024 characters after which YAML no longer accepts its colon.
 _LINE = re.compile(
@@ -37,54 +30,9 @@ _LINE = re.compile(
 )
 # Line breaks in YAML 1.1, but in no editor, and what YAML calls unprintable.
 _SPECIAL = re.compile("[\x80-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_IMAGES = b"images"  # a section without this word has no list of images
 _FLAGS = {b"true": True, b'"true"': True, b"'true'": True, b"false": False, b'"false"': False, b"'false'": False}
 _CACHED_SECTIONS = 64  # many articles of a site repeat the same provider and the same author
 _MAX_INDENT = 40  # a deeper indent is left to the parser, which counts the levels
-
-
-class Section(NamedTuple):
-    """One top-level key with all lines below it. `line` counts from 1, which is the opening `---`."""
-
-    line: int
-    text: bytes
-
-
-def plain_sections(lines: bytes) -> list[Section] | None:
-    """Return the top-level keys whose lines contain the word `images`; None if any line is not plain.
-
-    Plain means: no anchor, tag, flow or block style anywhere, and no repeated top-level key. Then nothing outside a
-    section can change its meaning. A mistake in a section without the word is not detected.
-
-    Args:
-        lines: the front matter between its fences, with the line feed before it.
-    """
-    if not _PLAIN.fullmatch(lines, 1):
-        return None
-    keys = _TOP_KEY.findall(lines)
-    if len(set(keys)) < len(keys):
-        return None
-    found: list[Section] = []
-    line, counted = 1, 0
-    at = lines.find(_IMAGES)
-    while at >= 0:
-        start = _section_start(lines, at)
-        following = _TOP_KEY.search(lines, at)
-        end = following.start(1) if following else len(lines)
-        line += lines.count(b"\n", counted, start)
-        counted = start
-        found.append(Section(line, lines[start:end]))
-        at = lines.find(_IMAGES, end)
-    return found
-
-
-def _section_start(lines: bytes, at: int) -> int:
-    """Return the start of the section around a place: the lines below its key are indented, blank or items."""
-    while True:
-        start = lines.rfind(b"\n", 0, at) + 1
-        if lines[start] not in b" -\r\n":
-            return start
-        at = start - 1
 
 
 class _NeedsParser(Exception):
@@ -98,7 +46,7 @@ class _Open:
     key of a mapping while it has no value yet.
     """
 
-    __slots__ = ("field", "in_images", "key", "rank", "values")
+    __slots__ = ("field", "in_images", "key", "named", "rank", "values")
 
     def __init__(self, rank: int, field: str, *, in_images: bool) -> None:
         self.rank = rank
@@ -106,86 +54,95 @@ class _Open:
         self.in_images = in_images
         self.key = b""
         self.values: dict[bytes, tuple[bytes, int, int]] = {}  # scalar, line, column
+        self.named: list[tuple[bytes, str, Verdict]] = []  # keys and texts of images beside lists named `images`
 
 
-def plain_entries(sections: list[Section]) -> list[Entry] | None:
-    """Return every image of plain sections, like `entries`; None if a parser is needed."""
-    found: list[Entry] = []
+class PlainImage(NamedTuple):
+    """An image in plain lines. `mapping`: the values of its entry that may carry a flag, None for any other image."""
+
+    entry: Entry
+    mapping: _Open | None = None
+
+    @property
+    def flag_place(self) -> tuple[int, int] | None:
+        """The line after which a flag goes, and its indent; None if it has a flag, or must not have one."""
+        if self.mapping is None:
+            return None
+        values = self.mapping.values
+        own = [values[key] for key in (name.encode() for name in self.entry.keys) if key in values]
+        if b"isCached" in values or not all(scalar for scalar, _, _ in own):
+            return None
+        shift = self.entry.line - values[self.entry.keys.url.encode()][1]
+        return max(line for _, line, _ in own) + shift, self.mapping.rank // 2
+
+
+def plain_images(sections: list[Section], fields: Fields = DEFAULT) -> list[PlainImage] | None:
+    """Return every image of plain sections; None if a parser is needed."""
     try:
-        for first, text in sections:
-            found += [
-                Entry(
+        return [
+            image._replace(entry=image.entry._replace(line=first + image.entry.line))
+            for first, text in sections
+            for image in _images(text, fields)
+        ]
+    except _NeedsParser:
+        return None
+
+
+def plain_references(sections: list[Section], article: str, fields: Fields = DEFAULT) -> tuple[Reference, ...] | None:
+    """Return every image of plain sections as a reference of an article; None if a parser is needed."""
+    try:
+        return tuple(
+            [
+                Reference(
                     url=entry.url,
-                    field=entry.field,
+                    article=article,
                     line=first + entry.line,
                     column=entry.column,
+                    field=entry.field,
                     declared=entry.declared,
                     is_cached=entry.is_cached,
                     flaggable=entry.flaggable,
+                    list_field=entry.list_field,
+                    guessed=entry.guessed,
                 )
-                for entry in _entries(text)
+                for first, text in sections
+                for entry, _ in _images(text, fields)
             ]
+        )
     except _NeedsParser:
         return None
-    return found
 
 
 @functools.lru_cache(maxsize=_CACHED_SECTIONS)
-def _entries(text: bytes) -> tuple[Entry, ...]:
+def _images(text: bytes, fields: Fields) -> tuple[PlainImage, ...]:
     """Return every image of one section, whose first line is line 0. Raises _NeedsParser."""
-    found = [one if isinstance(one, Entry) else _entry(one) for one in _images([Section(0, text)])]
-    return tuple([entry for entry in found if entry])
+    lines = _LINE.findall(text)
+    if len(lines) != text.count(b"\n"):
+        raise _NeedsParser
+    if not text.isascii() and _SPECIAL.search(text.decode()):
+        raise _NeedsParser
+    found = _in_lines(lines, fields)
+    return tuple(found) if len(found) < 2 else tuple(sorted(found, key=lambda image: image.entry[2:4]))
 
 
-def flag_places(sections: list[Section]) -> dict[tuple[int, int], tuple[int, int]] | None:
-    """Return where to insert a flag in each entry that has none; None if a parser is needed.
-
-    Returns:
-        The line after which it goes and its indent, by the line and column of the URL of the entry.
-    """
-    try:
-        mappings = [found for found in _images(sections) if isinstance(found, _Open)]
-    except _NeedsParser:
-        return None
-    places: dict[tuple[int, int], tuple[int, int]] = {}
-    for mapping in mappings:
-        own = [mapping.values[name] for name in (b"url", b"width", b"height") if name in mapping.values]
-        if b"url" in mapping.values and b"isCached" not in mapping.values and all(scalar for scalar, _, _ in own):
-            _, line, column = mapping.values[b"url"]
-            places[line, column] = max(number for _, number, _ in own), mapping.rank // 2
-    return places
-
-
-def _images(sections: list[Section]) -> list[Entry | _Open]:
-    """Return bare URLs and mappings in places of images. Raises _NeedsParser."""
-    found: list[Entry | _Open] = []
-    for section in sections:
-        lines = _LINE.findall(section.text)
-        if len(lines) != section.text.count(b"\n"):
-            raise _NeedsParser
-        if not section.text.isascii() and _SPECIAL.search(section.text.decode()):
-            raise _NeedsParser
-        found += _in_lines(lines, section.line)
-    return found
-
-
-def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], line: int) -> list[Entry | _Open]:
-    """Return bare URLs and mappings in places of images, in the order of the lines.
+def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], fields: Fields) -> list[PlainImage]:
+    """Return every image of the lines, in no particular order.
 
     Raises:
         _NeedsParser: the indents form no plain tree, or a key is repeated.
     """
-    found: list[Entry | _Open] = []
+    found: list[PlainImage] = []
+    mappings: list[_Open] = []
     stack = [_Open(0, "", in_images=False)]
-    for number, (lead, dash, key, gap, scalar) in enumerate(lines, line):
+    guesses, lists = fields.guesses, not fields.guesses and not fields.reads_nothing
+    for number, (lead, dash, key, gap, scalar) in enumerate(lines):
         if not key and not scalar:
             continue
         column = len(lead)
         if dash:
             sequence = _opened(stack, 2 * column + 1)
             if not key:
-                if sequence.in_images:
-                    found += _bare(scalar, sequence.field, number, column + len(dash) + 1)
+                found += _bare(scalar, sequence, number, column + len(dash) + 1, fields)
                 continue
             column += len(dash)
             mapping = _Open(2 * column, sequence.field, in_images=sequence.in_images)
@@ -194,14 +151,42 @@ def _in_lines(lines: list[tuple[bytes, bytes, bytes, bytes, bytes]], line: int) 
             mapping = _opened(stack, 2 * column)
         if column > _MAX_INDENT or key in mapping.values:
             raise _NeedsParser
-        if mapping.in_images and not mapping.values:
-            found.append(mapping)
+        if not mapping.values:
+            mappings.append(mapping)
         at = column + len(key) + len(gap) + 2
         mapping.values[key] = (scalar, number, at)
         mapping.key = b"" if scalar else key
-        if scalar and key == b"images":
-            found += _bare(scalar, _path(mapping.field, key), number, at)
+        if not scalar or (mapping.in_images and key == b"url"):
+            continue
+        if (guesses and (b"//" in scalar or may_name(key))) or lists or key == b"images":
+            found += _value(mapping, key, fields)
+    for mapping in mappings:
+        if mapping.in_images or mapping.named:
+            found += _of_mapping(mapping)
     return found
+
+
+def _value(mapping: _Open, key: bytes, fields: Fields) -> list[PlainImage]:
+    """Return the image that is the value of the key `images`; another one is noted in its mapping.
+
+    Raises:
+        _NeedsParser: only a parser can read the value.
+    """
+    scalar, line, column = mapping.values[key]
+    if key != b"images":
+        mapping.named += _named(mapping, key, scalar, fields)
+        return []
+    url, field = _text(scalar), _path(mapping.field, key)
+    return [PlainImage(Entry(url, field, line, column, list_field=field))] if url else []
+
+
+def _named(mapping: _Open, key: bytes, scalar: bytes, fields: Fields) -> list[tuple[bytes, str, Verdict]]:
+    """Return a key with its text if it names an image. Raises _NeedsParser."""
+    if fields.guesses and not (EXTENSION.search(scalar) or may_name(key)):
+        return []
+    text = _text(scalar)
+    verdict = fields.judge(_path(mapping.field, key), text) if text else Verdict.NOTHING
+    return [(key, text, verdict)] if verdict in {Verdict.GUESSED, Verdict.CERTAIN} else []
 
 
 def _opened(stack: list[_Open], rank: int) -> _Open:
@@ -224,22 +209,79 @@ def _path(field: str, key: bytes) -> str:
     return f"{field}.{key.decode()}" if field else key.decode()
 
 
-def _bare(scalar: bytes, field: str, line: int, column: int) -> list[Entry]:
-    url = _text(scalar)
-    return [Entry(url, field, line, column)] if url else []
+def _bare(scalar: bytes, sequence: _Open, line: int, column: int, fields: Fields) -> list[PlainImage]:
+    """Return an item of a list that is no mapping, if it is an image. Raises _NeedsParser."""
+    verdict, url, field = Verdict.CERTAIN, "", sequence.field
+    if sequence.in_images:
+        url = _text(scalar)
+    elif not fields.reads_nothing and (b"/" in scalar or b"." in scalar or not fields.guesses):
+        url = _text(scalar)
+        verdict = fields.judge(field, url)
+    if not url or verdict not in {Verdict.GUESSED, Verdict.CERTAIN}:
+        return []
+    is_guess = verdict is Verdict.GUESSED
+    return [PlainImage(Entry(url, field, line, column, list_field=field, guessed=is_guess))]
 
 
-def _entry(mapping: _Open) -> Entry | None:
+def _of_mapping(mapping: _Open) -> list[PlainImage]:
+    """Return the images of a mapping. Raises _NeedsParser."""
+    listed = _listed(mapping) if mapping.in_images else []
+    if not mapping.named:
+        return listed
+    named = [one for one in mapping.named if one[0] != b"url"] if listed else mapping.named
+    keys = [key.decode() for key, _, _ in named]
+    first, known = "" if listed else first_of(keys), [key.decode() for key in mapping.values]
+    found = listed
+    for key, (raw, text, verdict) in zip(keys, named, strict=True):
+        names = size_keys(key, known, is_first=key == first)
+        _, line, column = mapping.values[raw]
+        has_flag = key == first and bool(mapping.field)
+        entry = Entry(
+            url=text,
+            field=_path(mapping.field, raw),
+            line=line,
+            column=column,
+            declared=Declared(*(_pixels(mapping.values.get(name.encode())) for name in names[1:])),
+            is_cached=_flag(mapping) if has_flag else None,
+            flaggable=has_flag,
+            list_field=mapping.field,
+            guessed=verdict is Verdict.GUESSED,
+            keys=names,
+        )
+        found = [*found, PlainImage(entry, mapping if has_flag else None)]
+    return found
+
+
+def _listed(mapping: _Open) -> list[PlainImage]:
+    """Return an entry of a list named `images`. Raises _NeedsParser."""
     values = mapping.values
     url, line, column = values.get(b"url", (b"", 0, 0))
     text = _text(url)
     if not text:
-        return None
-    flag = values.get(b"isCached")
-    if (flag and flag[0] not in _FLAGS) or b"focus" in values:
+        return []
+    if b"focus" in values:
         raise _NeedsParser
-    declared = Declared(_pixels(values.get(b"width")), _pixels(values.get(b"height")))
-    return Entry(text, mapping.field, line, column, declared, _FLAGS[flag[0]] if flag else None, flaggable=True)
+    entry = Entry(
+        url=text,
+        field=mapping.field,
+        line=line,
+        column=column,
+        declared=Declared(_pixels(values.get(b"width")), _pixels(values.get(b"height"))),
+        is_cached=_flag(mapping),
+        flaggable=True,
+        list_field=mapping.field,
+    )
+    return [PlainImage(entry, mapping)]
+
+
+def _flag(mapping: _Open) -> bool | None:
+    """Return the flag of an entry. Raises _NeedsParser."""
+    flag = mapping.values.get(b"isCached")
+    if flag is None:
+        return None
+    if flag[0] not in _FLAGS:
+        raise _NeedsParser
+    return _FLAGS[flag[0]]
 
 
 def _text(scalar: bytes) -> str:

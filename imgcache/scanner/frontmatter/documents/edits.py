@@ -13,6 +13,7 @@ from imgcache.scanner.frontmatter.checking import unsafe_edit
 from imgcache.scanner.frontmatter.documents.entries import Entry, entries
 from imgcache.scanner.frontmatter.documents.nodes import Member, Scalar, Table
 from imgcache.scanner.frontmatter.documents.reading import Document, read
+from imgcache.scanner.frontmatter.fields import DEFAULT, Fields, Keys
 from imgcache.scanner.frontmatter.splicing import Splice, by_entry, spliced
 from imgcache.scanner.frontmatter.yaml_marks import BOM
 
@@ -21,19 +22,20 @@ _TO_LINE_END = re.compile(r"[^\n]*\n")
 _BLANK_BEFORE = re.compile(r"[ \t\r\n]*\Z")
 
 
-def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+def apply(data: bytes, edits: Sequence[Edit], fields: Fields = DEFAULT) -> bytes:
     """Set or clear flags, write true sizes and other URLs; every other byte stays.
 
     Args:
         data: the whole file, for which `opens` is true.
         edits: each names its entry by the line and column of the URL.
+        fields: what names an image.
 
     Raises:
         ArticleChanged: the entry of an edit is not at its place.
         ArticleUnreadable: the file cannot be read, or the edit would change something else.
     """
     before = read(data)
-    found = entries(before)
+    found = entries(before, fields)
     by_number = by_entry(found, edits)
     splices = [splice for number, edit in by_number.items() for splice in _splices(before, found[number], edit)]
     if not splices:
@@ -57,7 +59,7 @@ def _splices(document: Document, entry: Entry, edit: Edit) -> Iterator[Splice]:
     if edit.flag and flag and isinstance(flag.value, Scalar) and not entry.is_cached:
         yield Splice(flag.value.start, flag.value.end, "true")
     elif edit.flag and not flag:
-        yield _new_flag(document, entry.table)
+        yield _new_flag(document, entry.table, entry.keys)
     elif not edit.flag and flag and entry.is_cached:
         yield _without(document.text, entry.table, flag)
 
@@ -73,7 +75,7 @@ def _string(document: Document, entry: Entry, url: str) -> str:
 
 def _sizes(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
     members = entry.table.members if entry.table else {}
-    for name, number in (("width", size.width), ("height", size.height)):
+    for name, number in ((entry.keys.width, size.width), (entry.keys.height, size.height)):
         if name not in members:
             continue
         value = members[name].value
@@ -83,10 +85,10 @@ def _sizes(text: str, entry: Entry, size: Size) -> Iterator[Splice]:
         yield Splice(value.start, value.end, f"{quote}{number}{quote}")
 
 
-def _new_flag(document: Document, table: Table) -> Splice:
+def _new_flag(document: Document, table: Table, keys: Keys) -> Splice:
     """Add a line after url, width and height or an item of an inline table (TOML), or the next member (JSON)."""
     text = document.text
-    named = [member for key, member in table.members.items() if key in {"url", "width", "height"}]
+    named = [member for key, member in table.members.items() if key in keys]
     last = max((member for member in named if isinstance(member.value, Scalar)), key=_end)
     if document.form == "json":
         gap, separator = _gap(text, last.start), text[last.end : _start(last)]
@@ -150,18 +152,18 @@ def _check(edited: bytes, data: bytes, before: Document, by_number: list[tuple[E
 
 def _change(values: Any, entry: Entry, edit: Edit) -> None:
     """Apply an edit to the parsed values."""
-    *above, last = entry.path
+    above, last = (entry.path[:-1], entry.path[-1]) if entry.table is None else (entry.path, entry.keys.url)
     for step in above:
         values = values[step]
     if entry.table is None:
         if edit.url is not None:
             values[last] = edit.url
         return
-    own = values[last]
+    own = values
     if edit.url is not None:
-        own["url"] = edit.url
+        own[last] = edit.url
     if edit.size:
-        for name, number in (("width", edit.size.width), ("height", edit.size.height)):
+        for name, number in ((entry.keys.width, edit.size.width), (entry.keys.height, edit.size.height)):
             if name in own:
                 own[name] = str(number) if isinstance(own[name], str) else number
     if edit.flag:

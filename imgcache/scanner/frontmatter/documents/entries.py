@@ -1,4 +1,4 @@
-"""Finds the images of front matter in TOML or JSON: the `images` lists at any depth, and all strings with key paths."""
+"""Finds the images of TOML or JSON: lists named `images` at any depth and other fields, and all strings with paths."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from imgcache.core import Declared, Focus, Reference
 from imgcache.scanner.frontmatter.documents.nodes import Array, Node, Scalar, Table
 from imgcache.scanner.frontmatter.documents.reading import Document
+from imgcache.scanner.frontmatter.fields import DEFAULT, Fields, Keys, Verdict, first_of, size_keys
 
 MAX_NAME = 100  # characters of one key in the path of a field, which every nested list repeats
 
@@ -17,12 +18,13 @@ Path = tuple[str | int, ...]
 
 
 class StringValue(NamedTuple):
-    """One string of a front matter. `field` has the keys above it, joined by dots; `line` and `column` are its own."""
+    """One string of a document, and how it is written. `field` has the keys above it, joined by dots."""
 
     value: str
     field: str
     line: int
     column: int
+    raw: str
 
 
 class Entry(NamedTuple):
@@ -39,6 +41,9 @@ class Entry(NamedTuple):
     path: Path
     table: Table | None
     scalar: Scalar
+    list_field: str
+    guessed: bool = False
+    keys: Keys = Keys()
 
 
 class _Reached(NamedTuple):
@@ -52,14 +57,14 @@ def strings(document: Document) -> list[StringValue]:
     """Return every string at any depth, in the order of the file."""
     found = [reached for reached in _reached(document.root) if isinstance(reached.node, Scalar)]
     texts = [
-        StringValue(node.value, reached.field, *document.place(node.start))
+        StringValue(node.value, reached.field, *document.place(node.start), document.text[node.start : node.end])
         for reached in found
         if isinstance(node := reached.node, Scalar) and isinstance(node.value, str)
     ]
     return sorted(texts, key=lambda text: (text.line, text.column))
 
 
-def references(document: Document, article: str) -> tuple[Reference, ...]:
+def references(document: Document, article: str, fields: Fields = DEFAULT) -> tuple[Reference, ...]:
     """Return every image as a reference of an article."""
     return tuple(
         Reference(
@@ -72,20 +77,22 @@ def references(document: Document, article: str) -> tuple[Reference, ...]:
             is_cached=entry.is_cached,
             flaggable=entry.flaggable,
             focus=entry.focus,
+            list_field=entry.list_field,
+            guessed=entry.guessed,
         )
-        for entry in entries(document)
+        for entry in entries(document, fields)
     )
 
 
-def entries(document: Document) -> list[Entry]:
-    """Return every image of the lists named `images`, in the order of the file."""
-    if "images" not in document.text and "\\" not in document.text:  # keys may have escapes
+def entries(document: Document, fields: Fields = DEFAULT) -> list[Entry]:
+    """Return every image of the lists named `images` and of other fields, in the order of the file."""
+    if fields.reads_nothing and "images" not in document.text and "\\" not in document.text:  # keys may have escapes
         return []
-    found = [_entry(reached, document) for reached in _reached(document.root) if reached.in_images]
-    return sorted((entry for entry in found if entry), key=lambda entry: (entry.line, entry.column))
+    found = [entry for reached in _reached(document.root) for entry in _entries_at(reached, document, fields)]
+    return sorted(found, key=lambda entry: (entry.line, entry.column))
 
 
-def _reached(root: Table) -> Iterator[_Reached]:
+def _reached(root: Node) -> Iterator[_Reached]:
     stack = [_Reached(root, (), "", in_images=False)]
     while stack:
         reached = stack.pop()
@@ -95,31 +102,81 @@ def _reached(root: Table) -> Iterator[_Reached]:
             stack += [_Reached(item, (*path, number), field, in_images) for number, item in enumerate(node.items)]
         elif isinstance(node, Table):
             for key, member in node.members.items():
-                name = f"{field}.{key[:MAX_NAME]}" if field else key[:MAX_NAME]
-                stack.append(_Reached(member.value, (*path, key), name, in_images=key == "images"))
+                stack.append(_Reached(member.value, (*path, key), _field(field, key), in_images=key == "images"))
 
 
-def _entry(reached: _Reached, document: Document) -> Entry | None:
+def _field(field: str, key: str) -> str:
+    return f"{field}.{key[:MAX_NAME]}" if field else key[:MAX_NAME]
+
+
+def _entries_at(reached: _Reached, document: Document, fields: Fields) -> Iterator[Entry]:
     node = reached.node
     if isinstance(node, Scalar):
-        if not isinstance(node.value, str) or not node.value:
-            return None
-        line, column = document.place(node.start)
-        return Entry(node.value, reached.field, line, column, Declared(), None, flaggable=False, focus=None,
-                     path=reached.path, table=None, scalar=node)  # fmt: skip
-    if not isinstance(node, Table):
-        return None
-    values = {key: member.value for key, member in node.members.items()}
+        is_item = bool(reached.path) and isinstance(reached.path[-1], int)
+        if reached.in_images or is_item:
+            yield from _bare(node, reached, document, fields)
+    elif isinstance(node, Table) and (reached.in_images or not fields.reads_nothing):
+        yield from _in_table(node, reached, document, fields)
+
+
+def _bare(node: Scalar, reached: _Reached, document: Document, fields: Fields) -> Iterator[Entry]:
+    if not isinstance(node.value, str) or not node.value:
+        return
+    verdict = Verdict.CERTAIN if reached.in_images else fields.judge(reached.field, node.value)
+    if verdict in {Verdict.CERTAIN, Verdict.GUESSED}:
+        entry = _entry(None, node, reached, document, Keys())
+        yield entry._replace(guessed=verdict is Verdict.GUESSED)
+
+
+def _in_table(table: Table, reached: _Reached, document: Document, fields: Fields) -> Iterator[Entry]:
+    values = {key: member.value for key, member in table.members.items()}
     url = values.get("url")
-    if not isinstance(url, Scalar) or not isinstance(url.value, str) or not url.value:
-        return None
+    listed = None
+    if reached.in_images and isinstance(url, Scalar) and isinstance(url.value, str) and url.value:
+        listed = _entry(table, url, reached, document, Keys())
+        yield listed._replace(focus=_focus(table, document))
+    skipped = {"images", "url"} if listed else {"images"}
+    strings = {
+        key: value for key, value in values.items() if isinstance(value, Scalar) and isinstance(value.value, str)
+    }
+    named = {
+        key: (value, verdict)
+        for key, value in strings.items()
+        if key not in skipped
+        and (verdict := fields.judge(_field(reached.field, key), str(value.value)))
+        in {Verdict.CERTAIN, Verdict.GUESSED}
+    }
+    first = "" if listed else first_of(list(named))
+    for key, (value, verdict) in named.items():
+        entry = _entry(table, value, reached, document, size_keys(key, values.keys(), is_first=key == first))
+        is_flag_here = key == first and bool(reached.field)
+        yield entry._replace(
+            field=_field(reached.field, key),
+            is_cached=entry.is_cached if is_flag_here else None,
+            flaggable=entry.flaggable and is_flag_here,
+            guessed=verdict is Verdict.GUESSED,
+        )
+
+
+def _entry(table: Table | None, url: Scalar, reached: _Reached, document: Document, keys: Keys) -> Entry:
+    values = {key: member.value for key, member in table.members.items()} if table else {}
     is_cached = _flag(values.get("isCached"))
     line, column = document.place(url.start)
     return Entry(
-        url.value, reached.field, line, column, Declared(_pixels(values.get("width")), _pixels(values.get("height"))),
-        is_cached, flaggable=is_cached is not None or "isCached" not in values, focus=_focus(node, document),
-        path=reached.path, table=node, scalar=url,
-    )  # fmt: skip
+        url=str(url.value),
+        field=reached.field,
+        line=line,
+        column=column,
+        declared=Declared(_pixels(values.get(keys.width)), _pixels(values.get(keys.height))),
+        is_cached=is_cached,
+        flaggable=table is not None and (is_cached is not None or "isCached" not in values),
+        focus=None,
+        path=reached.path,
+        table=table,
+        scalar=url,
+        list_field=reached.field,
+        keys=keys,
+    )
 
 
 def _flag(node: Node | None) -> bool | None:
