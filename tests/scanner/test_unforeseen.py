@@ -110,10 +110,10 @@ def test_a_bug_in_editing_costs_one_article(
 ) -> None:
     from imgcache.scanner.frontmatter.flagging import flagged as real
 
-    def flagged(data: bytes, edits: object) -> bytes | None:
+    def flagged(data: bytes, *rest: object) -> bytes | None:
         if b"bug" in data:
             raise RecursionError
-        return real(data, edits)  # type: ignore[arg-type]
+        return real(data, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr("imgcache.scanner.frontmatter.edits.flagged", flagged)
     site = odd_site(make_site, origin)
