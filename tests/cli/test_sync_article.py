@@ -75,7 +75,7 @@ def test_a_dry_run_of_one_article_reports_it_alone(run: Command, site: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("word", "words"), [("snyc", "Did you mean sync?"), ("rewrit", "Did you mean rewrite?"), (".", "imgcache sync .")]
+    ("word", "words"), [("synk", "Did you mean sync?"), ("rewrit", "Did you mean rewrite?"), (".", "imgcache sync .")]
 )
 def test_a_mistyped_command_gets_a_suggestion(run: Command, word: str, words: str) -> None:
     ended = run(word)
