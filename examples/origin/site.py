@@ -43,7 +43,7 @@ def answers_for(site: Path) -> Answers:
         for url, size in mentions(path.read_text(encoding="utf-8", errors="replace")):
             if url.lower().startswith(("http://", "https://")) and not (own and url.startswith(own)):
                 with contextlib.suppress(ValueError):  # no client can ask for it
-                    declared[normal(url)].update([size] if size else [])
+                    declared[normal(html.unescape(url))].update([size] if size else [])  # as browsers ask for it
     answers = Answers(
         {key: Answer(size=(sizes.most_common(1) or [(DEFAULT_SIZE, 0)])[0][0]) for key, sizes in declared.items()}
     )
