@@ -109,7 +109,7 @@ PATTERNS = sorted({(use.name, use.method): use for use in uses()}.values(), key=
 
 def test_all_patterns_are_seen() -> None:
     assert len(PATTERNS) > 50
-    assert {"imgcache.scanner.markup.html._TO_IMAGE", "imgcache.scanner.frontmatter.plain_lines._PLAIN"} <= {
+    assert {"imgcache.scanner.markup.html._TO_IMAGE", "imgcache.scanner.frontmatter.plain_sections._PLAIN"} <= {
         u.name for u in PATTERNS
     }
 

@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"(?:https?:)?//[^\s/?#\\<>\"'{}]+(?:[/?#][^\s<>\"{}]*+)?"
 _ADDRESS_WITH_SPACES = re.compile(
     rf"(?:https?:)?//[^\s/?#\\<>\"'{{}}]+/(?:[^\r\n\t<>\"{{}}?#:]|:(?!//))*\.(?:{EXTENSIONS})", re.IGNORECASE
 )
-_IMAGE_PATH = re.compile(rf"[^?#]*?[^/?#]/[^?#]*?\.(?:{EXTENSIONS})(?![\w.-])", re.IGNORECASE)
+_IMAGE_PATH = re.compile(rf"(?>[^?#]*?[^/?#]/)[^?#]*?\.(?:{EXTENSIONS})(?![\w.-])", re.IGNORECASE)
 _OWN_PATH = re.compile(rf"(?![a-z][a-z0-9+.-]*:|//)[^\r\n\t<>\"{{}}|?#]+\.(?:{EXTENSIONS})(?:[?#]\S*)?", re.IGNORECASE)
 _INLINE = re.compile(r"data:image/", re.IGNORECASE)
 _MARKUP = re.compile(r"!\[|<(?:img|source|picture|video)[\s/]", re.IGNORECASE)

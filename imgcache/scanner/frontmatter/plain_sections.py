@@ -32,7 +32,7 @@ _IMAGES = b"images"  # a section without this word has no list of images
 # What may be an image outside of such a list: an extension, a key that names one, Markdown or HTML.
 EXTENSION = re.compile(rb"\.(?:%b)(?![\w.-])" % EXTENSIONS.encode(), re.IGNORECASE)
 _LEAD = re.compile(rb"""[ ]*+(?:-[ ]++)?+(?:([A-Za-z_][\w-]*+):[ ]++)?+["']?(?:[hH][tT][tT][pP][sS]?:)?""")
-_ANY_KEY = re.compile(rb"([A-Za-z_][A-Za-z0-9_-]*+):[ \r\n]")
+_ANY_KEY = re.compile(rb"(?<![A-Za-z0-9_-])([A-Za-z0-9_-]++):[ \r\n]")
 _MARKUP = re.compile(rb"!\[|<(?:img|source|picture|video)[\s/]", re.IGNORECASE)
 
 
