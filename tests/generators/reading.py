@@ -110,7 +110,7 @@ class Reader:
     def look_again(self, built: Path, path: str, width: int, *, answered: Collection[str]) -> Look:
         """Return the look with the least shift of three. A page that images move moves each time.
 
-        Known limit: on the VitePress page with several formats, Chromium now and then reports a shift of 0.016 to 0.031
+        Known limit: on the pages of VitePress Chromium now and then reports a shift of 0.016 to 0.031
         for one image that comes into view while it is scrolled. Its cause is not found.
         """
         found = self.look(built, path, width, answered=answered)
