@@ -8,6 +8,7 @@ import msgspec
 
 from imgcache.cache import AuditedImage, ImageUse
 from imgcache.core import Correction, Finding, Place, Severity, UrlState, without_credentials
+from imgcache.policy import plan
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
@@ -28,7 +29,7 @@ def image_finding(
         url=without_credentials(image.url),
         state=state,
         digest=image.digest,
-        changes=tuple(changes),
+        changes=tuple(change for change in changes if change.place.field != plan.DATA_FIELD),
     )
 
 

@@ -38,7 +38,7 @@ def scan(site: Path, *, as_json: bool, **options: Any) -> None:
         print_json(report)
     else:
         _print(report, is_verbose=bool(options.get("verbose")), is_quiet=bool(options.get("quiet")))
-    sys.exit(EXIT_PROBLEMS if report.problems else 0)
+    sys.exit(0 if report.is_well else EXIT_PROBLEMS)
 
 
 def _print(report: ScanReport, *, is_verbose: bool, is_quiet: bool) -> None:

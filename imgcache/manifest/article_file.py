@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from imgcache.core import ArticleChanged, ArticleUnreadable, ArticleUnwritable, Edit, contain_article_errors, new_file
 from imgcache.scanner import frontmatter, markup
+from imgcache.scanner.data_files import is_data_file
 
 _BOM = "\ufeff"
 _ANY = markup.Syntax()
@@ -56,6 +57,8 @@ def apply_edits(
 def _edited(
     data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syntax, fields: frontmatter.Fields
 ) -> bytes:
+    if is_data_file(article):
+        return frontmatter.apply_to_file(data, article, edits, fields)
     front = frontmatter.parse(data, article, fields)
     below = [edit for edit in edits if edit.line >= front.body_line]
     if below:

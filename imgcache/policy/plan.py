@@ -27,6 +27,7 @@ from imgcache.core import (
 
 # Two sizes have the same shape if their ratios of width to height differ by no more than this.
 SHAPE_TOLERANCE = 0.02
+DATA_FIELD = "data"  # of references in data files, whose sizes and URLs are never rewritten
 
 
 class Step(StrEnum):
@@ -173,13 +174,14 @@ def decide_flag(
         may_clear: whether a flag may be taken away (not while the network is down).
     """
     shape = SizeMatch.EXACT if true is None else compare_size(reference.declared, true)
-    fix = true if dimensions == Dimensions.FIX and shape is not SizeMatch.EXACT else None
+    may_fix = dimensions == Dimensions.FIX and reference.field != DATA_FIELD
+    fix = true if may_fix and shape is not SizeMatch.EXACT else None
     wanted = held and (shape is not SizeMatch.OTHER or dimensions != Dimensions.CHECK)
     flag = None
     if reference.flaggable and wanted != bool(reference.is_cached) and (wanted or may_clear):
         flag = wanted
     severity = None
-    if dimensions == Dimensions.CHECK and shape is not SizeMatch.EXACT:
+    if dimensions != Dimensions.IGNORE and not may_fix and shape is not SizeMatch.EXACT:
         severity = Severity.ERROR if shape is SizeMatch.OTHER else Severity.WARNING
     edit = Edit(reference.line, reference.column, flag, fix) if flag is not None or fix is not None else None
     return FlagDecision(edit, severity)

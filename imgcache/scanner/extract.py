@@ -22,6 +22,7 @@ from imgcache.core import (
     unexpected_article_error,
 )
 from imgcache.scanner import frontmatter, markup
+from imgcache.scanner.data_files import is_data_file
 from imgcache.scanner.site import Site
 
 # A file that was saved shortly before it was read may be saved again within the same tick of the file system's clock
@@ -32,6 +33,7 @@ _MAX_KNOWN_URLS = 2048  # many articles name the same images; half a megabyte
 _BOM = "\ufeff"
 _ANY = markup.Syntax()
 _FENCES = re.compile(rb"(?:\xef\xbb\xbf)?(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?\1[ \t]*(?:\r?\n|\Z)")
+_MAX_DATA_BYTES = 32_000_000  # parsed values need ten times the memory
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 _DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
@@ -82,6 +84,10 @@ class ArticleReader:
 
     def _load(self, draft: _Draft) -> None:
         file, began = draft.file, time.time_ns()
+        if file.is_data and file.size > _MAX_DATA_BYTES:
+            raise ArticleUnreadable(
+                f"the data file is larger than {_MAX_DATA_BYTES // 10**6} MB and is not read: leave it out by `exclude`"
+            )
         try:
             draft.data = _content(f"{self.site.root}/{file.path}", file.size)
         except OSError as error:
@@ -92,7 +98,7 @@ class ArticleReader:
                 else f"cannot be read: {error.strerror}"
             ) from error
         draft.digest = hashlib.sha256(draft.data).hexdigest()
-        draft.newest = article_date(file, draft.data)
+        draft.newest = article_date(file, b"" if file.is_data else draft.data)
         if began - file.mtime_ns < _RACY_NS:
             draft.file = file._replace(mtime_ns=0)
 
@@ -131,12 +137,15 @@ class ArticleReader:
         )
 
     def _find_front(self, draft: _Draft) -> None:
-        if not draft.file.is_template:
+        if not (draft.file.is_template or draft.file.is_data):
             draft.outline = frontmatter.outline(draft.data, self.fields)
 
     def _read_front(self, draft: _Draft) -> None:
         if draft.file.is_template:
             draft.front = _NO_FRONT_MATTER
+            return
+        if draft.file.is_data:
+            draft.front = frontmatter.read_file(draft.data, draft.file.path, self.fields)
             return
         draft.front = frontmatter.read(draft.outline, draft.file.path, self.fields)
 
@@ -181,6 +190,9 @@ _NO_FRONT_MATTER = frontmatter.FrontMatter((), 0, 1)
 
 
 def _read_body(draft: _Draft) -> None:
+    if draft.file.is_data:
+        draft.body = ()
+        return
     if draft.file.is_template:
         draft.body = markup.called(draft.data.decode(errors="replace"), draft.file.path)
         return
@@ -243,6 +255,9 @@ def extract_references(
         ArticleError: the article cannot be read.
     """
     with contain_article_errors(article):
+        if is_data_file(article):
+            front = frontmatter.read_file(data, article, fields)
+            return front.references + tuple(_in_texts(front.texts, article))
         front = frontmatter.parse(data, article, fields)
         body = _body_references(data, front, article, syntax)
         return front.references + body + tuple(_in_texts(front.texts, article))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from imgcache.cache import ReadArticle
-from imgcache.core import ArticleError, Kind, Place, Problem
+from imgcache.core import ArticleError, Kind, Place, Problem, Severity
 from imgcache.scanner import frontmatter
 from imgcache.scanner.site import Site
 
@@ -54,6 +54,11 @@ class ScanReport(msgspec.Struct):
     unread: list[UnreadAddress] = []
     problems: list[Problem] = []
 
+    @property
+    def is_well(self) -> bool:
+        """Whether there are no problems but warnings."""
+        return all(problem.severity is not Severity.ERROR for problem in self.problems)
+
     def add(self, site: Site, article: ReadArticle) -> None:
         """Adds what was read of one article, or of one template.
 
@@ -62,7 +67,7 @@ class ScanReport(msgspec.Struct):
             article: as the reader gave it.
         """
         path = article.file.path
-        self.articles += not article.file.is_template
+        self.articles += not (article.file.is_template or article.file.is_data)
         found = [
             FoundReference(row.url, Kind(row.kind), path, row.line, row.column, row.field) for row in article.references
         ]
@@ -70,7 +75,8 @@ class ScanReport(msgspec.Struct):
         if article.error is not None:
             wrong = article.error
             place = Place(path, wrong.line, wrong.column, "")
-            self.problems.append(Problem(wrong.code, None, wrong.message, references=(place,)))
+            severity = Severity.WARNING if article.file.is_data else Severity.ERROR
+            self.problems.append(Problem(wrong.code, None, wrong.message, severity=severity, references=(place,)))
         if not article.file.is_template:
             reason = _UNREADABLE if article.error else None
             self.unread += _unread(_text(site, path), path, found, reason)

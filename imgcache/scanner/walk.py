@@ -16,6 +16,7 @@ import pathspec
 
 from imgcache.cache import ArticleStat, Catalogue, ReadArticle
 from imgcache.core import ConfigError, Kind, log
+from imgcache.scanner.data_files import DataFiles, is_data_file
 from imgcache.scanner.extract import ArticleReader
 from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role
@@ -51,6 +52,7 @@ class Scanner:
         cache: Path,
         prefix: str = "",
         fields: str | Sequence[str] = "auto",
+        data: str | Sequence[str] = "auto",
     ):
         """Prepare to scan a site.
 
@@ -62,6 +64,7 @@ class Scanner:
             cache: a folder that is never entered.
             prefix: goes before each path in a catalogue with the articles of several sites.
             fields: what names an image beside the lists named `images`, as in the configuration.
+            data: which data files are read, as in the configuration.
         """
         self._site = site
         self.prefix = prefix
@@ -75,6 +78,7 @@ class Scanner:
         self._layout = site.layout
         self._cache = os.path.realpath(cache)
         self._only: str | None = None
+        self._data = DataFiles(site.root, data, exclude=exclude, cache=self._cache)
 
     def only(self, article: str) -> Scanner:
         """Return a scanner that finds this article only."""
@@ -90,15 +94,21 @@ class Scanner:
 
     def walk(self) -> Iterator[ArticleStat]:
         """Yield every article of its site, folder by folder. Linked folders are not entered. Raises ConfigError."""
-        return (file for file in self._files() if not file.is_template)
+        return (file for file in self._files() if not (file.is_template or file.is_data))
 
     def _files(self) -> Iterator[ArticleStat]:
-        """Yield the articles and the layouts, includes and partials, which may name images too."""
+        """Yield the articles and the layouts, includes, partials and data files, which may name images too."""
         if self._only is not None:
             with contextlib.suppress(OSError):  # deleted
                 stat = (self._site.root / self._only).stat()
                 yield ArticleStat(self._only, stat.st_mtime_ns, stat.st_size)
             return
+        yield from self._articles_and_templates()
+        for path, entry in self._data.walk():
+            if not self.is_article(path) and (file := self._stat(path, entry)):
+                yield file._replace(is_data=True)
+
+    def _articles_and_templates(self) -> Iterator[ArticleStat]:
         folders = [("", Role.ARTICLES)]
         while folders:
             folder, role = folders.pop()
@@ -220,7 +230,7 @@ class Scanner:
         walk = self._files()
         while files := list(itertools.islice(walk, _LOOKUP)):
             for file in files:
-                if file.is_template:
+                if file.is_template or file.is_data:
                     scan.templates += 1
                 else:
                     scan.articles += 1
@@ -260,8 +270,9 @@ class Scanner:
 
 
 def _file_at(root: Path, path: str) -> ArticleStat:
+    is_data = is_data_file(path)
     try:
         stat = (root / path).stat()
     except OSError:  # deleted since it was written; reading it reports that
-        return ArticleStat(path, 0, 0)
-    return ArticleStat(path, stat.st_mtime_ns, stat.st_size)
+        return ArticleStat(path, 0, 0, is_data=is_data)
+    return ArticleStat(path, stat.st_mtime_ns, stat.st_size, is_data=is_data)

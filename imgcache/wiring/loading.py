@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,6 @@ from imgcache.config import Config, load_config
 from imgcache.core import ConfigError, FetchPolicy, Limits, Place, Problem, clean_text
 from imgcache.scanner import layout_of
 from imgcache.wiring.workspace import Workspace, index_home
-
-logger = logging.getLogger(__name__)
 
 # The settings that decide how an image is fetched, and what is made of it.
 _COMMON = ("variants", "limits", "fetch", "respect_robots", "respect_robots_tag", "svg", "allow_networks")
@@ -47,8 +44,6 @@ def load_workspace(
     layout = layout_of(site, settings.generator)
     if settings.site_url is None:
         settings = msgspec.structs.replace(settings, site_url=layout.site_url)
-    if isinstance(settings.data, tuple):
-        logger.warning("data: this version does not read data files; `imgcache scan` lists what is read")
     named = named_cache(cache)
     if not named or "://" in named:
         _refuse_link(site / "cache")

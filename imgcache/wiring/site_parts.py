@@ -49,6 +49,7 @@ def site_parts(workspaces: Sequence[Workspace], store: Store, scratch: Path) -> 
             exclude=config.exclude,
             flag=config.flag,
             fields=config.fields,
+            data=config.data,
             cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
             prefix=prefix,
         )
@@ -219,8 +220,8 @@ def scope(workspaces: Iterable[Workspace]) -> str:
 
 def _scope(workspace: Workspace) -> str:
     config = workspace.config
-    settings = (config.site_url, config.articles, config.exclude, config.flag, config.fields, workspace.layout)
-    parts = (__version__, str(workspace.root), settings)
+    settings = (config.site_url, config.articles, config.exclude, config.flag, config.fields, config.data)
+    parts = (__version__, str(workspace.root), settings, workspace.layout)
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
@@ -237,6 +238,7 @@ def scan_site(workspace: Workspace) -> ScanReport:
         exclude=config.exclude,
         flag=config.flag,
         fields=config.fields,
+        data=config.data,
         cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
     )
     report = ScanReport()

@@ -23,7 +23,8 @@ TEXTS = {
         "Which fields of the front matter name images, beside the lists of `flag`.", '[image, "gallery[].url"]'
     ),
     "data": SettingText(
-        "Which data files name images. This version reads none; a list gives a warning.", '["_data/**/*.yml"]'
+        "Which data files name images: YAML, JSON, TOML. `auto`: those below `_data/`, `data/`, `src/_data/`.",
+        '["_data/**/*.yml"]',
     ),
     "generator": SettingText(
         "The generator that builds the site. Its defaults hold: folders, the address of the site, own images, Markdown.",

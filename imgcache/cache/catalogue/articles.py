@@ -12,7 +12,7 @@ from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.focal_points import FocalPoints
 from imgcache.cache.catalogue.rows import ArticleStat, ReadArticle, ReferenceRow
 from imgcache.cache.catalogue.schema import REFERENCE_IMAGE
-from imgcache.core import Place, Problem
+from imgcache.core import Place, Problem, Severity
 
 _MAX_KNOWN_IMAGES = 2048  # ids kept in memory: half a megabyte
 _AT_ONCE = 32  # references in one statement
@@ -61,7 +61,8 @@ class Articles:
         """Returns the files that were not read in their present state. Hundreds in one call cost as much as one."""
         paths = msgspec.json.encode([file.path for file in files]).decode()
         rows = self._db.execute(
-            "SELECT path, mtime_ns, size, is_template FROM article WHERE path IN (SELECT value FROM json_each(?))",
+            "SELECT path, mtime_ns, size, is_template, is_data FROM article"
+            " WHERE path IN (SELECT value FROM json_each(?))",
             (paths,),
         )
         read = {row[0]: row for row in rows}
@@ -76,9 +77,11 @@ class Articles:
         ids = self._article_ids([article.file.path for article in articles], last)
         read = [(ids[article.file.path], article) for article in articles if not article.error]
         self._db.executemany(
-            "INSERT INTO article (id, path, mtime_ns, size, is_template, digest, newest) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO article (id, path, mtime_ns, size, is_template, is_data, digest, newest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET mtime_ns = excluded.mtime_ns, size = excluded.size,"
-            " is_template = excluded.is_template, digest = excluded.digest, newest = excluded.newest, code = NULL,"
+            " is_template = excluded.is_template, is_data = excluded.is_data, digest = excluded.digest,"
+            " newest = excluded.newest, code = NULL,"
             " message = NULL, line = NULL, column = NULL",
             [(ids[article.file.path], *article.file, article.digest, article.newest) for article in articles],
         )
@@ -149,7 +152,7 @@ class Articles:
             self._db.execute("DELETE FROM article WHERE path = ?", (path,))
 
     def count_files(self) -> int:
-        """Returns how many articles and templates there are."""
+        """Returns how many articles, templates and data files there are."""
         (number,) = self._db.execute("SELECT count(*) FROM article").fetchone()
         return int(number)
 
@@ -175,7 +178,8 @@ class Articles:
     def counts(self) -> dict[str, int]:
         """Returns how many articles, references, remote images, and cached remote images there are."""
         row = self._db.execute(
-            "SELECT (SELECT count(*) FROM article WHERE NOT is_template), (SELECT count(*) FROM reference),"
+            "SELECT (SELECT count(*) FROM article WHERE NOT is_template AND NOT is_data),"
+            " (SELECT count(*) FROM reference),"
             " (SELECT count(*) FROM image WHERE kind = 'remote'),"
             " (SELECT count(*) FROM image WHERE kind = 'remote' AND digest IS NOT NULL)"
         ).fetchone()
@@ -184,10 +188,11 @@ class Articles:
     def unreadable(self) -> Iterator[Problem]:
         """Yields each article that cannot be read, as a problem with one place; sorted by path."""
         rows = self._db.execute(
-            "SELECT path, code, message, line, column FROM article WHERE code IS NOT NULL ORDER BY path"
+            "SELECT path, code, message, line, column, is_data FROM article WHERE code IS NOT NULL ORDER BY path"
         )
-        for path, code, message, line, column in rows:
-            yield Problem(code, None, message, references=(Place(path, line, column, ""),))
+        for path, code, message, line, column, is_data in rows:
+            severity = Severity.WARNING if is_data else Severity.ERROR  # the generator may not read it at all
+            yield Problem(code, None, message, severity=severity, references=(Place(path, line, column, ""),))
 
 
 def _columns(article: int, image: int, m: ReferenceRow) -> tuple[int | str, ...]:

@@ -119,7 +119,7 @@ class AuditTables:
     def totals(self) -> tuple[int, int, int]:
         """Returns the number of articles, of references to images that are not inline, and of such images."""
         return self._db.execute(  # type: ignore[no-any-return]  # three numbers
-            "SELECT (SELECT count(*) FROM article WHERE NOT is_template),"
+            "SELECT (SELECT count(*) FROM article WHERE NOT is_template AND NOT is_data),"
             " (SELECT count(*) FROM reference WHERE image NOT IN (SELECT id FROM image WHERE kind = 'inline')),"
             " (SELECT count(*) FROM image WHERE kind != 'inline')"
         ).fetchone()

@@ -17,12 +17,14 @@ class ArticleStat(NamedTuple):
         mtime_ns: 0 never counts as unchanged.
         size: in bytes.
         is_template: a layout or an include, not an article: only calls of our own template tags are read from it.
+        is_data: a data file (YAML, JSON, TOML), not an article.
     """
 
     path: str
     mtime_ns: int
     size: int
     is_template: bool = False
+    is_data: bool = False
 
 
 class ReferenceRow(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -8,6 +8,7 @@ from imgcache.scanner.frontmatter.edits import apply
 from imgcache.scanner.frontmatter.fields import DEFAULT, Fields
 from imgcache.scanner.frontmatter.reading import FrontMatter, Outline, outline, parse, read
 from imgcache.scanner.frontmatter.texts import MarkupValue
+from imgcache.scanner.frontmatter.whole_files import apply_to_file, read_file
 from imgcache.scanner.frontmatter.yaml_marks import check_utf8
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "MarkupValue",
     "Outline",
     "apply",
+    "apply_to_file",
     "check_utf8",
     "outline",
     "parse",
     "read",
+    "read_file",
 ]

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import yaml
 
 from imgcache.core import ArticleUnreadable, Declared, Edit
 from imgcache.scanner.frontmatter.entries import Entry, entries
 from imgcache.scanner.frontmatter.fields import Fields
-from imgcache.scanner.frontmatter.yaml_marks import read_head
+from imgcache.scanner.frontmatter.yaml_marks import Head
 
 
-def check_edit(
-    edited: bytes, rest: bytes, root: yaml.Node | None, found: list[Entry], edits: dict[int, Edit], *, fields: Fields
-) -> None:
-    """Parse the result of edits and compare it with what was there.
+class Content(NamedTuple):
+    """What a file contains: the root of its YAML, the entries in it, and the bytes below it."""
+
+    root: yaml.Node | None
+    found: list[Entry]
+    rest: bytes
+
+
+def read_content(data: bytes, read: Callable[[bytes], Head], fields: Fields) -> Content:
+    """Return what a file contains. `read` finds and parses its YAML; its errors are raised."""
+    head = read(data)
+    found = entries(head.root, head.text, fields) if head.root else []
+    return Content(head.root, found, data[head.body_offset :])
+
+
+def check_edit(before: Content, after: Content, edits: dict[int, Edit]) -> None:
+    """Compare the result of edits with what was there.
 
     Args:
-        edited: the whole file after the edits.
-        rest: the file below its front matter, before the edits.
-        root: the nodes before the edits.
-        found: the entries before the edits.
-        edits: the edits, by the index of their entry in `found`.
-        fields: what names an image.
+        before: of the file before the edits.
+        after: of the file after them.
+        edits: the edits, by the index of their entry.
 
     Raises:
         ArticleUnreadable: the result differs in anything else; at the first entry that was to be edited.
     """
-    first = found[min(edits)]
-    try:
-        head = read_head(edited)
-        after = entries(head.root, head.text, fields) if head.root else []
-    except ArticleUnreadable as error:
-        raise unsafe_edit(first.line, first.column) from error
-    actual = [(e.url, e.field, e.declared, e.is_cached, e.flaggable) for e in after]
-    expected = [_expected(entry, edits.get(number)) for number, entry in enumerate(found)]
-    if actual != expected or edited[head.body_offset :] != rest:
-        raise unsafe_edit(first.line, first.column)
-    if _content(root, found, edits) != _content(head.root, after, edits):
+    actual = [(e.url, e.field, e.declared, e.is_cached, e.flaggable) for e in after.found]
+    expected = [_expected(entry, edits.get(number)) for number, entry in enumerate(before.found)]
+    is_same = actual == expected and after.rest == before.rest
+    if not is_same or _content(before.root, before.found, edits) != _content(after.root, after.found, edits):
+        first = before.found[min(edits)]
         raise unsafe_edit(first.line, first.column)
 
 

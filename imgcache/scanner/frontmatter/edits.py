@@ -7,20 +7,20 @@ with what was there. An edit that would change anything else is refused, and the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import yaml
 
-from imgcache.core import Edit, Size
+from imgcache.core import ArticleUnreadable, Edit, Size
 from imgcache.scanner.frontmatter import documents
-from imgcache.scanner.frontmatter.checking import check_edit, unsafe_edit
-from imgcache.scanner.frontmatter.entries import Entry, entries, parts
+from imgcache.scanner.frontmatter.checking import check_edit, read_content, unsafe_edit
+from imgcache.scanner.frontmatter.entries import Entry, parts
 from imgcache.scanner.frontmatter.fields import DEFAULT, Fields
 from imgcache.scanner.frontmatter.flagging import flagged
 from imgcache.scanner.frontmatter.nodes import ALIAS, NodeUsage, Part, node_usage
 from imgcache.scanner.frontmatter.scalars import rewritten
 from imgcache.scanner.frontmatter.splicing import Splice, by_entry, spliced
-from imgcache.scanner.frontmatter.yaml_marks import BOM, check_utf8, read_head
+from imgcache.scanner.frontmatter.yaml_marks import BOM, Head, check_utf8, read_head
 
 _TO_LINE_END = re.compile(r"[^\r\n]*(\r\n|\n|\r)")
 _TO_NEXT_KEY = re.compile(r"[ \t]*(?:\r\n|\n|\r)[ \t]*")
@@ -45,20 +45,29 @@ def apply(data: bytes, edits: Sequence[Edit], fields: Fields = DEFAULT) -> bytes
         return documents.apply(data, edits, fields)
     if (with_flags := flagged(data, edits, fields)) is not None:
         return with_flags
-    before = read_head(data)
-    found = entries(before.root, before.text, fields) if before.root else []
-    by_number = by_entry(found, edits)
+    return apply_to_yaml(data, edits, fields, read_head)
+
+
+def apply_to_yaml(data: bytes, edits: Sequence[Edit], fields: Fields, read: Callable[[bytes], Head]) -> bytes:
+    """Apply edits at the marks of the nodes that `read` finds in the file. Arguments and errors as for `apply`."""
+    before = read_content(data, read, fields)
+    by_number = by_entry(before.found, edits)
     bom = BOM if data.startswith(BOM) else b""
     text = data[len(bom) :].decode()
-    splices = [splice for number, edit in by_number.items() for splice in _splices(text, found[number], edit)]
+    splices = [splice for number, edit in by_number.items() for splice in _splices(text, before.found[number], edit)]
     urls = {number: edit.url for number, edit in by_number.items() if edit.url is not None}
     if before.root and urls:
         usage = node_usage(before.root)
-        splices += [_write_url(text, found[number], url, usage) for number, url in urls.items()]
+        splices += [_write_url(text, before.found[number], url, usage) for number, url in urls.items()]
     if not splices:
         return data
     edited = bom + spliced(text, splices).encode()
-    check_edit(edited, data[before.body_offset :], before.root, found, by_number, fields=fields)
+    try:
+        after = read_content(edited, read, fields)
+    except ArticleUnreadable as error:
+        first = before.found[min(by_number)]
+        raise unsafe_edit(first.line, first.column) from error
+    check_edit(before, after, by_number)
     return edited
 
 

@@ -9,13 +9,11 @@ import yaml
 
 from imgcache.core import ArticleUnreadable, Declared, Focus, Reference
 from imgcache.scanner.frontmatter import yaml_values
-from imgcache.scanner.frontmatter.fields import DEFAULT, Fields, Keys, Verdict, first_of, size_keys
+from imgcache.scanner.frontmatter.fields import DEFAULT, MAX_NAME, Fields, Keys, Verdict, first_of, size_keys
 from imgcache.scanner.frontmatter.nodes import FLAG, Pair, Part, below, can_be_flagged, part_of
 from imgcache.scanner.frontmatter.places import Places
 from imgcache.scanner.frontmatter.yaml_marks import clean
 from imgcache.scanner.frontmatter.yaml_values import MERGE, READ, STR, MergeSource
-
-MAX_NAME = 100  # characters of one key in the path of a field, which every nested list repeats
 
 
 class Entry(NamedTuple):
@@ -174,9 +172,15 @@ def _in_mapping(node: yaml.MappingNode, reached: _Reached, document: _Document) 
     listed = _listed(node, own, reached.field, document, merging=merging) if reached.in_images else None
     if listed:
         yield listed
-    named = list(_named(own, reached.field, document.fields, skip={"images", "url"} if listed else {"images"}))
-    first = "" if listed else first_of([name for name, _ in named])
-    for name, verdict in named:
+    skipped = {"images", "url"} if listed else {"images"}
+    strings = {
+        name: value.value
+        for name, (_, value) in own.items()
+        if isinstance(value, yaml.ScalarNode) and value.tag == STR and name not in skipped
+    }
+    named = document.fields.images_in(reached.field, strings)
+    first = "" if listed else first_of([*named])
+    for name, verdict in named.items():
         keys = size_keys(name, own.keys(), is_first=name == first)
         values = {part: own[part][1] for part in (*keys, FLAG) if part in own}
         entry = _entry(node, own, values, keys, document.places, merging=merging)
@@ -188,15 +192,6 @@ def _in_mapping(node: yaml.MappingNode, reached: _Reached, document: _Document) 
             flaggable=entry.flaggable and is_flag_here,
             guessed=verdict is Verdict.GUESSED,
         )
-
-
-def _named(own: dict[str, Pair], field: str, fields: Fields, skip: set[str]) -> Iterator[tuple[str, Verdict]]:
-    """Yield the keys of a mapping whose values are images beside the lists named `images`."""
-    for name, (_, value) in own.items():
-        if isinstance(value, yaml.ScalarNode) and value.tag == STR and name not in skip:
-            verdict = fields.judge(path(field, name[:MAX_NAME]), value.value)
-            if verdict in {Verdict.CERTAIN, Verdict.GUESSED}:
-                yield name, verdict
 
 
 def _listed(

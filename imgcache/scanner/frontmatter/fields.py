@@ -10,7 +10,7 @@ import enum
 import fnmatch
 import functools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 AUTO, NONE = "auto", "none"
@@ -89,7 +89,7 @@ _WHICH = frozenset(
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _MAX_KEYS = 4096  # judgements of keys that are remembered; a site has some hundred keys
-_MAX_KEY = 100  # characters; a longer key names nothing
+MAX_NAME = 100  # characters of one key in the path of a field, which every nested list repeats
 _MAX_VALUE = 16_384  # characters of a URL, as in `core.urls`
 
 _INDEXES = re.compile(r"\[\d*\]")
@@ -124,11 +124,7 @@ class Fields:
         self.setting = setting if isinstance(setting, str) else tuple(setting)
         self.guesses = setting == AUTO
         self._patterns = () if isinstance(setting, str) else tuple(_INDEXES.sub("", one) for one in setting)
-
-    @property
-    def reads_nothing(self) -> bool:
-        """Whether only lists named `images` are read."""
-        return not self.guesses and not self._patterns
+        self.reads_nothing = not self.guesses and not self._patterns  # but lists named `images`
 
     @property
     def top_keys(self) -> list[str]:
@@ -151,6 +147,21 @@ class Fields:
                 return _listed(value, is_exact=not pattern.endswith("*"))
         return Verdict.NOTHING
 
+    def images_in(self, field: str, strings: Mapping[str, str]) -> dict[str, Verdict]:
+        """Return which strings of a mapping are images beside the lists named `images`.
+
+        Args:
+            field: the path of the mapping.
+            strings: by key.
+        """
+        named: dict[str, tuple[str, Verdict]] = {}
+        for key, text in strings.items():
+            name = key[:MAX_NAME]
+            verdict = self.judge(f"{field}.{name}" if field else name, text)
+            if verdict in {Verdict.CERTAIN, Verdict.GUESSED}:
+                named[key] = (text, verdict)
+        return without_links(named) if len(named) > 1 else {key: verdict for key, (_, verdict) in named.items()}
+
     def may_name(self, key: str) -> bool:
         """Return whether a URL without an extension may be an image under this key; True needs a closer look."""
         return names_image(key) or key in _GENERIC if self.guesses else not self.reads_nothing
@@ -170,7 +181,7 @@ def matches(pattern: str, field: str) -> bool:
 @functools.lru_cache(maxsize=_MAX_KEYS)
 def names_image(key: str) -> bool:
     """Return whether a key names an image: snake, kebab or camel case, alone or as the end of a longer key."""
-    if len(key) > _MAX_KEY:
+    if len(key) > MAX_NAME:
         return False
     words = [word.lower() for word in _WORD.findall(key)]
     while words and (words[-1].isdigit() or words[-1] in _WHICH or _singular(words[-1]) in _GENERIC):
@@ -231,6 +242,20 @@ def is_address(text: str) -> bool:
 def has_image_path(url: str) -> bool:
     """Return whether the path of an absolute URL has the extension of an image."""
     return bool(_IMAGE_PATH.match(url, url.find("//") + 2))
+
+
+def without_links(named: dict[str, tuple[str, Verdict]]) -> dict[str, Verdict]:
+    """Return the images of a mapping without links to pages: not the `url` of a page beside an `image_path`.
+
+    Args:
+        named: by key, the string and what it was judged to be.
+    """
+    has_key = any(map(names_image, named))
+    return {
+        key: verdict
+        for key, (text, verdict) in named.items()
+        if not has_key or verdict is not Verdict.GUESSED or names_image(key) or has_image_path(text)
+    }
 
 
 def first_of(names: Sequence[str]) -> str:

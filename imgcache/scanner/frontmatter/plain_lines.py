@@ -17,6 +17,7 @@ from imgcache.scanner.frontmatter.fields import (
     Verdict,
     first_of,
     size_keys,
+    without_links,
 )
 from imgcache.scanner.frontmatter.plain_sections import EXTENSION, Section, may_name
 
@@ -228,11 +229,12 @@ def _of_mapping(mapping: _Open) -> list[PlainImage]:
     listed = _listed(mapping) if mapping.in_images else []
     if not mapping.named:
         return listed
-    named = [one for one in mapping.named if one[0] != b"url"] if listed else mapping.named
-    keys = [key.decode() for key, _, _ in named]
-    first, known = "" if listed else first_of(keys), [key.decode() for key in mapping.values]
+    named = {key.decode(): (text, verdict) for key, text, verdict in mapping.named if not (listed and key == b"url")}
+    images = without_links(named)
+    first, known = "" if listed else first_of([*images]), [key.decode() for key in mapping.values]
     found = listed
-    for key, (raw, text, verdict) in zip(keys, named, strict=True):
+    for key, verdict in images.items():
+        text, raw = named[key][0], key.encode()
         names = size_keys(key, known, is_first=key == first)
         _, line, column = mapping.values[raw]
         has_flag = key == first and bool(mapping.field)

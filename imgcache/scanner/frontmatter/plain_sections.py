@@ -28,11 +28,11 @@ _PLAIN = re.compile(
     % {b"pair": _PAIR, b"scalar": _SCALAR}
 )
 _TOP_KEY = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_-]*+):")  # in a plain block
+_FEW_KEYS = 100
 _IMAGES = b"images"  # a section without this word has no list of images
 # What may be an image outside of such a list: an extension, a key that names one, Markdown or HTML.
 EXTENSION = re.compile(rb"\.(?:%b)(?![\w.-])" % EXTENSIONS.encode(), re.IGNORECASE)
-_LEAD = re.compile(rb"""[ ]*+(?:-[ ]++)?+(?:([A-Za-z_][\w-]*+):[ ]++)?+["']?(?:[hH][tT][tT][pP][sS]?:)?""")
-_ANY_KEY = re.compile(rb"(?<![A-Za-z0-9_-])([A-Za-z0-9_-]++):[ \r\n]")
+_NESTED_KEY = re.compile(rb"\n[ -]++([A-Za-z_][A-Za-z0-9_-]*+):[ \r\n]")
 _MARKUP = re.compile(rb"!\[|<(?:img|source|picture|video)[\s/]", re.IGNORECASE)
 
 
@@ -67,7 +67,7 @@ def plain_sections(lines: bytes, fields: Fields = DEFAULT) -> list[Section] | No
     if not fields.reads_nothing:
         if (b"<" in lines or (b"!" in lines and b"![" in lines)) and _MARKUP.search(lines):
             return None
-        more = _guessed(lines, places) if fields.guesses else _listed_sections(lines, fields)
+        more = _guessed(lines, keys, places) if fields.guesses else _listed_sections(lines, fields)
         if more and any(key.lower().endswith((b"width", b"height")) for key in keys):
             return None  # the size of an image in another section
         places = sorted({*places, *more}) if more else places
@@ -89,46 +89,42 @@ def _section_around(lines: bytes, at: int) -> tuple[int, int]:
     return start, following.start(1) if following else len(lines)
 
 
-def _guessed(lines: bytes, known: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the sections beside the known ones that may name images. Takes linear time."""
+def _guessed(lines: bytes, keys: list[bytes], known: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the sections that may name images beside the known ones. Takes linear time."""
     found: list[tuple[int, int]] = []
     gap = 0
     for start, end in (*known, (len(lines), len(lines))):
         if start - gap > 1:
             if EXTENSION.search(lines, gap, start):
                 found += _sections_with(EXTENSION, lines, gap, start)
-            found += _sections_of_urls(lines, gap, start)
+            if _has_name(tuple(_NESTED_KEY.findall(lines, gap, start))):
+                found += _sections_with(_NESTED_KEY, lines, gap, start)
         gap = end
+    if _has_name(tuple(keys)):
+        found += [_section_around(lines, lines.find(b"\n%b:" % key) + 1) for key in keys if _names(key)]
     return found
 
 
 def _sections_with(pattern: re.Pattern[bytes], lines: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
     while match := pattern.search(lines, at, end):
-        section = _section_around(lines, match.start())
+        section = _section_around(lines, match.start() + 1)
         yield section
-        at = section[1]
+        at = section[1] - 1
 
 
-def _sections_of_urls(lines: bytes, first: int, end: int) -> list[tuple[int, int]]:
-    """Return the sections with a URL under a key that names an image, or under a general one such as `url` below it."""
-    found: list[tuple[int, int]] = []
-    at = lines.find(b"//", first, end)
-    while at >= 0:
-        following = at + 2
-        if _may_lead(lines[lines.rfind(b"\n", 0, at) + 1 : at]):
-            section = _section_around(lines, at)
-            following = section[1]
-            if any(map(_names, _ANY_KEY.findall(lines, *section))):
-                found.append(section)
-        at = lines.find(b"//", following, end)
-    return found
+def _has_name(keys: tuple[bytes, ...]) -> bool:
+    """Return whether a key names an image. The articles of a site have the same keys."""
+    return _has_name_remembered(keys) if len(keys) < _FEW_KEYS else any(map(_names, keys))
 
 
-@functools.lru_cache(maxsize=1024)  # the same keys lead to URLs in all articles of a site
-def _may_lead(before: bytes) -> bool:
-    """Return whether what is on a line before `//` may lead to the URL of an image without an extension."""
-    found = _LEAD.fullmatch(before)
-    return found is not None and (found[1] is None or may_name(found[1]))
+@functools.lru_cache(maxsize=512)
+def _has_name_remembered(keys: tuple[bytes, ...]) -> bool:
+    return any(map(_names, keys))
+
+
+@functools.lru_cache(maxsize=1024)
+def _names(key: bytes) -> bool:
+    return key != _IMAGES and names_image(key.decode())
 
 
 def _listed_sections(lines: bytes, fields: Fields) -> list[tuple[int, int]]:
@@ -140,11 +136,6 @@ def _listed_sections(lines: bytes, fields: Fields) -> list[tuple[int, int]]:
 
 def _is_listed(key: str, tops: list[str]) -> bool:
     return any(fnmatchcase(key, top) for top in tops)
-
-
-@functools.lru_cache(maxsize=1024)
-def _names(key: bytes) -> bool:
-    return names_image(key.decode())
 
 
 @functools.lru_cache(maxsize=1024)

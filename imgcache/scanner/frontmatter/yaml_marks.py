@@ -13,6 +13,8 @@ from typing import NamedTuple
 import yaml
 
 from imgcache.core import ArticleUnreadable
+from imgcache.scanner.frontmatter.anchors import DUPLICATE, compose_first
+from imgcache.scanner.frontmatter.yaml_errors import in_words
 
 BOM = b"\xef\xbb\xbf"
 # Far more than in real front matter. PyYAML composes recursively in C, and 100,000 brackets crash the process.
@@ -34,12 +36,12 @@ _DEEP_INDENT = re.compile(rb"[ \t?:-]{%d}" % MAX_DEPTH)
 class Head(NamedTuple):
     """One front matter.
 
-    `root` is its mapping, None if it is empty. The marks are indexes in `text`. It is as long as the text of the file
-    from the first `---`, and differs from it only in line ends and in fences inside strings. `body_offset` is in bytes,
-    `body_line` a line of the file.
+    `root` is its mapping, None if it is empty; of a file that is YAML as a whole, any node. The marks are indexes in
+    `text`. It is as long as the text of the file from the first `---`, and differs from it only in line ends and in
+    fences inside strings. `body_offset` is in bytes, `body_line` a line of the file.
     """
 
-    root: yaml.MappingNode | None
+    root: yaml.Node | None
     text: str
     body_offset: int
     body_line: int
@@ -127,8 +129,23 @@ def read_head(data: bytes) -> Head:
     return compose_head(block) if isinstance(block, Block) else block
 
 
-def compose(block: bytes) -> yaml.Node | None:
+def read_whole_file(data: bytes) -> Head:
+    """Parse a file that is YAML as a whole; of several documents the first, as generators do.
+
+    Raises:
+        ArticleUnreadable: not UTF-8, not YAML, or nested deeper than `MAX_DEPTH`.
+    """
+    check_utf8(data)
+    block = _without_lone_cr(data.removeprefix(BOM))
+    return Head(compose(block, first_only=True), block.decode(), len(data), 0)
+
+
+def compose(block: bytes, *, first_only: bool = False) -> yaml.Node | None:
     """Return the root node of one YAML document; None if it is empty.
+
+    Args:
+        block: the document.
+        first_only: there may be more documents below it.
 
     Raises:
         ArticleUnreadable: with the line and column inside `block`.
@@ -136,9 +153,26 @@ def compose(block: bytes) -> yaml.Node | None:
     if block.count(b"[") + block.count(b"{") > MAX_DEPTH or _DEEP_INDENT.search(block):
         _check_depth(block)
     try:
-        return yaml.compose(block, Loader=yaml.CSafeLoader)
+        return _first_document(block) if first_only else yaml.compose(block, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        if DUPLICATE not in str(error):
+            raise _unreadable(error, block) from error
+    return _with_duplicate_anchors(block)
+
+
+def _with_duplicate_anchors(block: bytes) -> yaml.Node | None:
+    try:
+        return compose_first(block)
     except yaml.YAMLError as error:
         raise _unreadable(error, block) from error
+
+
+def _first_document(block: bytes) -> yaml.Node | None:
+    loader = yaml.CSafeLoader(block)
+    try:
+        return loader.get_node() if loader.check_node() else None
+    finally:
+        loader.dispose()
 
 
 def check_utf8(data: bytes) -> None:
@@ -224,7 +258,7 @@ def _unreadable(error: yaml.YAMLError, block: bytes) -> ArticleUnreadable:
     elif isinstance(error, yaml.reader.ReaderError):
         line, column = _place(block, error.position)
         parts = [error.reason]
-    reason = ", ".join(clean(part) for part in parts)
+    reason = in_words(", ".join(clean(part) for part in parts))
     return ArticleUnreadable(f"the front matter is not valid YAML: {reason}; correct it here", line=line, column=column)
 
 

@@ -6,6 +6,6 @@ its result again.
 
 from imgcache.scanner.frontmatter.documents.edits import apply
 from imgcache.scanner.frontmatter.documents.entries import StringValue, references, strings
-from imgcache.scanner.frontmatter.documents.reading import Document, may_be_document, read
+from imgcache.scanner.frontmatter.documents.reading import Document, may_be_document, read, read_file
 
-__all__ = ["Document", "StringValue", "apply", "may_be_document", "read", "references", "strings"]
+__all__ = ["Document", "StringValue", "apply", "may_be_document", "read", "read_file", "references", "strings"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from imgcache.core import ArticleUnreadable, Edit, Size
 from imgcache.scanner.frontmatter.checking import unsafe_edit
 from imgcache.scanner.frontmatter.documents.entries import Entry, entries
 from imgcache.scanner.frontmatter.documents.nodes import Member, Scalar, Table
-from imgcache.scanner.frontmatter.documents.reading import Document, read
+from imgcache.scanner.frontmatter.documents.reading import Document
+from imgcache.scanner.frontmatter.documents.reading import read as read_front_matter
 from imgcache.scanner.frontmatter.fields import DEFAULT, Fields, Keys
 from imgcache.scanner.frontmatter.splicing import Splice, by_entry, spliced
 from imgcache.scanner.frontmatter.yaml_marks import BOM
@@ -22,13 +23,19 @@ _TO_LINE_END = re.compile(r"[^\n]*\n")
 _BLANK_BEFORE = re.compile(r"[ \t\r\n]*\Z")
 
 
-def apply(data: bytes, edits: Sequence[Edit], fields: Fields = DEFAULT) -> bytes:
+def apply(
+    data: bytes,
+    edits: Sequence[Edit],
+    fields: Fields = DEFAULT,
+    read: Callable[[bytes], Document] = read_front_matter,
+) -> bytes:
     """Set or clear flags, write true sizes and other URLs; every other byte stays.
 
     Args:
         data: the whole file, for which `opens` is true.
         edits: each names its entry by the line and column of the URL.
         fields: what names an image.
+        read: finds and parses the document in the file.
 
     Raises:
         ArticleChanged: the entry of an edit is not at its place.
@@ -42,7 +49,15 @@ def apply(data: bytes, edits: Sequence[Edit], fields: Fields = DEFAULT) -> bytes
         return data
     bom = BOM if data.startswith(BOM) else b""
     edited = bom + spliced(before.text, splices).encode() + data[before.body_offset :]
-    _check(edited, data, before, [(found[number], edit) for number, edit in by_number.items()])
+    first = found[min(by_number)]
+    try:
+        after = read(edited)
+    except ArticleUnreadable as error:
+        raise unsafe_edit(first.line, first.column) from error
+    expected = _changed(before, [(found[number], edit) for number, edit in by_number.items()])
+    same_body = edited[after.body_offset :] == data[before.body_offset :]
+    if not same_body or after.form != before.form or _canonical(after.values) != _canonical(expected):
+        raise unsafe_edit(first.line, first.column)
     return edited
 
 
@@ -135,19 +150,12 @@ def _end(member: Member) -> int:
 # -- verification ------------------------------------------------------------------------------------------------------
 
 
-def _check(edited: bytes, data: bytes, before: Document, by_number: list[tuple[Entry, Edit]]) -> None:
-    """Compare the result with the file and its edits. Raises ArticleUnreadable, at the first entry, if they differ."""
-    first = by_number[0][0]
-    expected: dict[str, Any] = copy.deepcopy(before.values)
-    for entry, edit in by_number:
-        _change(expected, entry, edit)
-    try:
-        after = read(edited)
-    except ArticleUnreadable as error:
-        raise unsafe_edit(first.line, first.column) from error
-    same_body = edited[after.body_offset :] == data[before.body_offset :]
-    if not same_body or after.form != before.form or _canonical(after.values) != _canonical(expected):
-        raise unsafe_edit(first.line, first.column)
+def _changed(before: Document, edits: list[tuple[Entry, Edit]]) -> Any:
+    """Return the values of a document after edits."""
+    values: Any = copy.deepcopy(before.values)
+    for entry, edit in edits:
+        _change(values, entry, edit)
+    return values
 
 
 def _change(values: Any, entry: Entry, edit: Edit) -> None:
@@ -172,6 +180,6 @@ def _change(values: Any, entry: Entry, edit: Edit) -> None:
         del own[FLAG]
 
 
-def _canonical(values: dict[str, Any]) -> str:
+def _canonical(values: Any) -> str:
     """Return equal text for equal values: it distinguishes types, dates and NaN, but not the order of keys."""
     return json.dumps(values, sort_keys=True, default=repr)

@@ -9,9 +9,7 @@ from typing import NamedTuple
 from imgcache.core import Declared, Focus, Reference
 from imgcache.scanner.frontmatter.documents.nodes import Array, Node, Scalar, Table
 from imgcache.scanner.frontmatter.documents.reading import Document
-from imgcache.scanner.frontmatter.fields import DEFAULT, Fields, Keys, Verdict, first_of, size_keys
-
-MAX_NAME = 100  # characters of one key in the path of a field, which every nested list repeats
+from imgcache.scanner.frontmatter.fields import DEFAULT, MAX_NAME, Fields, Keys, Verdict, first_of, size_keys
 
 _PIXELS = re.compile(r"[1-9][0-9]{0,8}")
 Path = tuple[str | int, ...]
@@ -137,18 +135,14 @@ def _in_table(table: Table, reached: _Reached, document: Document, fields: Field
         yield listed._replace(focus=_focus(table, document))
     skipped = {"images", "url"} if listed else {"images"}
     strings = {
-        key: value for key, value in values.items() if isinstance(value, Scalar) and isinstance(value.value, str)
+        key: value
+        for key, value in values.items()
+        if isinstance(value, Scalar) and isinstance(value.value, str) and key not in skipped
     }
-    named = {
-        key: (value, verdict)
-        for key, value in strings.items()
-        if key not in skipped
-        and (verdict := fields.judge(_field(reached.field, key), str(value.value)))
-        in {Verdict.CERTAIN, Verdict.GUESSED}
-    }
-    first = "" if listed else first_of(list(named))
-    for key, (value, verdict) in named.items():
-        entry = _entry(table, value, reached, document, size_keys(key, values.keys(), is_first=key == first))
+    named = fields.images_in(reached.field, {key: str(value.value) for key, value in strings.items()})
+    first = "" if listed else first_of([*named])
+    for key, verdict in named.items():
+        entry = _entry(table, strings[key], reached, document, size_keys(key, values.keys(), is_first=key == first))
         is_flag_here = key == first and bool(reached.field)
         yield entry._replace(
             field=_field(reached.field, key),

@@ -20,17 +20,14 @@ class DoubledKey(ValueError):
         self.at = at
 
 
-def places(text: str, start: int) -> Table:
-    """Return the tree of the object that begins at `start`.
+def places(text: str, start: int) -> Node:
+    """Return the tree of the value that begins at `start`.
 
     Raises:
         DoubledKey: a key comes twice in an object.
         Misread: it is not valid, or this reader is wrong.
     """
-    root, _ = _value(text, start)
-    if not isinstance(root, Table):
-        raise Misread
-    return root
+    return _value(text, start)[0]
 
 
 def _value(text: str, at: int) -> tuple[Node, int]:

@@ -59,7 +59,7 @@ class Member(NamedTuple):
     prefix: str
 
 
-def fill(root: Table, known: dict[str, object]) -> None:
+def fill(root: Node, known: object) -> None:
     """Put the parsed values into the scalars.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from imgcache.core import ArticleUnreadable
 from imgcache.scanner.frontmatter.documents import json_places, toml_places
-from imgcache.scanner.frontmatter.documents.nodes import MAX_DEPTH, Misread, Table, TooDeep, fill
+from imgcache.scanner.frontmatter.documents.nodes import MAX_DEPTH, Misread, Node, Table, TooDeep, fill
 from imgcache.scanner.frontmatter.yaml_marks import BOM, check_utf8, clean
 
 _TOML_OPENING = re.compile(rb"\+\+\+[ \t]*\r?\n")
@@ -25,6 +25,7 @@ _TOML_CLOSING = re.compile(rb"\n\+\+\+[ \t]*(?=[\r\n]|\Z)")
 _TOML_CONTENT = re.compile(rb"""(?:[ \t]*(?:#[^\n]*)?\r?\n)*+[ \t]*(?:\[|["'A-Za-z0-9_-][^\n=]*=)""")
 _JSON_OPENING = re.compile(rb'\{\s*+(?:"(?:[^"\\\n]|\\.)*+"\s*+:|\}[ \t]*+(?=[\r\n]|\Z))')
 _LINE_END = re.compile(rb"\r?\n")
+_JSON_SPACE = " \t\r\n"  # RFC 8259, section 2
 _TO_BODY = re.compile(r"(?:[ \t]*+(?:\r?\n|\Z))?")
 _AT_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")  # as tomllib ends its messages
 _TOO_DEEP = f"the front matter is nested deeper than {MAX_DEPTH} levels: flatten it"
@@ -42,20 +43,23 @@ class Document:
 
     text: str = ""
     form: Literal["toml", "json"] = "toml"
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Any = field(default_factory=dict)
     start: int = 0
     end: int = 0
     body_offset: int = 0
     body_line: int = 1
 
     @functools.cached_property
-    def root(self) -> Table:
+    def root(self) -> Node:
         """The positions of all values. Raises ArticleUnreadable: nested too deeply, or a repeated key in JSON."""
         if not self.end:
             return Table({}, in_braces=False)
         try:
-            is_toml = self.form == "toml"
-            root = toml_places.places(self.text, self.start, self.end) if is_toml else json_places.places(self.text, 0)
+            root: Node
+            if self.form == "toml":
+                root = toml_places.places(self.text, self.start, self.end)
+            else:
+                root = json_places.places(self.text, self.start)
             fill(root, self.values)
         except json_places.DoubledKey as error:
             line, column = self.place(error.at)
@@ -107,22 +111,42 @@ def _toml(data: bytes, bom: int) -> Document:
     body = line_end.end() if line_end else len(data)
     text, start = data[bom:body].decode(), opening.end() - bom
     block = data[opening.end() : closing.start() + 1].decode()
-    try:
-        values = tomllib.loads(block)
-    except tomllib.TOMLDecodeError as error:
-        raise _invalid_toml(str(error), block) from error
-    except RecursionError as error:
-        raise ArticleUnreadable(_TOO_DEEP) from error
+    values = _toml_values(block, lines_above=1)
     return Document(text, "toml", values, start, start + len(block), body, 1 + text.count("\n"))
 
 
-def _invalid_toml(message: str, block: str) -> ArticleUnreadable:
+def read_file(data: bytes, *, is_toml: bool) -> Document:
+    """Parse a file that is TOML or JSON as a whole. Raises the same errors as `read`."""
+    check_utf8(data)
+    text = data.removeprefix(BOM).decode()
+    if is_toml:
+        return Document(text, "toml", _toml_values(text, lines_above=0), 0, len(text), len(data), 0)
+    start = len(text) - len(text.lstrip(_JSON_SPACE))
+    values, end = _json_values(text, start)
+    if rest := text[end:].lstrip(_JSON_SPACE):
+        at = len(text) - len(rest)
+        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        message = "the front matter is not valid JSON: there is more text behind its end; correct it here"
+        raise ArticleUnreadable(message, line=line, column=column)
+    return Document(text, "json", values, start, end, len(data), 0)
+
+
+def _toml_values(block: str, *, lines_above: int) -> dict[str, Any]:
+    try:
+        return tomllib.loads(block)
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid_toml(str(error), block, lines_above) from error
+    except RecursionError as error:
+        raise ArticleUnreadable(_TOO_DEEP) from error
+
+
+def _invalid_toml(message: str, block: str, lines_above: int) -> ArticleUnreadable:
     place = _AT_PLACE.search(message)
     lines = block.count("\n") + 1
     line, column = (int(place[1]), int(place[2])) if place and place[1] else (lines, 1)
     reason = clean(_AT_PLACE.sub("", message))
     return ArticleUnreadable(
-        f"the front matter is not valid TOML: {reason}; correct it here", line=line + 1, column=column
+        f"the front matter is not valid TOML: {reason}; correct it here", line=line + lines_above, column=column
     )
 
 
@@ -131,9 +155,15 @@ def _json(data: bytes, bom: int) -> Document:
         return Document()
     check_utf8(data)
     text = data[bom:].decode()
+    values, end = _json_values(text, 0)
+    head = text[: _TO_BODY.match(text, end).end()]  # type: ignore[union-attr]  # it matches everywhere
+    return Document(head, "json", values, 0, end, bom + len(head.encode()), 1 + head.count("\n"))
+
+
+def _json_values(text: str, start: int) -> tuple[Any, int]:
     try:
-        values, end = json.JSONDecoder().raw_decode(text)
-        if _SURROGATE.search(text, 0, end):
+        values, end = json.JSONDecoder().raw_decode(text, start)
+        if _SURROGATE.search(text, start, end):
             json.dumps(values, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         message = f"the front matter is not valid JSON: {clean(error.msg)}; correct it here"
@@ -143,5 +173,4 @@ def _json(data: bytes, bom: int) -> Document:
         raise ArticleUnreadable(message) from error
     except RecursionError as error:
         raise ArticleUnreadable(_TOO_DEEP) from error
-    head = text[: _TO_BODY.match(text, end).end()]  # type: ignore[union-attr]  # it matches everywhere
-    return Document(head, "json", values, 0, end, bom + len(head.encode()), 1 + head.count("\n"))
+    return values, end
