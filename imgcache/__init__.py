@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+from imgcache.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from imgcache.core import AuditReport as AuditReport
     from imgcache.core import CacheBusy as CacheBusy
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from imgcache.wiring.python_api import rewrite as rewrite
     from imgcache.wiring.python_api import scan as scan
     from imgcache.wiring.python_api import sync as sync
-
-__version__ = "0.1.0"
 
 # In this one place not a stub, so that the folder of the package shows packages alone.
 __getattr__, __dir__, __all__ = lazy_loader.attach(

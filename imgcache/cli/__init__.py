@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import click
 
-from imgcache import __version__
 from imgcache.core import CacheBusy, ImgcacheError
+from imgcache.core.version import __version__
 
 COMMANDS = {
     "sync": "Fetch, check, resize and flag every remote image of a site.",

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import msgspec
 import yaml
 
-from imgcache import __version__
 from imgcache.config.profiles import PROFILES
 from imgcache.config.schema import COMMON, SETTINGS, VARIANT, Setting
 from imgcache.core import ConfigError, Dimensions, FetchPolicy, ImageError, Limits, Recipe, request_url
+from imgcache.core.version import __version__
 
 PREFIX = "IMGCACHE_"
 # Variables that are not settings: the test data of the project, and what is needed before any setting is read.

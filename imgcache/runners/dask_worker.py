@@ -15,8 +15,8 @@ import msgspec
 from distributed import WorkerPlugin, get_worker
 from distributed.worker import Worker
 
-from imgcache import __version__
 from imgcache.core import ImgcacheError, clean_text
+from imgcache.core.version import __version__
 from imgcache.runners import worker_session
 
 _dask: Any = distributed  # only partly typed

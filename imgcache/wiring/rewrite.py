@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from imgcache import __version__
 from imgcache.cache import BuiltCounts
 from imgcache.core import (
     MODERN_FORMATS,
@@ -27,6 +26,7 @@ from imgcache.core import (
     raise_descriptor_limit,
     without_credentials,
 )
+from imgcache.core.version import __version__
 from imgcache.downloader import ConnectTo
 from imgcache.manifest import ManifestEntry
 from imgcache.publisher.rewrite import (

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from imgcache import __version__
 from imgcache.cache import CacheLock, Index, SiteMember, Store
 from imgcache.core import ConfigError, Copy, Dimensions
+from imgcache.core.version import __version__
 from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
 from imgcache.scanner import Fields, Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache import __version__
+from imgcache.core.version import __version__
 
 
 class ReportContext(msgspec.Struct, frozen=True):

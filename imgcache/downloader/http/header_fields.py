@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from multidict import MultiMapping
 
-from imgcache import __version__
 from imgcache.core import BadRedirect, ConfigError, Validators, clean_text, join_url
+from imgcache.core.version import __version__
 
 ACCEPT = "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8"
 ACCEPT_TEXT = "text/plain,*/*;q=0.5"

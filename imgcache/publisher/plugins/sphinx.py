@@ -11,7 +11,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.logging import getLogger
 from sphinx.util.typing import ExtensionMetadata
 
-from imgcache import __version__
+from imgcache.core.version import __version__
 from imgcache.wiring.after_build import rewrite_build
 from imgcache.wiring.python_api import Error
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import jinja2
 
-from imgcache import __version__
 from imgcache.core import redact
+from imgcache.core.version import __version__
 from imgcache.server.gallery import views
 from imgcache.server.gallery.database import GalleryDatabase
 from imgcache.server.gallery.detail import detail
