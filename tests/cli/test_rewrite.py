@@ -136,6 +136,27 @@ def test_offline_uses_what_is_held(rewrite: Callable[..., Ended], run: Command, 
     assert len(left["references"]) == 2
 
 
+@pytest.mark.parametrize("written", ["&amp;", "&#038;", "&#x26;"])
+def test_an_address_that_an_article_writes_for_html_is_that_of_the_page(
+    rewrite: Callable[..., Ended], run: Command, built: Path, origin: Origin, written: str
+) -> None:
+    url = "https://pictures.example/photo.jpg?width=400&height=300"
+    origin.answers.set(url, picture(400, 300))
+    (built.parent / "a.md").write_text(article((url.replace("&", written), 400, 300)))
+    assert run("sync", built.parent).code == 0
+    shutil.rmtree(built)
+    built.mkdir()
+    (built / "index.html").write_text(page(f'<img src="{url.replace("&", written)}" alt="">'))
+    asked = sum(origin.requests.values())
+    ended = rewrite(built, "--json")
+    assert (ended.code, ended.json()["rewritten"], ended.json()["problems"]) == (0, 1, [])
+    assert "https://" not in (built / "index.html").read_text()
+    before = snapshot(built)
+    again = rewrite(built, "--json").json()
+    assert (again["changed"], again["references"], snapshot(built)) == (0, 0, before)
+    assert sum(origin.requests.values()) == asked
+
+
 def test_a_script_that_draws_images_of_the_pages_is_a_warning(rewrite: Callable[..., Ended], built: Path) -> None:
     script = f'export default `<p><img src="{A}"><a href="https://other.example/x.png">`;'
     (built / "assets").mkdir(exist_ok=True)
