@@ -95,6 +95,8 @@ def print_report(report: SyncReport, *, quiet: bool, dry_run: bool) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print_line(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)
+    if unread := report.unread.describe():
+        print_line(unread, color="yellow")
 
 
 def slow_lines(hosts: Mapping[str, SlowHost], shown: int = _HOSTS_SHOWN) -> Iterator[str]:

@@ -67,9 +67,7 @@ def sync(sites: tuple[Path, ...], dimensions: str | None, *, as_json: bool, **op
     progress = progress_for(quiet=options["quiet"] or as_json)
     with prepare_sync(workspaces, request, progress, now) as job, progress:
         is_interrupted = run_job(job.run)
-    report = job.report
-    if len(sites) > 1:
-        report.problems = as_given(report.problems, sites)
+    report = as_given(job.report, sites) if len(sites) > 1 else job.report
     if as_json:
         print_json(report)
     else:

@@ -93,6 +93,7 @@ __all__ = [
     "TooManyPixels",
     "Truncated",
     "Undecodable",
+    "UnreadAddresses",
     "UnsupportedFormat",
     "UrlState",
     "Validators",
@@ -255,6 +256,7 @@ from .unexpected import (
     unexpected_image_error,
 )
 from .units import format_bytes, format_seconds, format_times, parse_bytes, parse_pixels, parse_seconds, plural
+from .unread import UnreadAddresses
 from .urls import (
     browser_url,
     clean_text,

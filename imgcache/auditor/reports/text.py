@@ -23,6 +23,8 @@ def render(audit: AuditReport, context: ReportContext) -> str:
     if old and context.shows_old:
         blocks.append(_old(old, paint))
     blocks.append(_table(audit, new, paint))
+    if unread := audit.unread.describe():
+        blocks.append(iter([paint(unread, "yellow")]))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
