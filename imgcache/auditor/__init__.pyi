@@ -11,6 +11,7 @@ __all__ = [
     "RemoteChecks",
     "WatchFilter",
     "git_prefix",
+    "git_revision",
     "probe_image",
     "remaining_findings",
     "remedy_of",
@@ -18,7 +19,7 @@ __all__ = [
 
 from .baseline import Baseline
 from .fixes import FixResult, remaining_findings
-from .git import git_prefix
+from .git import git_prefix, git_revision
 from .history import AuditHistory
 from .probing import ProbeResult, probe_image
 from .remedies import remedy_of

@@ -74,6 +74,10 @@ class Repository:
         """Returns the path from the top of the work tree to the folder."""
         return os.fsdecode(self._output("rev-parse", "--show-prefix")).removesuffix("\n").removesuffix("/")
 
+    def revision(self) -> str:
+        """Returns the short name of the commit that is checked out. Raises ConfigError: there is none."""
+        return self._output("rev-parse", "--short", "--verify", "HEAD").decode("ascii", "replace").strip()
+
     def tree_of(self, revision: str) -> str:
         """Returns the object name of the tree of a revision; `HEAD` before the first commit is the empty tree.
 
@@ -226,5 +230,13 @@ def git_prefix(folder: Path) -> str:
     """
     try:
         return Repository(folder).prefix()
+    except ConfigError:
+        return ""
+
+
+def git_revision(folder: Path) -> str:
+    """Returns the short name of the commit that is checked out in the work tree of a folder; "" without git."""
+    try:
+        return Repository(folder).revision()
     except ConfigError:
         return ""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from imgcache.auditor import Baseline, git_prefix, reports
+from imgcache.auditor import Baseline, git_prefix, git_revision, reports
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.console import console_for
 from imgcache.cli.job import run_job
 from imgcache.cli.options import NO_PREFIX, common, examples, logger, now, open_workspace, site_argument
 from imgcache.cli.output import print_bytes, print_note
 from imgcache.cli.progress import progress_for
-from imgcache.core import AuditReport, ConfigError, clean_text, log_safety, plural, replace_file
+from imgcache.core import AuditReport, ConfigError, clean_text, documentation_url, log_safety, plural, replace_file
+from imgcache.policy import format_day
 from imgcache.scanner import Fields
 from imgcache.wiring import AuditRequest, Workspace, fix_articles, prepare_audit
 
@@ -150,7 +151,10 @@ def _render(
         is_compared=is_compared,
         shows_old=not is_quiet,
         shows_all=is_verbose or output is not None,
-        documentation=reports.documentation_url(),
+        documentation=documentation_url(),
+        title=workspace.layout.title,
+        date=format_day(now()),
+        revision=git_revision(workspace.root) if form == "html" else "",
     )
     return reports.render(form, found, context).encode("utf-8", "replace")
 

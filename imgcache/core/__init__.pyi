@@ -111,11 +111,13 @@ __all__ = [
     "decode_ampersands",
     "disk_errors",
     "display_path",
+    "documentation_url",
     "failed_outcome",
     "format_bytes",
     "format_seconds",
     "format_times",
     "fsync_folder",
+    "help_url",
     "host_if_any",
     "image_error",
     "is_out_of_descriptors",
@@ -128,6 +130,7 @@ __all__ = [
     "parse_pixels",
     "parse_seconds",
     "plural",
+    "problem_name",
     "raise_descriptor_limit",
     "redact",
     "refuse_links",
@@ -151,6 +154,7 @@ from .built_pages import ReaderPage, RemoteUse, ShownImage
 from .choices import ColorSpace, Dimensions, Fit, Generator, Motion, Position
 from .console import Console
 from .descriptors import MAX_IDLE_CONNECTIONS, can_open_files, is_out_of_descriptors, raise_descriptor_limit
+from .documentation import documentation_url, help_url
 from .errors import (
     ArticleChanged,
     ArticleError,
@@ -247,6 +251,7 @@ from .models import (
 )
 from .no_follow import OutputFolder, open_new, temporary_name, touch
 from .probe_result import PROBE_BYTES, Hop, ProbedImage
+from .problem_names import problem_name
 from .recipes import Recipe
 from .signals import ctrl_c_blocked
 from .unexpected import (

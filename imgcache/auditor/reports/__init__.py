@@ -1,7 +1,7 @@
 """Renders an audit as a report in one of six formats, one module each.
 
-Rendering is pure, except that the HTML page reads thumbnails from the cache. The same audit gives the same text; no
-report states when it was made. Callers must remove credentials from URLs first.
+Rendering is pure, except that the HTML page reads thumbnails from the cache. The same audit and
+context give the same text. Callers must remove credentials from URLs first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 
-from imgcache.auditor.reports.context import ReportContext, documentation_url
+from imgcache.auditor.reports.context import ReportContext
 from imgcache.core import AuditReport
 from imgcache.core import log_safety as logsafe
 
@@ -26,7 +26,7 @@ _DISARM: Mapping[str, Callable[[str], str]] = {
 }
 FORMATS = tuple(_DISARM)
 
-__all__ = ["FORMATS", "ReportContext", "documentation_url", "render"]
+__all__ = ["FORMATS", "ReportContext", "render"]
 
 
 def render(report_format: str, audit: AuditReport, context: ReportContext) -> str:

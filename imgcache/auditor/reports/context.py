@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
 
-from imgcache.core import Console
+from imgcache.core import Console, help_url
 from imgcache.core.version import __version__
 
 
@@ -26,6 +25,9 @@ class ReportContext(msgspec.Struct, frozen=True):
         is_compared: the audit was compared with an earlier state (`--since`, `--baseline`), even if nothing is old.
         shows_old: whether the text report lists old findings, or only counts them.
         shows_all: whether it lists every finding, or the first of each host and rule.
+        title: of the site, as its settings say it; the name of its folder is shown where it is "".
+        date: when the audit ended, for people; "" where it is not shown.
+        revision: the commit that was audited; "" without git.
         documentation: the address at which docs/ is published, with a slash at its end; "" where it is not known.
     """
 
@@ -39,6 +41,9 @@ class ReportContext(msgspec.Struct, frozen=True):
     is_compared: bool = False
     shows_old: bool = True
     shows_all: bool = True
+    title: str = ""
+    date: str = ""
+    revision: str = ""
     documentation: str = ""
 
     @property
@@ -52,11 +57,4 @@ class ReportContext(msgspec.Struct, frozen=True):
 
     def help_url(self, rule: str) -> str:
         """Returns the address of the page that explains a rule; "" where it is not known."""
-        return f"{self.documentation}reference/problems/#{rule}" if self.documentation else ""
-
-
-def documentation_url() -> str:
-    """Returns the address of the documentation, as pyproject.toml has it; "" while it does not name the account."""
-    entries = dict(entry.split(", ", 1) for entry in metadata.metadata("imgcache").get_all("Project-URL", []))
-    url: str = entries.get("Documentation", "")
-    return "" if "OWNER" in url else url
+        return help_url(self.documentation, rule)

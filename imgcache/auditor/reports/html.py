@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -22,12 +23,23 @@ from imgcache.auditor.reports.chart import chart
 from imgcache.auditor.reports.context import ReportContext
 from imgcache.auditor.reports.rules import describe
 from imgcache.auditor.reports.thumbnails import thumbnails
-from imgcache.core import ArticleLine, AuditReport, Finding, HostLine, Severity, clean_text, format_bytes
+from imgcache.core import (
+    ArticleLine,
+    AuditReport,
+    Finding,
+    HostLine,
+    Severity,
+    clean_text,
+    format_bytes,
+    plural,
+    problem_name,
+)
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _URL = 2000  # characters
 _PLACES_SHOWN, _PLACES_LISTED = 2, 200  # at first, and when expanded
 _ARTICLES = 100
+_FIRST = 3  # things to fix first
 _LINKABLE = re.compile(r"https?://[^\s\"<>\\^`{|}]+", re.IGNORECASE)
 _SHARE_GOOD, _SHARE_POOR = 0.98, 0.8  # of a host's images
 
@@ -42,13 +54,17 @@ def render(audit: AuditReport, context: ReportContext) -> str:
         _environment()
         .get_template("page.html")
         .render(
-            site=clean_text(context.root.name) or "Site",
+            site=clean_text(context.title or context.root.name) or "Site",
+            made=[clean_text(text, 100) for text in _made(context) if text],
             version=context.version,
             verdict=words.verdict(audit),
+            sentence=_sentence(audit, new),
+            first=_first(new),
             is_well=audit.passes,
             figures=_figures(audit, new, old),
             chart=chart(audit.history),
-            cards=[_card(found, pictures.get(found.digest or "")) for found in findings],
+            groups=_groups(findings, pictures, context),
+            number=len(findings),
             has_pictures=bool(pictures),
             filters=_filters(findings),
             hosts=[_host(line) for line in audit.hosts],
@@ -62,6 +78,27 @@ def render(audit: AuditReport, context: ReportContext) -> str:
         .rstrip("\n")
         + "\n"
     )
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """The findings of one rule: its name, what it says in a sentence, what follows, and where that is explained."""
+
+    rule: str
+    severity: str
+    name: str
+    short: str
+    help: Markup
+    link: str
+    cards: list[_Card]
+
+
+class _FirstStep(msgspec.Struct, frozen=True):
+    """One of the things to fix first: the errors of one rule."""
+
+    rule: str
+    name: str
+    number: str
+    remedy: Markup
 
 
 class _Figure(msgspec.Struct, frozen=True):
@@ -136,6 +173,55 @@ def _static(name: str) -> Markup:
 def _source(text: str) -> str:
     """The source expression for an inline style or script (CSP level 3, section 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _made(context: ReportContext) -> tuple[str, ...]:
+    revision = f"revision {context.revision}" if context.revision else ""
+    return (context.date and f"audited {context.date}", context.path("").strip("/"), revision)
+
+
+def _sentence(audit: AuditReport, new: list[Finding]) -> str:
+    """The verdict in a sentence."""
+    summary = audit.summary
+    errors = words.count(new)[Severity.ERROR]
+    if not summary.images:
+        return "The articles name no image."
+    if not errors:
+        return f"All is well: {plural(summary.images, 'image')}, and no new error." if summary.ok else "No new error."
+    working = f"{summary.ok:,} of {plural(summary.images, 'image')}"
+    return f"{plural(errors, 'error')} to fix; {working} {'is' if summary.ok == 1 else 'are'} without errors."
+
+
+def _first(new: list[Finding]) -> list[_FirstStep]:
+    """What to fix first: the rules with the most errors, each with its most frequent remedy."""
+    errors = [found for found in new if found.severity is Severity.ERROR]
+    rules = Counter(found.rule for found in errors).most_common(_FIRST)
+    steps = []
+    for rule, number in rules:
+        remedies = Counter(words.remedy(found) for found in errors if found.rule == rule)
+        remedy = remedies.most_common(1)[0][0]
+        name = clean_text(problem_name(rule))
+        steps.append(_FirstStep(clean_text(rule), name, f"{number:,}", _coded(remedy[:1].upper() + remedy[1:])))
+    return steps
+
+
+def _groups(findings: list[Finding], pictures: Mapping[str, str], context: ReportContext) -> list[_Group]:
+    """The findings by severity and rule, in the order of the first of each."""
+    grouped: dict[tuple[Severity, str], list[Finding]] = {}
+    for found in findings:
+        grouped.setdefault((found.severity, found.rule), []).append(found)
+    return [
+        _Group(
+            rule=clean_text(rule),
+            severity=severity.value,
+            name=clean_text(problem_name(rule)),
+            short=describe(rule).short,
+            help=_coded(describe(rule).help),
+            link=context.help_url(rule),
+            cards=[_card(found, pictures.get(found.digest or "")) for found in same],
+        )
+        for (severity, rule), same in grouped.items()
+    ]
 
 
 def _figures(audit: AuditReport, new: list[Finding], old: list[Finding]) -> list[_Figure]:

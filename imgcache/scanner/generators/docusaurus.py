@@ -16,6 +16,7 @@ def layout(root: Path, file: str) -> Layout:
     static = [folder(one) for one in script.all("staticDirectories")] or ["static"]
     presets = [folder(script[f"presets.{kind}.path"], kind) for kind in ("docs", "blog")]
     return Layout(
+        title=script["title"],
         site_url=address(script["url"], script["baseUrl"]),
         content=(*presets, folder(script["presets.pages.path"], "src/pages")),
         mounts=(*map(Mount, static), Mount("", "@site"), Mount("")),

@@ -13,6 +13,7 @@ def layout(root: Path, file: str) -> Layout:
     """Return the layout of a site of Gatsby."""
     script = read_script(root / (file or "gatsby-config.js"))
     return Layout(
+        title=script["siteMetadata.title"],
         site_url=address(script["siteMetadata.siteUrl"], script["pathPrefix"]),
         content=("src/pages", "content"),
         mounts=mounts("static", "content", "src", ""),

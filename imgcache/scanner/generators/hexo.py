@@ -15,6 +15,7 @@ def layout(root: Path, file: str) -> Layout:  # noqa: ARG001 - as of the others
     source = folder(text(settings, "source_dir"), "source")
     theme = below("themes", text(settings, "theme"), "source") if text(settings, "theme") else "themes"
     return Layout(
+        title=text(settings, "title"),
         site_url=address(text(settings, "url")),
         content=(below(source, "_posts"), source),
         mounts=mounts(source, (below(source, "_posts"), ""), theme),

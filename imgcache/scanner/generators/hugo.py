@@ -33,6 +33,7 @@ def layout(root: Path, file: str) -> Layout:
     built = {folder(text(settings, "publishdir"), "public"), folder(text(settings, "resourcedir"), "resources")}
     addresses = [text(one, "baseurl") for one in (settings, *languages.values())]
     return Layout(
+        title=text(settings, "title"),
         site_url=address(next(filter(None, addresses), "")),
         content=tuple(contents),
         mounts=tuple(dict.fromkeys(mounts)),

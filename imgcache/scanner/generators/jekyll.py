@@ -17,6 +17,7 @@ def layout(root: Path, file: str) -> Layout:
     source = folder(text(settings, "source"))
     templates = [below(source, folder(text(settings, f"{kind}_dir"), f"_{kind}")) for kind in ("layouts", "includes")]
     return Layout(
+        title=text(settings, "title"),
         site_url=address(text(settings, "url"), text(settings, "baseurl")),
         content=(source,),
         mounts=mounts(source),

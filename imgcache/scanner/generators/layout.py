@@ -65,6 +65,7 @@ class Layout(msgspec.Struct, frozen=True):
         generator: the name of the generator; "" if none was found.
         found_by: the file that tells it, or the setting that names it.
         also: the names of other generators whose files are there.
+        title: of the site, as its settings say it; "" where they do not.
         site_url: `https://example.org/news`, or `/news` if the host is unknown; None if neither is known.
         content: the folders of its articles, relative to the site.
         mounts: where the site's own files are, in the order in which they are searched.
@@ -77,6 +78,7 @@ class Layout(msgspec.Struct, frozen=True):
     generator: str = ""
     found_by: str = ""
     also: tuple[str, ...] = ()
+    title: str = ""
     site_url: str | None = None
     content: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = USUAL_MOUNTS

@@ -18,6 +18,7 @@ def of(settings: Settings) -> Layout:
     """Return the layout by the settings, which Zensical shares."""
     docs = folder(text(settings, "docs_dir"), "docs")
     return Layout(
+        title=text(settings, "site_name"),
         site_url=address(text(settings, "site_url")),
         content=(docs,),
         mounts=mounts(docs),

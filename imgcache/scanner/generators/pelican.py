@@ -17,6 +17,7 @@ def layout(root: Path, file: str) -> Layout:
     published = assignments(root / "publishconf.py")
     content = folder(text(settings, "PATH"), "content")
     return Layout(
+        title=text(settings, "SITENAME"),
         site_url=address(text(published, "SITEURL") or text(settings, "SITEURL")),
         content=(content,),
         mounts=(Mount(content), *(Mount(content, prefix) for prefix in _OWN)),

@@ -17,6 +17,7 @@ def layout(root: Path, file: str) -> Layout:
     excluded = [below(source, folder(one)) for one in texts(settings, "exclude_patterns") if "*" not in one]
     extra = [below(source, folder(one)) for one in texts(settings, "html_extra_path")]
     return Layout(
+        title=text(settings, "project"),
         site_url=address(text(settings, "html_baseurl")),
         content=(source,),
         mounts=mounts(source, *extra),

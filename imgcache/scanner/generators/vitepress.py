@@ -17,6 +17,7 @@ def layout(root: Path, file: str) -> Layout:
     source = below(project, folder(script["srcDir"]))
     output = below(project, folder(script["outDir"], ".vitepress/dist"))
     return Layout(
+        title=script["title"],
         site_url=address(script["sitemap.hostname"], script["base"]),
         content=(source,),
         mounts=mounts(below(source, "public"), source),

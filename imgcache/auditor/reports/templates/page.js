@@ -4,10 +4,10 @@
 const form = document.getElementById("filters");
 
 if (form) {
-  const cards = [...document.querySelectorAll("#cards > .card")];
+  const cards = [...document.querySelectorAll("#groups .card")];
+  const groups = [...document.querySelectorAll("#groups > .group")];
   const summary = document.getElementById("summary");
   const nothing = document.getElementById("nothing");
-  const list = document.getElementById("cards");
   const texts = cards.map((card) => card.textContent.toLowerCase());
   const all = summary.textContent;
   const number = new Intl.NumberFormat("en");
@@ -21,12 +21,15 @@ if (form) {
         wanted.every((select) => card.dataset[select.name] === select.value) &&
         words.every((word) => texts[index].includes(word));
       card.hidden = !matches;
-      card.classList.toggle("is-first", matches && shown === 0);
       shown += matches;
     });
+    for (const group of groups) {
+      const first = group.querySelector(".card:not([hidden])");
+      group.hidden = !first;
+      for (const card of group.querySelectorAll(".card")) card.classList.toggle("is-first", card === first);
+    }
     for (const select of form.querySelectorAll("select")) select.classList.toggle("is-on", Boolean(select.value));
     summary.textContent = shown === cards.length ? all : `${number.format(shown)} of ${all}`;
-    list.hidden = shown === 0;
     nothing.hidden = shown > 0;
   };
 
