@@ -40,6 +40,11 @@ _DATE_IN_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-")
 _DATE_IN_FRONT = re.compile(
     rb"\n(?:date|publishedDateTime|published|pubDate|lastmod)[ \t]*:[ \t]*[\"']?(\d{4}-\d{2}-\d{2}(?:[T ][\d:]+)?)"
 )
+# In YAML, TOML and JSON: between quotes, or a plain scalar of YAML.
+_TITLE = re.compile(
+    rb"""\n[ \t]*"?title"?[ \t]*[:=][ \t]*+"""
+    rb"""(?:"([^"\\\r\n]{1,200})"|'([^'\r\n]{1,200})'|([^"'\s\[{|>&*!#][^\r\n#]{0,200}))"""
+)
 
 
 class ArticleReader:
@@ -110,7 +115,10 @@ class ArticleReader:
                     found += tuple(_in_texts(draft.front.texts, draft.file.path))
                 rows = [self._row(reference) for reference in found]
                 unread = () if self.fields.guesses else _unread(draft, found)
-                return ReadArticle(draft.file, draft.digest, draft.newest, rows, draft.error, draft.trace, unread)
+                title = article_title(draft.data, draft.front.body_offset)
+                return ReadArticle(
+                    draft.file, draft.digest, draft.newest, rows, draft.error, draft.trace, unread, title
+                )
             except Exception as error:  # noqa: BLE001 - no article ends the run
                 draft.fail(error)
         return ReadArticle(draft.file, draft.digest, "", [], draft.error, draft.trace)
@@ -289,6 +297,12 @@ def _body_references(
         raise
     html = markup.is_html(article)
     return markup.references(body.removeprefix(_BOM), article, first_line=front.body_line, html=html, syntax=syntax)
+
+
+def article_title(data: bytes, end: int) -> str:
+    """Return the title of an article, if its front matter has it on one line; else "". `end` is that of the latter."""
+    found = _TITLE.search(data, 0, min(end, 4096))
+    return found[found.lastindex or 0].decode("utf-8", "replace").strip() if found else ""
 
 
 def article_date(file: ArticleStat, data: bytes) -> str:

@@ -36,7 +36,10 @@ def test_a_synced_site_is_shown_with_its_totals_sizes_uses_and_problems(
     assert filters(page) == {"All": 2, "Held": 1, "Failing": 1, "Any problem": 1, "http-status": 1}
     assert texts(page.css("h1")) == ["site"]
     by_name = {texts([card])[0].split()[0]: card for card in page.css(".card")}
-    assert by_name.keys() == {"a.jpg", "http-status"}
+    assert by_name.keys() == {"a.jpg", "Not"}
+    badge = by_name["Not"].css_first(".badge")
+    assert badge is not None
+    assert (texts([badge]), badge.attributes["title"]) == (["Not found (404)"], "http-status")
     thumb = page.css_first(".card img")
     assert thumb is not None
     smallest = [one for one in entry["variants"] if f"/{one['path']}" == thumb.attributes["src"]]
@@ -92,7 +95,7 @@ def test_each_state_and_each_problem_has_a_filter(sample: GallerySample) -> None
     }  # fmt: skip
     found = {}
     for chip in page.css(".chips a"):
-        label = texts([chip])[0].rpartition(" ")[0]
+        label = str(chip.attributes.get("title") or texts([chip])[0].rpartition(" ")[0])
         found[label] = {name.removesuffix(".jpg") for name in names(get(gallery, str(chip.attributes["href"])))}
     assert found.pop("All") == {name for held in (found["Held"], found["Failing"]) for name in held} | {
         "unwanted",
@@ -274,4 +277,7 @@ def test_an_unreadable_article_and_a_missing_local_file_are_shown(
     site = make_site({"bad.md": "---\ntitle: x\nimages:\n\t- url: y\n---\n", "own.md": article(("/no.png", 1, 1))})
     run("sync", site)
     answer = texts(get(Gallery(site / "cache", site), "/").css(".remarks li"))
-    assert [line.split()[:2] for line in answer] == [["/no.png", "missing-file"], ["bad.md:4:1", "article-unreadable"]]
+    assert [line.split()[:3] for line in answer] == [
+        ["/no.png", "File", "missing"],
+        ["bad.md:4:1", "Unreadable", "article"],
+    ]

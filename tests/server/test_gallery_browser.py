@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -113,7 +114,7 @@ def test_it_works_without_script(visit: Open) -> None:
     page.wait_for_url("**sort=largest**")
     page.get_by_role("link", name=re.compile("^roof-hives")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("roof-hives.jpg")
-    page.get_by_role("link", name=re.compile("harbour-news")).click()
+    page.get_by_role("link", name=re.compile("The Daily Example")).click()
     assert page.url.endswith("/?q=city-bees&sort=largest")
 
 
@@ -143,7 +144,7 @@ def test_filters_lead_to_problems_and_their_places(visit: Open) -> None:
     expect(page.get_by_role("link", name=re.compile("^Failing"))).to_have_attribute("aria-current", "true")
     assert "mirror.png" in cards(page)
     assert page.locator(".frame img").count() == 0
-    page.get_by_role("link", name=re.compile(r"^http-status \d+$")).click()
+    page.get_by_role("link", name=re.compile(r"^Error response \d+$")).click()
     page.get_by_role("link", name=re.compile("mirror.png")).click()
     expect(page.locator(".wrong")).to_contain_text("410 Gone")
     expect(page.locator(".uses")).to_contain_text("_news/2026-02-05-old-observatory.md:10:10")
@@ -160,6 +161,73 @@ def test_an_image_shows_its_versions_and_a_wrong_size_in_its_article(visit: Open
     assert ratio == pytest.approx(0.75, abs=0.01)
     link = page.get_by_role("link", name="w320").get_attribute("href")
     assert page.request.get(str(link)).headers["content-type"] == "image/webp"
+
+
+def test_the_page_of_an_image_leads_to_its_neighbours_and_says_first_what_is_wrong(visit: Open) -> None:
+    page = visit("/?sort=url&q=photos.example.org")
+    assert page.locator("h1").inner_text() == "The Daily Example"
+    assert "The last lighthouse keepers" in page.locator(".card .in").all_inner_texts()
+    order = cards(page)
+    page.locator(".card").first.click()
+    expect(page.get_by_role("link", name="← Previous")).to_have_count(0)
+    for name in order[1:3]:
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    page.get_by_role("link", name="← Previous").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(order[1])
+    page = visit("/?q=bridge-tall")
+    page.locator(".card").first.click()
+    top, picture = page.locator(".top").bounding_box(), page.locator(".picture").first.bounding_box()
+    assert top is not None
+    assert picture is not None
+    assert top["y"] < picture["y"]
+    expect(page.locator(".top")).to_contain_text("Another size")
+    expect(page.locator(".top")).to_contain_text("dimensions")
+
+
+def test_original_and_version_are_compared_with_a_slider(visit: Open) -> None:
+    page = visit("/?q=bridge-tall")
+    page.locator(".card").first.click()
+    page.get_by_text("Compare the original").click()
+    slider = page.get_by_role("slider")
+    over = page.locator(".over")
+    page.wait_for_function("[...document.querySelectorAll('.both img')].every(i => i.naturalWidth)")
+    assert over.evaluate("i => getComputedStyle(i).clipPath") == "inset(0px 50% 0px 0px)"
+    slider.focus()
+    page.keyboard.press("Home")
+    assert over.evaluate("i => getComputedStyle(i).clipPath") == "inset(0px 100% 0px 0px)"
+    boxes = [one.bounding_box() for one in page.locator(".both img").all()]
+    assert boxes[0] == boxes[1]
+
+
+def test_address_markdown_and_picture_can_be_copied(visit: Open) -> None:
+    page = visit("/?q=bridge-tall")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator(".card").first.click()
+    url = "https://img.river-post.example/2026/02/bridge-tall.jpg"
+    for name, text in (("address", url), ("Markdown", f"![]({url})")):
+        page.get_by_role("button", name=f"Copy {name}").click()
+        assert page.evaluate("navigator.clipboard.readText()") == text
+    page.get_by_role("button", name="Copy <picture>").click()
+    markup = page.evaluate("navigator.clipboard.readText()")
+    found = re.findall(r"/assets/[^ \"]+", markup)
+    assert len(found) >= 3
+    assert {page.request.get(path).status for path in found} == {200}
+    place = page.get_by_role("link", name="open in VS Code").get_attribute("href")
+    assert re.fullmatch(r"vscode://file/\S+/harbour-news/_news/2026-02-02-bridge-reopens\.md:8:10", str(place))
+
+
+def test_the_gallery_is_light(visit: Open) -> None:
+    """Without pictures it stays under 100 KB, not compressed."""
+    page = visit()
+    page.wait_for_load_state("networkidle")
+    sizes: dict[str, int] = page.evaluate(
+        "Object.fromEntries([...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+        ".map(one => [one.name, one.decodedBodySize]))"
+    )
+    texts = {name: size for name, size in sizes.items() if "/assets/" not in name}
+    assert {Path(urlsplit(name).path).suffix for name in texts} >= {"", ".css", ".js"}
+    assert 10_000 < sum(texts.values()) < 100_000
 
 
 def test_every_page_can_be_reached_by_keyboard(visit: Open) -> None:
@@ -231,7 +299,7 @@ def test_axe_finds_no_violation_in_light_or_dark(visit: Open) -> None:
 def test_a_malicious_article_is_escaped(visit: Open) -> None:
     page = visit("/?q=onerror%3Dalert(4)")
     assert sorted(cards(page)) == ['"><img src=x onerror=alert(3)>.jpg', "x.jpg"]
-    page.get_by_role("link", name=re.compile(r"^bad-scheme x.jpg")).click()
+    page.get_by_role("link", name=re.compile(r"^Not a web address x.jpg")).click()
     expect(page.locator(".url")).to_have_text("javascript:alert(2)//x.jpg")
     assert page.locator(".url a").count() == 0
     expect(page.locator(".uses")).to_contain_text("_news/<img src=x onerror=alert(4)>.md:4:10")

@@ -78,7 +78,9 @@ def names(page: LexborHTMLParser) -> list[str]:
 
 
 def filters(page: LexborHTMLParser) -> dict[str, int]:
-    return {text.rpartition(" ")[0]: int(text.rpartition(" ")[2]) for text in texts(page.css(".chips a"))}
+    """Returns the number behind each filter, by the code of its problem or by its words."""
+    chips = ((chip.attributes.get("title"), texts([chip])[0].rpartition(" ")) for chip in page.css(".chips a"))
+    return {str(code or words): int(number) for code, (words, _, number) in chips}
 
 
 def image(gallery: Gallery, url: str) -> LexborHTMLParser:

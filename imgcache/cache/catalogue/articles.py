@@ -77,13 +77,16 @@ class Articles:
         ids = self._article_ids([article.file.path for article in articles], last)
         read = [(ids[article.file.path], article) for article in articles if not article.error]
         self._db.executemany(
-            "INSERT INTO article (id, path, mtime_ns, size, is_template, is_data, digest, newest)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO article (id, path, mtime_ns, size, is_template, is_data, digest, newest, title)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET mtime_ns = excluded.mtime_ns, size = excluded.size,"
             " is_template = excluded.is_template, is_data = excluded.is_data, digest = excluded.digest,"
-            " newest = excluded.newest, code = NULL,"
+            " newest = excluded.newest, title = excluded.title, code = NULL,"
             " message = NULL, line = NULL, column = NULL",
-            [(ids[article.file.path], *article.file, article.digest, article.newest) for article in articles],
+            [
+                (ids[article.file.path], *article.file, article.digest, article.newest, article.title)
+                for article in articles
+            ],
         )
         self._db.executemany(
             "UPDATE article SET code = ?, message = ?, line = ?, column = ? WHERE path = ?",

@@ -79,6 +79,7 @@ class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
         error: why it could not be read; then it has no references in its front matter.
         trace: the traceback, if a bug of imgcache is the reason.
         unread: addresses that look like images and are not read.
+        title: as its front matter says it on one line; "" where it does not.
     """
 
     file: ArticleStat
@@ -88,6 +89,7 @@ class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
     error: ReadError | None = None
     trace: str = ""
     unread: tuple[UnreadRow, ...] = ()
+    title: str = ""
 
 
 class RecordedImage(NamedTuple):

@@ -11,8 +11,8 @@ _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE article (
   id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL,
-  digest TEXT NOT NULL, newest TEXT NOT NULL, code TEXT, message TEXT, line INTEGER, column INTEGER,
-  is_template INTEGER NOT NULL, is_data INTEGER NOT NULL);
+  digest TEXT NOT NULL, newest TEXT NOT NULL, title TEXT NOT NULL, code TEXT, message TEXT,
+  line INTEGER, column INTEGER, is_template INTEGER NOT NULL, is_data INTEGER NOT NULL);
 CREATE TABLE image (
   id INTEGER PRIMARY KEY, url TEXT NOT NULL, base TEXT NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
   digest TEXT, stamp INTEGER, recipes TEXT, due REAL, width INTEGER, height INTEGER, code TEXT, message TEXT,

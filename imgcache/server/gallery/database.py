@@ -29,11 +29,11 @@ SCHEMA = """
 CREATE TABLE image (
   id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, host TEXT NOT NULL, words TEXT NOT NULL, state TEXT NOT NULL,
   width INTEGER, height INTEGER, bytes INTEGER, light INTEGER, color TEXT, thumb TEXT, thumb_width INTEGER,
-  thumb_height INTEGER, uses INTEGER, time REAL, status INTEGER, code TEXT, severity TEXT);
+  thumb_height INTEGER, uses INTEGER, time REAL, status INTEGER, code TEXT, severity TEXT, article TEXT);
 CREATE TABLE fact (image INTEGER NOT NULL, kind TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (image, kind));
 CREATE TABLE problem (
   image INTEGER NOT NULL, code TEXT NOT NULL, severity TEXT NOT NULL, PRIMARY KEY (image, code)) WITHOUT ROWID;
-CREATE TABLE article (id INTEGER PRIMARY KEY, path TEXT NOT NULL, words TEXT NOT NULL);
+CREATE TABLE article (id INTEGER PRIMARY KEY, path TEXT NOT NULL, words TEXT NOT NULL, title TEXT NOT NULL);
 CREATE TABLE use (
   image INTEGER NOT NULL, article INTEGER NOT NULL, line INTEGER, column INTEGER, field TEXT, width INTEGER,
   height INTEGER, is_cached INTEGER, flaggable INTEGER);
@@ -46,7 +46,7 @@ CREATE INDEX problem_code ON problem (code);
 """
 _TILE = (
     "url, host, state, width, height, bytes, light, color, thumb, thumb_width, thumb_height, uses,"
-    " status, code, severity"
+    " status, code, severity, article"
 )
 # Whether an article with the word in its path uses the image: from the articles if few match, else from the image.
 _IN_FEW = "id IN (SELECT image FROM use WHERE article IN (SELECT id FROM article WHERE instr(words, ?)))"
@@ -78,6 +78,7 @@ class Tile(NamedTuple):
     status: int | None  # of its server's response
     code: str | None  # of the worst problem
     severity: str | None
+    article: str | None  # the title of the first article that uses it, or its path
 
 
 class Totals(NamedTuple):
@@ -91,9 +92,10 @@ class Totals(NamedTuple):
 
 
 class UseRow(NamedTuple):
-    """One use of an image, and what the article declares there."""
+    """One use of an image, and what the article declares there. `title` is "" where it is not known."""
 
     article: str
+    title: str
     line: int
     column: int
     field: str
@@ -245,14 +247,28 @@ class GalleryDatabase:
             use_count=uses or 0,
         )
 
+    def neighbours(self, search: Search, url: str) -> tuple[str, str]:
+        """Returns the URLs before and after an image in the order of a search; "" where there is none."""
+        rows = self._rows("SELECT id FROM image WHERE url = ?", url)
+        found = self._found(search.changed())
+        if not rows or rows[0][0] not in found:
+            return "", ""
+        at = found.index(rows[0][0])
+        beside = (found[at - 1] if at else None, found[at + 1] if at + 1 < len(found) else None)
+        urls = dict(self._rows("SELECT id, url FROM image WHERE id IN (?, ?)", *beside))
+        return urls.get(beside[0], ""), urls.get(beside[1], "")
+
     def _uses(self, image: int) -> list[UseRow]:
         rows = self._rows(
-            "SELECT path, line, column, field, width, height, is_cached, flaggable FROM use"
+            "SELECT path, title, line, column, field, width, height, is_cached, flaggable FROM use"
             " JOIN article ON article.id = use.article WHERE image = ? ORDER BY path, line, column LIMIT ?",
             image,
             MAX_PLACES,
         )
-        return [UseRow(path, line, column, field, entry_of(*entry)) for path, line, column, field, *entry in rows]
+        return [
+            UseRow(path, title, line, column, field, entry_of(*entry))
+            for path, title, line, column, field, *entry in rows
+        ]
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._lock:

@@ -24,7 +24,11 @@ _AUTHORITY = re.compile(r"\s*(?:https?:)?//[^/\\?#]*", re.IGNORECASE)
 LIGHT_WIDTH = 640  # pixels: what is compared with the original is the version that a page of this width would show
 _THUMB_WIDTH = 240  # pixels that a tile of the grid needs
 
-_PUT_IMAGE = "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)"
+_PUT_IMAGE = """
+INSERT OR IGNORE INTO image (
+  id, url, host, words, state, width, height, bytes, light, color, thumb, thumb_width, thumb_height)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _PUT_WAITING = """
 INSERT OR IGNORE INTO image (url, host, words, state)
 SELECT url, host, '', 'waiting' FROM catalogue.image WHERE kind = 'remote'
@@ -34,6 +38,13 @@ INSERT INTO use SELECT s.id, r.article + ?1, r.line, r.column, r.field, r.width,
   CASE WHEN ?2 THEN r.is_cached END, r.flaggable
 FROM catalogue.reference r JOIN catalogue.image i ON i.id = r.image JOIN image s ON s.url = i.url
 WHERE i.kind = 'remote'
+"""
+# With min(), SQLite takes the other columns from the row that has it (sqlite.org/lang_select.html, section 2.5).
+_PUT_TITLES = """
+UPDATE image SET article = first.title FROM (
+  SELECT u.image, coalesce(nullif(a.title, ''), a.path) AS title, min(a.path)
+  FROM use u JOIN article a ON a.id = u.article GROUP BY u.image) AS first
+WHERE first.image = image.id
 """
 _PUT_SITE_ISSUES = """
 INSERT INTO site_issue SELECT path || ':' || line || ':' || column, code, message FROM catalogue.article
@@ -172,13 +183,17 @@ def _copy_catalogue(db: sqlite3.Connection, folder: str) -> None:
             "UPDATE image SET words = ? WHERE id = ?", ((_words(url, host), number) for number, url, host in new)
         )
         start = f"{folder}/" if folder else ""
-        rows = db.execute("SELECT id + ?, ? || path FROM catalogue.article", (before, start))
-        db.executemany("INSERT INTO article VALUES (?, ?, ?)", ((n, path, path.casefold()) for n, path in rows))
+        rows = db.execute("SELECT id + ?, ? || path, title FROM catalogue.article", (before, start))
+        db.executemany(
+            "INSERT INTO article VALUES (?, ?, ?, ?)",
+            ((number, path, f"{path} {title}".casefold(), title) for number, path, title in rows),
+        )
         db.execute(_PUT_USES, (before, not folder))
         db.execute(_PUT_SITE_ISSUES)
         db.execute("UPDATE image SET uses = 0")
         counts = db.execute("SELECT count(*), image FROM use GROUP BY image").fetchall()
         db.executemany("UPDATE image SET uses = ? WHERE id = ?", counts)
+        db.execute(_PUT_TITLES)
     except BaseException:
         db.execute("ROLLBACK")
         raise

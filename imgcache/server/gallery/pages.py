@@ -13,11 +13,12 @@ from pathlib import Path
 
 import jinja2
 
-from imgcache.core import redact
+from imgcache.core import clean_text, documentation_url, problem_name, redact
 from imgcache.core.version import __version__
+from imgcache.scanner import layout_of
 from imgcache.server.gallery import views
 from imgcache.server.gallery.database import GalleryDatabase
-from imgcache.server.gallery.detail import detail
+from imgcache.server.gallery.detail import Around, detail
 from imgcache.server.gallery.loader import load_gallery
 from imgcache.server.gallery.search import Search
 from imgcache.server.gallery.sources import FilesStamp, GallerySources
@@ -56,7 +57,7 @@ class Gallery:
 
         Args:
             cache: the folder of manifest.json; the index may be missing.
-            site: the folder of the site, if there is one; its name is shown, and the index may be in its `cache/`.
+            site: the folder of the site, if there is one; its title is shown, and the index may be in its `cache/`.
             clock: seconds since the epoch.
             monotonic: seconds of a monotonic clock.
         """
@@ -74,8 +75,12 @@ class Gallery:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        root = (site or cache).resolve()
-        self._templates.globals.update(place=root.name, version=__version__, static=version)
+        self._templates.filters["problem_name"] = problem_name
+        self._documentation = documentation_url()
+        title = layout_of(site).title if site else ""
+        self._templates.globals.update(
+            place=clean_text(title) or (site or cache).resolve().name, version=__version__, static=version
+        )
 
     def respond(self, path: str, query: Mapping[str, list[str]]) -> Page | None:
         """Answers a GET request.
@@ -105,10 +110,12 @@ class Gallery:
         return self._render(200, "grid.html", grid=grid, overview=database.overview)
 
     def _image(self, url: str, search: Search) -> Page:
-        known = self._database().image(url)
+        database = self._database()
+        known = database.image(url)
         if known is None:
             return self._render(404, "missing.html", url=redact(url), back=search.back())
-        return self._render(200, "image.html", image=detail(known, search, self._clock()))
+        around = Around(*database.neighbours(search, url), self._site and self._site.resolve(), self._documentation)
+        return self._render(200, "image.html", image=detail(known, search, self._clock(), around))
 
     def _render(self, status: int, name: str, **values: object) -> Page:
         return _page(status, self._templates.get_template(name).render(**values), _HTML, b"no-cache")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from imgcache.core import Size, clean_text, format_bytes, plural
+from imgcache.core import Size, clean_text, format_bytes, plural, problem_name
 from imgcache.server.gallery.database import Overview, SearchResult, Tile
 from imgcache.server.gallery.loader import LIGHT_WIDTH
 from imgcache.server.gallery.search import ANY_PROBLEM, PAGE, SORTS, STATES, Search
@@ -30,17 +30,20 @@ class Card(NamedTuple):
     facts: str
     picture: Picture | None
     badge: str
+    code: str
     severity: str
     state: str
+    article: str
 
 
 class FilterLink(NamedTuple):
-    """A link that sets or removes a filter."""
+    """A link that sets or removes a filter. `code` is that of a problem."""
 
     label: str
     number: str
     link: str
     is_on: bool
+    code: str = ""
 
 
 class Figure(NamedTuple):
@@ -144,9 +147,7 @@ def _card(tile: Tile, search: Search) -> Card:
         facts += [str(Size(tile.width, tile.height)), format_bytes(tile.bytes).replace(" ", "\u00a0")]
     if tile.uses is not None:
         facts.append("unused" if tile.uses == 0 else "1\u00a0use" if tile.uses == 1 else f"{tile.uses:,}\u00a0uses")
-    badge = tile.code or ("" if tile.state == "held" else tile.state)
-    if tile.code == "http-status" and tile.status:
-        badge = f"{badge} {tile.status}"
+    badge = problem_name(tile.code, tile.status) if tile.code else "" if tile.state == "held" else STATES[tile.state]
     return Card(
         link=search.image(tile.url),
         name=name_of(tile.url),
@@ -154,8 +155,10 @@ def _card(tile: Tile, search: Search) -> Card:
         facts=" · ".join(facts),
         picture=picture,
         badge=badge,
+        code=tile.code or "",
         severity=tile.severity or ("note" if badge else ""),
         state=tile.state,
+        article=clean_text(tile.article or "", 120),
     )
 
 
@@ -178,7 +181,8 @@ def _problems(overview: Overview, search: Search) -> list[FilterLink]:
         links.append(FilterLink("Any problem", f"{overview.images_with_problems:,}", link, is_on))
     for code, count in overview.problems.items():
         is_on = search.problem == code
-        links.append(FilterLink(clean_text(code, 40), f"{count:,}", search.link(problem="" if is_on else code), is_on))
+        link = search.link(problem="" if is_on else code)
+        links.append(FilterLink(problem_name(code), f"{count:,}", link, is_on, clean_text(code, 40)))
     return links
 
 

@@ -1,4 +1,4 @@
-// Adds search while typing and keyboard shortcuts to the gallery. Every page works without it.
+// Adds search while typing, keyboard shortcuts, a slider and buttons that copy to the gallery. Every page works without it.
 "use strict";
 
 const form = document.getElementById("search");
@@ -84,6 +84,13 @@ function escape(event) {
   }
 }
 
+// Leads to the image before or after this one. Returns whether there is one.
+function turn(key) {
+  const link = document.getElementById(key === "ArrowLeft" ? "previous" : key === "ArrowRight" ? "next" : "");
+  if (link) location.assign(link.href);
+  return Boolean(link);
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
   const typing = event.target.matches("input, select, textarea");
@@ -93,6 +100,8 @@ document.addEventListener("keydown", (event) => {
     input.select();
   } else if (event.key === "Escape") {
     escape(event);
+  } else if (!form && !typing && turn(event.key)) {
+    event.preventDefault();
   } else if (event.key.startsWith("Arrow") || (!typing && (event.key === "Home" || event.key === "End"))) {
     move(event);
   }
@@ -109,5 +118,29 @@ if (form) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     show();
+  });
+}
+
+const compare = document.getElementById("compare");
+
+if (compare) {
+  const slider = compare.querySelector(".slider");
+  const range = slider.querySelector("input");
+  const over = compare.querySelector(".over");
+  const show = () => over.style.setProperty("clip-path", `inset(0 ${100 - range.value}% 0 0)`);
+  compare.classList.add("is-live");
+  slider.hidden = false;
+  range.addEventListener("input", show);
+  show();
+}
+
+for (const button of document.querySelectorAll(".copy")) {
+  if (!navigator.clipboard) break; // pages from other addresses than localhost, over http
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    document.getElementById("copied").textContent = `${button.textContent}: done`;
+    button.classList.add("is-done");
+    setTimeout(() => button.classList.remove("is-done"), 1500);
   });
 }
