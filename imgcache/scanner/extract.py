@@ -24,7 +24,6 @@ from imgcache.core import (
 from imgcache.scanner import frontmatter, markup
 from imgcache.scanner.data_files import is_data_file
 from imgcache.scanner.site import Site
-from imgcache.scanner.unread import unread_addresses
 
 # A file that was saved shortly before it was read may be saved again within the same tick of the file system's clock
 # (4 ms on Linux). Its modification time proves nothing then, so the next run reads it once more.
@@ -196,6 +195,8 @@ def _unread(draft: _Draft, found: Collection[Reference]) -> tuple[UnreadRow, ...
     end = len(draft.data) if draft.file.is_data else draft.front.body_offset
     if draft.error is not None or draft.data.find(b"//", 0, end) < 0:
         return ()
+    from imgcache.scanner.unread import unread_addresses  # few sites need it
+
     text = draft.data[:end].decode("utf-8-sig", "replace")
     places = unread_addresses(text, found)
     return tuple(UnreadRow(one.url, one.line, one.column) for one in places if not one.is_comment)
