@@ -54,7 +54,8 @@ class Site:
         from imgcache.scanner.frontmatter import Fields
         from imgcache.scanner.rules import ReadingRules
 
-        return ReadingRules(self.layout.syntax, Fields(self._fields))
+        syntax = self.layout.syntax
+        return ReadingRules(syntax, Fields(self._fields, metadata_lines=syntax.metadata_lines))
 
     def kind(self, url: str) -> Kind:
         """Return whether a URL is remote, the site's own, or inline. A URL of any other scheme counts as remote."""
