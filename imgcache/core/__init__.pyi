@@ -29,6 +29,7 @@ __all__ = [
     "ColorSpace",
     "ConfigError",
     "ConnectFailure",
+    "Console",
     "Copy",
     "Correction",
     "DayLine",
@@ -148,6 +149,7 @@ __all__ = [
 
 from .built_pages import ReaderPage, RemoteUse, ShownImage
 from .choices import ColorSpace, Dimensions, Fit, Generator, Motion, Position
+from .console import Console
 from .descriptors import MAX_IDLE_CONNECTIONS, can_open_files, is_out_of_descriptors, raise_descriptor_limit
 from .errors import (
     ArticleChanged,
