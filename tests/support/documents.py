@@ -66,6 +66,31 @@ def values(draw: st.DrawFn) -> Values:
     return dict(draw(st.permutations(list(document.items()))))
 
 
+def missized(values: Values, lists: Collection[str]) -> Values:
+    """The values with sizes of another shape wherever a mapping of these lists declares both, written as they were."""
+    return _with_sizes(values, lists, lambda size: (size[0] * 3, size[1]))
+
+
+def sized(values: Values, lists: Collection[str]) -> Values:
+    """The values with the true size at every such mapping whose image is held."""
+    return _with_sizes(values, lists, lambda size: size, only=HELD)
+
+
+def _with_sizes(
+    values: Values,
+    lists: Collection[str],
+    change: Callable[[tuple[int, int]], tuple[int, int]],
+    only: Collection[str] = tuple(SIZES),
+) -> Values:
+    values = copy.deepcopy(values)
+    for field in lists:
+        for entry in _mappings(values, field.split(".")):
+            if entry[_URL_KEYS[field]] in only and {"width", "height"} <= entry.keys():
+                for key, pixels in zip(("width", "height"), change(SIZES[entry[_URL_KEYS[field]]]), strict=True):
+                    entry[key] = type(entry[key])(pixels)
+    return values
+
+
 def flagged(values: Values, lists: Collection[str]) -> Values:
     """The values with `isCached` at every mapping of these lists whose image is held."""
     values = copy.deepcopy(values)
@@ -170,8 +195,11 @@ def _toml(draw: st.DrawFn, value: Any) -> str:
 
 
 def _strings(word: str) -> Iterator[str]:
-    """The forms in which TOML can write a string."""
+    """The forms in which TOML can write a string; a size, which is corrected on one line alone, in two of them."""
     yield json.dumps(word, ensure_ascii=False)
+    if word.isdigit():
+        yield f"'{word}'"
+        return
     escaped = word.replace("\\", "\\\\").replace('"', '\\"')
     yield f'"""\n{escaped}"""'
     if not word[:1].isspace():
@@ -210,10 +238,10 @@ class Sample(NamedTuple):
 
 
 @st.composite
-def samples(draw: st.DrawFn) -> Sample:
-    """An article in any form, with either line end, with or without a byte order mark."""
+def samples(draw: st.DrawFn, wrong: Collection[str] = ()) -> Sample:
+    """An article in any form, with either line end, with or without a byte order mark; `wrong` lists are missized."""
     form = draw(st.sampled_from(sorted(FORMS)))
-    text = draw(FORMS[form].write(draw(values())))
+    text = draw(FORMS[form].write(missized(draw(values()), wrong)))
     bom, newline = draw(st.sampled_from(["", "\ufeff"])), draw(st.sampled_from(["\n", "\r\n"]))
     data = (bom + text.replace("\n", newline)).encode()
     sample = Sample(form, {}, data)
