@@ -15,7 +15,6 @@ from imgcache.auditor.git import Repository
 from imgcache.auditor.revision import open_revision
 from imgcache.core import AuditReport, ConfigError, Finding, Place
 from imgcache.scanner import Site
-from imgcache.scanner.frontmatter import DEFAULT, Fields
 
 WasPresent = Callable[[Finding, Place], bool]
 
@@ -26,18 +25,13 @@ class Baseline:
     It is opened before the audit begins, so that a wrong name is reported at once and not after an hour.
     """
 
-    def __init__(
-        self, site: Site, *, since: str | None = None, baseline: Path | None = None, fields: Fields = DEFAULT
-    ) -> None:
+    def __init__(self, site: Site, *, since: str | None = None, baseline: Path | None = None) -> None:
         """Open a git revision, an earlier report, both, or neither; with neither, every finding is new.
-
-        `fields` says what names an image in the articles.
 
         Raises:
             ConfigError: the revision does not exist, or the report cannot be read.
         """
         self._site = site
-        self._fields = fields
         self._repository = Repository(site.root) if since is not None else None
         self._tree = self._repository.tree_of(since) if self._repository and since is not None else ""
         self._report = EarlierReport.read(baseline) if baseline is not None else None
@@ -51,7 +45,7 @@ class Baseline:
         sources: list[WasPresent] = [self._report.contains] if self._report else []
         if self._repository:
             articles = {place.article for found in audit.findings for place in found.references}
-            sources.append(open_revision(self._site, self._repository, self._tree, articles, self._fields).contains)
+            sources.append(open_revision(self._site, self._repository, self._tree, articles).contains)
         return mark(audit, lambda found, place: any(had(found, place) for had in sources))
 
 

@@ -32,7 +32,7 @@ from imgcache.core import (
     without_credentials,
 )
 from imgcache.manifest import Manifest, apply_edits, read_if_unchanged
-from imgcache.scanner import Fields, Site, Syntax, extract_references
+from imgcache.scanner import ReadingRules, Site, extract_references
 
 Digest = Callable[[str], str | None]  # SHA-256, in hex, of the bytes of an article that were scanned
 
@@ -65,8 +65,7 @@ class _Article(NamedTuple):
 
     data: bytes
     path: str
-    syntax: Syntax
-    fields: Fields
+    rules: ReadingRules
 
 
 def apply(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest: Digest) -> FixResult:
@@ -82,7 +81,7 @@ def apply(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest
         What was corrected, and a problem for each correction that was not made.
     """
     fixed, problems = FixResult(), list[Problem]()
-    for draft in _drafts(findings, site, digest, problems, manifest.fields):
+    for draft in _drafts(findings, site, digest, problems):
         try:
             with contain_article_errors(draft.article):
                 manifest.write_article(draft.article, scanned=draft.digest, edits=list(draft.edits.values()))
@@ -93,7 +92,7 @@ def apply(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest
     return msgspec.structs.replace(fixed, problems=tuple(problems))
 
 
-def patch(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest: Digest) -> tuple[bytes, FixResult]:
+def patch(findings: Iterable[Finding], *, site: Site, digest: Digest) -> tuple[bytes, FixResult]:
     """Return the same corrections as a patch for `git apply -p1` in the folder of the site, and write nothing.
 
     Without `-p1`, git confuses a subfolder with the folder of the site if both have the same name. The arguments are
@@ -101,15 +100,13 @@ def patch(findings: Iterable[Finding], *, site: Site, manifest: Manifest, digest
     """
     fixed, problems, pieces = FixResult(), list[Problem](), list[bytes]()
     base = site.root
-    for draft in _drafts(findings, site, digest, problems, manifest.fields):
+    for draft in _drafts(findings, site, digest, problems):
         pieces.append(unified(os.fsencode(draft.target.relative_to(base).as_posix()), draft.old, draft.new))
         fixed = _counted(fixed, draft)
     return b"".join(pieces), msgspec.structs.replace(fixed, problems=tuple(problems))
 
 
-def _drafts(
-    findings: Iterable[Finding], site: Site, digest: Digest, problems: list[Problem], fields: Fields
-) -> Iterator[_Draft]:
+def _drafts(findings: Iterable[Finding], site: Site, digest: Digest, problems: list[Problem]) -> Iterator[_Draft]:
     """Yields each file that would change once, sorted by article; rejected corrections are added to `problems`."""
     drafted: set[str] = set()
     for article, requested in sorted(_edits_by_article(findings).items()):
@@ -123,9 +120,9 @@ def _drafts(
         except ArticleError as error:
             problems.append(_problem(error, requested))
             continue
-        edits, rejected = _possible_edits(_Article(old, article, site.layout.syntax, fields), requested)
+        edits, rejected = _possible_edits(_Article(old, article, site.rules), requested)
         problems += rejected
-        new = apply_edits(old, article, list(edits.values()), site.layout.syntax, fields)
+        new = apply_edits(old, article, list(edits.values()), site.rules)
         if new != old:
             yield _Draft(article, scanned, target, old, new, edits)
 
@@ -168,8 +165,8 @@ def _rejection(article: _Article, edits: dict[Place, Edit]) -> ArticleError | No
     """Why these edits cannot be made, or would not leave the intended values; None if they can."""
     try:
         number = {(r.line, r.column): number for number, r in enumerate(extract_references(*article))}
-        data = apply_edits(article.data, article.path, list(edits.values()), article.syntax, article.fields)
-        after = extract_references(data, article.path, article.syntax, article.fields)
+        data = apply_edits(article.data, article.path, list(edits.values()), article.rules)
+        after = extract_references(data, article.path, article.rules)
     except ArticleError as error:
         return error
     for edit in edits.values():

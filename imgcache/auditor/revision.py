@@ -21,7 +21,7 @@ import msgspec
 
 from imgcache.auditor.git import Changes, Repository, Tree
 from imgcache.core import ArticleError, Finding, Kind, Place, Reference
-from imgcache.scanner import Fields, Site, extract_references
+from imgcache.scanner import Site, extract_references
 
 _SIZE_RULES = frozenset({"dimensions", "scaled"})
 _FLAG_RULES = frozenset({"flag-without-copy", "copy-without-flag"})
@@ -90,7 +90,7 @@ def _identity(rule: str, reference: Reference) -> tuple[object, ...]:
     return (reference.url, reference.field, declared, flag)
 
 
-def open_revision(site: Site, repository: Repository, tree: str, articles: Iterable[str], fields: Fields) -> Revision:
+def open_revision(site: Site, repository: Repository, tree: str, articles: Iterable[str]) -> Revision:
     """Read what is needed to compare places in the given articles with a revision.
 
     Args:
@@ -98,7 +98,6 @@ def open_revision(site: Site, repository: Repository, tree: str, articles: Itera
         repository: the repository that contains it.
         tree: the object name of the tree of the revision.
         articles: paths relative to the site.
-        fields: what names an image in them.
 
     Raises:
         ConfigError: git cannot read the revision.
@@ -110,20 +109,20 @@ def open_revision(site: Site, repository: Repository, tree: str, articles: Itera
     contents = repository.contents([wanted[article] for article in changed])
     versions = {}
     for article, data in zip(changed, contents, strict=True):
-        then = _references(site, data, revision.changes.renamed.get(article, article), fields)
-        versions[article] = _Versions(then, _current_references(site, article, fields))
+        then = _references(site, data, revision.changes.renamed.get(article, article))
+        versions[article] = _Versions(then, _current_references(site, article))
     return msgspec.structs.replace(revision, versions=versions)
 
 
-def _current_references(site: Site, article: str, fields: Fields) -> tuple[Reference, ...] | None:
+def _current_references(site: Site, article: str) -> tuple[Reference, ...] | None:
     try:
-        return _references(site, (site.root / article).read_bytes(), article, fields)
+        return _references(site, (site.root / article).read_bytes(), article)
     except OSError:
         return None
 
 
-def _references(site: Site, data: bytes, article: str, fields: Fields) -> tuple[Reference, ...] | None:
+def _references(site: Site, data: bytes, article: str) -> tuple[Reference, ...] | None:
     try:
-        return extract_references(data, article, site.layout.syntax, fields)
+        return extract_references(data, article, site.rules)
     except ArticleError:
         return None

@@ -19,7 +19,6 @@ from imgcache.cli.output import print_bytes, print_note
 from imgcache.cli.progress import progress_for
 from imgcache.core import AuditReport, ConfigError, clean_text, documentation_url, log_safety, plural, replace_file
 from imgcache.policy import format_day
-from imgcache.scanner import Fields
 from imgcache.wiring import AuditRequest, Workspace, fix_articles, prepare_audit
 
 if TYPE_CHECKING:
@@ -75,7 +74,6 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
         workspace.site,
         since=options["since"],
         baseline=options["baseline"],
-        fields=Fields(workspace.config.fields),
     )
     request = AuditRequest.from_options(**{name: options[name] for name in _REQUESTED})
     progress = progress_for(quiet=options["quiet"] or form != "text")
@@ -88,9 +86,7 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
         if options["diff"]:
             from imgcache.auditor import fixes
 
-            patch, fixed = fixes.patch(
-                found.findings, site=cache.site, manifest=cache.manifest, digest=cache.catalogue.articles.digest
-            )
+            patch, fixed = fixes.patch(found.findings, site=cache.site, digest=cache.catalogue.articles.digest)
             _check_patch(patch, options["output"])
             _print_fixed(fixed, "would be")
         elif request.fix and not is_interrupted:

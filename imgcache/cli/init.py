@@ -21,6 +21,13 @@ TEMPLATE = """\
 # articles: ["**/*.md", "**/*.markdown", "**/*.mdx", "**/*.html", "**/*.njk"]
 # exclude: []
 
+# Which keys of front matter name images beside the lists named images: auto (all that look like it), none, or a list
+# such as [image, cover.image, "gallery[].url", "header.*"].
+# fields: auto
+
+# Which data files (YAML, JSON, TOML) name images: auto (those in _data, data and src/_data), none, or a list of globs.
+# data: auto
+
 # Whose defaults hold: auto (found by the files of the site), jekyll, hugo, eleventy, hexo, astro, docusaurus,
 # vitepress, gatsby, mkdocs, zensical, pelican or sphinx.
 # generator: auto

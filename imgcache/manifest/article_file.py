@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgcache.core import ArticleChanged, ArticleUnreadable, ArticleUnwritable, Edit, contain_article_errors, new_file
-from imgcache.scanner import frontmatter, markup
+from imgcache.scanner import USUAL, ReadingRules, frontmatter, markup
 from imgcache.scanner.data_files import is_data_file
 
 _BOM = "\ufeff"
-_ANY = markup.Syntax()
 
 
 class ArticleFile(NamedTuple):
@@ -29,21 +28,14 @@ class ArticleFile(NamedTuple):
     stat: os.stat_result
 
 
-def apply_edits(
-    data: bytes,
-    article: str,
-    edits: Sequence[Edit],
-    syntax: markup.Syntax = _ANY,
-    fields: frontmatter.Fields = frontmatter.DEFAULT,
-) -> bytes:
+def apply_edits(data: bytes, article: str, edits: Sequence[Edit], rules: ReadingRules = USUAL) -> bytes:
     """Return the bytes of an article after edits of its front matter and its body.
 
     Args:
         data: the whole file.
         article: its path relative to the site; its suffix says whether the body is HTML.
         edits: each names its image by the line and column of the URL.
-        syntax: how the generator of the site reads bodies.
-        fields: what names an image beside the lists named `images`.
+        rules: how the articles of the site are read.
 
     Raises:
         ArticleChanged: the image of an edit is not at its place.
@@ -51,23 +43,21 @@ def apply_edits(
         ArticleInternal: a bug in imgcache.
     """
     with contain_article_errors(article):
-        return _edited(data, article, edits, syntax, fields)
+        return _edited(data, article, edits, rules)
 
 
-def _edited(
-    data: bytes, article: str, edits: Sequence[Edit], syntax: markup.Syntax, fields: frontmatter.Fields
-) -> bytes:
+def _edited(data: bytes, article: str, edits: Sequence[Edit], rules: ReadingRules) -> bytes:
     if is_data_file(article):
-        return frontmatter.apply_to_file(data, article, edits, fields)
-    front = frontmatter.parse(data, article, fields)
+        return frontmatter.apply_to_file(data, article, edits, rules.fields)
+    front = frontmatter.parse(data, article, rules.fields)
     below = [edit for edit in edits if edit.line >= front.body_line]
     if below:
         head, body = data[: front.body_offset], data[front.body_offset :].decode()
         bom = _BOM if body.startswith(_BOM) else ""
         line, html = front.body_line, markup.is_html(article)
-        body = markup.apply(body.removeprefix(bom), article, below, first_line=line, html=html, syntax=syntax)
+        body = markup.apply(body.removeprefix(bom), article, below, first_line=line, html=html, syntax=rules.syntax)
         data = head + (bom + body).encode()
-    return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line], fields)
+    return frontmatter.apply(data, [edit for edit in edits if edit.line < front.body_line], rules.fields)
 
 
 def read_if_unchanged(path: Path, *, site: Path, scanned: str) -> ArticleFile:

@@ -10,11 +10,9 @@ import msgspec
 from imgcache.cache import Document, HeldEntry, Index, LocalDocument
 from imgcache.core import MEDIA_TYPES, Asset, ConfigError, Edit, Variant, disk_errors, new_file
 from imgcache.manifest.article_file import apply_edits, link_target, replace_article
-from imgcache.scanner import Syntax
-from imgcache.scanner.frontmatter import DEFAULT, Fields
+from imgcache.scanner import USUAL, ReadingRules
 
 MANIFEST_NAME = "manifest.json"
-_ANY = Syntax()
 VERSION = 1
 _FORMATS = {media_type: name for name, media_type in MEDIA_TYPES.items()}
 
@@ -116,8 +114,7 @@ class Manifest:
         cache: Path,
         scratch: Path,
         document: Document | None = None,
-        syntax: Syntax = _ANY,
-        fields: Fields = DEFAULT,
+        rules: ReadingRules = USUAL,
     ) -> None:
         """Describe where the files are.
 
@@ -126,14 +123,12 @@ class Manifest:
             cache: the folder of the cache.
             scratch: a folder for incomplete files, which the next run empties.
             document: manifest.json if it is not a file of the cache.
-            syntax: how the bodies of articles are read.
-            fields: what names an image in the articles.
+            rules: how the articles of the site are read.
         """
         self._site = site
         self._document: Document = document or LocalDocument(cache / MANIFEST_NAME)
         self._scratch = scratch
-        self._syntax = syntax
-        self.fields = fields
+        self._rules = rules
 
     def write_article(self, article: str, *, scanned: str, edits: Sequence[Edit]) -> bool:
         """Apply edits to the front matter and body of one article; every other byte stays.
@@ -154,7 +149,7 @@ class Manifest:
             site=self._site,
             scratch=self._scratch,
             scanned=scanned,
-            change=lambda data: apply_edits(data, article, edits, self._syntax, self.fields),
+            change=lambda data: apply_edits(data, article, edits, self._rules),
         )
 
     def link_target(self, article: str) -> str | None:

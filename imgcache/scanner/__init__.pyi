@@ -1,13 +1,13 @@
 __all__ = [
     "NEVER_ENTERED",
-    "Fields",
+    "USUAL",
     "Layout",
+    "ReadingRules",
     "ScanReport",
     "ScanResult",
     "Scanner",
     "Site",
     "Sites",
-    "Syntax",
     "UnreadAddress",
     "check_local_images",
     "extract_references",
@@ -16,10 +16,9 @@ __all__ = [
 ]
 
 from .extract import extract_references
-from .frontmatter import Fields
 from .generators import NEVER_ENTERED, Layout, layout_of
 from .listing import ScanReport, UnreadAddress
 from .local_images import check_local_images
-from .markup import Syntax
+from .rules import USUAL, ReadingRules
 from .site import Site, Sites, path_prefix
 from .walk import Scanner, ScanResult

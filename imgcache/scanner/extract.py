@@ -23,6 +23,7 @@ from imgcache.core import (
 )
 from imgcache.scanner import frontmatter, markup
 from imgcache.scanner.data_files import is_data_file
+from imgcache.scanner.rules import USUAL, ReadingRules
 from imgcache.scanner.site import Site
 
 # A file that was saved shortly before it was read may be saved again within the same tick of the file system's clock
@@ -31,7 +32,6 @@ _RACY_NS = 50_000_000
 _MAX_KNOWN_URLS = 2048  # many articles name the same images; half a megabyte
 
 _BOM = "\ufeff"
-_ANY = markup.Syntax()
 _FENCES = re.compile(rb"(?:\xef\xbb\xbf)?(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?\1[ \t]*(?:\r?\n|\Z)")
 _MAX_DATA_BYTES = 32_000_000  # parsed values need ten times the memory
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -42,7 +42,7 @@ _DATE_IN_FRONT = re.compile(
 )
 # In YAML, TOML and JSON: between quotes, or a plain scalar of YAML.
 _TITLE = re.compile(
-    rb"""\n[ \t]*"?title"?[ \t]*[:=][ \t]*+"""
+    rb"""\n(?:title|[ \t]*"title")[ \t]*[:=][ \t]*+"""
     rb"""(?:"([^"\\\r\n]{1,200})"|'([^'\r\n]{1,200})'|([^"'\s\[{|>&*!#][^\r\n#]{0,200}))"""
 )
 
@@ -50,17 +50,16 @@ _TITLE = re.compile(
 class ArticleReader:
     """Reads the articles of one site."""
 
-    def __init__(self, site: Site, flag: Iterable[str], fields: frontmatter.Fields = frontmatter.DEFAULT) -> None:
+    def __init__(self, site: Site, flag: Iterable[str]) -> None:
         """Prepare to read.
 
         Args:
-            site: decides which images are remote.
+            site: decides which images are remote, and how articles are read.
             flag: the lists whose entries carry `isCached`.
-            fields: what names an image beside the lists named `images`.
         """
         self.site = site
         self.flag = frozenset(flag)
-        self.fields = fields
+        self._fields = site.rules.fields
         self._classify = functools.lru_cache(maxsize=_MAX_KNOWN_URLS)(self._classify_url)
 
     def read(self, files: Sequence[ArticleStat]) -> list[ReadArticle]:
@@ -72,7 +71,7 @@ class ArticleReader:
         Returns:
             One result for each file, in their order. An article that cannot be read has its error in the result.
         """
-        drafts = [_Draft(file, self.site.layout.syntax) for file in files]
+        drafts = [_Draft(file, self.site.rules.syntax) for file in files]
         for stage in (self._load, self._find_front, self._read_front, _read_body):
             for draft in drafts:
                 if draft.error is None:
@@ -114,8 +113,8 @@ class ArticleReader:
                 if draft.front.texts:
                     found += tuple(_in_texts(draft.front.texts, draft.file.path))
                 rows = [self._row(reference) for reference in found]
-                unread = () if self.fields.guesses else _unread(draft, found)
-                title = article_title(draft.data, draft.front.body_offset)
+                unread = () if self._fields.guesses else _unread(draft, found)
+                title = "" if draft.file.is_data else article_title(draft.data, draft.front.body_offset)
                 return ReadArticle(
                     draft.file, draft.digest, draft.newest, rows, draft.error, draft.trace, unread, title
                 )
@@ -147,16 +146,16 @@ class ArticleReader:
 
     def _find_front(self, draft: _Draft) -> None:
         if not (draft.file.is_template or draft.file.is_data):
-            draft.outline = frontmatter.outline(draft.data, self.fields)
+            draft.outline = frontmatter.outline(draft.data, self._fields)
 
     def _read_front(self, draft: _Draft) -> None:
         if draft.file.is_template:
             draft.front = _NO_FRONT_MATTER
             return
         if draft.file.is_data:
-            draft.front = frontmatter.read_file(draft.data, draft.file.path, self.fields)
+            draft.front = frontmatter.read_file(draft.data, draft.file.path, self._fields)
             return
-        draft.front = frontmatter.read(draft.outline, draft.file.path, self.fields)
+        draft.front = frontmatter.read(draft.outline, draft.file.path, self._fields)
 
     @staticmethod
     def _is_rooted(url: str, kind: str) -> bool:
@@ -264,26 +263,23 @@ def _in_texts(texts: Iterable[frontmatter.MarkupValue], article: str) -> Iterato
             yield Reference(reference.url, article, value.line + lines, column, value.field)
 
 
-def extract_references(
-    data: bytes, article: str, syntax: markup.Syntax = _ANY, fields: frontmatter.Fields = frontmatter.DEFAULT
-) -> tuple[Reference, ...]:
+def extract_references(data: bytes, article: str, rules: ReadingRules = USUAL) -> tuple[Reference, ...]:
     """Return all image references of one article, in front matter and body.
 
     Args:
         data: the whole file.
         article: its path relative to the site.
-        syntax: how the generator of the site reads bodies.
-        fields: what names an image beside the lists named `images`.
+        rules: how the articles of the site are read.
 
     Raises:
         ArticleError: the article cannot be read.
     """
     with contain_article_errors(article):
         if is_data_file(article):
-            front = frontmatter.read_file(data, article, fields)
+            front = frontmatter.read_file(data, article, rules.fields)
             return front.references + tuple(_in_texts(front.texts, article))
-        front = frontmatter.parse(data, article, fields)
-        body = _body_references(data, front, article, syntax)
+        front = frontmatter.parse(data, article, rules.fields)
+        body = _body_references(data, front, article, rules.syntax)
         return front.references + body + tuple(_in_texts(front.texts, article))
 
 

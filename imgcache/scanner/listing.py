@@ -8,7 +8,6 @@ import msgspec
 
 from imgcache.cache import ReadArticle
 from imgcache.core import Kind, Place, Problem, Severity
-from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.site import Site
 from imgcache.scanner.unread import unread_addresses
 
@@ -50,13 +49,12 @@ class ScanReport(msgspec.Struct):
         """Whether there are no problems but warnings."""
         return all(problem.severity is not Severity.ERROR for problem in self.problems)
 
-    def add(self, site: Site, article: ReadArticle, fields: Fields) -> None:
+    def add(self, site: Site, article: ReadArticle) -> None:
         """Adds what was read of one article, template or data file.
 
         Args:
             site: the site that the article belongs to.
             article: as the reader gave it.
-            fields: what names an image in front matter and data files.
         """
         path = article.file.path
         self.articles += not (article.file.is_template or article.file.is_data)
@@ -70,7 +68,7 @@ class ScanReport(msgspec.Struct):
             severity = Severity.WARNING if article.file.is_data else Severity.ERROR
             self.problems.append(Problem(error.code, None, error.message, severity=severity, references=(place,)))
         if not article.file.is_template:
-            self.unread += _unread(_text(site, path), article, fields)
+            self.unread += _unread(_text(site, path), article, site.rules.fields.why_unread)
 
 
 def _text(site: Site, path: str) -> str:
@@ -80,9 +78,9 @@ def _text(site: Site, path: str) -> str:
         return ""
 
 
-def _unread(text: str, article: ReadArticle, fields: Fields) -> Iterator[UnreadAddress]:
+def _unread(text: str, article: ReadArticle, why_unread: str) -> Iterator[UnreadAddress]:
     in_fields = {(one.line, one.column) for one in article.unread}
     for one in unread_addresses(text, article.references):
-        reason = fields.why_unread if (one.line, one.column) in in_fields else _IN_BODY
+        reason = why_unread if (one.line, one.column) in in_fields else _IN_BODY
         reason = _UNREADABLE if article.error else reason
         yield UnreadAddress(one.url, article.file.path, one.line, one.column, reason)

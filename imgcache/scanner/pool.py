@@ -25,7 +25,6 @@ import msgspec
 
 from imgcache.cache import ArticleStat, ReadArticle
 from imgcache.scanner.extract import ArticleReader
-from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.generators import Layout
 from imgcache.scanner.site import Site
 
@@ -95,7 +94,7 @@ def _cores() -> int:
 
 def _start(reader: ArticleReader, number: int, program: str, stack: contextlib.ExitStack) -> list[_Helper]:
     site = reader.site
-    task = ReaderTask(str(site.root), site.site_url, site.layout, sorted(reader.flag), reader.fields.setting)
+    task = ReaderTask(str(site.root), site.site_url, site.layout, sorted(reader.flag), site.rules.fields.setting)
     try:
         return [stack.enter_context(_Helper(task, program)) for _ in range(number)]
     except OSError:  # no memory or no more processes: this process reads alone
@@ -183,7 +182,7 @@ def run_reader() -> None:
     decoder = msgspec.msgpack.Decoder(list[ArticleStat])
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         task = msgspec.msgpack.decode(connection.recv_bytes(), type=ReaderTask)
-        reader = ArticleReader(Site(Path(task.root), task.site_url, task.layout), task.flag, Fields(task.fields))
+        reader = ArticleReader(Site(Path(task.root), task.site_url, task.layout, task.fields), task.flag)
         connection.send_bytes(msgspec.msgpack.encode([]))  # ready
         while True:
             files = decoder.decode(connection.recv_bytes())

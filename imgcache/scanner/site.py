@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from imgcache.core import Kind
 from imgcache.scanner.generators import Layout
+
+if TYPE_CHECKING:
+    from imgcache.scanner.rules import ReadingRules
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")  # RFC 3986, section 3.1
 _EDGES = "".join(map(chr, range(0x21)))  # the URL standard strips C0 controls and spaces at both ends
@@ -21,19 +26,36 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class Site:
     """A folder of articles and the address under which it is published."""
 
-    def __init__(self, root: Path, site_url: str | None, layout: Layout | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        site_url: str | None,
+        layout: Layout | None = None,
+        fields: str | Sequence[str] = "auto",
+    ) -> None:
         """Describe a site.
 
         Args:
             root: the folder of the site.
             site_url: `https://example.org/news`, or `/news` if the host is unknown; None if neither is known.
             layout: what is known of it by its generator; by default nothing is.
+            fields: what names an image in its articles, as in the configuration.
         """
         self.root = root.resolve()
         self.site_url = site_url
         self.layout = layout or Layout()
         self._address = _address(site_url.rstrip("/")) if site_url else None
+        self._fields = fields
         self._names: dict[Path, frozenset[str]] = {}
+
+    @functools.cached_property
+    def rules(self) -> ReadingRules:
+        """How its articles are read. The parsers are loaded only now: some commands read no article."""
+        from imgcache.scanner.frontmatter import Fields
+        from imgcache.scanner.rules import ReadingRules
+
+        syntax = self.layout.syntax
+        return ReadingRules(syntax, Fields(self._fields, metadata_lines=syntax.metadata_lines))
 
     def kind(self, url: str) -> Kind:
         """Return whether a URL is remote, the site's own, or inline. A URL of any other scheme counts as remote."""

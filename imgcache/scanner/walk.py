@@ -18,7 +18,6 @@ from imgcache.cache import ArticleStat, Catalogue, ReadArticle
 from imgcache.core import ConfigError, Kind, log
 from imgcache.scanner.data_files import DataFiles, is_data_file
 from imgcache.scanner.extract import ArticleReader
-from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role
 from imgcache.scanner.pool import read_all
 from imgcache.scanner.site import Site
@@ -51,7 +50,6 @@ class Scanner:
         flag: Sequence[str],
         cache: Path,
         prefix: str = "",
-        fields: str | Sequence[str] = "auto",
         data: str | Sequence[str] = "auto",
     ):
         """Prepare to scan a site.
@@ -63,7 +61,6 @@ class Scanner:
             flag: the fields whose entries carry `isCached`.
             cache: a folder that is never entered.
             prefix: goes before each path in a catalogue with the articles of several sites.
-            fields: what names an image beside the lists named `images`, as in the configuration.
             data: which data files are read, as in the configuration.
         """
         self._site = site
@@ -73,7 +70,7 @@ class Scanner:
         self._endings = tuple(ending[1] for ending in endings if ending) if all(endings) else None
         self._articles = pathspec.GitIgnoreSpec.from_lines(articles)
         self._exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
-        self._reader = ArticleReader(site, flag, Fields(fields))
+        self._reader = ArticleReader(site, flag)
         self._globs = tuple(articles)
         self._layout = site.layout
         self._cache = os.path.realpath(cache)

@@ -161,14 +161,13 @@ def audit(
         Error: the audit could not start, as for `sync`.
     """
     from imgcache.auditor import Baseline
-    from imgcache.scanner import Fields
     from imgcache.wiring.audit import AuditRequest, fix_articles, prepare_audit
     from imgcache.wiring.loading import load_workspace
     from imgcache.wiring.running import call_with_loop
 
     request = AuditRequest.from_options(offline=offline, fix=fix, connect_to=connect_to, dask=dask, built=_path(built))
     workspace = load_workspace(Path(site), config=_path(config), cache=_text(cache))
-    before = Baseline(workspace.site, since=since, baseline=_path(baseline), fields=Fields(workspace.config.fields))
+    before = Baseline(workspace.site, since=since, baseline=_path(baseline))
 
     def run(runner: LoopRunner) -> AuditReport:
         with prepare_audit(workspace, request, _CallbackProgress(progress), time.time) as (opened, auditor):

@@ -16,7 +16,7 @@ from imgcache.cache import CacheLock, Index, SiteMember, Store
 from imgcache.core import ConfigError, Copy, Dimensions
 from imgcache.core.version import __version__
 from imgcache.manifest import MANIFEST_NAME, Manifest, ManifestEntry
-from imgcache.scanner import Fields, Scanner, ScanReport, Site, Sites, path_prefix
+from imgcache.scanner import Scanner, ScanReport, Site, Sites, path_prefix
 from imgcache.wiring.workspace import Workspace, index_home, move_index_home
 
 if TYPE_CHECKING:  # only object stores have markers
@@ -48,7 +48,6 @@ def site_parts(workspaces: Sequence[Workspace], store: Store, scratch: Path) -> 
             articles=config.articles,
             exclude=config.exclude,
             flag=config.flag,
-            fields=config.fields,
             data=config.data,
             cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
             prefix=prefix,
@@ -72,8 +71,7 @@ def manifest_of(workspace: Workspace, store: Store, scratch: Path) -> Manifest:
         cache=workspace.cache,
         scratch=scratch,
         document=store.document(MANIFEST_NAME),
-        syntax=workspace.layout.syntax,
-        fields=Fields(workspace.config.fields),
+        rules=workspace.site.rules,
     )
 
 
@@ -237,12 +235,11 @@ def scan_site(workspace: Workspace) -> ScanReport:
         articles=config.articles,
         exclude=config.exclude,
         flag=config.flag,
-        fields=config.fields,
         data=config.data,
         cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
     )
-    report, fields = ScanReport(), Fields(config.fields)
+    report = ScanReport()
     for article in scanner.read_all():
-        report.add(site, article, fields)
+        report.add(site, article)
     scanner.require_found(report.articles or len(report.references))
     return report

@@ -35,7 +35,7 @@ class Workspace(msgspec.Struct, frozen=True):
     @property
     def site(self) -> Site:
         """The site, by its settings and by its generator."""
-        return Site(self.root, self.config.site_url, self.layout)
+        return Site(self.root, self.config.site_url, self.layout, self.config.fields)
 
     @property
     def own_cache(self) -> Path:

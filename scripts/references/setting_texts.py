@@ -20,7 +20,7 @@ TEXTS = {
         '["_posts/**/*.md", "pages/**/*.html"]',
     ),
     "fields": SettingText(
-        "Which fields of the front matter name images, beside the lists of `flag`.", '[image, "gallery[].url"]'
+        "Which fields of the front matter name images, beside the lists named `images`.", '[image, "gallery[].url"]'
     ),
     "data": SettingText(
         "Which data files name images: YAML, JSON, TOML. `auto`: those below `_data/`, `data/`, `src/_data/`.",

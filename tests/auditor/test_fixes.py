@@ -75,7 +75,7 @@ class FixableSite:
 
     def diff(self, findings: list[Finding]) -> tuple[bytes, FixResult]:
         site = Site(self.site, None)
-        return fixes.patch(findings, site=site, manifest=self.manifest, digest=self.scanned.get)
+        return fixes.patch(findings, site=site, digest=self.scanned.get)
 
     def bytes(self) -> dict[str, bytes]:
         return {name: (self.site / name).read_bytes() for name in self.scanned}

@@ -16,7 +16,7 @@ HERO = "https://pictures.example/tides/hero.jpg"
 _TITLES = {"index": "Tides", "harbour": "The harbour"}
 _FRONT = {
     "": '---\ntitle: "{title}"\nimage: {image}\n---\n\n{body}',
-    "pelican": "---\ntitle: {title}\nslug: {name}\ndate: 2026-11-30\nimage: {image}\n---\n\n{body}",
+    "pelican": "Title: {title}\nSlug: {name}\nDate: 2026-11-30\nImage: {image}\n\n{body}",
     "sphinx": '---\nmyst:\n  html_meta:\n    "property=og:image": {image}\n---\n\n{body}',
     "astro": '---\ntitle: "{title}"\nimage: {image}\nlayout: {up}layouts/Page.astro\n---\n\n{body}',
     "eleventy": '---\ntitle: "{title}"\nimage: {image}\nlayout: page.njk\n---\n\n{body}',

@@ -253,7 +253,20 @@ def test_every_public_name_is_there_and_no_other() -> None:
 
 
 def test_python_in_the_documents_compiles() -> None:
-    for document in DOCUMENTS:
-        for block in re.findall(r"^```python\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE):
-            if ") -> " not in block:  # a signature
-                ast.parse(block)
+    pages = {document: document.read_text() for document in DOCUMENTS}
+    blocks = [
+        (page, block)
+        for page, text in pages.items()
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        if ") -> " not in block  # a signature
+    ]
+    assert blocks
+    assert [(page, block) for page, block in blocks if not compiles(block)] == []
+
+
+def compiles(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except SyntaxError:
+        return False
+    return True

@@ -167,13 +167,13 @@ def test_mdx(run: Command, make_site: MakeSite, files: dict[str, str]) -> None:
 def test_a_url_in_any_of_these_places_can_be_replaced(tmp_path: Path) -> None:
     """An edit changes the URL of one image, and nothing else; or it is refused."""
     (tmp_path / "docusaurus.config.js").touch()
-    syntax = Site(tmp_path, None, layout_of(tmp_path)).layout.syntax
+    rules = Site(tmp_path, None, layout_of(tmp_path)).rules
     data = MDX.encode()
-    before = extract_references(data, "a.md", syntax)
+    before = extract_references(data, "a.md", rules)
     for one in before:
         if one.url.startswith("https://h.example/") and "two" not in one.url:
             new = apply_edits(
-                data, "a.md", [Edit(one.line, one.column, was=one.url, url="https://h.example/new.png")], syntax
+                data, "a.md", [Edit(one.line, one.column, was=one.url, url="https://h.example/new.png")], rules
             )
             assert new == data.replace(one.url.encode(), b"https://h.example/new.png")
 

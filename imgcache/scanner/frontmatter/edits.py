@@ -41,7 +41,7 @@ def apply(data: bytes, edits: Sequence[Edit], fields: Fields = DEFAULT) -> bytes
     if not edits:
         return data
     check_utf8(data)
-    if documents.may_be_document(data):
+    if documents.may_be_document(data, metadata_lines=fields.metadata_lines):
         return documents.apply(data, edits, fields)
     if (with_flags := flagged(data, edits, fields)) is not None:
         return with_flags

@@ -115,12 +115,14 @@ class Keys(NamedTuple):
 class Fields:
     """The setting `fields`, ready to judge values."""
 
-    def __init__(self, setting: str | Sequence[str]) -> None:
+    def __init__(self, setting: str | Sequence[str], *, metadata_lines: bool = False) -> None:
         """Take the setting.
 
         Args:
             setting: `auto`, `none`, or paths of keys such as `cover.image`, `gallery[].url`, `header.*`.
+            metadata_lines: whether lines `Key: value` at the top of an article are front matter too.
         """
+        self.metadata_lines = metadata_lines
         self.setting = setting if isinstance(setting, str) else tuple(setting)
         self.guesses = setting == AUTO
         self._patterns = () if isinstance(setting, str) else tuple(_INDEXES.sub("", one) for one in setting)

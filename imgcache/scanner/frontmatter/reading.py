@@ -55,7 +55,7 @@ def parse(data: bytes, article: str, fields: Fields = DEFAULT) -> FrontMatter:
 
 def outline(data: bytes, fields: Fields = DEFAULT) -> Outline:
     """Do the first half of `parse`, without checking whether the body is UTF-8. Raises the same errors."""
-    if documents.may_be_document(data):
+    if documents.may_be_document(data, metadata_lines=fields.metadata_lines):
         return Outline(documents.read(data), None)
     block = find_block(data)
     return Outline(block, plain_sections(block.lines, fields) if isinstance(block, Block) else None)

@@ -25,5 +25,5 @@ def of(settings: Settings) -> Layout:
         page_folders=True,
         templates=folders({folder(text(settings, "theme", "custom_dir"))}),
         nothing=folders({folder(text(settings, "site_dir"), "site")}),
-        syntax=Syntax(calls=(), footnotes=True),
+        syntax=Syntax(calls=(), footnotes=True, metadata_lines=True),
     )

@@ -23,5 +23,5 @@ def layout(root: Path, file: str) -> Layout:
         mounts=(Mount(content), *(Mount(content, prefix) for prefix in _OWN)),
         templates=folders({folder(text(settings, "THEME")), "theme", "themes"}),
         nothing=folders({folder(text(settings, "OUTPUT_PATH"), "output")}),
-        syntax=Syntax(calls=(), footnotes=True),
+        syntax=Syntax(calls=(), footnotes=True, metadata_lines=True),
     )

@@ -1,4 +1,6 @@
-"""Reads front matter in TOML (between `+++`) and JSON (`{ … }`) with positions, and edits it by splices of text. Pure.
+"""Reads front matter other than YAML with positions, and edits it by splices of text. Pure.
+
+That is TOML (between `+++`), JSON (`{ … }`) and the metadata of Python-Markdown (lines `Key: value`).
 
 The values come from tomllib and json; the position of each value is kept beside it. Each edit is verified by reading
 its result again.

@@ -1,4 +1,4 @@
-"""Edits front matter in TOML or JSON by splices of its text. Each edit is verified by reading the result again."""
+"""Edits front matter other than YAML by splices of its text. Each edit is verified by reading the result again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def apply(
     """Set or clear flags, write true sizes and other URLs; every other byte stays.
 
     Args:
-        data: the whole file, for which `opens` is true.
+        data: the whole file, for which `may_be_document` is true.
         edits: each names its entry by the line and column of the URL.
         fields: what names an image.
         read: finds and parses the document in the file.
@@ -83,6 +83,8 @@ def _string(document: Document, entry: Entry, url: str) -> str:
     """Return a URL as a string of the document, in 'single' quotes if it had them and may have them."""
     if not url.isprintable() or "\n" in document.text[entry.scalar.start : entry.scalar.end]:
         raise unsafe_edit(entry.line, entry.column)
+    if document.form == "lines":
+        return url
     if document.text[entry.scalar.start] == "'" and "'" not in url:
         return f"'{url}'"
     return json.dumps(url, ensure_ascii=False)  # a basic string of TOML has the same escapes

@@ -1,4 +1,4 @@
-"""Finds and parses front matter in TOML or JSON.
+"""Finds and parses front matter in TOML, in JSON, or in the lines `Key: value` of Python-Markdown.
 
 The rules are those of Hugo: TOML between two lines `+++`, the first of them the first line of the file; JSON from the
 `{` at the start of the file to its closing brace. A file that does not continue as TOML or JSON has no front matter: it
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from imgcache.core import ArticleUnreadable
-from imgcache.scanner.frontmatter.documents import json_places, toml_places
+from imgcache.scanner.frontmatter.documents import json_places, metadata_lines, toml_places
 from imgcache.scanner.frontmatter.documents.nodes import MAX_DEPTH, Misread, Node, Table, TooDeep, fill
 from imgcache.scanner.frontmatter.yaml_marks import BOM, check_utf8, clean
 
@@ -24,6 +24,7 @@ _TOML_OPENING = re.compile(rb"\+\+\+[ \t]*\r?\n")
 _TOML_CLOSING = re.compile(rb"\n\+\+\+[ \t]*(?=[\r\n]|\Z)")
 _TOML_CONTENT = re.compile(rb"""(?:[ \t]*(?:#[^\n]*)?\r?\n)*+[ \t]*(?:\[|["'A-Za-z0-9_-][^\n=]*=)""")
 _JSON_OPENING = re.compile(rb'\{\s*+(?:"(?:[^"\\\n]|\\.)*+"\s*+:|\}[ \t]*+(?=[\r\n]|\Z))')
+_METADATA_OPENING = re.compile(rb"(?:\xef\xbb\xbf)? {0,3}[A-Za-z0-9_-]++:(?!//)")
 _LINE_END = re.compile(rb"\r?\n")
 _JSON_SPACE = " \t\r\n"  # RFC 8259, section 2
 _TO_BODY = re.compile(r"(?:[ \t]*+(?:\r?\n|\Z))?")
@@ -42,7 +43,7 @@ class Document:
     """
 
     text: str = ""
-    form: Literal["toml", "json"] = "toml"
+    form: Literal["toml", "json", "lines"] = "toml"
     values: Any = field(default_factory=dict)
     start: int = 0
     end: int = 0
@@ -58,6 +59,8 @@ class Document:
             root: Node
             if self.form == "toml":
                 root = toml_places.places(self.text, self.start, self.end)
+            elif self.form == "lines":
+                root = metadata_lines.places(self.text)[0]
             else:
                 root = json_places.places(self.text, self.start)
             fill(root, self.values)
@@ -82,19 +85,30 @@ class Document:
         return line, at - self._line_starts[line - 1] + 1
 
 
-def may_be_document(data: bytes) -> bool:
-    """Return whether an article may begin with front matter in TOML or JSON, by its first bytes."""
-    return data.startswith((b"+++", b"{", BOM + b"+++", BOM + b"{"))
+def may_be_document(data: bytes, *, metadata_lines: bool) -> bool:
+    """Return whether an article may begin with front matter that `read` reads, by its first bytes.
+
+    Args:
+        data: the whole file.
+        metadata_lines: whether the generator reads lines `Key: value` without a fence.
+    """
+    if data.startswith((b"+++", b"{", BOM + b"+++", BOM + b"{")):
+        return True
+    return metadata_lines and _METADATA_OPENING.match(data) is not None
 
 
 def read(data: bytes) -> Document:
-    """Find and parse the front matter of an article for which `opens` is true. The encoding of the body is not checked.
+    """Find and parse the front matter of an article for which `may_be_document` is true.
+
+    The encoding of the body may not be checked.
 
     Raises:
         ArticleUnreadable: not UTF-8, not closed, not valid TOML or JSON, or nested too deeply.
     """
     bom = len(BOM) if data.startswith(BOM) else 0
-    return _toml(data, bom) if data.startswith(b"+", bom) else _json(data, bom)
+    if data.startswith(b"+", bom):
+        return _toml(data, bom)
+    return _json(data, bom) if data.startswith(b"{", bom) else _metadata(data, bom)
 
 
 def _toml(data: bytes, bom: int) -> Document:
@@ -158,6 +172,14 @@ def _json(data: bytes, bom: int) -> Document:
     values, end = _json_values(text, 0)
     head = text[: _TO_BODY.match(text, end).end()]  # type: ignore[union-attr]  # it matches everywhere
     return Document(head, "json", values, 0, end, bom + len(head.encode()), 1 + head.count("\n"))
+
+
+def _metadata(data: bytes, bom: int) -> Document:
+    check_utf8(data)
+    text = data[bom:].decode()
+    _, values, end = metadata_lines.places(text)
+    head = text[:end]
+    return Document(head, "lines", values, 0, end, bom + len(head.encode()), 1 + head.count("\n"))
 
 
 def _json_values(text: str, start: int) -> tuple[Any, int]:
