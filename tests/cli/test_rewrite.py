@@ -136,6 +136,33 @@ def test_offline_uses_what_is_held(rewrite: Callable[..., Ended], run: Command, 
     assert len(left["references"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("written", "asked_for"),
+    [
+        ("https://pictures.example/c.jpg?w=1&amp;h=2", "https://pictures.example/c.jpg?w=1&h=2"),
+        ("https://pictures.example/c.jpg?w=1&#038;h=2", "https://pictures.example/c.jpg?w=1&h=2"),
+        ("//pictures.example/a b.jpg", "https://pictures.example/a%20b.jpg"),
+    ],
+)
+def test_a_copy_serves_every_spelling_of_its_address(
+    rewrite: Callable[..., Ended], run: Command, built: Path, origin: Origin, written: str, asked_for: str
+) -> None:
+    """An article spells an address in one way, its page in another: there is one copy, and no second request."""
+    origin.answers.set(asked_for, picture(60, 40))
+    (built.parent / "a.md").write_text(article((written, 60, 40)))
+    assert run("sync", built.parent).code == 0
+    asked = dict(origin.requests)
+    for path in (built / "news/index.html", built / "style.css"):
+        path.unlink()
+    (built / "index.html").write_text(page(f'<img src="{asked_for.replace("&", "&amp;")}" alt="">'))
+    assert rewrite(built, "--check", "--json").json()["problems"][0]["code"] == "remote-image"
+    report = rewrite(built, "--offline", "--json").json()
+    assert (report["rewritten"], report["left"], report["problems"]) == (1, 0, [])
+    assert asked_for not in (built / "index.html").read_text()
+    assert rewrite(built, "--json").json()["changed"] == 0
+    assert dict(origin.requests) == asked
+
+
 def test_a_script_that_draws_images_of_the_pages_is_a_warning(rewrite: Callable[..., Ended], built: Path) -> None:
     script = f'export default `<p><img src="{A}"><a href="https://other.example/x.png">`;'
     (built / "assets").mkdir(exist_ok=True)

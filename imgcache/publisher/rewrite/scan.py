@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from imgcache.cache import ArticleStat, BuiltPage, Catalogue, Index, ReadArticle, ReadError, ReferenceRow
 from imgcache.core import Kind, Place, Problem, Severity, host_if_any
+from imgcache.publisher.rewrite.other_spellings import share_copies
 from imgcache.publisher.rewrite.records import FoundImage, FoundPage, Integrity
 from imgcache.publisher.rewrite.walk import BuiltFolder, is_page
 from imgcache.publisher.rewrite.workers import PagePool
@@ -29,6 +30,7 @@ class BuiltScanner:
     def __init__(self, folder: BuiltFolder, pool: PagePool, index: Index) -> None:
         self._folder = folder
         self._pool = pool
+        self._index = index
         self._owners = ImageOwners(index)
         self._has_pages = False
         self.integrity: list[tuple[str, Integrity]] = []
@@ -52,6 +54,7 @@ class BuiltScanner:
             if (scan.read and not was_bare) or scan.dropped:
                 catalogue.drop_unused_images()
             catalogue.sites.mark_scanned()
+        share_copies(catalogue, self._index)
         return scan
 
     def require_articles(self, scan: ScanResult, catalogue: Catalogue) -> None:  # noqa: ARG002 (as of any scanner)
