@@ -176,6 +176,21 @@ def test_a_script_that_draws_images_of_the_pages_is_a_warning(rewrite: Callable[
     assert (built / "assets/app.js").read_text() == script
 
 
+@pytest.mark.parametrize(
+    ("imported", "pictures"),
+    [("https://cdn.example/theme.css", 0), ("https://fonts.example/css2", 1), ("plain.css", 1)],
+)
+def test_no_picture_stands_where_a_style_sheet_imports_one_of_another_host(
+    rewrite: Callable[..., Ended], built: Path, imported: str, pictures: int
+) -> None:
+    """Its rules are not known: one of them may match an image by its parent."""
+    variants = "[{name: a, width: 320, format: avif, effort: 0}, {name: w, width: 320, format: webp, effort: 0}]"
+    (built.parent / "imgcache.yml").write_text(f"variants: {variants}\n")
+    (built / "style.css").write_text(f"@import url({imported});\n")
+    assert rewrite(built).code == 0
+    assert (built / "news/index.html").read_text().count("<picture") == pictures
+
+
 def test_a_folder_without_pages_is_an_error(rewrite: Callable[..., Ended], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/style.css").write_text("")

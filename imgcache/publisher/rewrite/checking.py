@@ -23,6 +23,7 @@ _CHANGED = frozenset(
     {
         *("src", "srcset", "sizes", "width", "height", "style", "type", "decoding", "loading", "fetchpriority"),
         *("href", "xlink:href", "imagesrcset", "imagesizes", "content", "data", "poster", "data-poster", "background"),
+        "srcdoc",
         *(layout.MARK, *LAZY, *BACKGROUNDS),
     }
 )

@@ -28,6 +28,7 @@ _BACKGROUND_NAMES = frozenset(BACKGROUNDS)
 _ANYWHERE = ("style", "background", *BACKGROUNDS)
 _NAMES = (
     *("img", "source", "video", "input", "link", "meta", "image", "feImage", "object", "embed", "style"),
+    "iframe[srcdoc]",
     *("amp-img", "amp-anim", "amp-video", 'script[type="application/ld+json" i]'),
 )
 SELECTOR = ",".join((*_NAMES, *(f"[{name}]" for name in _ANYWHERE)))
@@ -38,6 +39,7 @@ _BACKGROUND_URL = re.compile(r"\s*url\(", re.IGNORECASE)
 _MAY_LEAD_AWAY = re.compile(r"//|\\|&")  # an entity can be a slash
 _WITH_CONTENT = frozenset({"style", "script"})
 _NO_IMAGES = frozenset({"iframe", "script"})
+_CHOICES = frozenset({Form.IMAGE, Form.PRELOAD})
 
 
 class Page:
@@ -202,6 +204,19 @@ def _meta(page: Page, tag: Tag) -> Iterator[Spot]:
         yield from page.address(tag, "content", form)
 
 
+def _inner_page(page: Page, tag: Tag) -> Iterator[Spot]:
+    """Yields the images of the page in a `srcdoc`, but not those of a page in that page: it takes linear time.
+
+    Only their addresses are replaced, for the changes of one page cannot follow the tree of another.
+    """
+    span = tag.value("srcdoc")
+    if span is None or page.source.outer is not None:
+        return
+    for spot in Page(page.source.attribute(*span), page.place).spots():
+        form = Form.EXACT if spot.form in _CHOICES else spot.form
+        yield replace(spot, form=form, tag=tag, attribute="srcdoc", declared="")
+
+
 def _anchor(page: Page, tag: Tag) -> Iterator[Spot]:
     if looks_like_image(tag.get("href")):
         yield from page.address(tag, "href", Form.LINK)
@@ -234,4 +249,5 @@ _FINDERS: dict[str, Callable[[Page, Tag], Iterator[Spot]]] = {
     "style": _style,
     "script": _script,
     "a": _anchor,
+    "iframe": _inner_page,
 }

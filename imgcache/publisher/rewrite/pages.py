@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,7 +18,6 @@ from imgcache.publisher.rewrite.values import Form
 
 _INERT = "noscript"
 _TYPED = ("href", "data", "src")  # attributes that a `type` beside them speaks of
-_HOST = re.compile(r"(?:https?:)?//([^/?#]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -123,10 +121,10 @@ class Writer:
         """Whether every rule of the style sheets matches as before with a `<picture>` around the `<img>`."""
         if self._structural is None:
             sheets = [style.text for style in self._page.of("style") if style.attr(layout.MARK) is None]
-            inner = [selector for sheet in sheets for selector in selectors.structural(sheet)]
-            self._structural = (*self._page.place.options.structural, *inner)
-            own = self._page.place.options.site_url.partition("://")[2].partition("/")[0]
-            self._has_foreign_sheet = any(_is_foreign_sheet(link, own) for link in self._page.of("link"))
+            options = self._page.place.options
+            inner = [selector for sheet in sheets for selector in selectors.structural(sheet, options.site_url)]
+            self._structural = (*options.structural, *inner)
+            self._has_foreign_sheet = any(_is_foreign_sheet(link, options.site_url) for link in self._page.of("link"))
         return not self._has_foreign_sheet and not selectors.match(tag.element, self._structural)
 
     def _turn(self, tag: Tag) -> Turn:
@@ -205,12 +203,10 @@ class Writer:
         return next((spot.url for spot in self._page.address(tag, "content", Form.SHARED)), "")
 
 
-def _is_foreign_sheet(link: Element, own: str) -> bool:
-    """Whether a link leads to a style sheet whose rules are not known: of another host, but no host of fonts."""
-    if "stylesheet" not in (link.attr("rel") or "").lower().split():
-        return False
-    host = _HOST.match((link.attr("href") or "").strip())
-    return host is not None and host[1] != own and not host[1].startswith("fonts.")
+def _is_foreign_sheet(link: Element, site_url: str) -> bool:
+    """Returns whether a link leads to a style sheet whose rules are not known."""
+    is_sheet = "stylesheet" in (link.attr("rel") or "").lower().split()
+    return is_sheet and selectors.is_foreign(link.attr("href") or "", site_url)
 
 
 def _is_alone(tag: Tag) -> bool:

@@ -98,6 +98,13 @@ class BuiltFolder:
                     self.scripts.append(path)
             folders.extend(reversed(below))
 
+    def remove_unfinished(self) -> None:
+        """Removes the files in `unfinished`."""
+        if self.unfinished:
+            with OutputFolder(self.root) as root:
+                for path in self.unfinished:
+                    root.remove(path)
+
     def _note_link(self, path: str, entry: os.DirEntry[str]) -> None:
         """A link inside the folder leads to a file that is found by its own name."""
         target = Path(os.path.realpath(entry.path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class PageWriter:
         *,
         root: Path,
         cache: Path,
+        bring_files: Callable[[Collection[str]], None],
         target: str,
         catalogue: Catalogue,
         index: Index,
@@ -56,6 +57,7 @@ class PageWriter:
         Args:
             root: the built folder.
             cache: a folder whose `assets/` has the files of the images.
+            bring_files: brings files into `assets/` before they are used; paths are relative to it.
             target: where these files are put, relative to `root`.
             catalogue: what was found in the files of the folder; brought in line with what is written.
             index: the records of the images.
@@ -65,6 +67,7 @@ class PageWriter:
         self._root = root
         self._assets = cache / "assets"
         self._cache = cache
+        self._bring_files = bring_files
         self._target = root / target
         self._catalogue = catalogue
         self._index = index
@@ -113,6 +116,9 @@ class PageWriter:
     ) -> None:
         ready: list[RewrittenPage] = []
         remote: list[str] = []
+        asked = {file for page in batch if page.found is not None for file in page.found.files} - self._placed
+        if asked:
+            self._bring_files(asked)
         for page in batch:
             if page.is_stale:
                 self._leave(page.path, _CHANGED, _CHANGED_MESSAGE)
@@ -148,6 +154,7 @@ class PageWriter:
     def _tidy(self) -> None:
         asked = self._catalogue.built.files()
         if asked or (self._target / placement.LISTING).is_file():
+            self._bring_files([path for path in asked if not (self._target / path).is_file()])
             done = placement.place_assets(asked, self._cache, self._target, force=False, keep_placed=True)
             for path in done.missing:
                 message = f"assets/{path} is asked for by a page, and the cache lacks it"

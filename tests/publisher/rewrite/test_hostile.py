@@ -46,6 +46,8 @@ HTML: dict[str, Callable[[int], str]] = {
         f'<meta property="og:image" content="{A}"><meta property="og:image:width" content="1">' * (n // 20)
     ),
     "preloads": lambda n: f"<link rel=preload as=image href={A}>" * (n // 20) + f"<p><img src={A}>",
+    "pages in pages": lambda n: "<iframe/srcdoc=" * (n // 10) + f"<img/src={A}",
+    "a page in a page": lambda n: f"<iframe srcdoc='{f'<p><img src={A}>' * (n // 20)}'></iframe>",
     "lines": lambda n: f"\r\n<img src={A}>\r\n" * (n // 20),
 }
 FEEDS: dict[str, Callable[[int], str]] = {

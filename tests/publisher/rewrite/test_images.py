@@ -242,6 +242,10 @@ def test_what_has_to_be_absolute_waits_for_the_address_of_the_site() -> None:
         ("p:has(> img) { width: 5px }", False),
         ("[title='a > img'] { color: red } .x { content: 'p > img {' }", True),
         ("p > img:unknown-thing(2) { color: red }", False),
+        ("@import url(https://cdn.example/theme.css) screen; p { color: red }", False),
+        ("@import '//cdn.example/theme.css';", False),
+        ("@import \"/theme.css\"; @import url( 'https://site.example/blog/x.css' );", True),
+        ("@import url(https://fonts.example/css2?family=x); /* @import 'https://cdn.example/x.css'; */", True),
     ],
 )
 def test_no_picture_stands_around_an_image_that_a_rule_matches_by_its_place(sheet: str, is_wrapped: bool) -> None:

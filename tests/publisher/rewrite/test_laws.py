@@ -71,6 +71,7 @@ def image_tags(draw: st.DrawFn) -> str:
                     "<img srcset={0} src={0}>",
                 ),
                 *('<script type="application/ld+json">{{"image":"{2}"}}</script>', "<!-- <img src={0}> -->"),
+                *("<iframe srcdoc='<img src={2}>'>", '<iframe srcdoc="<p style=&quot;background:url({2})&quot;>">'),
                 *("<source srcset={0}>", "<base href={0}>", "<img src={0} src={0}", "<![CDATA[<img src={0}>]]>"),
             ]
         )
@@ -142,7 +143,7 @@ def test_style_sheets_keep_all_but_their_addresses(parts: list[str]) -> None:
     assert done.data == data
 
 
-_CHANGING = ("img", "image", "input", "video", "table", "meta", "link", "p", "source", "script", "style")
+_CHANGING = ("img", "iframe", "image", "input", "video", "table", "meta", "link", "p", "source", "script", "style")
 
 
 def _lexbor(data: bytes) -> list[tuple[str, ...]]:
