@@ -5,7 +5,6 @@ __all__ = [
     "AuditPolicy",
     "Auditor",
     "Baseline",
-    "BuiltPages",
     "Event",
     "FixResult",
     "ProbeResult",
@@ -17,7 +16,6 @@ __all__ = [
 ]
 
 from .baseline import Baseline
-from .built_pages import BuiltPages
 from .fixes import FixResult, remaining_findings
 from .git import git_prefix
 from .history import AuditHistory

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from imgcache.auditor import remedies
 from imgcache.auditor.finding_factory import places_finding
-from imgcache.cache import Catalogue, HotlinkedUse, Index
+from imgcache.cache import BUILT_FIELD, Catalogue, CopyUrls, HotlinkedUse, Index
 from imgcache.core import (
     Finding,
     Place,
@@ -24,7 +24,6 @@ from imgcache.core import (
     without_credentials,
 )
 
-FIELD = "built"  # of every place in a built file
 TIMES = 10  # an image with more than ten times the pixels that are shown wastes most of what readers load
 _PLACED = re.compile(r"/([0-9a-f]{64})/[^/]+$")  # a file of the cache, wherever it is published
 
@@ -33,19 +32,15 @@ class BuiltPages:
     """What an audit says of one built folder.
 
     Args:
-        pages: its files, read anew by each call.
-        prefix: what their paths begin with, seen from the site.
+        pages: its files, with paths relative to the site.
         catalogue: has what is known of remote images, and the articles that use them.
         index: has the digests of cached copies.
     """
 
-    def __init__(
-        self, pages: Callable[[], Iterable[ReaderPage]], prefix: str, catalogue: Catalogue, index: Index
-    ) -> None:
+    def __init__(self, pages: Iterable[ReaderPage], catalogue: Catalogue, index: Index) -> None:
         self._catalogue = catalogue
-        self._index = index
-        self._pages = [msgspec.structs.replace(page, path=f"{prefix}{page.path}") for page in pages()]
-        self._urls: dict[str, str] | None = None
+        self._copies = CopyUrls(index)
+        self._pages = list(pages)
 
     def uses(self) -> Iterator[HotlinkedUse]:
         """Yields the remote images that each page makes a browser load, page by page."""
@@ -54,7 +49,7 @@ class BuiltPages:
         for page in sorted(self._pages, key=lambda page: page.path):
             for url in dict.fromkeys(one.url for one in page.remote if one.is_loaded):
                 host = host_if_any(url)
-                number = self._catalogue.images.number(url)
+                number = self._number(url)
                 if number is None:
                     number = unknown.setdefault(url, -1 - len(unknown))
                 use = known.get(number)
@@ -65,7 +60,7 @@ class BuiltPages:
         """Yields one finding for each image and rule, with the places in pages and the articles that use it."""
         for page in self._pages:
             if page.problem:
-                place = Place(page.path, 1, 1, FIELD)
+                place = Place(page.path, 1, 1, BUILT_FIELD)
                 yield places_finding([place], "article-unreadable", Severity.ERROR, page.problem, remedies.BUILT)
         yield from self._left()
         yield from self._shown()
@@ -77,8 +72,8 @@ class BuiltPages:
                 if one.is_loaded:
                     places[one.url].append(_place(page, one))
         for url, found in places.items():
-            pages = plural(len({place.article for place in found}), "built page")
-            message = f"{pages} {'loads' if pages.startswith('1 ') else 'load'} it from {host_if_any(url)}"
+            pages = len({place.article for place in found})
+            message = f"{plural(pages, 'built page loads', 'built pages load')} it from {host_if_any(url)}"
             yield self._finding(url, "remote-image", message, remedies.REWRITE, found)
 
     def _shown(self) -> Iterator[Finding]:
@@ -113,7 +108,7 @@ class BuiltPages:
         return f"the file is {file}, {times:.0f} times the {shown} that the page shows"
 
     def _true_size(self, url: str) -> Size | None:
-        number = self._catalogue.images.number(url)
+        number = self._number(url)
         return None if number is None else self._catalogue.audit.image(number).true_size
 
     def _finding(self, url: str, rule: str, message: str, remedy: str, places: list[Place]) -> Finding:
@@ -125,16 +120,13 @@ class BuiltPages:
     def _articles(self, url: str) -> list[Place]:
         """Returns the places in articles that use the image, also if the page shows its copy from the cache."""
         if placed := _PLACED.search(url):
-            url = self._source(placed[1])
-        number = self._catalogue.images.number(url) if url else None
+            url = self._copies.of_digest(placed[1])
+        number = self._number(url) if url else None
         return [] if number is None else [use.place for use in self._catalogue.audit.image(number).uses]
 
-    def _source(self, digest: str) -> str:
-        """Returns the URL that a cached copy was fetched from; "" where it is not known."""
-        if self._urls is None:
-            self._urls = {copy.digest: url for url, copy in self._index.copies()}
-        return self._urls.get(digest, "")
+    def _number(self, url: str) -> int | None:
+        return self._catalogue.images.number(self._copies.recorded(url))
 
 
 def _place(page: ReaderPage, one: RemoteUse | ShownImage) -> Place:
-    return Place(page.path, one.line, one.column, FIELD)
+    return Place(page.path, one.line, one.column, BUILT_FIELD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from imgcache.auditor.host_counts import HostCounts
 from imgcache.auditor.remote_checks import RemoteChecks
 from imgcache.cache import Catalogue, Index, Store
 from imgcache.config import ReaderBudget
-from imgcache.core import AuditReport, DayLine, Dimensions, Exposure, Finding, Limits, Summary, split_url
+from imgcache.core import AuditReport, DayLine, Dimensions, Exposure, Finding, Limits, ReaderPage, Summary, split_url
 from imgcache.policy import SyncPolicy
 from imgcache.runners import Progress
 from imgcache.scanner import Scanner, Site, check_local_images
@@ -42,8 +42,8 @@ class Auditor:
     """One audit of one site.
 
     Without `remote_checks` the audit is offline: it checks own files, flags and the cache, contacts no host and writes
-    nothing. With `remote_checks`, the caller must hold the lock of the cache. With `built`, these pages decide about
-    exposure, and about how images are shown.
+    nothing. With `remote_checks`, the caller must hold the lock of the cache. With `built`, the pages that it
+    reads decide about exposure, and about how images are shown.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Auditor:
         policy: AuditPolicy,
         progress: Progress,
         clock: Callable[[], float],
-        built: Callable[[], BuiltPages] | None = None,
+        built: Callable[[], Iterable[ReaderPage]] | None = None,
     ) -> None:
         self._built = built
         self._site = site
@@ -107,7 +107,7 @@ class Auditor:
     def _conclude(self) -> AuditReport:
         now = self._clock()
         counts = self._remote.counts if self._remote else HostCounts()
-        built = self._built() if self._built else None
+        built = BuiltPages(self._built(), self._catalogue, self._index) if self._built else None
         exposed = self._measure_exposure(counts, built)
         evaluation = Evaluation(
             catalogue=self._catalogue,

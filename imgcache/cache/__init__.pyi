@@ -1,4 +1,5 @@
 __all__ = [
+    "BUILT_FIELD",
     "FILE_NAME",
     "FIRST_CATALOGUE",
     "ArticleStat",
@@ -8,6 +9,7 @@ __all__ = [
     "CacheLock",
     "Catalogue",
     "CopyRow",
+    "CopyUrls",
     "Document",
     "FileInfo",
     "HeldEntry",
@@ -57,7 +59,7 @@ __all__ = [
 ]
 
 from .catalogue.audit_tables import CopyRow, ProbeRow
-from .catalogue.built import BuiltCounts, BuiltPage
+from .catalogue.built import BUILT_FIELD, BuiltCounts, BuiltPage
 from .catalogue.catalogue import Catalogue
 from .catalogue.rows import (
     ArticleStat,
@@ -86,6 +88,7 @@ from .catalogue.sites import (
     is_latest_catalogue,
     scan_time,
 )
+from .index.copy_urls import CopyUrls
 from .index.history import ProblemKey
 from .index.index import HeldEntry, Index
 from .index.read_only import connect_read_only, copy_databases

@@ -13,13 +13,12 @@ from imgcache.auditor import (
     AuditHistory,
     Auditor,
     AuditPolicy,
-    BuiltPages,
     ProbeResult,
     RemoteChecks,
     remaining_findings,
 )
 from imgcache.config import Config
-from imgcache.core import AuditReport
+from imgcache.core import AuditReport, ReaderPage
 from imgcache.downloader import ConnectTo
 from imgcache.policy import SyncPolicy
 from imgcache.runners import Progress, WorkerGroup
@@ -75,7 +74,7 @@ def prepare_audit(
         yield cache, auditor
 
 
-def built_pages(workspace: Workspace, built: Path) -> Callable[[OpenCache], BuiltPages]:
+def built_pages(workspace: Workspace, built: Path) -> Callable[[], Iterable[ReaderPage]]:
     """Returns what reads the pages of a built folder when the rest of an audit is done.
 
     Raises:
@@ -88,9 +87,7 @@ def built_pages(workspace: Workspace, built: Path) -> Callable[[OpenCache], Buil
     address = workspace.config.site_url or ""
     options = Options(site_url=address.rstrip("/") if "://" in address else "")
     task = FolderTask(str(folder.root), workspace.config.site_url, options)
-    reader = ReaderPages(folder, task, workspace.config.limits)
-    prefix = folder.prefix(workspace.root)
-    return lambda cache: BuiltPages(reader.read, prefix, cache.catalogue, cache.index)
+    return ReaderPages(folder, task, workspace.config.limits, folder.prefix(workspace.root)).read
 
 
 @contextmanager
@@ -114,7 +111,7 @@ def build_audit(
     clock: Clock,
     *,
     workers: WorkerGroup[str, ProbeResult] | None = None,
-    pages: Callable[[OpenCache], BuiltPages] | None = None,
+    pages: Callable[[], Iterable[ReaderPage]] | None = None,
 ) -> Auditor:
     """Build an audit over an open cache; with `workers`, these contact the servers."""
     history = AuditHistory(cache.index)
@@ -146,7 +143,7 @@ def build_audit(
         ),
         progress=progress,
         clock=clock,
-        built=(lambda: pages(cache)) if pages else None,
+        built=pages,
     )
 
 

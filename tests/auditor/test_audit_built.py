@@ -43,6 +43,21 @@ def by_rule(report: Any, *rules: str) -> dict[tuple[str, str], Any]:
     return {(one["rule"], one["url"]): one for one in report["findings"] if one["rule"] in rules}
 
 
+def test_an_article_is_found_by_an_address_that_it_writes_for_html(
+    audit: Audit, run: Command, tmp_path: Path, origin: Origin
+) -> None:
+    url = "https://pictures.example/photo.jpg?width=40&height=30"
+    origin.answers.set(url, picture(40, 30))
+    (tmp_path / "a.md").write_text(article((url.replace("&", "&amp;"), 40, 30)))
+    assert run("sync", tmp_path, *origin.connect_to).code == 0
+    (tmp_path / "_site").mkdir()
+    (tmp_path / "_site/index.html").write_text(f'<img src="{url.replace("&", "&amp;")}" alt="">')
+    report = audit(tmp_path, "--built", tmp_path / "_site", "--json").json()
+    found = by_rule(report, "remote-image")["remote-image", url]
+    assert [place["article"] for place in found["references"]] == ["_site/index.html", "a.md"]
+    assert report["exposure"]["now"] > 0
+
+
 def test_pages_decide_what_readers_load_and_see(audit: Audit, synced: Path, built: Path) -> None:
     ended = audit(synced, "--built", built, "--json")
     assert ended.code == 0  # all of it is warnings

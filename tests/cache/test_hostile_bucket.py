@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from pathlib import Path
 
 import msgspec
@@ -103,6 +103,20 @@ def test_a_listing_that_repeats_a_page_is_an_error(serve: Serve, bucket: Bucket)
     with pytest.raises(StoreError, match="one page again and again"):
         list(bucket.listing("assets"))
     assert len(endpoint.requests) < 10
+
+
+def test_a_listing_without_an_end_is_an_error(serve: Serve, bucket: Bucket) -> None:
+    pages = count()
+
+    def script(request: Request) -> Reply:
+        page = next(pages)
+        keys = [(f"p/assets/ab/{page:09}-{number:03}", 1) for number in range(1000)]
+        return listing(*keys, token=f"page-{page}")
+
+    endpoint = serve(script)
+    with pytest.raises(StoreError, match="more objects below one prefix"):
+        list(bucket.listing("assets"))
+    assert len(endpoint.requests) < 300
 
 
 @pytest.mark.parametrize("size", [2**63 - 1, 2**63, 2**64 - 1])

@@ -14,6 +14,7 @@ from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.rows import ReadError
 from imgcache.core import Place, Problem
 
+BUILT_FIELD = "built"  # of every reference in a built file
 _TABLES = """
 CREATE TABLE IF NOT EXISTS built_file (article INTEGER, file TEXT, PRIMARY KEY (article, file)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS built_note (

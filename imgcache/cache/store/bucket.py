@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcache.cache.store.bucket_errors import BAD_LISTING, BAD_RANGE, REPAIR, reason
+from imgcache.cache.store.bucket_errors import BAD_LISTING, BAD_RANGE, ENDLESS_LISTING, REPAIR, reason
 from imgcache.cache.store.values import FileInfo
 from imgcache.core import StoreError, disk_errors, new_file
 from imgcache.core import display_path as shown_path
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20  # bytes
 _MAX_DOCUMENT = 2 << 30  # bytes read into memory: manifest.json of a million images has less than half of it
+
+
+MAX_LISTED = 200_000  # objects below one prefix, a 256th of the cache: of seven million images in all
 
 
 class _TooLong(StoreError):
@@ -170,12 +173,14 @@ class Bucket:
         """Yields key and bytes of each object below `prefix`, page by page.
 
         Raises:
-            StoreError: the store cannot be listed, repeats a page, or lists what was not asked for.
+            StoreError: the store cannot be listed, repeats a page, does not come to an end, or lists what was not asked
+                for.
         """
         import obstore
 
         pages = iter(obstore.list(self.client, prefix, chunk_size=self._page))
         last: object = None
+        listed = 0
         while True:
             with self._translated_errors(prefix, "listed"):
                 page = next(pages, None)
@@ -184,6 +189,9 @@ class Bucket:
                 paths = [meta["path"] for meta in page]
                 if paths == last or not all(path.startswith(f"{prefix}/") for path in paths):
                     raise ValueError(BAD_LISTING)
+                listed += len(paths)
+                if listed > MAX_LISTED:
+                    raise ValueError(ENDLESS_LISTING)
                 last = paths or None
             yield from ((meta["path"], meta["size"]) for meta in page)
 

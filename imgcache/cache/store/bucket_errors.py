@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 BAD_LISTING = "listing is not what was asked for"
+ENDLESS_LISTING = "listing does not come to an end"
 BAD_RANGE = "range is not what was asked for"
 REPAIR = "`imgcache verify --repair` fetches it again"
 # Pattern in the text of an error, and the message for it. The text itself is never shown: it may hold a token.
 _REASONS = (
     (BAD_LISTING,
      "the store lists objects that were not asked for, or one page again and again: check the endpoint"),
+    (ENDLESS_LISTING,
+     "the store lists more objects below one prefix than any cache has: check the endpoint"),
     (BAD_RANGE, "the store sent more bytes than were asked for: check the endpoint"),
     (r"InvalidPathError",
      "the store lists a key that is no valid path (`..`, `//` or control characters): remove that object"),

@@ -7,9 +7,9 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from imgcache.cache import BUILT_FIELD
 from imgcache.core import OutputFolder, Place, Problem, Severity, clean_text, plural, redact
 from imgcache.publisher.rewrite.records import Integrity
-from imgcache.publisher.rewrite.scan import FIELD
 from imgcache.publisher.rewrite.walk import BuiltFolder
 
 _MAX_BYTES = 8_000_000
@@ -29,7 +29,7 @@ def broken_checksums(found: Iterable[tuple[str, Integrity]], changed: Collection
                 f"names {clean_text(one.path, 200)} with the checksum of its bytes before this run, so that browsers"
                 " refuse it: let the build write checksums after `imgcache rewrite`, or leave them out"
             )
-            yield Problem("integrity", None, message, references=(Place(page, one.line, one.column, FIELD),))
+            yield Problem("integrity", None, message, references=(Place(page, one.line, one.column, BUILT_FIELD),))
 
 
 def stale_precaches(folder: BuiltFolder, changed: Collection[str]) -> Iterator[Problem]:
@@ -49,7 +49,7 @@ def stale_precaches(folder: BuiltFolder, changed: Collection[str]) -> Iterator[P
                     f"lists {plural(len(stale), 'file')} that this run changed with the version of the old bytes, such"
                     f" as {clean_text(min(stale), 200)}: run the step that writes this list after `imgcache rewrite`"
                 )
-                place = Place(script, 1, 1, FIELD)
+                place = Place(script, 1, 1, BUILT_FIELD)
                 yield Problem("precache", None, message, severity=Severity.WARNING, references=(place,))
 
 
@@ -71,7 +71,7 @@ def images_in_scripts(folder: BuiltFolder, is_known: Callable[[str], bool]) -> I
                     f"names {plural(len(named), 'image')} of these pages on other hosts, such as"
                     f" {redact(named[0], 200)}: scripts are not rewritten, so what this one draws is loaded from there"
                 )
-                place = Place(script, 1, 1, FIELD)
+                place = Place(script, 1, 1, BUILT_FIELD)
                 yield Problem("script-images", None, message, severity=Severity.WARNING, references=(place,))
 
 

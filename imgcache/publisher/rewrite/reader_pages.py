@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from imgcache.core import (
     ImageError,
     Limits,
@@ -42,13 +44,15 @@ class ReaderPages:
         folder: the folder.
         task: how its addresses are read.
         limits: for the files of images in it, whose sizes are read.
+        prefix: what the paths of its pages begin with, seen from the site.
     """
 
-    def __init__(self, folder: BuiltFolder, task: FolderTask, limits: Limits) -> None:
+    def __init__(self, folder: BuiltFolder, task: FolderTask, limits: Limits, prefix: str) -> None:
         self._folder = folder
         self._options = task.options
         self._site = Site(folder.root, task.site_url)
         self._limits = limits
+        self._prefix = prefix
         self._sizes: dict[Path, Size | None] = {}
 
     def read(self) -> Iterator[ReaderPage]:
@@ -62,7 +66,7 @@ class ReaderPages:
                     log(file.path, trace(error))
                     page = ReaderPage(file.path, problem=unexpected_article_error(error, "this page").message)
                 if page.remote or page.shown or page.problem:
-                    yield page
+                    yield msgspec.structs.replace(page, path=f"{self._prefix}{page.path}")
 
     def _page(self, data: bytes | None, path: str) -> ReaderPage:
         kind = kind_of(path)

@@ -5,18 +5,26 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from imgcache.cache import ArticleStat, BuiltPage, Catalogue, Index, ReadArticle, ReadError, ReferenceRow
+from imgcache.cache import (
+    BUILT_FIELD,
+    ArticleStat,
+    BuiltPage,
+    Catalogue,
+    CopyUrls,
+    Index,
+    ReadArticle,
+    ReadError,
+    ReferenceRow,
+)
 from imgcache.core import Kind, Place, Problem, Severity, host_if_any
-from imgcache.publisher.rewrite.other_spellings import share_copies
 from imgcache.publisher.rewrite.records import FoundImage, FoundPage, Integrity
 from imgcache.publisher.rewrite.walk import BuiltFolder, is_page
 from imgcache.publisher.rewrite.workers import PagePool
 from imgcache.scanner import ScanResult
 
 UNREADABLE = "article-unreadable"
-FIELD = "built"  # of every reference in a built file
 _LOOKED_UP = 500  # files that are compared with the catalogue at once
 
 
@@ -31,7 +39,7 @@ class BuiltScanner:
         self._folder = folder
         self._pool = pool
         self._index = index
-        self._owners = ImageOwners(index)
+        self._copies = CopyUrls(index)
         self._has_pages = False
         self.integrity: list[tuple[str, Integrity]] = []
 
@@ -54,7 +62,7 @@ class BuiltScanner:
             if (scan.read and not was_bare) or scan.dropped:
                 catalogue.drop_unused_images()
             catalogue.sites.mark_scanned()
-        share_copies(catalogue, self._index)
+        self._share_copies(catalogue)
         return scan
 
     def require_articles(self, scan: ScanResult, catalogue: Catalogue) -> None:  # noqa: ARG002 (as of any scanner)
@@ -70,7 +78,7 @@ class BuiltScanner:
         """Links that lead out of the folder: what they lead to is not changed."""
         for path in self._folder.outside:
             message = "is a link that leads out of the built folder; what it leads to is left as it is"
-            place = Place(path, 1, 1, FIELD)
+            place = Place(path, 1, 1, BUILT_FIELD)
             yield Problem(UNREADABLE, None, message, severity=Severity.WARNING, references=(place,))
 
     def _changed(
@@ -86,38 +94,34 @@ class BuiltScanner:
                 on_article()
             yield from files if is_first else catalogue.articles.changed(files)
 
+    def _share_copies(self, catalogue: Catalogue) -> None:
+        """Record the copies of images under their URLs in pages too, where articles write these in another way.
+
+        Also for pages that were read before the copy was there.
+        """
+        with self._index.batch():
+            for image in catalogue.images.remote():
+                url = catalogue.images.url(image.image) if image.digest is None else ""
+                copy = self._index.copy(self._copies.recorded(url)) if url else None
+                if copy is not None:
+                    self._index.put_copy(url, copy)
+
     def _put(self, pages: Sequence[FoundPage], catalogue: Catalogue) -> None:
         self.integrity += [(page.path, one) for page in pages for one in page.integrity]
-        record_pages(pages, catalogue, self._owners)
+        record_pages(pages, catalogue, self._copies)
 
 
-class ImageOwners:
-    """Tells the URL of an image from the digest of its file; the records are read when it is first asked."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._urls: Mapping[str, str] | None = None
-
-    def url(self, digest: str) -> str:
-        """Returns the first URL at which these bytes were found; "" where none is known any more."""
-        if self._urls is None:
-            urls: dict[str, str] = {}
-            for url, copy in self._index.copies():
-                urls.setdefault(copy.digest, url)
-            self._urls = urls
-        return self._urls.get(digest, "")
-
-
-def record_pages(pages: Iterable[FoundPage], catalogue: Catalogue, owners: ImageOwners) -> None:
+def record_pages(pages: Iterable[FoundPage], catalogue: Catalogue, copies: CopyUrls) -> None:
     """Record files as they are now. Belongs into a transaction."""
     pages = list(pages)
-    catalogue.articles.put([_article(page, owners) for page in pages])
+    catalogue.articles.put([_article(page, copies) for page in pages])
     catalogue.built.put(BuiltPage(page.path, page.files, _wrong(page)) for page in pages)
 
 
-def _article(page: FoundPage, owners: ImageOwners) -> ReadArticle:
-    mentions = [_reference(url, image) for image in page.images if (url := image.url or owners.url(image.digest))]
-    return ReadArticle(ArticleStat(page.path, page.mtime_ns, page.size), page.digest, "", mentions)
+def _article(page: FoundPage, copies: CopyUrls) -> ReadArticle:
+    named = ((one.url or copies.of_digest(one.digest), one) for one in page.images)
+    references = [_reference(url, image) for url, image in named if url]
+    return ReadArticle(ArticleStat(page.path, page.mtime_ns, page.size), page.digest, "", references)
 
 
 def _reference(url: str, image: FoundImage) -> ReferenceRow:
@@ -129,7 +133,7 @@ def _reference(url: str, image: FoundImage) -> ReferenceRow:
         host=_host(url),
         line=image.line,
         column=image.column,
-        field=FIELD,
+        field=BUILT_FIELD,
         width=None,
         height=None,
         is_cached=is_local if is_local or image.is_possible else None,

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import msgspec
 
-from imgcache.cache import Catalogue, Index
+from imgcache.cache import BUILT_FIELD, Catalogue, CopyUrls, Index
 from imgcache.core import OutputFolder, Place, Problem, disk_errors
 from imgcache.manifest import ManifestEntry
 from imgcache.publisher import placement
 from imgcache.publisher.rewrite.offers import Held, held
 from imgcache.publisher.rewrite.reading import same_file
 from imgcache.publisher.rewrite.records import FoundPage, PageJob, RewrittenPage
-from imgcache.publisher.rewrite.scan import FIELD, UNREADABLE, ImageOwners, record_pages
+from imgcache.publisher.rewrite.scan import UNREADABLE, record_pages
 from imgcache.publisher.rewrite.twins import refresh_twins
 from imgcache.publisher.rewrite.workers import PagePool
 
@@ -73,7 +73,7 @@ class PageWriter:
         self._index = index
         self._pool = pool
         self._automatic = automatic
-        self._owners = ImageOwners(index)
+        self._copies = CopyUrls(index)
         self._held = functools.lru_cache(maxsize=_KNOWN_IMAGES)(self._offer)
         self._placed: set[str] = set()
         self.changed: set[str] = set()
@@ -132,7 +132,7 @@ class PageWriter:
         for path in {page.path for page in ready}.difference(page.path for page in written):
             self._leave(path, _CHANGED, _CHANGED_MESSAGE)
         with self._catalogue.transaction():
-            record_pages(written, self._catalogue, self._owners)
+            record_pages(written, self._catalogue, self._copies)
             self._catalogue.built.leave_remote(remote)
         self.changed.update(page.path for page in written)
 
@@ -149,7 +149,7 @@ class PageWriter:
         return True
 
     def _leave(self, path: str, code: str, message: str, line: int = 1, column: int = 1) -> None:
-        self.problems.append(Problem(code, None, message, references=(Place(path, line, column, FIELD),)))
+        self.problems.append(Problem(code, None, message, references=(Place(path, line, column, BUILT_FIELD),)))
 
     def _tidy(self) -> None:
         asked = self._catalogue.built.files()
