@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.rows import ReadError
 from imgcache.core import Place, Problem
@@ -56,15 +58,19 @@ class BuiltTables:
 
     def put(self, pages: Iterable[BuiltPage]) -> None:
         """Record pages whose articles are recorded, each in place of what was known of it."""
-        for page in pages:
-            (article,) = self._db.execute("SELECT id FROM article WHERE path = ?", (page.path,)).fetchone()
-            self._db.execute("DELETE FROM built_file WHERE article = ?", (article,))
-            self._db.execute("DELETE FROM built_note WHERE article = ?", (article,))
-            self._db.executemany("INSERT INTO built_file VALUES (?, ?)", ((article, file) for file in page.files))
-            if page.wrong is not None:
-                wrong = page.wrong
-                row = (article, wrong.code, wrong.message, wrong.line, wrong.column)
-                self._db.execute("INSERT INTO built_note VALUES (?, ?, ?, ?, ?)", row)
+        recorded = {page.path: page for page in pages}
+        query = "SELECT id, path FROM article WHERE path IN (SELECT value FROM json_each(?))"
+        rows = self._db.execute(query, (msgspec.json.encode(list(recorded)).decode(),))
+        found = [(article, recorded[path]) for article, path in rows]
+        for table in ("built_file", "built_note"):
+            if self._db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608 - names of ours
+                delete = f"DELETE FROM {table} WHERE article = ?"  # noqa: S608
+                self._db.executemany(delete, [(article,) for article, _ in found])
+        self._db.executemany(
+            "INSERT INTO built_file VALUES (?, ?)", [(article, file) for article, page in found for file in page.files]
+        )
+        notes = [(article, *msgspec.structs.astuple(page.wrong)) for article, page in found if page.wrong is not None]
+        self._db.executemany("INSERT INTO built_note VALUES (?, ?, ?, ?, ?)", notes)
 
     def drop_missing(self) -> None:
         """Forget what belongs to articles that are no longer there."""

@@ -175,14 +175,19 @@ def _local(data: bytes) -> tuple[tuple[FoundImage, ...], tuple[str, ...]]:
     position = Positions(data)
     images: dict[tuple[str, int], FoundImage] = {}
     files = set()
+    last, end = b"", 0
     for match in _LOCAL.finditer(data):
-        digest, name = match[1].decode(), match[2].decode()
-        if not data[max(match.start() - 3, 0) : match.start()].removesuffix(b"\\").endswith(match[1][:2]):
+        start = match.start()
+        if not data[max(start - 3, 0) : start].removesuffix(b"\\").endswith(match[1][:2]):
             continue
-        line, column = position.of(match.start())
-        images.setdefault((digest, line), FoundImage("", digest, line, column))
-        files.add(f"{digest[:2]}/{digest}/{name}")
-    return tuple(images.values()), tuple(sorted(files))
+        files.add((match[1], match[2]))
+        if match[1] != last or data.find(b"\n", end, start) >= 0:  # else another file of the image before, in its line
+            digest = match[1].decode()
+            line, column = position.of(start)
+            images.setdefault((digest, line), FoundImage("", digest, line, column))
+        last, end = match[1], start
+    names = sorted((digest.decode(), name.decode()) for digest, name in files)
+    return tuple(images.values()), tuple(f"{digest[:2]}/{digest}/{name}" for digest, name in names)
 
 
 def _integrity(data: bytes, path: str, options: Options) -> Iterator[Integrity]:
