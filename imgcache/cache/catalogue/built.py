@@ -1,4 +1,4 @@
-"""Built pages in the catalogue: which files of images each asks for, and why one is left as it is.
+"""Built pages in the catalogue: to which files of images each refers, and why one is left as it is.
 
 A built page is an article whose references say in `is_cached` where the page loads the image from: 1 from a local file,
 0 from its host, NULL from its host because no address of a local file would do there. These tables exist only in the
@@ -30,11 +30,11 @@ WHERE r.is_cached = 0 AND i.digest IS NOT NULL AND a.path > ?1 ORDER BY a.path L
 
 
 class BuiltPage(NamedTuple):
-    """What is recorded of one built file beside its references: the files that it asks for, and what is wrong."""
+    """What is recorded of one built file beside its references: the files that it refers to, and why it was left."""
 
     path: str
     files: tuple[str, ...]
-    wrong: ReadError | None
+    error: ReadError | None
 
 
 class BuiltCounts(NamedTuple):
@@ -69,7 +69,7 @@ class BuiltTables:
         self._db.executemany(
             "INSERT INTO built_file VALUES (?, ?)", [(article, file) for article, page in found for file in page.files]
         )
-        notes = [(article, *msgspec.structs.astuple(page.wrong)) for article, page in found if page.wrong is not None]
+        notes = [(article, *msgspec.structs.astuple(page.error)) for article, page in found if page.error is not None]
         self._db.executemany("INSERT INTO built_note VALUES (?, ?, ?, ?, ?)", notes)
 
     def drop_missing(self) -> None:
@@ -78,7 +78,7 @@ class BuiltTables:
         self._db.execute("DELETE FROM built_note WHERE article NOT IN (SELECT id FROM article)")
 
     def files(self) -> list[str]:
-        """Every file that a page asks for, sorted, relative to `assets/`."""
+        """Every file to which a page refers, sorted, relative to `assets/`."""
         return [file for (file,) in self._db.execute("SELECT DISTINCT file FROM built_file ORDER BY file")]
 
     def ready_pages(self, after: str = "", limit: int = 5000) -> list[tuple[str, str, tuple[str, ...]]]:

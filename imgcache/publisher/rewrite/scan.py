@@ -1,4 +1,4 @@
-"""Reads the files of a built folder that changed: what they load goes into the catalogue."""
+"""Reads the files of a built folder that changed, and records what they load in the catalogue."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class BuiltScanner:
         return scan
 
     def require_articles(self, scan: ScanResult, catalogue: Catalogue) -> None:  # noqa: ARG002 (as of any scanner)
-        """Refuse to go on without a page.
+        """Check that there is a page.
 
         Raises:
             ConfigError: the folder has none.
@@ -75,7 +75,7 @@ class BuiltScanner:
             raise self._folder.without_pages()
 
     def problems(self) -> Iterator[Problem]:
-        """Links that lead out of the folder: what they lead to is not changed."""
+        """Yield the links that lead out of the folder: what they lead to is not changed."""
         for path in self._folder.outside:
             message = "is a link that leads out of the built folder; what it leads to is left as it is"
             place = Place(path, 1, 1, BUILT_FIELD)
@@ -112,10 +112,10 @@ class BuiltScanner:
 
 
 def record_pages(pages: Iterable[FoundPage], catalogue: Catalogue, copies: CopyUrls) -> None:
-    """Record files as they are now. Belongs into a transaction."""
+    """Record files as they are now. Call it in a transaction."""
     pages = list(pages)
     catalogue.articles.put([_article(page, copies) for page in pages])
-    catalogue.built.put(BuiltPage(page.path, page.files, _wrong(page)) for page in pages)
+    catalogue.built.put(BuiltPage(page.path, page.files, _error(page)) for page in pages)
 
 
 def _article(page: FoundPage, copies: CopyUrls) -> ReadArticle:
@@ -146,6 +146,6 @@ def _host(url: str) -> str:
     return host_if_any(url)
 
 
-def _wrong(page: FoundPage) -> ReadError | None:
-    wrong = page.wrong
-    return ReadError(UNREADABLE, wrong.message, wrong.line, wrong.column) if wrong else None
+def _error(page: FoundPage) -> ReadError | None:
+    error = page.error
+    return ReadError(UNREADABLE, error.message, error.line, error.column) if error else None

@@ -1,6 +1,6 @@
-"""Writes rewritten pages: first the files that they ask for, then compressed copies, then the page itself.
+"""Writes rewritten pages: first the files that they refer to, then compressed copies, then the page itself.
 
-In this order a kill at any moment leaves pages that work. Each file appears in one step.
+If the process is killed, whole pages with all their files are left. Each file is replaced in one step.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from imgcache.cache import BUILT_FIELD, Catalogue, CopyUrls, Index
 from imgcache.core import OutputFolder, Place, Problem, disk_errors
 from imgcache.manifest import ManifestEntry
 from imgcache.publisher import placement
+from imgcache.publisher.rewrite.compressed_copies import refresh_compressed_copies
 from imgcache.publisher.rewrite.offers import Held, held
 from imgcache.publisher.rewrite.reading import same_file
 from imgcache.publisher.rewrite.records import FoundPage, PageJob, RewrittenPage
 from imgcache.publisher.rewrite.scan import UNREADABLE, record_pages
-from imgcache.publisher.rewrite.twins import refresh_twins
 from imgcache.publisher.rewrite.workers import PagePool
 
 _CHANGED = "article-changed"
@@ -66,9 +66,9 @@ class PageWriter:
         Args:
             root: the built folder.
             cache: a folder whose `assets/` has the files of the images.
-            bring_files: brings files into `assets/` before they are used; paths are relative to it.
+            bring_files: copies files into `assets/` before they are used; paths are relative to it.
             target: where these files are put, relative to `root`.
-            catalogue: what was found in the files of the folder; brought in line with what is written.
+            catalogue: what was found in the files of the folder; gets what is written.
             index: the records of the images.
             pool: computes the new bytes.
             automatic: the names of the variants whose format is `auto`.
@@ -90,7 +90,7 @@ class PageWriter:
         self.problems: list[Problem] = []
 
     async def run(self) -> None:
-        """Rewrite every page that loads a remote image which is held, then remove the files that no page asks for.
+        """Rewrite every page that loads a remote image which is held, then remove files to which no page refers.
 
         Raises:
             DiskFull: the folder cannot be written.
@@ -136,8 +136,8 @@ class PageWriter:
         for page in batch:
             if page.is_stale:
                 self._leave(page.path, _CHANGED, _CHANGED_MESSAGE)
-            elif page.wrong is not None:
-                self._leave(page.path, UNREADABLE, page.wrong.message, page.wrong.line, page.wrong.column)
+            elif page.error is not None:
+                self._leave(page.path, UNREADABLE, page.error.message, page.error.line, page.error.column)
             elif page.data is None or page.found is None:
                 started.remote.append(page.path)
             elif self._has_files(page, assets):
@@ -164,11 +164,11 @@ class PageWriter:
             self._leave(path, _CHANGED, _CHANGED_MESSAGE)
 
     def _has_files(self, page: RewrittenPage, assets: OutputFolder) -> bool:
-        """Put the files of a page where it asks for them; False where the cache lacks one."""
+        """Put the files of a page where it refers to them; return False if the cache lacks one."""
         files = [file for file in page.found.files if file not in self._placed] if page.found else []
         gone = [file for file in files if not (self._assets / file).is_file() and assets.stat(file) is None]
         if gone:
-            message = f"asks for assets/{gone[0]}, which the cache lacks; `imgcache verify --repair` brings it back"
+            message = f"needs assets/{gone[0]}, which the cache lacks; `imgcache verify --repair` restores it"
             self._leave(page.path, "missing-file", message)
             return False
         placement.add_files(files, self._assets, assets, self._target)
@@ -184,16 +184,16 @@ class PageWriter:
             self._bring_files([path for path in asked if not (self._target / path).is_file()])
             done = placement.place_assets(asked, self._cache, self._target, force=False, keep_placed=True)
             for path in done.missing:
-                message = f"assets/{path} is asked for by a page, and the cache lacks it"
+                message = f"a page needs assets/{path}, which the cache lacks; `imgcache verify --repair` restores it"
                 self.problems.append(Problem("missing-file", None, message))
 
 
 def _write(root: OutputFolder, page: RewrittenPage) -> FoundPage | None:
-    """Write a page and its compressed copies; None where it was changed since it was read."""
+    """Write a page and its compressed copies; return None if it was changed since it was read."""
     before = root.stat(page.path)
     if page.data is None or page.found is None or before is None or not same_file(before, page.identity):
         return None
-    refresh_twins(root, page.path, page.data)
+    refresh_compressed_copies(root, page.path, page.data)
     if not root.replace(page.path, page.data, before):
         return None
     after = root.stat(page.path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgcache.publisher.rewrite import Kind
+from imgcache.publisher.rewrite import FileKind
 from tests.publisher.rewrite.support import HOST, held, local, public, rewritten, urls
 
 A = f"{HOST}/a.jpg"
@@ -79,9 +79,11 @@ def test_what_a_browser_shows(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [(Kind.HTML, one) for one in SHARED] + [(Kind.FEED, one) for one in FEED] + [(Kind.JSON, one) for one in JSON],
+    [(FileKind.HTML, one) for one in SHARED]
+    + [(FileKind.FEED, one) for one in FEED]
+    + [(FileKind.JSON, one) for one in JSON],
 )
-def test_what_other_programs_read(kind: Kind, text: str) -> None:
+def test_what_other_programs_read(kind: FileKind, text: str) -> None:
     assert set(urls(text.format(A, A), kind)) == {A}
     assert rewritten(text.format(A, A), held("a.jpg"), kind) == text.format(PUBLIC, PUBLIC)
 

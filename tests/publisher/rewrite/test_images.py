@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 
-from imgcache.publisher.rewrite import File, Kind, Options
+from imgcache.publisher.rewrite import File, FileKind, Options
 from tests.publisher.rewrite.support import HOST, PLACEHOLDER, SITE, held, image, local, rewritten
 
 A = f"{HOST}/a.jpg"
@@ -217,7 +217,7 @@ def test_addresses_start_where_the_base_says(base: str, up: str) -> None:
 
 def test_files_that_are_published_elsewhere() -> None:
     options = Options(assets_url="https://cdn.example/i")
-    page = rewritten(f"p{{background:url({A})}}", held("a.jpg"), Kind.CSS, "x/y.css", options)
+    page = rewritten(f"p{{background:url({A})}}", held("a.jpg"), FileKind.CSS, "x/y.css", options)
     assert page == f"p{{background:url({local('a.jpg', 'original.jpeg', 'https://cdn.example/i/')})}}".replace(
         "i/assets/imgcache", "i"
     )
