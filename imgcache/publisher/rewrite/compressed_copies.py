@@ -15,14 +15,14 @@ def refresh_compressed_copies(root: OutputFolder, path: str, data: bytes) -> Non
     the file itself.
     """
     for ending in (".gz", ".br", ".zst"):
-        twin = path + ending
-        if root.stat(twin) is None:
+        copy = path + ending
+        if root.stat(copy) is None:
             continue
         packed = _packed(data, ending)
         if packed is None:
-            root.remove(twin)
+            root.remove(copy)
         else:
-            root.write(twin, packed)
+            root.write(copy, packed)
 
 
 def _packed(data: bytes, ending: str) -> bytes | None:

@@ -87,8 +87,8 @@ class PageReader:
         digest = hashlib.sha256(data).hexdigest()
         references = find(data, path, kind, self._options)
         if isinstance(references, Unreadable):
-            wrong = references if kind is not FileKind.JSON or _names_images(data, path) else None
-            return FoundPage(path, mtime_ns, len(data), digest, error=wrong)
+            error = references if kind is not FileKind.JSON or _names_images(data, path) else None
+            return FoundPage(path, mtime_ns, len(data), digest, error=error)
         position = Positions(data)
         has_far = bool(self._options.site_url or self._options.assets_url)
         images = [
