@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -31,14 +30,7 @@ _CHANGED_MESSAGE = "was changed while it was rewritten; it is left as it is, run
 # Some file systems write a file out when it replaces another (ext4(5), auto_da_alloc): 4 ms a page, side by side.
 _THREADS = 8
 _KNOWN_IMAGES = 2048
-_RECORDED_AT_ONCE = 8  # batches in one transaction, while as many are being written
-
-
-class _Batch(NamedTuple):
-    """Pages that are being written, by path, and the paths of those that stay as they are."""
-
-    writes: dict[str, Future[FoundPage | None]]
-    remote: list[str]
+_RECORDED_AT_ONCE = 8  # batches in one transaction
 
 
 class PageWriter:
@@ -85,7 +77,8 @@ class PageWriter:
         self._copies = CopyUrls(index)
         self._held = functools.lru_cache(maxsize=_KNOWN_IMAGES)(self._offer)
         self._placed: set[str] = set()
-        self._under_way: list[_Batch] = []
+        self._written: list[FoundPage] = []
+        self._remote: list[str] = []
         self.changed: set[str] = set()
         self.problems: list[Problem] = []
 
@@ -100,16 +93,16 @@ class PageWriter:
             assets: OutputFolder | None = None
             batches = stack.enter_context(contextlib.closing(self._pool.map("rewrite", self._jobs())))
             try:
-                for batch in batches:
+                for number, batch in enumerate(batches, 1):
                     if assets is None:
                         assets = stack.enter_context(OutputFolder(self._target))
                         placement.start_listing(assets)
-                    self._start_writing(batch, root, assets, threads)
-                    if len(self._under_way) >= 2 * _RECORDED_AT_ONCE:
-                        self._record(_RECORDED_AT_ONCE)
+                    self._write_batch(batch, root, assets, threads)
+                    if number % _RECORDED_AT_ONCE == 0:
+                        self._record()
                     await asyncio.sleep(0)  # a signal may end the run here
             finally:
-                self._record(len(self._under_way))
+                self._record()
         self._tidy()
 
     def _jobs(self) -> Iterator[PageJob]:
@@ -126,10 +119,10 @@ class PageWriter:
         asset = self._index.asset(copy.digest) if copy else None
         return held(url, ManifestEntry.of(asset), self._automatic) if asset else None
 
-    def _start_writing(
+    def _write_batch(
         self, batch: Sequence[RewrittenPage], root: OutputFolder, assets: OutputFolder, threads: ThreadPoolExecutor
     ) -> None:
-        started = _Batch({}, [])
+        ready: list[RewrittenPage] = []
         asked = {file for page in batch if page.found is not None for file in page.found.files} - self._placed
         if asked:
             self._bring_files(asked)
@@ -139,29 +132,22 @@ class PageWriter:
             elif page.error is not None:
                 self._leave(page.path, UNREADABLE, page.error.message, page.error.line, page.error.column)
             elif page.data is None or page.found is None:
-                started.remote.append(page.path)
+                self._remote.append(page.path)
             elif self._has_files(page, assets):
-                started.writes[page.path] = threads.submit(_write, root, page)
-        self._under_way.append(started)
+                ready.append(page)
+        for page, found in zip(ready, threads.map(functools.partial(_write, root), ready), strict=True):
+            if found is None:
+                self._leave(page.path, _CHANGED, _CHANGED_MESSAGE)
+            else:
+                self._written.append(found)
 
-    def _record(self, count: int) -> None:
-        """Wait until the pages of the first `count` batches are written, and record them in one transaction.
-
-        Raises:
-            OSError: a page could not be written. The others are recorded.
-        """
-        batches, self._under_way = self._under_way[:count], self._under_way[count:]
-        writes = {path: write for batch in batches for path, write in batch.writes.items()}
-        errors = [error for write in writes.values() if (error := write.exception()) is not None]
-        written = [page for write in writes.values() if write.exception() is None and (page := write.result())]
+    def _record(self) -> None:
+        """Record in one transaction what became of the pages since the last one."""
         with self._catalogue.transaction():
-            record_pages(written, self._catalogue, self._copies)
-            self._catalogue.built.leave_remote(path for batch in batches for path in batch.remote)
-        self.changed.update(page.path for page in written)
-        if errors:
-            raise errors[0]
-        for path in writes.keys() - self.changed:
-            self._leave(path, _CHANGED, _CHANGED_MESSAGE)
+            record_pages(self._written, self._catalogue, self._copies)
+            self._catalogue.built.leave_remote(self._remote)
+        self.changed.update(page.path for page in self._written)
+        self._written, self._remote = [], []
 
     def _has_files(self, page: RewrittenPage, assets: OutputFolder) -> bool:
         """Put the files of a page where it refers to them; return False if the cache lacks one."""
