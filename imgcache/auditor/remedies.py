@@ -5,7 +5,7 @@ from __future__ import annotations
 from imgcache.core import Failure, Size, redact
 
 _REPLACE = "link the image at its current address, or remove it"
-_RETRY = "audit again later; if it still fails, " + _REPLACE
+_RETRY = "try again later; if it still fails, " + _REPLACE
 _OTHER_IMAGE = "link another image"
 
 _BY_CODE = {
@@ -30,6 +30,10 @@ _BY_CODE = {
     "worker-lost": "run again; if it happens again, read the logs of the workers",
     "open-files": "close other programs or raise the limit (ulimit -n), and run again",
     "internal": "report it, with the log that -v writes",
+    "dimensions": "write the true size into the article; `imgcache sync --dimensions fix` does it",
+    "missing-file": "write the name of the file as it is on disk, or add the file",
+    "article-unreadable": "correct the article at that line",
+    "article-changed": "run `imgcache sync` again",
 }
 
 REPAIR = "repair it with `imgcache verify --repair`"
@@ -45,7 +49,7 @@ CERTIFICATE = "tell the owner of the host; once the certificate has expired, bro
 QUARANTINE = "decide with `imgcache quarantine accept URL` or `imgcache quarantine reject URL`"
 HOSTS = "let `imgcache sync` cache the images, or raise budget.hosts in imgcache.yml"
 BYTES = "let `imgcache sync` cache the images, serve their variants, or raise budget.bytes_per_article in imgcache.yml"
-ARTICLE = "correct the article at that line"
+ARTICLE = _BY_CODE["article-unreadable"]
 BUILT = "build the site again; its bytes must be in the encoding that the page declares"
 REWRITE = "run `imgcache rewrite` after the build: the page then loads a local copy"
 ALT = 'write what the image shows into its article; alt="" if it is decoration'
@@ -61,18 +65,25 @@ def failing(failure: Failure, *, alternative: str | None, is_held: bool) -> str:
         alternative: another URL of the image that answers.
         is_held: whether the cache has a copy.
     """
-    first = _by_cause(failure)
+    first = remedy_of(failure.code, failure.status, is_wall=failure.wall is not None)
     if alternative:
         first = f"if it is the right image, write {redact(alternative, 500)}, which answers"
     return f"{first}; the cache has a copy that readers can be served" if is_held else first
 
 
-def _by_cause(failure: Failure) -> str:
-    if failure.code != "http-status":
-        return _BY_CODE.get(failure.code, _OTHER_IMAGE)
-    if failure.wall is not None:
+def remedy_of(code: str, status: int | None = None, *, is_wall: bool = False) -> str:
+    """Returns what to do about a problem.
+
+    Args:
+        code: its code.
+        status: of the response, for `http-status`.
+        is_wall: whether the host took imgcache for a robot.
+    """
+    if code != "http-status":
+        return _BY_CODE.get(code, _OTHER_IMAGE)
+    if is_wall:
         return "open it in a browser: if it is there, link a copy on a host that does not block readers"
-    match failure.status:
+    match status:
         case 401 | 403:
             return "the host does not serve it to the public: " + _OTHER_IMAGE
         case 408 | 425 | 429 | 500 | 502 | 503 | 504:

@@ -129,7 +129,8 @@ class Auditor:
             line = DayLine(day_of(now), summary.images, summary.images - summary.ok)
             self._history.remember(findings, None if self._is_interrupted else line, now)
         hosts = counts.lines() if self._remote else ()
-        return AuditReport(summary, tuple(findings), exposed, hosts, self._history.days())
+        unread = self._catalogue.articles.unread()
+        return AuditReport(summary, tuple(findings), exposed, hosts, self._history.days(), unread)
 
     def _summary(self, findings: Sequence[Finding]) -> Summary:
         articles, references, images = self._catalogue.audit.totals()

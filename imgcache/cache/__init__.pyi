@@ -38,6 +38,7 @@ __all__ = [
     "RemovedRecords",
     "SiteMember",
     "Store",
+    "UnreadRow",
     "built_catalogues",
     "built_name",
     "catalogue_file",
@@ -73,6 +74,7 @@ from .catalogue.rows import (
     RecordedImage,
     ReferenceMismatch,
     ReferenceRow,
+    UnreadRow,
 )
 from .catalogue.sites import (
     FIRST_CATALOGUE,

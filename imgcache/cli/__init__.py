@@ -112,7 +112,11 @@ def _fail(ctx: click.Context, message: str, status: int) -> NoReturn:
     ctx.exit(status)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExamples:\n  imgcache sync --dry-run\n  imgcache sync && imgcache rewrite _site",
+)
 @click.version_option(__version__, prog_name="imgcache", message="%(prog)s %(version)s")
 def imgcache() -> None:
     """Keep the remote images of an article site: fetched once, checked, resized, flagged.

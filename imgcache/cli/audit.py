@@ -12,8 +12,9 @@ import msgspec
 
 from imgcache.auditor import Baseline, git_prefix, reports
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.console import console_for
 from imgcache.cli.job import run_job
-from imgcache.cli.options import NO_PREFIX, common, logger, now, open_workspace, site_argument
+from imgcache.cli.options import NO_PREFIX, common, examples, logger, now, open_workspace, site_argument
 from imgcache.cli.output import print_bytes, print_note
 from imgcache.cli.progress import progress_for
 from imgcache.core import AuditReport, ConfigError, clean_text, log_safety, plural, replace_file
@@ -29,7 +30,14 @@ _REQUESTED = ("offline", "fix", "connect_to", "dask", "built")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(short_help="List what is broken, where, since when, and what to do.")
+@click.command(
+    short_help="List what is broken, where, since when, and what to do.",
+    epilog=examples(
+        "imgcache audit",
+        "imgcache audit --since origin/main",
+        "imgcache audit --format html --output audit.html",
+    ),
+)
 @site_argument
 @click.option("--format", "form", type=click.Choice(reports.FORMATS), help="Default: text.")
 @click.option("--output", type=_FILE, metavar="FILE", help="Write the report there instead of printing it.")
@@ -90,7 +98,7 @@ def audit(site: Path, *, as_json: bool, **options: Any) -> None:
         if form == "junit":  # the only format with an entry for each image
             found = msgspec.structs.replace(found, images=tuple(cache.catalogue.images.audited_urls()))
     is_compared = options["since"] is not None or options["baseline"] is not None
-    words = {"is_compared": is_compared, "is_quiet": options["quiet"]}
+    words = {"is_compared": is_compared, "is_quiet": options["quiet"], "is_verbose": options["verbose"]}
     report = _render(found, form, workspace, options["output"], **words) if patch is None else patch
     _print(report, options["output"])
     if is_interrupted:
@@ -122,17 +130,26 @@ def _check_patch(patch: bytes, output: Path | None) -> None:
 
 
 def _render(
-    found: AuditReport, form: str, workspace: Workspace, output: Path | None, *, is_compared: bool, is_quiet: bool
+    found: AuditReport,
+    form: str,
+    workspace: Workspace,
+    output: Path | None,
+    *,
+    is_compared: bool,
+    is_quiet: bool,
+    is_verbose: bool,
 ) -> bytes:
-    is_terminal = output is None and sys.stdout.isatty()
+    console = console_for(workspace.root, is_to_file=output is not None)
     context = reports.ReportContext(
         root=workspace.root,
         cache=workspace.cache,
-        color=is_terminal and not os.environ.get("NO_COLOR"),
-        hyperlinks=is_terminal and os.environ.get("TERM", "dumb") not in {"dumb", "linux"},
+        color=console.color,
+        hyperlinks=console.hyperlinks,
+        width=console.width,
         prefix=git_prefix(workspace.root),
         is_compared=is_compared,
         shows_old=not is_quiet,
+        shows_all=is_verbose or output is not None,
         documentation=reports.documentation_url(),
     )
     return reports.render(form, found, context).encode("utf-8", "replace")

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, logger, open_workspace, site_argument
+from imgcache.cli.options import common, examples, logger, open_workspace, site_argument
 from imgcache.cli.output import print_line
 from imgcache.core import ConfigError, plural
 from imgcache.manifest import read_document
@@ -25,7 +25,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group(short_help="Give the cached images to the site's build, or to a web server.")
+@click.group(
+    short_help="Give the cached images to the site's build, or to a web server.",
+    epilog=examples("imgcache export jekyll"),
+)
 def export() -> None:
     """Write what a site's build needs to show the cached images, or the configuration of a web server."""
 
@@ -79,7 +82,10 @@ _web_server_options = _with(
 )
 
 
-@export.command(short_help="A data file and an include, with no plugin: GitHub Pages too.")
+@export.command(
+    short_help="A data file and an include, with no plugin: GitHub Pages too.",
+    epilog=examples("imgcache export jekyll --copy-to assets/imgcache"),
+)
 @_build_options
 def jekyll(**options: Any) -> None:
     """Write _data/imgcache.json and _includes/imgcache.html, which turns a URL into a <picture>.
@@ -89,7 +95,9 @@ def jekyll(**options: Any) -> None:
     _build("jekyll", options)
 
 
-@export.command(short_help="A data file and a partial.")
+@export.command(
+    short_help="A data file and a partial.", epilog=examples("imgcache export hugo --copy-to static/assets/imgcache")
+)
 @_build_options
 def hugo(**options: Any) -> None:
     """Write data/imgcache.json and layouts/partials/imgcache.html, which turns a URL into a <picture>.
@@ -99,7 +107,9 @@ def hugo(**options: Any) -> None:
     _build("hugo", options)
 
 
-@export.command(short_help="A data file and a shortcode.")
+@export.command(
+    short_help="A data file and a shortcode.", epilog=examples("imgcache export eleventy --copy-to assets/imgcache")
+)
 @_build_options
 def eleventy(**options: Any) -> None:
     """Write _data/imgcache.json and imgcache.shortcode.cjs, which turns a URL into a <picture>.
@@ -109,14 +119,20 @@ def eleventy(**options: Any) -> None:
     _build("eleventy", options)
 
 
-@export.command(short_help="A configuration that serves assets/ and passes the rest on.")
+@export.command(
+    short_help="A configuration that serves assets/ and passes the rest on.",
+    epilog=examples("imgcache export nginx --output imgcache.conf"),
+)
 @_web_server_options
 def nginx(**options: Any) -> None:
     """Print a configuration for nginx: it serves assets/ from the folder and passes the rest to the endpoint."""
     _configure("nginx", options)
 
 
-@export.command(short_help="A configuration that serves assets/ and passes the rest on.")
+@export.command(
+    short_help="A configuration that serves assets/ and passes the rest on.",
+    epilog=examples("imgcache export caddy --output Caddyfile"),
+)
 @_web_server_options
 def caddy(**options: Any) -> None:
     """Print a Caddyfile: Caddy serves assets/ from the folder and passes the rest to the endpoint."""

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
-from difflib import get_close_matches
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, logger, now, open_workspace, url_and_site
+from imgcache.cli.nearest_url import nearest_url, unknown_url
+from imgcache.cli.options import common, examples, logger, now, open_workspace, url_and_site
 from imgcache.cli.output import print_json, print_line
-from imgcache.core import clean_text, format_bytes, host_if_any, plural, redact
+from imgcache.core import clean_text, format_bytes, plural
 from imgcache.wiring import OpenCache, open_for_writing
 
-_COMPARED = 20_000  # known URLs with which a misspelt one is compared
 
-
-@click.command(short_help="Remove an image from cache, flags and manifest, and never fetch it again.")
+@click.command(
+    short_help="Remove an image from cache, flags and manifest, and never fetch it again.",
+    epilog=examples("imgcache forget https://images.example/clock.jpg"),
+)
 @url_and_site
 @click.option("--undo", is_flag=True, help="Let the next sync fetch it again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -61,16 +62,8 @@ def _undo(cache: OpenCache, url: str, *, as_json: bool) -> None:
 
 def _refuse(url: str, known: Iterable[str], *, as_json: bool) -> NoReturn:
     """End the command: the URL is unknown, probably misspelt."""
-    nearest = _nearest(url, set(known))
+    nearest = nearest_url(url, known)
     if as_json:
         print_json({"url": url, "error": "unknown URL", "nearest": nearest})
-    hint = f"; the nearest known URL is {redact(nearest, 500)}" if nearest else ""
-    logger.error("neither the cache nor an article has %s%s", redact(url, 500), hint)
+    logger.error("%s", unknown_url(url, nearest))
     sys.exit(EXIT_PROBLEMS)
-
-
-def _nearest(url: str, known: Collection[str]) -> str | None:
-    """Returns the most similar known URL, of the same host if there is one: comparing takes time."""
-    of_host = [other for other in known if host_if_any(other) == host_if_any(url)]
-    found = get_close_matches(url, sorted(of_host or known)[:_COMPARED], n=1)
-    return found[0] if found else None

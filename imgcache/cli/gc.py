@@ -12,7 +12,7 @@ import click
 
 from imgcache.cache import OtherSites, built_name, forget_site, is_built
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import NO_PREFIX, common, logger, now
+from imgcache.cli.options import NO_PREFIX, common, examples, logger, now
 from imgcache.cli.output import print_json, print_line
 from imgcache.cli.sites import open_workspaces, sites_argument
 from imgcache.core import ConfigError, clean_text, format_bytes, plural
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 _UNREAD = "its articles were not read by this version: sync"
 
 
-@click.command(short_help="Remove images that no article uses any more.")
+@click.command(
+    short_help="Remove images that no article uses any more.",
+    epilog=examples("imgcache gc --dry-run", "imgcache gc --yes"),
+)
 @sites_argument
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from imgcache.cli.options import common, site_argument, start_logging
+from imgcache.cli.options import common, examples, site_argument, start_logging
 from imgcache.cli.output import print_line
 from imgcache.core import ConfigError, open_new
 from imgcache.wiring import config_file
@@ -110,7 +110,7 @@ TEMPLATE = """\
 """
 
 
-@click.command(short_help="Write a commented imgcache.yml.")
+@click.command(short_help="Write a commented imgcache.yml.", epilog=examples("imgcache init"))
 @site_argument
 @common
 def init(site: Path, **options: Any) -> None:

@@ -32,13 +32,18 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--cache", metavar="DIR|URL", help="Default: SITE/cache. Or s3://BUCKET/PREFIX, gs://, az://."
             ),
-            click.option("-v", "--verbose", is_flag=True, help="Print more on standard error."),
+            click.option("-v", "--verbose", is_flag=True, help="List all places, and print more on standard error."),
             click.option("-q", "--quiet", is_flag=True, help="Print nothing but results and errors."),
             click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
         )
     ):
         command = option(command)
     return command
+
+
+def examples(*commands: str) -> str:
+    """Returns the end of a help: commands that work as they stand, one a line."""
+    return "\n".join(("\b", "Examples:" if len(commands) > 1 else "Example:", *(f"  {one}" for one in commands)))
 
 
 def site_argument(command: Callable[..., None]) -> Callable[..., None]:

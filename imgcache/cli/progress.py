@@ -13,6 +13,9 @@ from typing import Self
 from imgcache.cli.streams import terminal
 from imgcache.core import Delay, Outcome, clean_text, format_bytes, format_seconds, format_times, plural
 
+_BAR_WIDTH, _COUNTS, _RATE = 20, 26, 8  # columns; of both counts, as of 99,999 images; of images a second
+_STEADY = 0.5  # seconds for which an estimate is shown
+
 
 class NoProgress(AbstractContextManager["NoProgress"]):
     """Shows nothing, where standard error is not a terminal or with --quiet."""
@@ -61,8 +64,18 @@ class RateEstimator:
         self._done += 1
         self._bytes += fetched
 
-    def describe(self, now: float) -> str:
-        """Returns images a second, bytes, time left, and the host that takes longest for an image."""
+    @property
+    def has_rate(self) -> bool:
+        """Whether an image has ended, so that there is a rate."""
+        return self._done > 0
+
+    def describe(self, now: float, width: int | None = None) -> str:
+        """Returns images a second, bytes, time left, and the host that takes longest for an image.
+
+        Args:
+            now: the time.
+            width: the characters that there is room for; what does not fit is left out.
+        """
         rate = self._done / max(now - self._began, 0.001)
         oldest = {host: now - begun[0] for host, begun in self._running.items()}
         parts = [f"{rate:.1f}/s", format_bytes(self._bytes)]
@@ -75,6 +88,8 @@ class RateEstimator:
         if hosts:
             slowest = max(sorted(hosts), key=lambda host: max(means.get(host, 0.0), oldest.get(host, 0.0)))
             parts.append(f"slowest {clean_text(slowest)}{self._delays_of(slowest)}")
+        while width is not None and len(parts) > 1 and len(" · ".join(parts)) > width:
+            parts.pop()
         return " · ".join(parts)
 
     def _delays_of(self, host: str) -> str:
@@ -100,11 +115,19 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
             def render(self, task: Task) -> Text:  # noqa: ARG002 (rich's signature)
                 return Text(bar.rate())
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
-        self._rich = RichProgress(*columns, console=Console(file=terminal()), transient=True, refresh_per_second=5)
+        console = Console(file=terminal())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(_BAR_WIDTH, complete_style="cyan", finished_style="cyan", pulse_style="cyan"),
+            MofNCompleteColumn(),
+            RateColumn(),
+        )
+        self._rich = RichProgress(*columns, console=console, transient=True, refresh_per_second=5)
         self._task = self._rich.add_task("reading articles", total=None)
+        self._width = max(_RATE, console.width - _BAR_WIDTH - _COUNTS)
         self._lock = threading.Lock()
         self._estimator: RateEstimator | None = None
+        self._rate, self._rated_at = "", float("-inf")
 
     def __enter__(self) -> Self:
         self._rich.start()
@@ -138,11 +161,15 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
             self._rich.advance(self._task)
 
     def rate(self) -> str:
-        """Returns the text behind the bar."""
+        """Returns the text behind the bar, which changes twice a second: faster, nobody could read it."""
         if self._estimator is None:
             return ""
-        with self._lock:
-            return self._estimator.describe(time.monotonic())
+        now = time.monotonic()
+        if now - self._rated_at >= _STEADY:
+            with self._lock:
+                self._rate = self._estimator.describe(now, self._width)
+                self._rated_at = now if self._estimator.has_rate else float("-inf")
+        return self._rate
 
 
 def progress_for(*, quiet: bool) -> ProgressBar | NoProgress:

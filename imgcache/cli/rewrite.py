@@ -9,12 +9,14 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.console import console_for
 from imgcache.cli.job import run_job
-from imgcache.cli.options import common, logger, now, open_workspace
-from imgcache.cli.output import print_json, print_line, print_problems
+from imgcache.cli.options import common, examples, logger, now, open_workspace
+from imgcache.cli.output import print_json, print_line
+from imgcache.cli.problems import print_problems
 from imgcache.cli.progress import progress_for
 from imgcache.cli.quantities import max_bytes_option, max_time_option
-from imgcache.core import format_seconds, plural
+from imgcache.core import Console, format_seconds, plural
 from imgcache.downloader import ConnectTo
 from imgcache.publisher.picture_data import check_assets_url
 from imgcache.publisher.rewrite import RewriteReport
@@ -25,7 +27,10 @@ from imgcache.wiring.rewrite_job import RewriteRequest
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command(short_help="Make built pages load local images: after any generator's build.")
+@click.command(
+    short_help="Make built pages load local images: after any generator's build.",
+    epilog=examples("imgcache rewrite _site", "imgcache rewrite _site --check --offline"),
+)
 @click.argument("built", type=_FOLDER, metavar="BUILT")
 @click.argument("site", type=_FOLDER, required=False, metavar="[SITE]")
 @click.option("--check", is_flag=True, help="Change nothing; status 1 where a page loads an image that could be local.")
@@ -79,16 +84,16 @@ def rewrite(built: Path, site: Path | None, connect_to: tuple[str, ...], *, as_j
     if as_json:
         print_json(job.report)
     else:
-        _print(job.report, quiet=options["quiet"])
+        _print(job.report, console_for(workspace.root), quiet=options["quiet"], verbose=options["verbose"])
     if was_cut_short:
         logger.error("interrupted; what was finished is kept")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0 if job.report.is_well else EXIT_PROBLEMS)
 
 
-def _print(report: RewriteReport, *, quiet: bool) -> None:
+def _print(report: RewriteReport, console: Console, *, quiet: bool, verbose: bool) -> None:
     """Print the report of a rewrite for people."""
-    print_problems(report.problems)
+    print_problems(report.problems, console, verbose=verbose)
     if quiet:
         return
     if report.problems:

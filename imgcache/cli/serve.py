@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from imgcache.cache import ReadableStore
-from imgcache.cli.options import common, open_workspace, site_argument
+from imgcache.cli.options import common, examples, open_workspace, site_argument
 from imgcache.cli.output import print_note
 from imgcache.core import ConfigError, raise_descriptor_limit
 from imgcache.wiring import Workspace
@@ -24,7 +24,10 @@ _BACKLOG = 2048
 _GRACE = 10  # seconds for responses under way when the server stops
 
 
-@click.command(short_help="Serve the cached images over HTTP.")
+@click.command(
+    short_help="Serve the cached images over HTTP.",
+    epilog=examples("imgcache serve --port 8080", "imgcache serve --host 0.0.0.0 --workers 4"),
+)
 @site_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any free port.")

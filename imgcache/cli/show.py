@@ -13,11 +13,15 @@ import msgspec
 
 from imgcache.cache import is_built
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, now, open_workspace, url_and_site
-from imgcache.cli.output import places_lines, print_json, print_line
-from imgcache.core import Asset, Copy, Failure, Place, Reference, UrlState, clean_text, format_bytes, plural
+from imgcache.cli.console import console_for
+from imgcache.cli.nearest_url import nearest_url, unknown_url
+from imgcache.cli.options import common, examples, logger, now, open_workspace, url_and_site
+from imgcache.cli.output import print_json, print_line
+from imgcache.core import Asset, Console, Copy, Failure, Place, Reference, UrlState, clean_text, format_bytes, plural
 from imgcache.policy import Health, QuarantineRecord, format_day, health
 from imgcache.wiring import OpenCache, Workspace, open_for_reading, root_of
+
+_PLACES_SHOWN = 20
 
 
 class ImageRecord(msgspec.Struct, frozen=True):
@@ -39,7 +43,10 @@ class ImageRecord(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
-@click.command(short_help="Show the record of one image and where it is used.")
+@click.command(
+    short_help="Show the record of one image and where it is used.",
+    epilog=examples("imgcache show https://images.example/clock.jpg"),
+)
 @url_and_site
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
@@ -67,11 +74,17 @@ def show(url: str, site: Path, *, as_json: bool, **options: Any) -> None:
             missing=cache.store.missing(asset) if asset else (),
         )
         blocked = list(cache.catalogue.references.unflaggable(url)) if copy else []
+        is_known = bool(shown.copy or shown.failure or shown.is_forgotten or shown.references)
+        if not is_known:
+            with cache.other_sites() as others:
+                nearest = nearest_url(url, cache.removal(others).known())
     if as_json:
         print_json(shown)
     else:
-        _print(shown, blocked)
-    sys.exit(0 if shown.copy or shown.failure or shown.is_forgotten or shown.references else EXIT_PROBLEMS)
+        _print(shown, blocked, console_for(workspace.root))
+    if not is_known:
+        logger.error("%s", unknown_url(url, nearest))
+        sys.exit(EXIT_PROBLEMS)
 
 
 def _in_built_pages(cache: OpenCache, url: str, workspace: Workspace) -> Iterator[Place]:
@@ -84,7 +97,7 @@ def _in_built_pages(cache: OpenCache, url: str, workspace: Workspace) -> Iterato
                 yield msgspec.structs.replace(place, article=path)
 
 
-def _print(shown: ImageRecord, blocked: Iterable[Reference]) -> None:
+def _print(shown: ImageRecord, blocked: Iterable[Reference], console: Console) -> None:
     """`blocked` are references in the flagged lists in which no flag can be written."""
     print_line(clean_text(shown.url, 500), bold=True)
     if shown.asset and shown.copy:
@@ -110,9 +123,11 @@ def _print(shown: ImageRecord, blocked: Iterable[Reference]) -> None:
             f"  quarantined since {format_day(shown.doubt.since)}: {clean_text(shown.doubt.reason)}", color="yellow"
         )
     print_line(f"  used in {plural(len(shown.references), 'place')}" + (":" if shown.references else ""))
-    unflaggable = {where for reference in blocked for where in places_lines((reference.place,))}
-    for line in places_lines(shown.references, 20):
-        print_line(f"    {line}{'  can take no flag' if line in unflaggable else ''}")
+    unflaggable = {reference.place for reference in blocked}
+    for place in shown.references[:_PLACES_SHOWN]:
+        print_line(f"    {console.place(place)}{'  can take no flag' if place in unflaggable else ''}")
+    if more := len(shown.references[_PLACES_SHOWN:]):
+        print_line(f"    and {plural(more, 'more place')}")
 
 
 def _print_files(asset: Asset, missing: tuple[str, ...]) -> None:

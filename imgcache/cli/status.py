@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ import msgspec
 
 from imgcache.cache import RecordedImage, quarantine
 from imgcache.cli import EXIT_PROBLEMS
-from imgcache.cli.options import common, now, open_workspace, site_argument
-from imgcache.cli.output import print_json, print_line, print_problems
+from imgcache.cli.console import console_for
+from imgcache.cli.options import common, examples, now, open_workspace, site_argument
+from imgcache.cli.output import print_json, print_line
+from imgcache.cli.problems import print_problems
 from imgcache.config import Config
 from imgcache.core import (
     Failure,
@@ -78,7 +79,10 @@ class Status(msgspec.Struct, frozen=True):
     unreadable: tuple[Problem, ...]
 
 
-@click.command(short_help="Show what is cached, missing and failing, and how large it is.")
+@click.command(
+    short_help="Show what is cached, missing and failing, and how large it is.",
+    epilog=examples("imgcache status", "imgcache status --json"),
+)
 @site_argument
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
@@ -99,7 +103,9 @@ def status(site: Path, *, as_json: bool, **options: Any) -> None:
     if as_json:
         print_json(found)
     else:
-        _print(found, problems)
+        console = console_for(workspace.root)
+        print_problems(problems, console, verbose=bool(options.get("verbose")))
+        _print(found, has_problems=bool(problems))
     sys.exit(EXIT_PROBLEMS if any(problem.severity is Severity.ERROR for problem in problems) else 0)
 
 
@@ -114,9 +120,8 @@ async def _protections() -> str:
             return error.message
 
 
-def _print(found: Status, problems: Sequence[Problem]) -> None:
-    print_problems(problems)
-    if problems:
+def _print(found: Status, *, has_problems: bool) -> None:
+    if has_problems:
         print_line()
     articles = plural(found.articles, "article")
     verb = "names" if found.articles == 1 else "name"

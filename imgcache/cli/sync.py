@@ -9,16 +9,23 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.console import console_for
 from imgcache.cli.job import run_job
-from imgcache.cli.options import common, logger, now
-from imgcache.cli.output import print_generators, print_json, print_report
+from imgcache.cli.options import common, examples, logger, now
+from imgcache.cli.output import print_generators, print_json
 from imgcache.cli.progress import progress_for
 from imgcache.cli.quantities import max_bytes_option, max_time_option
 from imgcache.cli.sites import open_workspaces, sites_or_article_argument
+from imgcache.cli.sync_summary import print_report
 from imgcache.wiring import SyncRequest, as_given, prepare_sync
 
 
-@click.command(short_help="Fetch, check, resize and flag every remote image of a site.")
+@click.command(
+    short_help="Fetch, check, resize and flag every remote image of a site.",
+    epilog=examples(
+        "imgcache sync --dry-run", "imgcache sync --max-time 10m", "imgcache sync _posts/2026-05-17-cliffs.md"
+    ),
+)
 @sites_or_article_argument
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
@@ -67,13 +74,13 @@ def sync(sites: tuple[Path, ...], dimensions: str | None, *, as_json: bool, **op
     progress = progress_for(quiet=options["quiet"] or as_json)
     with prepare_sync(workspaces, request, progress, now) as job, progress:
         is_interrupted = run_job(job.run)
-    report = job.report
-    if len(sites) > 1:
-        report.problems = as_given(report.problems, sites)
+    report = as_given(job.report, sites) if len(sites) > 1 else job.report
     if as_json:
         print_json(report)
     else:
-        print_report(report, quiet=options["quiet"], dry_run=request.dry_run)
+        console = console_for(workspaces[0].root if len(workspaces) == 1 else Path())
+        generator = workspaces[0].layout.generator
+        print_report(report, console, generator=generator, quiet=options["quiet"], verbose=options["verbose"])
     if is_interrupted:
         logger.error("interrupted; what was finished is kept")
         sys.exit(EXIT_INTERRUPTED)

@@ -11,16 +11,21 @@ from typing import Any
 import click
 
 from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from imgcache.cli.console import console_for
 from imgcache.cli.job import run_job
-from imgcache.cli.options import common, logger, now, open_workspace, site_argument
-from imgcache.cli.output import print_json, print_line, print_report
+from imgcache.cli.options import common, examples, logger, now, open_workspace, site_argument
+from imgcache.cli.output import print_json, print_line
+from imgcache.cli.problems import print_problems
 from imgcache.cli.progress import NoProgress
 from imgcache.core import Severity, clean_text, plural
 from imgcache.syncer import Damage
 from imgcache.wiring import SyncRequest, build_sync, open_for_writing
 
 
-@click.command(short_help="Compare blobs, records and flags; --repair repairs them.")
+@click.command(
+    short_help="Compare blobs, records and flags; --repair repairs them.",
+    epilog=examples("imgcache verify", "imgcache verify --repair"),
+)
 @site_argument
 @click.option("--repair", is_flag=True, help="Remove what is damaged and sync: from the originals, or by fetching.")
 @click.option("--connect-to", multiple=True, metavar="HOST:PORT:HOST2:PORT2", help="As curl's, for --repair.")
@@ -47,7 +52,7 @@ def verify(site: Path, connect_to: tuple[str, ...], *, repair: bool, as_json: bo
             cache.manifest.write(cache.index.entries())
             left = list(damage())
             if not (as_json or options["quiet"]):
-                print_report(job.report, quiet=True, dry_run=False)
+                print_problems(job.report.problems, console_for(workspace.root), verbose=options["verbose"])
     if as_json:
         print_json({"found": found, "left": left, "repaired": repair})
     else:

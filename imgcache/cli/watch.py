@@ -17,7 +17,7 @@ import watchfiles
 from imgcache.auditor import ArticleAudit, ArticleWatcher, Event, WatchFilter
 from imgcache.auditor.reports import wording
 from imgcache.cache import Catalogue
-from imgcache.cli.options import common, now, open_workspace, site_argument
+from imgcache.cli.options import common, examples, now, open_workspace, site_argument
 from imgcache.cli.output import print_line, print_note
 from imgcache.cli.progress import NoProgress
 from imgcache.core import AuditReport, ConfigError, Finding, Severity, clean_text, plural
@@ -30,7 +30,7 @@ _QUIET, _BURST, _PAUSE = 100, 2000, 500
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 
 
-@click.command(short_help="Audit each article whenever it is saved.")
+@click.command(short_help="Audit each article whenever it is saved.", epilog=examples("imgcache watch path/to/site"))
 @site_argument
 @common
 def watch(site: Path, **options: Any) -> None:

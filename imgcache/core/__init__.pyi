@@ -29,6 +29,7 @@ __all__ = [
     "ColorSpace",
     "ConfigError",
     "ConnectFailure",
+    "Console",
     "Copy",
     "Correction",
     "DayLine",
@@ -93,6 +94,7 @@ __all__ = [
     "TooManyPixels",
     "Truncated",
     "Undecodable",
+    "UnreadAddresses",
     "UnsupportedFormat",
     "UrlState",
     "Validators",
@@ -146,6 +148,7 @@ __all__ = [
 
 from .built_pages import ReaderPage, RemoteUse, ShownImage
 from .choices import ColorSpace, Dimensions, Fit, Generator, Motion, Position
+from .console import Console
 from .descriptors import MAX_IDLE_CONNECTIONS, can_open_files, is_out_of_descriptors, raise_descriptor_limit
 from .errors import (
     ArticleChanged,
@@ -254,4 +257,5 @@ from .unexpected import (
     unexpected_image_error,
 )
 from .units import format_bytes, format_seconds, format_times, parse_bytes, parse_pixels, parse_seconds, plural
+from .unread import UnreadAddresses
 from .urls import browser_url, clean_text, host_if_any, join_url, redact, request_url, split_url, without_credentials

@@ -10,6 +10,7 @@ import json
 import msgspec
 
 from imgcache.core.models import Place, Severity, Size, UrlState
+from imgcache.core.unread import UnreadAddresses
 
 
 class Correction(msgspec.Struct, frozen=True):
@@ -130,6 +131,7 @@ class AuditReport(msgspec.Struct, frozen=True):
     exposure: Exposure = Exposure()
     hosts: tuple[HostLine, ...] = ()
     history: tuple[DayLine, ...] = ()
+    unread: UnreadAddresses = UnreadAddresses()
     images: tuple[str, ...] = ()  # every URL checked, sorted; for reports with a line for each, not in the JSON
 
     @property

@@ -7,10 +7,10 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from imgcache.cache import ArticleStat, ReadArticle, ReadError, ReferenceRow
+from imgcache.cache import ArticleStat, ReadArticle, ReadError, ReferenceRow, UnreadRow
 from imgcache.core import (
     ArticleError,
     ArticleUnreadable,
@@ -108,8 +108,9 @@ class ArticleReader:
                 found = draft.front.references + draft.body
                 if draft.front.texts:
                     found += tuple(_in_texts(draft.front.texts, draft.file.path))
-                mentions = [self._row(reference) for reference in found]
-                return ReadArticle(draft.file, draft.digest, draft.newest, mentions, draft.error, draft.trace)
+                rows = [self._row(reference) for reference in found]
+                unread = () if self.fields.guesses else _unread(draft, found)
+                return ReadArticle(draft.file, draft.digest, draft.newest, rows, draft.error, draft.trace, unread)
             except Exception as error:  # noqa: BLE001 - no article ends the run
                 draft.fail(error)
         return ReadArticle(draft.file, draft.digest, "", [], draft.error, draft.trace)
@@ -184,6 +185,21 @@ class _Draft:
         """Record a bug as the error of this article. Every run reads it again."""
         self.file = self.file._replace(mtime_ns=0)
         self.error, self.trace = _read_error(unexpected_article_error(error)), trace(error)
+
+
+def _unread(draft: _Draft, found: Collection[Reference]) -> tuple[UnreadRow, ...]:
+    """Return the addresses in front matter or in a data file that another setting of `fields` would read.
+
+    What stands in a comment is not meant to be read. `auto` reads all others, unless they are part of a text.
+    """
+    end = len(draft.data) if draft.file.is_data else draft.front.body_offset
+    if draft.error is not None or draft.data.find(b"//", 0, end) < 0:
+        return ()
+    from imgcache.scanner.unread import unread_addresses  # few sites need it
+
+    text = draft.data[:end].decode("utf-8-sig", "replace")
+    places = unread_addresses(text, found)
+    return tuple(UnreadRow(one.url, one.line, one.column) for one in places if not one.is_comment)
 
 
 _NO_FRONT_MATTER = frontmatter.FrontMatter((), 0, 1)

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import msgspec
 
 from imgcache.cache import ReadArticle
-from imgcache.core import ArticleError, Kind, Place, Problem, Severity
-from imgcache.scanner import frontmatter
+from imgcache.core import Kind, Place, Problem, Severity
+from imgcache.scanner.frontmatter import Fields
 from imgcache.scanner.site import Site
+from imgcache.scanner.unread import unread_addresses
 
-# An address with the extension of an image in its path (RFC 3986, section 3.3), absolute or protocol-relative.
-_IMAGE_ADDRESS = re.compile(
-    r"(?:(?<!\w)https?:|(?<![\w/:]))//[^\s\"'<>(){}\[\]|\\^`?#]{1,2000}"
-    r"\.(?:apng|avif|bmp|gif|ico|jfif|jpe?g|jxl|png|svg|tiff?|webp)(?![\w/.-])(?:\?[^\s\"'<>(){}\[\]|\\^`]{0,2000})?",
-    re.IGNORECASE,
-)
-_LINE_END = re.compile(r"\r\n|\r|\n")
-
-_IN_FRONT_MATTER = "front matter is read only in lists named `images`"
 _IN_BODY = "it is in a link, in code, in a comment or in plain text"
 _UNREADABLE = "the article cannot be read"
 
@@ -59,12 +50,13 @@ class ScanReport(msgspec.Struct):
         """Whether there are no problems but warnings."""
         return all(problem.severity is not Severity.ERROR for problem in self.problems)
 
-    def add(self, site: Site, article: ReadArticle) -> None:
-        """Adds what was read of one article, or of one template.
+    def add(self, site: Site, article: ReadArticle, fields: Fields) -> None:
+        """Adds what was read of one article, template or data file.
 
         Args:
             site: the site that the article belongs to.
             article: as the reader gave it.
+            fields: what names an image in front matter and data files.
         """
         path = article.file.path
         self.articles += not (article.file.is_template or article.file.is_data)
@@ -73,13 +65,12 @@ class ScanReport(msgspec.Struct):
         ]
         self.references += sorted(found, key=lambda one: (one.line, one.column))
         if article.error is not None:
-            wrong = article.error
-            place = Place(path, wrong.line, wrong.column, "")
+            error = article.error
+            place = Place(path, error.line, error.column, "")
             severity = Severity.WARNING if article.file.is_data else Severity.ERROR
-            self.problems.append(Problem(wrong.code, None, wrong.message, severity=severity, references=(place,)))
+            self.problems.append(Problem(error.code, None, error.message, severity=severity, references=(place,)))
         if not article.file.is_template:
-            reason = _UNREADABLE if article.error else None
-            self.unread += _unread(_text(site, path), path, found, reason)
+            self.unread += _unread(_text(site, path), article, fields)
 
 
 def _text(site: Site, path: str) -> str:
@@ -89,27 +80,9 @@ def _text(site: Site, path: str) -> str:
         return ""
 
 
-def _unread(text: str, path: str, found: list[FoundReference], reason: str | None) -> Iterator[UnreadAddress]:
-    known = {(one.line, one.column) for one in found}
-    urls = {one.url for one in found}
-    body = _body_offset(text, path)
-    line, start = 1, 0
-    ends = _LINE_END.finditer(text)
-    end = next(ends, None)
-    for match in _IMAGE_ADDRESS.finditer(text):
-        while end is not None and end.end() <= match.start():
-            line, start, end = line + 1, end.end(), next(ends, None)
-        column = match.start() - start + 1
-        if (line, column) not in known and match[0] not in urls:
-            where = _IN_BODY if match.start() >= body else _IN_FRONT_MATTER
-            yield UnreadAddress(match[0], path, line, column, reason or where)
-
-
-def _body_offset(text: str, path: str) -> int:
-    """The index in `text` at which the body begins; 0 where the front matter cannot be read."""
-    data = text.encode()
-    try:
-        front = frontmatter.parse(data, path)
-    except ArticleError:
-        return 0
-    return len(data[: front.body_offset].decode("utf-8", "replace"))
+def _unread(text: str, article: ReadArticle, fields: Fields) -> Iterator[UnreadAddress]:
+    in_fields = {(one.line, one.column) for one in article.unread}
+    for one in unread_addresses(text, article.references):
+        reason = fields.why_unread if (one.line, one.column) in in_fields else _IN_BODY
+        reason = _UNREADABLE if article.error else reason
+        yield UnreadAddress(one.url, article.file.path, one.line, one.column, reason)

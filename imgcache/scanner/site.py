@@ -173,14 +173,6 @@ class Sites(Site):
         site, path = self._of(article)
         return site.own_file(url, path)
 
-    def base(self, article: str) -> str:
-        """Return what relative URLs of an article are relative to: its folder, or that of its page; `/` at its end."""
-        folder, _, name = article.rpartition("/")
-        stem = name.partition(".")[0]
-        if self.layout.page_folders and stem not in _INDEXES:
-            return posixpath.join(folder, stem, "")
-        return f"{folder}/"
-
     def find_in_other_case(self, url: str, article: str) -> str | None:
         """Return the path, relative to its site, of a file that differs only in upper and lower case."""
         site, path = self._of(article)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from imgcache.core import Action, Delay, Outcome, Problem, Severity, host_if_any
+from imgcache.core import Action, Delay, Outcome, Problem, Severity, UnreadAddresses, host_if_any
 
 
 class SlowHost(msgspec.Struct):
@@ -26,7 +26,8 @@ class SyncReport(msgspec.Struct):
 
     `images` counts distinct remote URLs; `cached` of them are held with all variants; `failed` could not be fetched and
     are not held. `reused` images needed nothing from the network. `sizes_fixed` counts references that now declare the
-    true size. `slow_hosts` refused to answer for a while, or did not answer in time.
+    true size. `slow_hosts` refused to answer for a while, or did not answer in time. `unread` are addresses in front
+    matter or data files that look like images and are not read.
 
     With `dry_run`, all this is what a run would report if every server gave a good answer.
     """
@@ -45,6 +46,7 @@ class SyncReport(msgspec.Struct):
     sizes_fixed: int = 0
     seconds: float = 0.0
     slow_hosts: dict[str, SlowHost] = {}
+    unread: UnreadAddresses = UnreadAddresses()
     problems: list[Problem] = []
     dry_run: bool | msgspec.UnsetType = msgspec.UNSET
 

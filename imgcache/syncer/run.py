@@ -307,6 +307,8 @@ class Sync:
         counts = articles.counts() if article is None else articles.counts_of(article)
         for key, value in counts.items():
             setattr(self.report, key, value)
+        if article is None:
+            self.report.unread = articles.unread()
         found = (problem for problem in self._problems if article is None or _concerns(problem, article))
         self.report.problems = sorted(found, key=_sort_key)
 

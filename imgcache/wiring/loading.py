@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from imgcache.config import Config, load_config
-from imgcache.core import ConfigError, FetchPolicy, Limits, Place, Problem, clean_text
+from imgcache.core import ConfigError, FetchPolicy, Limits, Place, clean_text
 from imgcache.scanner import layout_of
+from imgcache.syncer import SyncReport
 from imgcache.wiring.workspace import Workspace, index_home
 
 # The settings that decide how an image is fetched, and what is made of it.
@@ -106,16 +107,17 @@ def named_cache(named: str | None) -> str:
     return named or os.environ.get("IMGCACHE_CACHE") or ""
 
 
-def as_given(problems: Iterable[Problem], sites: Sequence[Path]) -> list[Problem]:
-    """Returns the problems of several sites with paths of articles that can be opened from the working directory."""
-    return [
-        msgspec.structs.replace(problem, references=tuple(_as_given(place, sites) for place in problem.references))
-        for problem in problems
+def as_given(report: SyncReport, sites: Sequence[Path]) -> SyncReport:
+    """Returns the report of several sites with paths of articles that can be opened from the working directory."""
+    problems = [
+        msgspec.structs.replace(problem, references=_as_given(problem.references, sites)) for problem in report.problems
     ]
+    unread = msgspec.structs.replace(report.unread, places=_as_given(report.unread.places, sites))
+    return msgspec.structs.replace(report, problems=problems, unread=unread)
 
 
-def _as_given(place: Place, sites: Sequence[Path]) -> Place:
-    return msgspec.structs.replace(place, article=path_as_given(place.article, sites))
+def _as_given(places: Iterable[Place], sites: Sequence[Path]) -> tuple[Place, ...]:
+    return tuple(msgspec.structs.replace(place, article=path_as_given(place.article, sites)) for place in places)
 
 
 def path_as_given(article: str, sites: Sequence[Path]) -> str:

@@ -121,7 +121,7 @@ def sync(
 
     report = call_with_loop(run)
     if len(sites) > 1:
-        report.problems = as_given(report.problems, sites)
+        report = as_given(report, sites)
     return report
 
 

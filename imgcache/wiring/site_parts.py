@@ -241,8 +241,8 @@ def scan_site(workspace: Workspace) -> ScanReport:
         data=config.data,
         cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
     )
-    report = ScanReport()
+    report, fields = ScanReport(), Fields(config.fields)
     for article in scanner.read_all():
-        report.add(site, article)
+        report.add(site, article, fields)
     scanner.require_found(report.articles or len(report.references))
     return report

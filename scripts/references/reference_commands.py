@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 
 import click
-from command_examples import EXAMPLES
 
 from imgcache import cli
 
@@ -76,7 +75,7 @@ def _command(command: click.Command, context: click.Context, common: dict[str, c
         usage = " ".join(command.collect_usage_pieces(context))
         yield from ("```text", f"{context.command_path} {usage}", "```", "")
     yield from _help(command.help or "")
-    yield from _example(command, context.command_path)
+    yield from _help(command.epilog or "")
     own = [p for p in command.get_params(context) if isinstance(p, click.Option) and p.opts[0] not in common]
     own = [option for option in own if "--help" not in option.opts and not option.hidden]
     if own:
@@ -99,14 +98,6 @@ def _help(text: str) -> Iterator[str]:
             )
         else:
             yield from (_escaped(" ".join(paragraph.split())), "")
-
-
-def _example(command: click.Command, path: str) -> Iterator[str]:
-    """The example that the help has, else one of our own."""
-    if command.epilog:
-        yield from _help(command.epilog)
-    elif path in EXAMPLES:
-        yield from ("```console", *(f"$ {line}" for line in EXAMPLES[path]), "```", "")
 
 
 def _table(options: object) -> Iterator[str]:

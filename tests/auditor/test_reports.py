@@ -70,7 +70,7 @@ def test_text_is_sorted_by_severity_and_number_of_articles() -> None:
     few, many = (finding("timeout", Severity.ERROR, f"https://a.example/{n}.jpg", "late", *places(n)) for n in (2, 9))
     late = finding("scaled", Severity.NOTE, "https://a.example/n.jpg", "other size", *places(30))
     lines = render("text", audit_of(few, late, many), NOWHERE).splitlines()
-    heads = [line.strip() for line in lines if line.startswith(("error:", "note:", "  http"))]
+    heads = [line.strip() for line in lines if line.lstrip().startswith(("error:", "note:", "http"))]
     assert heads == [
         "error: timeout (2)",
         "https://a.example/9.jpg",
@@ -78,7 +78,7 @@ def test_text_is_sorted_by_severity_and_number_of_articles() -> None:
         "note: scaled (1)",
         "https://a.example/n.jpg",
     ]
-    assert "    and 6 more: 9 places in 9 articles" in lines
+    assert "      and 6 more: 9 places in 9 articles" in lines
 
 
 def test_text_shows_shared_messages_and_remedies_once() -> None:
@@ -89,8 +89,9 @@ def test_text_shows_shared_messages_and_remedies_once() -> None:
     text = render("text", audit_of(one, two), NOWHERE)
     assert text.startswith(
         "error: flag-without-copy (2)\n  no copy\n  → sync\n"
-        "  https://a.example/1.jpg\n    _news/2026-01-01-day.md:8:10\n"
-        "  https://a.example/2.jpg\n    _news/2026-01-01-day.md:8:10\n\n"
+        "  a.example: 2 images\n"
+        "    https://a.example/1.jpg\n      _news/2026-01-01-day.md:8:10\n"
+        "    https://a.example/2.jpg\n      _news/2026-01-01-day.md:8:10\n\n"
     )
     other = msgspec.structs.replace(two, message="half a copy")
     text = render("text", audit_of(one, other), NOWHERE)
@@ -98,7 +99,7 @@ def test_text_shows_shared_messages_and_remedies_once() -> None:
 
 
 def test_text_leaves_out_zero_counts() -> None:
-    assert render("text", WELL, NOWHERE) == "images  2 in 1 article\n        no problems found\n"
+    assert render("text", WELL, NOWHERE) == "images  2 in 1 article\n\nNo problems found.\n"
 
 
 def test_text_has_colors_and_links_only_on_request() -> None:

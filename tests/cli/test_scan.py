@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.conftest import Command, MakeSite
+from examples.origin import Origin
+from tests.conftest import Command, MakeSite, picture
 from tests.support.aftermath import tree
 
 ARTICLE = """---
@@ -51,6 +52,36 @@ def test_what_looks_like_an_image_and_is_not_read_is_listed_with_its_reason(run:
     text = run("scan", site).out
     assert "2 addresses look like images and are not read:" in text
     assert "a.md:12:21: https://pics.example/large.jpeg" in text
+
+
+UNREAD = """---
+images:
+  - url: https://pics.example/a.jpg
+cover: {image: https://pics.example/cover.png}
+gallery: ["//pics.example/one.webp?w=1", "https://pics.example/two.gif"]
+# teaser: https://pics.example/comment.png
+---
+[linked](https://pics.example/large.jpg)
+"""
+
+
+def test_what_a_setting_leaves_unread_is_counted_at_the_end_of_sync_and_audit(
+    run: Command, make_site: MakeSite, origin: Origin
+) -> None:
+    site = make_site({"a.md": UNREAD, "b.md": UNREAD, "imgcache.yml": "fields: none\nflag: []\n"})
+    origin.answers.set("https://pics.example/a.jpg", picture(4, 3))
+    reasons = {one["reason"] for one in run("scan", site, "--json").json()["unread"] if one["line"] < 6}
+    assert reasons == {"`fields` is none, so that only lists named `images` are read"}
+    for command in ("sync", "sync", "audit"):  # the second reads no article again
+        text = run(command, site, *origin.connect_to).out
+        assert "6 addresses in front matter or data files look like images and are not read:" in text
+        assert "a.md:4:16, a.md:5:12, a.md:5:43 and 3 more; see `fields` in imgcache.yml" in text
+        report = run(command, site, "--json", *origin.connect_to).json()
+        assert report["unread"]["count"] == 6
+        assert [one["line"] for one in report["unread"]["places"]] == [4, 5, 5]
+    (site / "imgcache.yml").write_text("flag: []\n")
+    for command in ("sync", "audit"):
+        assert "look like images" not in run(command, site, "--offline").out
 
 
 def test_an_article_that_cannot_be_read_is_a_problem_and_hides_no_other(run: Command, make_site: MakeSite) -> None:

@@ -72,7 +72,7 @@ def test_colours_on_a_terminal_unless_no_color_says_otherwise(
 ) -> None:
     code, out = on_terminal("sync", unwell, environ=environ)
     assert code == 1
-    [line] = [line for line in out.splitlines() if "bad-scheme" in line]
+    [line] = [line for line in out.splitlines() if "error: bad-scheme" in line]
     assert bool(COLOUR.search(line)) == is_coloured
     if not is_coloured:
         assert not re.search(r"\x1b\[[0-9;]*m", line), "neither bold nor dim"
@@ -93,12 +93,12 @@ def test_no_colours_and_no_progress_where_there_is_no_terminal(
 
 
 def test_the_bar_tells_of_images_that_hang(origin: Origin, make_site: MakeSite) -> None:
-    """Six come at once and one a second later: then the line goes on counting."""
+    """Six come at once and one two seconds later: then the line goes on counting."""
     urls = [f"https://quick.example/{number}.jpg" for number in range(6)]
     for url in urls:
         origin.answers.set(url, picture(80, 60))
     slow = "https://slow.example/a.jpg"
-    origin.answers.set(slow, Answer(size=(80, 60), delay=1.3))
+    origin.answers.set(slow, Answer(size=(80, 60), delay=2.2))
     site = make_site({"a.md": article(*((url, 80, 60) for url in [*urls, slow]))})
     code, out = on_terminal("sync", site, origin=origin)
     assert code == 0

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from examples.origin import Answer, Origin
-from imgcache.cli.output import slow_lines
 from imgcache.cli.progress import NoProgress, RateEstimator
+from imgcache.cli.sync_summary import slow_lines
 from imgcache.core import Delay, FetchTimeout, Limits, Outcome
 from imgcache.downloader.http.error_mapping import Stalled
 from imgcache.downloader.http.politeness import DOWN_AFTER

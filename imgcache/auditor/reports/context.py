@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from imgcache.core import Console
 from imgcache.core.version import __version__
 
 
@@ -18,11 +19,13 @@ class ReportContext(msgspec.Struct, frozen=True):
         cache: the folder of the cache, absolute.
         color: whether the text report uses colors.
         hyperlinks: whether the terminal supports links (OSC 8).
+        width: the columns of the terminal; None where the text report breaks no line.
         version: of imgcache.
         prefix: the path from the top of the git work tree to the site, without outer slashes; services that show a
             report beside the repository open files by it.
         is_compared: the audit was compared with an earlier state (`--since`, `--baseline`), even if nothing is old.
         shows_old: whether the text report lists old findings, or only counts them.
+        shows_all: whether it lists every finding, or the first of each host and rule.
         documentation: the address at which docs/ is published, with a slash at its end; "" where it is not known.
     """
 
@@ -30,11 +33,18 @@ class ReportContext(msgspec.Struct, frozen=True):
     cache: Path
     color: bool = False
     hyperlinks: bool = False
+    width: int | None = None
     version: str = __version__
     prefix: str = ""
     is_compared: bool = False
     shows_old: bool = True
+    shows_all: bool = True
     documentation: str = ""
+
+    @property
+    def console(self) -> Console:
+        """What the text report can show."""
+        return Console(self.root, self.color, self.hyperlinks, self.width)
 
     def path(self, article: str) -> str:
         """Returns the path of an article in the repository."""

@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
-
-import click
 
 from imgcache.auditor.reports import wording as words
 from imgcache.auditor.reports.context import ReportContext
-from imgcache.core import AuditReport, Finding, Place, Severity, plural
+from imgcache.core import AuditReport, Console, Finding, Severity, plural
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
+_FINDINGS_SHOWN = 5  # of one host and rule
 _PLACES_SHOWN = 3
 
 
 def render(audit: AuditReport, context: ReportContext) -> str:
-    """Returns the new findings by rule, then the old ones if the context shows them, then the counts."""
-    paint = _Paint(context)
+    """Returns the new findings by rule, then the old ones if the context shows them, then the counts and a verdict."""
+    console = context.console
     new, old = words.split(audit)
-    blocks = [_rule(rule, findings, paint) for rule, findings in _by_rule(new)]
+    blocks = [_rule(rule, findings, console, context) for rule, findings in _by_rule(new)]
     if old and context.shows_old:
-        blocks.append(_old(old, paint))
-    blocks.append(_table(audit, new, paint))
+        blocks.append(_old(old, console))
+    blocks.append(_table(audit, new, console))
+    if unread := audit.unread.describe():
+        blocks.append(console.paint(line, "yellow") for line in console.wrap(unread, hanging=2))
+    blocks.append(_conclusion(audit, new, console))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
-
-
-class _Paint:
-    """Adds colors and links, if the context enables them."""
-
-    def __init__(self, context: ReportContext) -> None:
-        self._context = context
-
-    def __call__(self, text: str, color: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
-        if not self._context.color or not (color or bold or dim):
-            return text
-        return click.style(text, fg=color, bold=bold or None, dim=dim or None)
-
-    def link(self, place: Place) -> str:
-        """Returns `article:line:column`, as a link to the file if the terminal supports OSC 8."""
-        text = words.where(place)
-        if not self._context.hyperlinks:
-            return text
-        uri = (self._context.root / place.article).absolute().as_uri()
-        return f"\x1b]8;;{uri}\x1b\\{text}\x1b]8;;\x1b\\"
 
 
 def _by_rule(findings: list[Finding]) -> Iterator[tuple[tuple[Severity, str], list[Finding]]]:
@@ -54,18 +35,38 @@ def _by_rule(findings: list[Finding]) -> Iterator[tuple[tuple[Severity, str], li
     yield from groups.items()
 
 
-def _rule(rule: tuple[Severity, str], findings: list[Finding], paint: _Paint) -> Iterator[str]:
-    """The rule and its findings; a message or remedy that they share is shown once, before them."""
+def _rule(
+    rule: tuple[Severity, str], findings: list[Finding], console: Console, context: ReportContext
+) -> Iterator[str]:
+    """The rule and its findings by host; a message or remedy that all of them share is said once, before them."""
     severity, name = rule
-    yield paint(f"{severity.value}: {name} ({len(findings):,})", _COLORS[severity], bold=True)
+    yield console.paint(f"{severity.value}: {name} ({len(findings):,})", _COLORS[severity], bold=True)
     message = _common([words.message(found) for found in findings if found.url is not None])
     remedy = _common([words.remedy(found) for found in findings])
     if message:
-        yield f"  {message}"
+        yield from console.wrap(message, 2)
     if remedy:
-        yield paint(f"  → {remedy}", "green")
+        yield from _remedy(remedy, 2, console)
+    for host, of_host in _by_host(findings).items():
+        indent = 2
+        if host and len(of_host) > 1:
+            yield console.paint(f"  {host}: {plural(len(of_host), 'image')}", bold=True)
+            indent = 4
+        shown = of_host if context.shows_all else of_host[:_FINDINGS_SHOWN]
+        for found in shown:
+            yield from _finding(found, console, indent, has_message=not message, has_remedy=not remedy)
+        if len(of_host) > len(shown):
+            more = f"and {len(of_host) - len(shown):,} more; -v lists all"
+            yield console.paint(" " * indent + more, dim=True)
+
+
+def _by_host(findings: list[Finding]) -> dict[str, list[Finding]]:
+    """Groups findings by host, in the order of their first findings; those of no host are together."""
+    hosts: dict[str, list[Finding]] = {}
     for found in findings:
-        yield from _finding(found, paint, has_message=not message, has_remedy=not remedy)
+        host = words.host(found)
+        hosts.setdefault("" if host in (words.OWN, words.UNREADABLE) else host, []).append(found)
+    return hosts
 
 
 def _common(texts: list[str]) -> str:
@@ -73,33 +74,43 @@ def _common(texts: list[str]) -> str:
     return texts[0] if len(texts) > 1 and len(set(texts)) == 1 else ""
 
 
-def _finding(found: Finding, paint: _Paint, *, has_message: bool, has_remedy: bool) -> Iterator[str]:
-    lines = [] if found.url is None else [paint(words.shown_url(found), bold=True)]
-    if found.url is None or has_message:
-        lines.append(words.message(found))
-    if since := words.since(found):
-        lines[-1] += paint(f" · {since}", dim=True)
+def _finding(found: Finding, console: Console, indent: int, *, has_message: bool, has_remedy: bool) -> Iterator[str]:
+    since = words.since(found)
+    says = words.message(found) if found.url is None or has_message else ""
+    below = indent + 2
+    if found.url is None:
+        yield from console.wrap(" · ".join(filter(None, (says, since))), indent, below)
+    else:
+        url = words.shown_url(found)
+        yield " " * indent + console.paint(url, bold=True) + ("" if says or not since else f" · {since}")
+        if says:
+            yield from console.wrap(" · ".join(filter(None, (says, since))), below)
     if has_remedy and (remedy := words.remedy(found)):
-        lines.append(paint(f"→ {remedy}", "green"))
+        yield from _remedy(remedy, below, console)
     everywhere = words.places(found)
-    lines += [paint.link(place) for place in islice(everywhere, _PLACES_SHOWN)]
-    if len(everywhere) > _PLACES_SHOWN:
-        lines.append(paint(f"and {len(everywhere) - _PLACES_SHOWN:,} more: {words.extent(found)}", dim=True))
-    yield from (f"{'    ' if index else '  '}{line}" for index, line in enumerate(lines))
+    shown = everywhere if len(everywhere) <= _PLACES_SHOWN else everywhere[:_PLACES_SHOWN]
+    yield from (" " * below + console.place(place) for place in shown)
+    if len(everywhere) > len(shown):
+        more = f"and {len(everywhere) - len(shown):,} more: {words.extent(found)}"
+        yield console.paint(" " * below + more, dim=True)
 
 
-def _old(findings: list[Finding], paint: _Paint) -> Iterator[str]:
-    yield paint(f"already present ({len(findings):,})", dim=True)
+def _remedy(text: str, indent: int, console: Console) -> Iterator[str]:
+    return (console.paint(line, "green") for line in console.wrap(f"→ {text}", indent, indent + 2))
+
+
+def _old(findings: list[Finding], console: Console) -> Iterator[str]:
+    yield console.paint(f"already present ({len(findings):,})", dim=True)
     for found in findings:
         first = words.places(found)[:1]
         more = words.extent(found)
         what = words.message(found) if found.url is None else words.shown_url(found)
         parts = [f"{found.severity.value}: {found.rule}", what, words.since(found)]
-        parts += [paint.link(place) for place in first] + [more]
-        yield paint("  " + " · ".join(part for part in parts if part), dim=True)
+        parts += [console.place(place) for place in first] + [more]
+        yield console.paint("  " + " · ".join(part for part in parts if part), dim=True)
 
 
-def _table(audit: AuditReport, new: list[Finding], paint: _Paint) -> Iterator[str]:
+def _table(audit: AuditReport, new: list[Finding], console: Console) -> Iterator[str]:
     """The counts, without zeros."""
     counts, summary = words.count(new), audit.summary
     ok = f", {summary.ok:,} of them without errors" if 0 < summary.ok < summary.images else ""
@@ -110,8 +121,19 @@ def _table(audit: AuditReport, new: list[Finding], paint: _Paint) -> Iterator[st
         rows.append(("old", f"{old:,}, already present before this change", None))
     if exposed := words.exposed(audit.exposure):
         rows.append(("exposure", ", ".join(exposed), None))
-    if not new:
-        rows.append(("", words.verdict(audit), "green"))
     width = max(len(name) for name, _, _ in rows)
     for name, value, color in rows:
-        yield f"{name:>{width}}  {paint(value, color)}"
+        lines = list(console.wrap(f"{name:>{width}}  {value}", 0, width + 2))
+        yield lines[0][: width + 2] + console.paint(lines[0][width + 2 :], color)
+        yield from (console.paint(line, color) for line in lines[1:])
+
+
+def _conclusion(audit: AuditReport, new: list[Finding], console: Console) -> Iterator[str]:
+    """The verdict, what to do first, and the next command."""
+    is_well = not words.count(new)[Severity.ERROR]
+    yield console.paint(f"{words.verdict(audit).capitalize()}.", None if new else "green", bold=True)
+    if not is_well and (remedy := words.remedy(new[0])):
+        yield from console.wrap(f"First, {new[0].rule}: {remedy}.", hanging=2)
+    if fixable := sum(len(found.changes) for found in new):
+        corrects = f"corrects {plural(fixable, 'place')} where the right value is certain"
+        yield from console.wrap(f"Next: `imgcache audit --fix` {corrects}.", hanging=2)

@@ -12,7 +12,7 @@ from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.focal_points import FocalPoints
 from imgcache.cache.catalogue.rows import ArticleStat, ReadArticle, ReferenceRow
 from imgcache.cache.catalogue.schema import REFERENCE_IMAGE
-from imgcache.core import Place, Problem, Severity
+from imgcache.core import Place, Problem, Severity, UnreadAddresses
 
 _MAX_KNOWN_IMAGES = 2048  # ids kept in memory: half a megabyte
 _AT_ONCE = 32  # references in one statement
@@ -101,6 +101,13 @@ class Articles:
             if m.focus
         ]
         self._focal_points.put(known, given)
+        self._put_unread(known, read)
+
+    def _put_unread(self, known: Sequence[tuple[int]], read: Iterable[tuple[int, ReadArticle]]) -> None:
+        self._db.executemany("DELETE FROM unread WHERE article = ?", known)
+        rows = [(number, one.line, one.column, one.url) for number, article in read for one in article.unread]
+        if rows:
+            self._db.executemany("INSERT INTO unread VALUES (?, ?, ?, ?)", rows)
 
     def _put_references(self, rows: Sequence[tuple[int | str | None, ...]]) -> None:
         """Writes many rows in one statement: SQLite continues behind the last row and searches the place only once."""
@@ -149,6 +156,7 @@ class Articles:
         for path in paths:
             self._focal_points.drop(path)
             self._db.execute("DELETE FROM reference WHERE article = (SELECT id FROM article WHERE path = ?)", (path,))
+            self._db.execute("DELETE FROM unread WHERE article = (SELECT id FROM article WHERE path = ?)", (path,))
             self._db.execute("DELETE FROM article WHERE path = ?", (path,))
 
     def count_files(self) -> int:
@@ -184,6 +192,16 @@ class Articles:
             " (SELECT count(*) FROM image WHERE kind = 'remote' AND digest IS NOT NULL)"
         ).fetchone()
         return dict(zip(_COUNTED, row, strict=True))
+
+    def unread(self, shown: int = 3) -> UnreadAddresses:
+        """Returns how many addresses look like images and are not read, and the places of the first `shown`."""
+        (count,) = self._db.execute("SELECT count(*) FROM unread").fetchone()
+        rows = self._db.execute(
+            "SELECT a.path, u.line, u.column FROM unread u JOIN article a ON a.id = u.article"
+            " ORDER BY a.path, u.line, u.column LIMIT ?",
+            (shown,),
+        )
+        return UnreadAddresses(count, tuple(Place(path, line, column, "") for path, line, column in rows))
 
     def unreadable(self) -> Iterator[Problem]:
         """Yields each article that cannot be read, as a problem with one place; sorted by path."""

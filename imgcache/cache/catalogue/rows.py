@@ -60,6 +60,14 @@ class ReadError(msgspec.Struct, frozen=True, gc=False, array_like=True):
     column: int
 
 
+class UnreadRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One address in front matter or a data file that looks like an image and is not read."""
+
+    url: str
+    line: int
+    column: int
+
+
 class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
     """An article that was read.
 
@@ -67,9 +75,10 @@ class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
         file: its path and state.
         digest: SHA-256 of its bytes, in hex.
         newest: a date as text that sorts.
-        mentions: its references.
-        wrong: why it could not be read; then it has no references.
+        references: its references.
+        error: why it could not be read; then it has no references in its front matter.
         trace: the traceback, if a bug of imgcache is the reason.
+        unread: addresses that look like images and are not read.
     """
 
     file: ArticleStat
@@ -78,6 +87,7 @@ class ReadArticle(msgspec.Struct, frozen=True, array_like=True):
     references: list[ReferenceRow]
     error: ReadError | None = None
     trace: str = ""
+    unread: tuple[UnreadRow, ...] = ()
 
 
 class RecordedImage(NamedTuple):

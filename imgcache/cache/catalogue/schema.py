@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgcache.cache.index.tables import TableLayout
 
-VERSION = 5
+VERSION = 6
 # References are stored beside the others of their article, in the order of the text: so they are written and read.
 REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
 _SCHEMA = f"""
@@ -27,5 +27,8 @@ CREATE TABLE focus (
   article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, image INTEGER NOT NULL, field TEXT NOT NULL,
   x REAL, y REAL,
   PRIMARY KEY (article, line, column, image)) WITHOUT ROWID;
+CREATE TABLE unread (
+  article INTEGER NOT NULL, line INTEGER NOT NULL, column INTEGER NOT NULL, url TEXT NOT NULL,
+  PRIMARY KEY (article, line, column)) WITHOUT ROWID;
 """
 LAYOUT = TableLayout(_SCHEMA, VERSION)

@@ -6,6 +6,7 @@ nodes. YAML is never serialised.
 
 from imgcache.scanner.frontmatter.edits import apply
 from imgcache.scanner.frontmatter.fields import DEFAULT, Fields
+from imgcache.scanner.frontmatter.fields import EXTENSIONS as IMAGE_EXTENSIONS
 from imgcache.scanner.frontmatter.reading import FrontMatter, Outline, outline, parse, read
 from imgcache.scanner.frontmatter.texts import MarkupValue
 from imgcache.scanner.frontmatter.whole_files import apply_to_file, read_file
@@ -13,6 +14,7 @@ from imgcache.scanner.frontmatter.yaml_marks import check_utf8
 
 __all__ = [
     "DEFAULT",
+    "IMAGE_EXTENSIONS",
     "Fields",
     "FrontMatter",
     "MarkupValue",

@@ -127,6 +127,13 @@ class Fields:
         self.reads_nothing = not self.guesses and not self._patterns  # but lists named `images`
 
     @property
+    def why_unread(self) -> str:
+        """Why an address in front matter or in a data file is not read, by a setting other than `auto`."""
+        if self.reads_nothing:
+            return "`fields` is none, so that only lists named `images` are read"
+        return "`fields` does not name its field"
+
+    @property
     def top_keys(self) -> list[str]:
         """The first key of each path that the user has listed; it may contain `*`."""
         return [pattern.partition(".")[0] for pattern in self._patterns]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator
 from operator import itemgetter
 
 from imgcache.core import Reference
-from imgcache.scanner.markup import attributes, calls
 from imgcache.scanner.markup import html as plain_html
 from imgcache.scanner.markup.quick import Marks
 from imgcache.scanner.markup.syntax import BODY, CALL, LIQUID, Syntax
@@ -52,7 +51,7 @@ def references(
 
 
 def _in_body(text: str, *, html: bool, syntax: Syntax, is_jsx: bool, rare: bool) -> Iterator[tuple[str, int, int, str]]:
-    in_html = attributes.image_urls if rare else plain_html.image_urls
+    in_html = _in_rare_attributes if rare else plain_html.image_urls
     if html or (not is_jsx and is_one_html_block(text)):
         yield from ((url, line, column, BODY) for url, line, column in _placed(text, in_html))
         return
@@ -78,7 +77,15 @@ def _has_lone_cr(text: str) -> bool:
     return "\r" in text and text.count("\r") > text.count("\r\n")
 
 
+def _in_rare_attributes(text: str) -> Iterator[tuple[str, int]]:
+    from imgcache.scanner.markup import attributes  # compiling its patterns takes as long as reading 200 articles
+
+    return attributes.image_urls(text)
+
+
 def _in_calls(text: str, languages: Collection[str]) -> Iterator[Found]:
+    from imgcache.scanner.markup import calls
+
     def in_order(text: str) -> Iterator[tuple[str, int]]:
         return iter(sorted(calls.image_urls(text, languages), key=itemgetter(1)))
 
