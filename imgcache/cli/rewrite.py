@@ -20,7 +20,9 @@ from imgcache.core import Console, format_seconds, plural
 from imgcache.downloader import ConnectTo
 from imgcache.publisher.picture_data import check_assets_url
 from imgcache.publisher.rewrite import RewriteReport
-from imgcache.wiring import rewrite as rewriting
+from imgcache.wiring import SyncRequest, rewrite_site
+from imgcache.wiring.rewrite import prepare_rewrite
+from imgcache.wiring.rewrite_job import RewriteRequest
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -37,7 +39,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--refresh", is_flag=True, help="Ask every server whether its image is still the same.")
 @click.option(
     "--to",
-    default=rewriting.DEFAULT_FOLDER,
+    default=rewrite_site.DEFAULT_FOLDER,
     show_default=True,
     metavar="PATH",
     help="Where the images are put in BUILT.",
@@ -61,26 +63,28 @@ def rewrite(built: Path, site: Path | None, connect_to: tuple[str, ...], *, as_j
     Exit status: 0 all is well; 1 some images or pages have problems; 2 it could not start; 3 another run holds the
     cache; 130 interrupted, what was finished is kept.
     """
-    ground = open_workspace(site or rewriting.site_of(built), options)
-    request = rewriting.RewriteRequest(
-        to=rewriting.check_target(options["to"]),
+    workspace = open_workspace(site or rewrite_site.site_of(built), options)
+    request = RewriteRequest(
+        to=rewrite_site.check_target(options["to"]),
         assets_url=check_assets_url(options["assets_url"]) if options["assets_url"] else "",
         check=options["check"],
-        dry_run=options["dry_run"],
-        offline=options["offline"],
-        refresh=options["refresh"],
-        jobs=options["jobs"],
-        max_time=options["max_time"],
-        max_bytes=options["max_bytes"],
-        connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+        sync=SyncRequest(
+            dry_run=options["dry_run"],
+            offline=options["offline"],
+            refresh=options["refresh"],
+            jobs=options["jobs"],
+            max_time=options["max_time"],
+            max_bytes=options["max_bytes"],
+            connect_to=tuple(ConnectTo.parse(text) for text in connect_to),
+        ),
     )
     progress = progress_for(quiet=options["quiet"] or as_json)
-    with rewriting.prepare_rewrite(built, ground, request, progress, now) as job, progress:
+    with prepare_rewrite(built, workspace, request, progress, now) as job, progress:
         was_cut_short = run_job(job.run)
     if as_json:
         print_json(job.report)
     else:
-        _print(job.report, console_for(ground.root), quiet=options["quiet"], verbose=options["verbose"])
+        _print(job.report, console_for(workspace.root), quiet=options["quiet"], verbose=options["verbose"])
     if was_cut_short:
         logger.error("interrupted; what was finished is kept")
         sys.exit(EXIT_INTERRUPTED)

@@ -108,7 +108,6 @@ __all__ = [
     "contain_article_errors",
     "contain_image_errors",
     "ctrl_c_blocked",
-    "decode_ampersands",
     "disk_errors",
     "display_path",
     "documentation_url",
@@ -264,14 +263,4 @@ from .unexpected import (
 )
 from .units import format_bytes, format_seconds, format_times, parse_bytes, parse_pixels, parse_seconds, plural
 from .unread import UnreadAddresses
-from .urls import (
-    browser_url,
-    clean_text,
-    decode_ampersands,
-    host_if_any,
-    join_url,
-    redact,
-    request_url,
-    split_url,
-    without_credentials,
-)
+from .urls import browser_url, clean_text, host_if_any, join_url, redact, request_url, split_url, without_credentials

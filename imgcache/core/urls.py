@@ -85,12 +85,7 @@ def browser_url(url: str) -> str:
     13.1.2.3). They are decoded here; the URL as written stays the name of the image. A URL that was read from HTML has
     none left. Arguments and errors are those of `request_url`.
     """
-    return request_url(decode_ampersands(url))
-
-
-def decode_ampersands(url: str) -> str:
-    """Returns a URL with the character references of `&` decoded, as a browser reads it in a page."""
-    return _AMPERSAND.sub("&", url) if "&" in url else url
+    return request_url(_AMPERSAND.sub("&", url) if "&" in url else url)
 
 
 def join_url(base: str, location: str) -> str:

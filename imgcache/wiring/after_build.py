@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from imgcache.core import ConfigError, ImgcacheError, plural
 from imgcache.wiring import python_api
-from imgcache.wiring.rewrite import nearest_site
+from imgcache.wiring.rewrite_site import nearest_site
 
 if TYPE_CHECKING:
     from imgcache.core import Problem

@@ -224,22 +224,25 @@ def rewrite(
     """
     from imgcache.publisher.picture_data import check_assets_url
     from imgcache.wiring.loading import load_workspace
-    from imgcache.wiring.rewrite import RewriteRequest, check_target, prepare_rewrite, site_of
+    from imgcache.wiring.rewrite import prepare_rewrite
+    from imgcache.wiring.rewrite_job import RewriteRequest
+    from imgcache.wiring.rewrite_site import check_target, site_of
     from imgcache.wiring.running import call_with_loop
     from imgcache.wiring.sync import SyncRequest
 
-    limits = SyncRequest.from_options(jobs=jobs, max_time=max_time, max_bytes=max_bytes, connect_to=connect_to)
     request = RewriteRequest(
         to=check_target(to),
         assets_url=check_assets_url(assets_url) if assets_url else "",
         check=check,
-        dry_run=dry_run,
-        offline=offline,
-        refresh=refresh,
-        jobs=limits.jobs,
-        max_time=limits.max_time,
-        max_bytes=limits.max_bytes,
-        connect_to=limits.connect_to,
+        sync=SyncRequest.from_options(
+            dry_run=dry_run,
+            offline=offline,
+            refresh=refresh,
+            jobs=jobs,
+            max_time=max_time,
+            max_bytes=max_bytes,
+            connect_to=connect_to,
+        ),
     )
     folder = Path(built)
     workspace = load_workspace(Path(site) if site else site_of(folder), config=_path(config), cache=_text(cache))

@@ -1,7 +1,8 @@
 """Job `rewrite`: pages made local: their rate, a run with nothing to do, memory, and the whole job beside jampack.
 
 Pages are articles of 20 KB with six images each, from a set of images that the cache holds. The whole job begins with
-an empty cache and fetches photographs from an origin on this machine; jampack gets the same pages and photographs.
+an empty cache and fetches photographs from an origin on this machine. jampack gets the same pages and photographs, and
+is stopped after 15 times as long.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ JAMPACK = ("@divriots/jampack", "0.34.1")
 MANY = 10_000  # pages
 HELD, IN_PAGE, BYTES = 60, 6, 20_000  # images held, images in a page, bytes of a page
 JOB_PAGES, JOB_PHOTOS = 150, 780
+STOPPED_AFTER = 15  # times the time that imgcache takes: a longer run of the other only raises the figure
 HOST = "photos.example"
 _WORDS = [
     "the",
@@ -153,11 +155,20 @@ def _beside_jampack(
     with origin("--folder", str(found[0].path.parent), "--host", HOST, "--host", "127.0.0.1") as said:
         names = [quote(one.path.name) for one in found]
         ours = _whole_job([f"http://{HOST}/{name}" for name in names], pages, said["connect_to"])
-        theirs = _jampack(folder, [f"http://127.0.0.1:{said['http']}/{name}" for name in names], pages)
-    for name, seconds in (("imgcache rewrite, nothing held", ours), (JAMPACK[0], theirs)):
-        rows.append([f"{name}: {len(names)} photographs", str(pages), f"{seconds:.1f} s", ""])
-    limits.append(Limit(f"pace of the whole job against {JAMPACK[0]}", theirs / ours, 10, "times", True))
-    return [], node_versions(folder, JAMPACK[0], "sharp")
+        theirs, left = _jampack(folder, [f"http://127.0.0.1:{said['http']}/{name}" for name in names], pages, ours)
+    rows.append([f"imgcache rewrite, nothing held: {len(names)} photographs", str(pages), f"{ours:.1f} s", ""])
+    took = f"over {theirs.seconds:.0f} s" if theirs.was_stopped else f"{theirs.seconds:.1f} s"
+    rows.append([f"{JAMPACK[0]}: {len(names)} photographs", str(pages), took, ""])
+    what = f"pace of the whole job against {JAMPACK[0]}"
+    notes = []
+    if theirs.was_stopped:
+        what += ", at least"
+        notes.append(
+            f"{JAMPACK[0]} was stopped after {theirs.seconds:.0f} s, {STOPPED_AFTER} times what imgcache took, with"
+            f" {left} of {len(names)} photographs still on their host in the pages: its figure is a lower limit."
+        )
+    limits.append(Limit(what, theirs.seconds / ours, 10, "times", True))
+    return notes, node_versions(folder, JAMPACK[0], "sharp")
 
 
 def _whole_job(urls: Sequence[str], pages: int, connect_to: Sequence[str]) -> float:
@@ -167,18 +178,19 @@ def _whole_job(urls: Sequence[str], pages: int, connect_to: Sequence[str]) -> fl
     return _rewrite(site, *connect_to, expect=(0, 1)).seconds
 
 
-def _jampack(folder: Path, urls: Sequence[str], pages: int) -> float:
+def _jampack(folder: Path, urls: Sequence[str], pages: int, ours: float) -> tuple[Ran, int]:
+    """Runs jampack on fresh pages; returns the run, and how many addresses it left in them."""
     work = fresh("rewrite/jampack")
     _build(work / "_site", urls, pages)
     settings = "export default { image: { external: { process: 'download', src_include: /.*/ } } };\n"
     (work / "jampack.config.js").write_text(settings, encoding="utf-8")
     (work / "package.json").write_text('{"type": "module"}\n', encoding="utf-8")
     program = folder / "node_modules" / ".bin" / "jampack"
-    ran = measure([str(program), "pack", "_site", "--nocache"], cwd=work)
+    ran = measure([str(program), "pack", "_site", "--nocache"], cwd=work, within=STOPPED_AFTER * ours)
     left = sum(page.read_text().count("http://127.0.0.1") for page in (work / "_site").rglob("*.html"))
-    if left:
+    if left and not ran.was_stopped:
         raise Skipped(f"{JAMPACK[0]} left {left} addresses")
-    return ran.seconds
+    return ran, left
 
 
 def _build(built: Path, urls: Sequence[str], pages: int) -> None:

@@ -107,19 +107,6 @@ class Reader:
             self._looks[key] = self._open(built, path, width, answered)
         return self._looks[key]
 
-    def look_again(self, built: Path, path: str, width: int, *, answered: Collection[str]) -> Look:
-        """Return the look with the least shift of three. A page that images move moves each time.
-
-        Known limit: on the pages of VitePress Chromium now and then reports a shift of 0.016 to 0.031
-        for one image that comes into view while it is scrolled. Its cause is not found.
-        """
-        found = self.look(built, path, width, answered=answered)
-        for _ in range(2):
-            if found.shift < STILL:
-                break
-            found = min(found, self._open(built, path, width, answered), key=lambda look: look.shift)
-        return found
-
     def follow(self, built: Path, path: str, link: str, *, answered: Collection[str]) -> tuple[str, frozenset[str]]:
         """Open a page, click the link that a selector finds, and return where that leads, and what others are asked."""
         self._built, self._answered = built, answered

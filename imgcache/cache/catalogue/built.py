@@ -1,4 +1,4 @@
-"""Built pages in the catalogue: which files of images each asks for, and why one is left as it is.
+"""Built pages in the catalogue: to which files of images each refers, and why one is left as it is.
 
 A built page is an article whose references say in `is_cached` where the page loads the image from: 1 from a local file,
 0 from its host, NULL from its host because no address of a local file would do there. These tables exist only in the
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+import msgspec
 
 from imgcache.cache.catalogue.database import Database
 from imgcache.cache.catalogue.rows import ReadError
@@ -28,11 +30,11 @@ WHERE r.is_cached = 0 AND i.digest IS NOT NULL AND a.path > ?1 ORDER BY a.path L
 
 
 class BuiltPage(NamedTuple):
-    """What is recorded of one built file beside its references: the files that it asks for, and what is wrong."""
+    """What is recorded of one built file beside its references: the files that it refers to, and why it was left."""
 
     path: str
     files: tuple[str, ...]
-    wrong: ReadError | None
+    error: ReadError | None
 
 
 class BuiltCounts(NamedTuple):
@@ -56,15 +58,19 @@ class BuiltTables:
 
     def put(self, pages: Iterable[BuiltPage]) -> None:
         """Record pages whose articles are recorded, each in place of what was known of it."""
-        for page in pages:
-            (article,) = self._db.execute("SELECT id FROM article WHERE path = ?", (page.path,)).fetchone()
-            self._db.execute("DELETE FROM built_file WHERE article = ?", (article,))
-            self._db.execute("DELETE FROM built_note WHERE article = ?", (article,))
-            self._db.executemany("INSERT INTO built_file VALUES (?, ?)", ((article, file) for file in page.files))
-            if page.wrong is not None:
-                wrong = page.wrong
-                row = (article, wrong.code, wrong.message, wrong.line, wrong.column)
-                self._db.execute("INSERT INTO built_note VALUES (?, ?, ?, ?, ?)", row)
+        recorded = {page.path: page for page in pages}
+        query = "SELECT id, path FROM article WHERE path IN (SELECT value FROM json_each(?))"
+        rows = self._db.execute(query, (msgspec.json.encode(list(recorded)).decode(),))
+        found = [(article, recorded[path]) for article, path in rows]
+        for table in ("built_file", "built_note"):
+            if self._db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608 - names of ours
+                delete = f"DELETE FROM {table} WHERE article = ?"  # noqa: S608
+                self._db.executemany(delete, [(article,) for article, _ in found])
+        self._db.executemany(
+            "INSERT INTO built_file VALUES (?, ?)", [(article, file) for article, page in found for file in page.files]
+        )
+        notes = [(article, *msgspec.structs.astuple(page.error)) for article, page in found if page.error is not None]
+        self._db.executemany("INSERT INTO built_note VALUES (?, ?, ?, ?, ?)", notes)
 
     def drop_missing(self) -> None:
         """Forget what belongs to articles that are no longer there."""
@@ -72,7 +78,7 @@ class BuiltTables:
         self._db.execute("DELETE FROM built_note WHERE article NOT IN (SELECT id FROM article)")
 
     def files(self) -> list[str]:
-        """Every file that a page asks for, sorted, relative to `assets/`."""
+        """Every file to which a page refers, sorted, relative to `assets/`."""
         return [file for (file,) in self._db.execute("SELECT DISTINCT file FROM built_file ORDER BY file")]
 
     def ready_pages(self, after: str = "", limit: int = 5000) -> list[tuple[str, str, tuple[str, ...]]]:

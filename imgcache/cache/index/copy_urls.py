@@ -1,4 +1,4 @@
-"""Finds the URL of a copy by the digest of its bytes, or by the way a built page writes it."""
+"""Finds the URL of a copy by the digest of its bytes, or by another way to write it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from imgcache.cache.index.index import Index
-from imgcache.core import decode_ampersands
+from imgcache.core import ImageError, browser_url
 
 
 class _Copies(NamedTuple):
     by_digest: Mapping[str, str]
-    by_page_url: Mapping[str, str]
+    by_request: Mapping[str, str]
 
 
 class CopyUrls:
@@ -26,7 +26,9 @@ class CopyUrls:
         return self._copies.by_digest.get(digest, "")
 
     def recorded(self, url: str) -> str:
-        """Returns the URL that a copy is recorded under, where the article writes `&amp;` and the page has `&`.
+        """Returns the URL that a copy is recorded under, where an article and its page write one URL in two ways.
+
+        Front matter has `&amp;` or a space where the page has `&` or `%20`. Both lead to one request.
 
         Args:
             url: as a built page names it, with its character references decoded.
@@ -34,16 +36,24 @@ class CopyUrls:
         Returns:
             `url` itself unless there is such a copy, and none of `url`.
         """
-        if "&" not in url or self._index.copy(url) is not None:
+        if self._index.copy(url) is not None:
             return url
-        return self._copies.by_page_url.get(url, url)
+        return self._copies.by_request.get(_request(url), url)
 
     @cached_property
     def _copies(self) -> _Copies:
         by_digest: dict[str, str] = {}
-        by_page_url: dict[str, str] = {}
+        by_request: dict[str, str] = {}
         for url, copy in self._index.copies():
             by_digest.setdefault(copy.digest, url)
-            if (decoded := decode_ampersands(url)) != url:
-                by_page_url.setdefault(decoded, url)
-        return _Copies(by_digest, by_page_url)
+            by_request.setdefault(_request(url), url)
+        by_request.pop("", None)
+        return _Copies(by_digest, by_request)
+
+
+def _request(url: str) -> str:
+    """Returns the URL that a browser requests; "" where it cannot request any."""
+    try:
+        return browser_url(url)
+    except ImageError:
+        return ""

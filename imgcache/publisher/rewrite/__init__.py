@@ -19,7 +19,7 @@ from imgcache.publisher.rewrite.records import FolderTask
 from imgcache.publisher.rewrite.report import RewriteReport
 from imgcache.publisher.rewrite.scan import BuiltScanner
 from imgcache.publisher.rewrite.selectors import structural
-from imgcache.publisher.rewrite.values import BuiltReference, Form, Kind, Options, Rewritten, Unreadable
+from imgcache.publisher.rewrite.values import BuiltReference, FileKind, Form, Options, Rewritten, Unreadable
 from imgcache.publisher.rewrite.walk import BuiltFolder
 from imgcache.publisher.rewrite.workers import PagePool
 from imgcache.publisher.rewrite.writing import PageWriter
@@ -29,10 +29,10 @@ __all__ = [
     "BuiltReference",
     "BuiltScanner",
     "File",
+    "FileKind",
     "FolderTask",
     "Form",
     "Held",
-    "Kind",
     "Options",
     "PagePool",
     "PageWriter",

@@ -1,4 +1,4 @@
-"""Addresses as a page has them, and the address of a local file as seen from a page. Pure."""
+"""Resolves the addresses that a built file has, and makes those of local files. Pure."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ _IMAGE_NAME = re.compile(rf"\.(?:{'|'.join(_EXTENSIONS)})$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a file of the built site is, and what its relative addresses are relative to.
+class Addresses:
+    """Resolves the addresses of one file of the built site.
 
-    `path` is relative to the built folder. `base` is the value of `<base href>`, empty if there is none.
-    `abroad` says that the file is read away from the site, as feeds are: addresses in it are absolute.
+    Attributes:
+        path: the path of the file in the built folder.
+        options: those of the rewrite.
+        base: the value of `<base href>`; "" if there is none.
+        is_syndicated: whether the file is read away from the site, as feeds are, so that addresses in it are absolute.
     """
 
     path: str
     options: Options
     base: str = ""
-    abroad: bool = False
+    is_syndicated: bool = False
 
     def remote(self, value: str) -> str:
-        """The absolute address that `value` leads to, or "" where it is no other server's.
+        """Returns the absolute address that `value` leads to; "" if it does not lead to another host.
 
-        White space around it and line ends in it are gone; else it is as the file has it, `//` at its start too.
+        White space around it and line ends in it are removed. Otherwise it stays as it is, also with `//` at its start.
         """
         url = _INNER.sub("", value.strip(_SPACE))
         if _REMOTE.match(url):
@@ -47,34 +50,34 @@ class Place:
             return ""
 
     def local(self, path: str, *, absolute: bool = False) -> str:
-        """The address of a file below the assets' folder; "" where it cannot be told.
+        """Returns the address of a file below the assets' folder; "" if it is not known.
 
-        Relative wherever that leads to the file, so that a page works below any path and from a disk.
+        It is relative wherever that leads to the file, so that a page works below any path and from a disk.
         """
-        start = self._far if absolute or self.abroad else self._near
+        start = self._absolute_prefix if absolute or self.is_syndicated else self._relative_prefix
         return f"{start}/{path}" if start else ""
 
     @cached_property
-    def _far(self) -> str:
-        """What stands before the path of a file where it has to be absolute, without a slash at its end."""
+    def _absolute_prefix(self) -> str:
+        """The absolute address of the assets' folder, without a slash at its end; "" if it is not known."""
         options = self.options
         if options.assets_url:
             return options.assets_url
         return f"{options.site_url}/{options.assets}" if options.site_url else ""
 
     @cached_property
-    def _near(self) -> str:
-        """The same where it may be relative."""
+    def _relative_prefix(self) -> str:
+        """The address of the assets' folder from this file, without a slash at its end."""
         options = self.options
         folder = self.folder()
         if options.assets_url or folder is None:
-            return self._far
+            return self._absolute_prefix
         if posixpath.basename(self.path) == "404.html" and not self.base:
             return f"{_path_of(options.site_url)}/{options.assets}"  # a server sends it for addresses of any depth
         return posixpath.relpath("/" + options.assets, "/" + folder)
 
     def folder(self) -> str | None:
-        """The folder, below the site's root, that relative addresses start from; None if it is another site's."""
+        """Returns the folder to which addresses are relative, from the site's root; None if it is another site's."""
         base = self.base
         if not base:
             return posixpath.dirname(self.path)
@@ -97,11 +100,11 @@ class Place:
 
 
 def looks_like_image(url: str) -> bool:
-    """Whether its path ends like the name of an image."""
+    """Returns whether the path of an address ends like the name of an image."""
     return _IMAGE_NAME.search(url.partition("#")[0].partition("?")[0]) is not None
 
 
 def _path_of(site_url: str) -> str:
-    """The path of the site's root, without a slash at its end."""
+    """Returns the path of the site's root, without a slash at its end."""
     _, slash, path = site_url.partition("://")[2].partition("/")
     return (slash + path).rstrip("/")

@@ -1,4 +1,4 @@
-"""What a rewrite has to leave as it was, looked at in the result. Pure."""
+"""Checks that a rewrite changed nothing but references to images. Pure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _CHANGED = frozenset(
     {
         *("src", "srcset", "sizes", "width", "height", "style", "type", "decoding", "loading", "fetchpriority"),
         *("href", "xlink:href", "imagesrcset", "imagesizes", "content", "data", "poster", "data-poster", "background"),
+        "srcdoc",
         *(layout.MARK, *LAZY, *BACKGROUNDS),
     }
 )
@@ -30,7 +31,7 @@ _OURS = ("picture", "source", "style")
 
 
 def same_tree(page: Page, text: str, splices: Sequence[Splice], touched: Mapping[int, Tag]) -> bool:
-    """Whether a rewritten page has the tree that it had, but for what names images in the tags that were changed.
+    """Returns whether a rewritten page has the same tree, except for what names images in the tags that were changed.
 
     `page` cannot be used afterwards: its tree loses those attributes.
 
@@ -46,30 +47,30 @@ def same_tree(page: Page, text: str, splices: Sequence[Splice], touched: Mapping
     starts = {lines.place(moved(start)) for start in sorted(touched)}
     inserted = [(lines.place(start), lines.place(end)) for start, end in _inserted(splices)]
     names = {tag.element.tag for tag in touched.values()} | (set(_OURS) if inserted else set())
-    _strike_out(new, ",".join(sorted(names)), starts, inserted)
+    _remove_added(new, ",".join(sorted(names)), starts, inserted)
     for tag in touched.values():
-        _bare(tag.element)
+        _remove_changed(tag.element)
     _merge_text(page.tree)
     return page.tree.equals(new)
 
 
 def same_sheet(before: str, after: str) -> bool:
-    """Whether a style sheet names as many images as before."""
+    """Returns whether a style sheet names as many images as before."""
     return len(list(css.addresses(before))) == len(list(css.addresses(after)))
 
 
 def same_json(before: str, after: str) -> bool:
-    """Whether two JSON texts have the same members and items, whatever their strings and numbers."""
+    """Returns whether two JSON texts have the same members and items, whatever their strings and numbers."""
     return _shape(json_text.parse(before)) == _shape(json_text.parse(after))
 
 
 def same_xml(before: str, after: str) -> bool:
-    """Whether two XML texts have the same elements with the same attributes, whatever text these hold."""
+    """Returns whether two XML texts have the same elements with the same attributes, whatever text these hold."""
     return _outline(before) == _outline(after)
 
 
 class _Lines:
-    """Line and column of positions in a text, as the parser counts them."""
+    """Gives line and column of positions in a text, as the parser counts them."""
 
     def __init__(self, text: str) -> None:
         self._starts = [0, *(found.end() for found in _LINE_FEED.finditer(text))]
@@ -79,15 +80,15 @@ class _Lines:
         return line, position - self._starts[line - 1]
 
 
-def _strike_out(
+def _remove_added(
     new: Document, selector: str, starts: set[_Position], inserted: list[tuple[_Position, _Position]]
 ) -> None:
-    """Takes what a rewrite adds out of the tree that it led to."""
+    """Removes what a rewrite adds from the tree of the new page."""
     added = False
     for element in new.select(selector):
         position = element.position
         if position in starts:
-            _bare(element)
+            _remove_changed(element)
         elif inserted and position is not None and element.tag in _OURS and _within(position, inserted):
             added = True
             if element.tag == "picture":
@@ -98,8 +99,8 @@ def _strike_out(
         _merge_text(new)
 
 
-def _bare(element: Element) -> None:
-    """Takes away what a rewrite may change. One by one: to clear all takes the parser quadratic time."""
+def _remove_changed(element: Element) -> None:
+    """Removes the attributes that a rewrite may change. One by one: clearing all takes the parser quadratic time."""
     attributes = element.attrs
     for name in _CHANGED.intersection(attributes):
         del attributes[name]
@@ -114,7 +115,7 @@ def _merge_text(tree: Document) -> None:
 
 
 def _inserted(splices: Iterable[Splice]) -> list[tuple[int, int]]:
-    """Where new markup stands in the result."""
+    """Returns the ranges of new markup in the result."""
     moved = 0
     found = []
     for splice in sorted(splices, key=lambda one: (one.start, one.end)):

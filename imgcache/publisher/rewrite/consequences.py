@@ -1,4 +1,4 @@
-"""What a rewrite may break or leave: checksums in pages, lists of service workers, scripts, missing addresses."""
+"""Finds what a rewrite breaks or leaves: checksums in pages, lists of service workers, scripts, missing addresses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_ADDRESS = (
 
 
 def broken_checksums(found: Iterable[tuple[str, Integrity]], changed: Collection[str]) -> Iterator[Problem]:
-    """The pages that name a changed file with the checksum of its old bytes (W3C, Subresource Integrity)."""
+    """Yields the pages that name a changed file with the checksum of its old bytes (W3C, Subresource Integrity)."""
     for page, one in found:
         if one.path in changed:
             message = (
@@ -33,7 +33,7 @@ def broken_checksums(found: Iterable[tuple[str, Integrity]], changed: Collection
 
 
 def stale_precaches(folder: BuiltFolder, changed: Collection[str]) -> Iterator[Problem]:
-    """The service workers that list changed files with the versions of their old bytes."""
+    """Yields the service workers that list changed files with the versions of their old bytes."""
     if not changed:
         return
     with OutputFolder(folder.root) as root:
@@ -76,7 +76,7 @@ def images_in_scripts(folder: BuiltFolder, is_known: Callable[[str], bool]) -> I
 
 
 def no_address(places: Iterable[Place]) -> Iterator[Problem]:
-    """One warning for all places that stay remote because the site's address is not known."""
+    """Yields one warning for all places that stay remote because the site's address is not known."""
     found = tuple(places)
     if found:
         yield Problem("no-site-url", None, _NO_ADDRESS, severity=Severity.WARNING, references=found)

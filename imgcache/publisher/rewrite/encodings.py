@@ -1,4 +1,4 @@
-"""The encoding of a file, and a form of its bytes in which all markup is ASCII. Pure.
+"""Decodes a file so far that all its markup is ASCII, and encodes it again. Pure.
 
 Markup consists of ASCII characters. In nearly every encoding of the Web an ASCII byte outside a character of several
 bytes is that character, so that a file is searched and edited as it is, byte by byte. Where the second byte of a
@@ -50,15 +50,15 @@ class Bytes(msgspec.Struct, frozen=True):
     original: str | None = None
 
     def back(self, data: bytes) -> bytes:
-        """`data`, after its edits, as the file has it."""
+        """Returns edited `data` in the encoding of the file."""
         return self.bom + (_converted(data, self.original) if self.original else data)
 
     def text(self, start: int, end: int) -> str:
-        """The characters from one position to another."""
+        """Returns the characters from one position to another."""
         return self.data[start:end].decode(self.encoding, "replace")
 
     def latin(self) -> str:
-        """One character a byte, for parsers that only know text: positions in it are positions in `data`.
+        """Returns one character for each byte, for parsers that take text: positions in it are positions in `data`.
 
         Its ASCII characters are those of the file; the others only say that some other character stands there.
         """
@@ -67,21 +67,21 @@ class Bytes(msgspec.Struct, frozen=True):
         return data.decode("latin-1")
 
     def origin(self, position: int) -> int:
-        """Where a position of `data` is in the file, in bytes."""
+        """Returns where a position of `data` is in the file, in bytes."""
         if self.original is None:
             return position + len(self.bom)
         return len(self.bom) + len(_converted(self.data[:position], self.original))
 
 
 def read_html(data: bytes) -> Bytes:
-    """HTML: byte order mark, then `<meta>`, then an XML declaration, then UTF-8 if it is that, else windows-1252."""
+    """Reads HTML: byte order mark, then `<meta>`, then an XML declaration, then UTF-8 if valid, else windows-1252."""
     head = _COMMENT.sub(b"", data[:_PRESCAN])
     found = _META.search(head) or _XML.match(head)
     return _read(data, found[1] if found else b"", fallback="windows-1252", only_ascii=True)
 
 
 def read_xml(data: bytes) -> Bytes:
-    """XML: byte order mark, then the declaration, then UTF-8 (XML 1.0, appendix F)."""
+    """Reads XML: byte order mark, then the declaration, then UTF-8 (XML 1.0, appendix F)."""
     if data[:4] in (b"<\0?\0", b"\0<\0?"):
         return _read(data, b"utf-16le" if data[:1] == b"<" else b"utf-16be")
     found = _XML.match(data[:_PRESCAN])
@@ -89,13 +89,13 @@ def read_xml(data: bytes) -> Bytes:
 
 
 def read_css(data: bytes) -> Bytes:
-    """CSS: byte order mark, then `@charset`, then UTF-8."""
+    """Reads CSS: byte order mark, then `@charset`, then UTF-8."""
     found = _CSS.match(data)
     return _read(data, found[1] if found else b"", fallback="windows-1252", only_ascii=True)
 
 
 def read_json(data: bytes) -> Bytes:
-    """JSON: UTF-8 (RFC 8259, section 8.1)."""
+    """Reads JSON, which is UTF-8 (RFC 8259, section 8.1)."""
     return _read(data, b"utf-8")
 
 
@@ -117,7 +117,7 @@ def _read(data: bytes, label: bytes, *, fallback: str | None = None, only_ascii:
 
 
 def _codec(label: bytes) -> str:
-    """Python's name for a label of the Encoding Standard; empty if there is none."""
+    """Returns Python's name for a label of the Encoding Standard; "" if there is none."""
     found = webencodings.lookup(label.decode("latin-1"))
     name = str(found.codec_info.name).lower() if found else ""
     return name if name not in ("replacement", "x-user-defined") else ""

@@ -1,80 +1,80 @@
-"""One file of a built site, of any kind: the images that it names, and its bytes after the rewrite. Pure."""
+"""Finds the images that one file of a built site names, and computes its bytes after the rewrite. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from imgcache.publisher.rewrite import checking, encodings, feeds, html, json_ld, layout, splices, swaps
-from imgcache.publisher.rewrite.addresses import Place
+from imgcache.publisher.rewrite import checking, encodings, feeds, html, json_ld, layout, replace_address, splices
+from imgcache.publisher.rewrite.addresses import Addresses
 from imgcache.publisher.rewrite.encodings import Bytes, Undecodable
 from imgcache.publisher.rewrite.html import Page
 from imgcache.publisher.rewrite.json_text import NotJson
 from imgcache.publisher.rewrite.offers import Held
 from imgcache.publisher.rewrite.pages import Changes, Writer
+from imgcache.publisher.rewrite.references import ImageReference
 from imgcache.publisher.rewrite.sources import Source, root
-from imgcache.publisher.rewrite.spots import Spot
-from imgcache.publisher.rewrite.values import BuiltReference, Kind, Options, Rewritten, Unreadable
+from imgcache.publisher.rewrite.values import BuiltReference, FileKind, Options, Rewritten, Unreadable
 
 _SUFFIXES = {
-    **dict.fromkeys((".html", ".htm", ".xhtml"), Kind.HTML),
-    ".css": Kind.CSS,
-    **dict.fromkeys((".xml", ".rss", ".atom"), Kind.FEED),
-    **dict.fromkeys((".json", ".webmanifest"), Kind.JSON),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), FileKind.HTML),
+    ".css": FileKind.CSS,
+    **dict.fromkeys((".xml", ".rss", ".atom"), FileKind.FEED),
+    **dict.fromkeys((".json", ".webmanifest"), FileKind.JSON),
 }
-_READERS: dict[Kind, Callable[[bytes], Bytes]] = {
-    Kind.HTML: encodings.read_html,
-    Kind.CSS: encodings.read_css,
-    Kind.FEED: encodings.read_xml,
-    Kind.JSON: encodings.read_json,
+_READERS: dict[FileKind, Callable[[bytes], Bytes]] = {
+    FileKind.HTML: encodings.read_html,
+    FileKind.CSS: encodings.read_css,
+    FileKind.FEED: encodings.read_xml,
+    FileKind.JSON: encodings.read_json,
 }
-_SAME: dict[Kind, Callable[[str, str], bool]] = {
-    Kind.CSS: checking.same_sheet,
-    Kind.FEED: checking.same_xml,
-    Kind.JSON: checking.same_json,
+_SAME: dict[FileKind, Callable[[str, str], bool]] = {
+    FileKind.CSS: checking.same_sheet,
+    FileKind.FEED: checking.same_xml,
+    FileKind.JSON: checking.same_json,
 }
 _UNSAFE = "its images cannot be replaced without changing the structure of the file; it is left as it is"
 
 
-def kind_of(path: str) -> Kind | None:
-    """How a file is read, by its name; None where it names no images."""
+def kind_of(path: str) -> FileKind | None:
+    """Returns how a file is read, by its name; None if it names no images."""
     name = path.rsplit("/", 1)[-1].lower()
     return _SUFFIXES.get(name[name.rfind(".") :]) if "." in name else None
 
 
-def find(data: bytes, path: str, kind: Kind, options: Options) -> tuple[BuiltReference, ...] | Unreadable:
-    """The remote images that a file names, in its order.
+def find(data: bytes, path: str, kind: FileKind, options: Options) -> tuple[BuiltReference, ...] | Unreadable:
+    """Returns the remote images that a file names, in its order, or why it cannot be read.
 
     Args:
-        data: its bytes.
+        data: the bytes of the file.
         path: its path in the built folder, with `/`.
         kind: how it is read.
-        options: of the rewrite; `links` counts here.
+        options: those of the rewrite, of which only `links` matters here.
     """
     try:
         source = root(_READERS[kind](data))
-        spots = list(_spots(source, _place(path, kind, options), kind))
+        found = list(_references(source, _addresses(path, kind, options), kind))
     except (Undecodable, NotJson) as error:
         return Unreadable(str(error))
     lines = splices.Lines(data)
     references = []
-    for spot in spots:
-        start, end, _ = spot.source.splice(spot.start, spot.end, "")
+    for reference in found:
+        start, end, _ = reference.source.splice(reference.start, reference.end, "")
         first, last = source.whole.origin(start), source.whole.origin(end)
         line, column = lines.place(first)
-        references.append(BuiltReference(spot.url, spot.form, first, last, line, column))
+        references.append(BuiltReference(reference.url, reference.form, first, last, line, column))
     return tuple(references)
 
 
 def open_page(data: bytes, path: str, options: Options) -> Page:
     """Returns an HTML file as a tree. Raises Undecodable."""
-    return Page(root(encodings.read_html(data)), _place(path, Kind.HTML, options))
+    return Page(root(encodings.read_html(data)), _addresses(path, FileKind.HTML, options))
 
 
-def rewrite(data: bytes, path: str, kind: Kind, held: Mapping[str, Held], options: Options) -> Rewritten:
-    """The file with its images made local.
+def rewrite(data: bytes, path: str, kind: FileKind, held: Mapping[str, Held], options: Options) -> Rewritten:
+    """Returns a file with local addresses in place of those of images that are held.
 
     Args:
-        data: its bytes.
+        data: the bytes of the file.
         path: its path in the built folder, with `/`.
         kind: how it is read.
         held: the images that are held, by the address that `find` gives.
@@ -82,36 +82,36 @@ def rewrite(data: bytes, path: str, kind: Kind, held: Mapping[str, Held], option
     """
     try:
         whole = _READERS[kind](data)
-        if kind is Kind.HTML:
-            return _page(data, whole, _place(path, kind, options), held)
-        return _other(data, whole, _place(path, kind, options), kind, held)
+        if kind is FileKind.HTML:
+            return _page(data, whole, _addresses(path, kind, options), held)
+        return _other(data, whole, _addresses(path, kind, options), kind, held)
     except (Undecodable, NotJson) as error:
-        return Rewritten(data, unread=Unreadable(str(error)))
+        return Rewritten(data, error=Unreadable(str(error)))
 
 
-def _place(path: str, kind: Kind, options: Options) -> Place:
-    return Place(path, options, abroad=kind is Kind.FEED)
+def _addresses(path: str, kind: FileKind, options: Options) -> Addresses:
+    return Addresses(path, options, is_syndicated=kind is FileKind.FEED)
 
 
-def _spots(source: Source, place: Place, kind: Kind) -> Iterator[Spot]:
-    if kind is Kind.HTML:
-        yield from Page(source, place).spots()
-    elif kind is Kind.CSS:
-        yield from html.sheet(source, place)
-    elif kind is Kind.FEED:
-        yield from feeds.spots(source, place)
+def _references(source: Source, addresses: Addresses, kind: FileKind) -> Iterator[ImageReference]:
+    if kind is FileKind.HTML:
+        yield from Page(source, addresses).references()
+    elif kind is FileKind.CSS:
+        yield from html.sheet(source, addresses)
+    elif kind is FileKind.FEED:
+        yield from feeds.references(source, addresses)
     else:
-        abroad = Place(place.path, place.options, abroad=True)
-        yield from json_ld.file_spots(source, place)
+        is_syndicated = Addresses(addresses.path, addresses.options, is_syndicated=True)
+        yield from json_ld.file_references(source, addresses)
         for content in json_ld.feed_contents(source):
-            yield from Page(content, abroad).spots()
+            yield from Page(content, is_syndicated).references()
 
 
-def _page(data: bytes, whole: Bytes, place: Place, held: Mapping[str, Held]) -> Rewritten:
-    """Where more than addresses would change the structure of the page, addresses alone are replaced."""
+def _page(data: bytes, whole: Bytes, addresses: Addresses, held: Mapping[str, Held]) -> Rewritten:
+    """Rewrites a page; where attributes or elements would change its structure, only addresses are replaced."""
     left = 0
     for simple in (False, True):
-        page = Page(root(whole), place)
+        page = Page(root(whole), addresses)
         changes = Writer(page, held, simple=simple).changes()
         left = changes.rewritten + changes.left
         if not changes.splices:
@@ -122,11 +122,11 @@ def _page(data: bytes, whole: Bytes, place: Place, held: Mapping[str, Held]) -> 
         after = Bytes(edited, whole.encoding).latin()
         if checking.same_tree(page, after, changes.splices, changes.touched):
             return _done(whole.back(edited), changes)
-    return Rewritten(data, left=left, unread=Unreadable(_UNSAFE))
+    return Rewritten(data, left=left, error=Unreadable(_UNSAFE))
 
 
 def _add_rule(page: Page, changes: Changes) -> bool:
-    """Adds the rule that keeps the layout, where the changes need it; False where there is no place for it."""
+    """Adds the rule that keeps the layout, if the changes need it; returns False if it cannot be added."""
     if not changes.needs_rule or layout.has_rule(page):
         return True
     rule = layout.rule(page)
@@ -135,18 +135,18 @@ def _add_rule(page: Page, changes: Changes) -> bool:
     return rule is not None
 
 
-def _other(data: bytes, whole: Bytes, place: Place, kind: Kind, held: Mapping[str, Held]) -> Rewritten:
+def _other(data: bytes, whole: Bytes, addresses: Addresses, kind: FileKind, held: Mapping[str, Held]) -> Rewritten:
     source = root(whole)
     changes = Changes()
-    for spot in _spots(source, place, kind):
-        image = held.get(spot.url)
-        file = swaps.file_for(spot, image) if image else None
-        changes.add(spot, swaps.swap(spot, file) if file else [], [file] if file else [])
+    for reference in _references(source, addresses, kind):
+        image = held.get(reference.url)
+        file = replace_address.choose_file(reference, image) if image else None
+        changes.add(reference, replace_address.address_changes(reference, file) if file else [], [file] if file else [])
     if not changes.splices:
         return Rewritten(data, left=changes.left, missing=_sorted(changes.missing))
     edited = splices.apply(whole.data, changes.splices)
     if not _SAME[kind](source.text, Bytes(edited, whole.encoding).latin()):
-        return Rewritten(data, left=changes.rewritten + changes.left, unread=Unreadable(_UNSAFE))
+        return Rewritten(data, left=changes.rewritten + changes.left, error=Unreadable(_UNSAFE))
     return _done(whole.back(edited), changes)
 
 

@@ -1,7 +1,7 @@
-"""Every place of an HTML page that names a remote image. Pure.
+"""Finds every reference of an HTML page to a remote image. Pure.
 
 The tree is that of the HTML standard, so that comments, scripts, text areas and all that browsers do not read as markup
-are passed over. The content of `<noscript>` and `<template>` counts.
+are ignored. The content of `<noscript>` and `<template>` counts.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import replace
 import turbohtml
 from turbohtml import Document, Element
 
-from imgcache.publisher.rewrite import heads, json_ld
-from imgcache.publisher.rewrite.addresses import Place, looks_like_image
+from imgcache.publisher.rewrite import head_elements, json_ld
+from imgcache.publisher.rewrite.addresses import Addresses, looks_like_image
+from imgcache.publisher.rewrite.references import ImageReference, MetadataSpans
 from imgcache.publisher.rewrite.sources import Source
-from imgcache.publisher.rewrite.spots import Beside, Spot
 from imgcache.publisher.rewrite.srcset import candidates
 from imgcache.publisher.rewrite.tags import Tag
 from imgcache.publisher.rewrite.values import Form
@@ -28,6 +28,7 @@ _BACKGROUND_NAMES = frozenset(BACKGROUNDS)
 _ANYWHERE = ("style", "background", *BACKGROUNDS)
 _NAMES = (
     *("img", "source", "video", "input", "link", "meta", "image", "feImage", "object", "embed", "style"),
+    "iframe[srcdoc]",
     *("amp-img", "amp-anim", "amp-video", 'script[type="application/ld+json" i]'),
 )
 SELECTOR = ",".join((*_NAMES, *(f"[{name}]" for name in _ANYWHERE)))
@@ -38,33 +39,34 @@ _BACKGROUND_URL = re.compile(r"\s*url\(", re.IGNORECASE)
 _MAY_LEAD_AWAY = re.compile(r"//|\\|&")  # an entity can be a slash
 _WITH_CONTENT = frozenset({"style", "script"})
 _NO_IMAGES = frozenset({"iframe", "script"})
+_CHOICES = frozenset({Form.IMAGE, Form.PRELOAD})
 
 
 class Page:
-    """An HTML text as a tree, with what its addresses are relative to.
+    """An HTML text as a tree, with the references to remote images in it.
 
     Args:
         source: the text. Its file can be of another kind, as a feed is.
         place: where the file is.
     """
 
-    def __init__(self, source: Source, place: Place) -> None:
+    def __init__(self, source: Source, addresses: Addresses) -> None:
         self.source = source
         self.tree = parsed(source.text)
         base = self.tree.select_one("base[href]") if _BASE.search(source.text) else None
-        self.place = replace(place, base=(base.attr("href") or "").strip()) if base else place
+        self.addresses = replace(addresses, base=(base.attr("href") or "").strip()) if base else addresses
         self._kept = "keep" in source.text and self.tree.select_one(_KEEP) is not None
-        links = ",a[href]" if place.options.links else ""
+        links = ",a[href]" if addresses.options.links else ""
         self.elements = [one for one in self.tree.select(f"{SELECTOR}{links}") if one.position is not None]
 
     def of(self, *names: str) -> list[Element]:
-        """The elements of these names, in the order of the tree: of the names in `SELECTOR` alone."""
+        """Returns the elements of these names in the order of the tree. Only names in `SELECTOR` are found."""
         return [element for element in self.elements if element.tag in names]
 
-    def spots(self) -> Iterator[Spot]:
-        """Every place that names a remote image, in the order of the tree."""
+    def references(self) -> Iterator[ImageReference]:
+        """Yields every reference to a remote image, in the order of the tree."""
         text = self.source.text
-        own = not self.place.base
+        own = not self.addresses.base
         for element in self.elements:
             if self._kept and element.closest(_KEEP) is not None:
                 continue
@@ -72,11 +74,11 @@ class Page:
             if own and element.tag not in _WITH_CONTENT and not _MAY_LEAD_AWAY.search(text, tag.start, tag.end):
                 continue
             finder = _FINDERS.get(element.tag)
-            if finder is not None and (element.tag != "a" or self.place.options.links):
+            if finder is not None and (element.tag != "a" or self.addresses.options.links):
                 yield from finder(self, tag)
             yield from self._anywhere(tag)
 
-    def _anywhere(self, tag: Tag) -> Iterator[Spot]:
+    def _anywhere(self, tag: Tag) -> Iterator[ImageReference]:
         if tag.has("style") and _IN_CSS.search(tag.get("style")):
             yield from self.styles(tag, "style")
         if tag.has("background"):
@@ -92,38 +94,40 @@ class Page:
                 else:
                     yield from self.address(tag, name, Form.LAZY)
 
-    def address(self, tag: Tag, name: str, form: Form, declared: str = "") -> Iterator[Spot]:
-        """The remote image that an attribute names."""
+    def address(self, tag: Tag, name: str, form: Form, declared: str = "") -> Iterator[ImageReference]:
+        """Yields the remote image that an attribute names, if it names one."""
         span = tag.value(name)
         if span is None:
             return
         raw = self.source.text[slice(*span)]
         start = span[0] + len(raw) - len(raw.lstrip(" \t\n\f\r"))
         end = start + len(raw.strip(" \t\n\f\r"))
-        url = self.place.remote(self.source.attribute(start, end).read_all())
+        url = self.addresses.remote(self.source.attribute(start, end).read_all())
         if url:
-            yield Spot(url, form, self.source, start, end, self.place, tag, name, declared)
+            yield ImageReference(url, form, self.source, start, end, self.addresses, tag, name, declared)
 
-    def candidates(self, tag: Tag, name: str, declared: str = "") -> Iterator[Spot]:
-        """The remote images that a srcset names."""
+    def candidates(self, tag: Tag, name: str, declared: str = "") -> Iterator[ImageReference]:
+        """Yields the remote images that a srcset names."""
         span = tag.value(name)
         if span is None:
             return
         value = self.source.attribute(*span)
         for one in candidates(value.text):
-            url = self.place.remote(value.read(one.start, one.end))
+            url = self.addresses.remote(value.read(one.start, one.end))
             if url:
-                yield Spot(url, Form.CANDIDATE, value, one.start, one.end, self.place, tag, name, declared)
+                yield ImageReference(
+                    url, Form.CANDIDATE, value, one.start, one.end, self.addresses, tag, name, declared
+                )
 
-    def styles(self, tag: Tag, name: str) -> Iterator[Spot]:
-        """The remote images of an attribute that holds CSS."""
+    def styles(self, tag: Tag, name: str) -> Iterator[ImageReference]:
+        """Yields the remote images of an attribute that holds CSS."""
         span = tag.value(name)
         if span is not None:
-            yield from sheet(self.source.attribute(*span), self.place, tag)
+            yield from sheet(self.source.attribute(*span), self.addresses, tag)
 
 
 def parsed(text: str, *, attributes: bool = True) -> Document:
-    """The tree of a text with the place of each tag, and of each attribute where it is asked for.
+    """Parses a text into a tree with the position of each tag, and of each attribute if wanted.
 
     A carriage return is white space in every place where it matters to the tree; the parser would count it and the line
     feed after it as one character.
@@ -131,18 +135,20 @@ def parsed(text: str, *, attributes: bool = True) -> Document:
     return turbohtml.parse(text.replace("\r", " "), source_locations=attributes, allow_declarative_shadow_roots=False)
 
 
-def sheet(source: Source, place: Place, tag: Tag | None = None) -> Iterator[Spot]:
-    """The remote images of a style sheet."""
+def sheet(source: Source, addresses: Addresses, tag: Tag | None = None) -> Iterator[ImageReference]:
+    """Yields the remote images of a style sheet."""
     for one in css.addresses(source.text):
-        url = place.remote(css.unescaped(source.read(one.start, one.end)))
+        url = addresses.remote(css.unescaped(source.read(one.start, one.end)))
         if url:
             at = (one.type_at, one.type_at + len(one.media_type)) if one.media_type else None
             declared = one.media_type.lower()
-            beside = Beside(media_type=at)
-            yield Spot(url, Form.EXACT, source, one.start, one.end, place, tag, "style", declared, beside)
+            metadata = MetadataSpans(media_type=at)
+            yield ImageReference(
+                url, Form.EXACT, source, one.start, one.end, addresses, tag, "style", declared, metadata
+            )
 
 
-def _image(page: Page, tag: Tag) -> Iterator[Spot]:
+def _image(page: Page, tag: Tag) -> Iterator[ImageReference]:
     yield from page.address(tag, "src", Form.IMAGE)
     if tag.has("srcset"):
         yield from page.candidates(tag, "srcset")
@@ -156,7 +162,7 @@ def _image(page: Page, tag: Tag) -> Iterator[Spot]:
             yield from page.address(tag, name, Form.LAZY)
 
 
-def _source(page: Page, tag: Tag) -> Iterator[Spot]:
+def _source(page: Page, tag: Tag) -> Iterator[ImageReference]:
     parent = tag.element.parent
     if not isinstance(parent, Element) or parent.tag in ("video", "audio"):
         return
@@ -165,59 +171,72 @@ def _source(page: Page, tag: Tag) -> Iterator[Spot]:
             yield from page.candidates(tag, name, tag.get("type").strip().lower())
 
 
-def _video(page: Page, tag: Tag) -> Iterator[Spot]:
+def _video(page: Page, tag: Tag) -> Iterator[ImageReference]:
     for name in ("poster", "data-poster"):
         if tag.has(name):
             yield from page.address(tag, name, Form.EXACT)
 
 
-def _input(page: Page, tag: Tag) -> Iterator[Spot]:
+def _input(page: Page, tag: Tag) -> Iterator[ImageReference]:
     if tag.get("type").strip().lower() == "image":
         yield from page.address(tag, "src", Form.EXACT)
 
 
-def _svg_image(page: Page, tag: Tag) -> Iterator[Spot]:
+def _svg_image(page: Page, tag: Tag) -> Iterator[ImageReference]:
     for name in ("href", "xlink:href"):
         yield from page.address(tag, name, Form.EXACT)
 
 
-def _object(page: Page, tag: Tag) -> Iterator[Spot]:
+def _object(page: Page, tag: Tag) -> Iterator[ImageReference]:
     name = "data" if tag.element.tag == "object" else "src"
     media_type = tag.get("type").strip().lower()
     if media_type.startswith("image/") or (not media_type and looks_like_image(tag.get(name))):
         yield from page.address(tag, name, Form.ICON, media_type)
 
 
-def _link(page: Page, tag: Tag) -> Iterator[Spot]:
-    form = heads.link_form(tag)
+def _link(page: Page, tag: Tag) -> Iterator[ImageReference]:
+    form = head_elements.link_form(tag)
     if form is not None:
         yield from page.address(tag, "href", form, tag.get("type").strip().lower())
         if tag.has("imagesrcset"):
             yield from page.candidates(tag, "imagesrcset", tag.get("type").strip().lower())
 
 
-def _meta(page: Page, tag: Tag) -> Iterator[Spot]:
-    form = heads.meta_form(tag)
+def _meta(page: Page, tag: Tag) -> Iterator[ImageReference]:
+    form = head_elements.meta_form(tag)
     if form is not None:
         yield from page.address(tag, "content", form)
 
 
-def _anchor(page: Page, tag: Tag) -> Iterator[Spot]:
+def _inner_page(page: Page, tag: Tag) -> Iterator[ImageReference]:
+    """Yields the images of the page in a `srcdoc`, but not those of a page in that page: it takes linear time.
+
+    Only their addresses are replaced, for the changes of one page cannot follow the tree of another.
+    """
+    span = tag.value("srcdoc")
+    if span is None or page.source.outer is not None:
+        return
+    for reference in Page(page.source.attribute(*span), page.addresses).references():
+        form = Form.EXACT if reference.form in _CHOICES else reference.form
+        yield replace(reference, form=form, tag=tag, attribute="srcdoc", declared="")
+
+
+def _anchor(page: Page, tag: Tag) -> Iterator[ImageReference]:
     if looks_like_image(tag.get("href")):
         yield from page.address(tag, "href", Form.LINK)
 
 
-def _style(page: Page, tag: Tag) -> Iterator[Spot]:
+def _style(page: Page, tag: Tag) -> Iterator[ImageReference]:
     if tag.content:
-        yield from sheet(page.source.inner(*tag.content), page.place, tag)
+        yield from sheet(page.source.inner(*tag.content), page.addresses, tag)
 
 
-def _script(page: Page, tag: Tag) -> Iterator[Spot]:
+def _script(page: Page, tag: Tag) -> Iterator[ImageReference]:
     if tag.content and tag.get("type").strip().lower() == "application/ld+json":
-        yield from json_ld.spots(page.source.inner(*tag.content), page.place, tag)
+        yield from json_ld.references(page.source.inner(*tag.content), page.addresses, tag)
 
 
-_FINDERS: dict[str, Callable[[Page, Tag], Iterator[Spot]]] = {
+_FINDERS: dict[str, Callable[[Page, Tag], Iterator[ImageReference]]] = {
     "img": _image,
     "amp-img": _image,
     "amp-anim": _image,
@@ -234,4 +253,5 @@ _FINDERS: dict[str, Callable[[Page, Tag], Iterator[Spot]]] = {
     "style": _style,
     "script": _script,
     "a": _anchor,
+    "iframe": _inner_page,
 }

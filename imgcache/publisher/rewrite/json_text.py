@@ -1,4 +1,4 @@
-"""JSON as a tree whose strings and numbers know where they stand. Pure."""
+"""Parses JSON into a tree with the position of every string and number. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Value = Scalar | Members | Items
 
 
 def parse(text: str) -> Value:
-    """The tree of a whole JSON text.
+    """Returns the tree of a whole JSON text.
 
     Raises:
         NotJson: the text is not JSON, or nested more than 200 levels deep.
@@ -51,7 +51,7 @@ def parse(text: str) -> Value:
 
 
 def unescaped(raw: str) -> str:
-    """What stands between the quotes of a string, with escapes undone."""
+    """Returns what stands between the quotes of a string, with escapes decoded."""
     if "\\" not in raw:
         return raw
     try:

@@ -1,4 +1,4 @@
-"""What keeps every image at its place and size once the browser may choose among its files. Pure.
+"""Keeps every image at its place and size although the browser may choose among files of several sizes. Pure.
 
 An image without `width` and `height` is shown at the size of its file, unless the site's style sheets say otherwise.
 With a `srcset` the browser takes another file of another size. Attributes `width` and `height` would put that right
@@ -42,12 +42,12 @@ _STYLE_SOURCES = re.compile(r"(?:^|;)\s*(?:style-src(?:-attr|-elem)?|default-src
 
 
 def declared_size(tag: Tag) -> tuple[int | None, int | None]:
-    """Width and height in pixels as the attributes of an `<img>` say them; None where one says something else."""
+    """Returns width and height in pixels from the attributes of an `<img>`; None for one that is not a number."""
     return _number(tag.get("width")), _number(tag.get("height"))
 
 
 def fixed(tag: Tag, image: Held) -> tuple[list[tuple[str, str]], str]:
-    """The attributes that an `<img>` lacks, and the declarations for its `style`.
+    """Returns the attributes that an `<img>` lacks, and the declarations for its `style`.
 
     An image of one file needs them as well: with its sides at `auto` it would take no room until it is loaded.
     """
@@ -66,7 +66,7 @@ def fixed(tag: Tag, image: Held) -> tuple[list[tuple[str, str]], str]:
 
 
 def allows_styles(page: Page) -> bool:
-    """Whether the page's own policy lets inline styles work (Content Security Policy Level 3, section 6.7.3)."""
+    """Returns whether the page's own policy allows inline styles (Content Security Policy Level 3, section 6.7.3)."""
     for meta in page.of("meta"):
         if (meta.attr("http-equiv") or "").strip().lower() != _POLICY:
             continue
@@ -77,13 +77,13 @@ def allows_styles(page: Page) -> bool:
 
 
 def is_amp(page: Page) -> bool:
-    """Whether the page is AMP, whose validator refuses style sheets and inline layout that are not its own."""
+    """Returns whether the page is AMP, whose validator refuses style sheets and inline layout that are not its own."""
     root = next((child for child in page.tree.children if isinstance(child, Element)), None)
     return root is not None and any(name in root.attrs for name in ("amp", "\u26a1", "\u00e2\u009a\u00a1"))
 
 
 def rule(page: Page) -> Splice | None:
-    """The change that adds the rule before every other style sheet; None where there is no place for it.
+    """Returns the change that adds the rule before every other style sheet; None if there is no place for it.
 
     Not at the start of the head: the declaration of the encoding has to stay within the first 1,024 bytes.
     """
@@ -93,7 +93,7 @@ def rule(page: Page) -> Splice | None:
 
 
 def has_rule(page: Page) -> bool:
-    """Whether an earlier rewrite added the rule."""
+    """Returns whether an earlier rewrite added the rule."""
     return any(style.attr(MARK) == "layout" for style in page.of("style"))
 
 
@@ -103,7 +103,7 @@ def _number(value: str) -> int | None:
 
 
 def _is_sheet(element: Element) -> bool:
-    """Whether it is a style sheet of the head that every browser reads."""
+    """Returns whether an element is a style sheet of the head that every browser reads."""
     kinds = (element.attr("rel") or "").lower().split()
     return (
         (element.tag == "style" or "stylesheet" in kinds)
@@ -113,7 +113,7 @@ def _is_sheet(element: Element) -> bool:
 
 
 def _end_of_head(page: Page) -> int | None:
-    """Where a head without style sheets ends, whichever of its tags and those of the body are left out."""
+    """Returns where a head without style sheets ends, whichever tags are left out."""
     head, body = page.tree.select_one("head"), page.tree.select_one("body")
     if head is None or body is None:
         return None

@@ -1,4 +1,4 @@
-"""Which files of a held image fit a place. Pure."""
+"""Chooses the files of a held image that fit a place. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EVERYWHERE = tuple(name for name in UNIVERSAL_FORMATS if name in VARIANT_FORMAT
 _SAFE = {MEDIA_TYPES[name]: name for name in BROWSER_FORMATS}
 _ICONS = {**_SAFE, "image/vnd.microsoft.icon": "ico"}
 _OPAQUE = OPAQUE_MEDIA_TYPES
-_SHARED_WIDTH = 1200  # pixels: what Open Graph and structured data ask for
+_SHARED_WIDTH = 1200  # pixels: what Open Graph and structured data recommend
 _FILE = re.compile(r"assets/([0-9a-f]{2}/[0-9a-f]{64}/[A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _PLACEHOLDER = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
@@ -42,7 +42,7 @@ class File(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def media_type(self) -> str:
-        """As `type` attributes and feeds have it."""
+        """The media type, as `type` attributes and feeds have it."""
         return MEDIA_TYPES[self.format]
 
 
@@ -63,7 +63,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 def held(url: str, entry: ManifestEntry, automatic: Collection[str] = ()) -> Held | None:
-    """What is offered of an entry of manifest.json; None if no browser shows any of its files.
+    """Returns what an entry of manifest.json offers; None if no browser shows any of its files.
 
     Args:
         url: its address, for messages.
@@ -102,7 +102,7 @@ def held(url: str, entry: ManifestEntry, automatic: Collection[str] = ()) -> Hel
 
 
 def choices(image: Held) -> list[tuple[File, ...]]:
-    """The files of each format that an `<img>` may offer, the best format first, in each the narrowest first.
+    """Returns the files of each format that an `<img>` may offer, best format first, in each the narrowest first.
 
     Never empty; the last is what the `<img>` itself offers. What no modern format has at full width is filled up with
     wider files of the formats after it.
@@ -119,7 +119,7 @@ def choices(image: Held) -> list[tuple[File, ...]]:
 
 
 def exact(image: Held, media_type: str = "") -> File:
-    """The file to show where the picture's own size counts: of the true width or the widest, of the fewest bytes.
+    """Returns the file for a place where the picture's own size counts: the widest one, of the fewest bytes.
 
     Args:
         image: what is held.
@@ -133,12 +133,12 @@ def exact(image: Held, media_type: str = "") -> File:
 
 
 def icon(image: Held) -> File:
-    """The file for a place at which not every format works: the original."""
+    """Returns the file for a place where not every format works: the original."""
     return image.original or exact(image)
 
 
 def shared(image: Held) -> File:
-    """The file for other programs: JPEG, PNG or GIF, the narrowest of at least 1,200 pixels, else the widest."""
+    """Returns the file for other programs: JPEG, PNG or GIF, the narrowest from 1,200 pixels on, else the widest."""
     known = [file for file in image.files if file.format in _EVERYWHERE and file.moves == image.moves]
     if image.original and image.original.format in UNIVERSAL_FORMATS:
         known.append(image.original)
@@ -153,7 +153,7 @@ def _size(file: File) -> tuple[int, int, str]:
 
 
 def _of(image: Held, formats: Collection[str]) -> tuple[File, ...]:
-    """Of several of one width the smallest file."""
+    """Returns the files of these formats; of several files of one width the smallest."""
     best: dict[int, File] = {}
     for file in image.files:
         if file.format in formats and file.moves == image.moves:
@@ -162,7 +162,7 @@ def _of(image: Held, formats: Collection[str]) -> tuple[File, ...]:
 
 
 def _whole(variant: ManifestVariant, entry: ManifestEntry) -> bool:
-    """Whether it shows the whole picture. Sides are whole pixels, so that one of them is off by up to one."""
+    """Returns whether a variant shows the whole picture. Sides are whole pixels: one may differ by one pixel."""
     return abs(variant.width * entry.height - variant.height * entry.width) <= max(entry.width, entry.height)
 
 

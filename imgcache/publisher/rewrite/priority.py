@@ -1,4 +1,4 @@
-"""Which image of a page is loaded first, and which only when a reader comes near. Pure."""
+"""Decides which image of a page is loaded first, and which only when a reader comes near. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AROUND = "header,nav,footer,aside"
 _ASIDE = "noscript,template"
 
 
-class Turn(Enum):
+class Priority(Enum):
     """When an image is loaded."""
 
     FIRST = "first"
@@ -25,8 +25,8 @@ class Turn(Enum):
     LATE = "late"
 
 
-class Order:
-    """The order of one page's images.
+class LoadOrder:
+    """The order in which the images of one page are loaded.
 
     Args:
         page: the page.
@@ -45,15 +45,15 @@ class Order:
         location = chosen.source_location if chosen is not None else None
         self._first = location.start_tag.start_offset if location else -1
 
-    def turn(self, tag: Tag) -> Turn:
-        """When the image of a tag is loaded."""
+    def priority(self, tag: Tag) -> Priority:
+        """Returns when the image of a tag is loaded."""
         if tag.start == self._first:
-            return Turn.EARLY if self._claimed else Turn.FIRST
+            return Priority.EARLY if self._claimed else Priority.FIRST
         if tag.start < self._first:
-            return Turn.EARLY
+            return Priority.EARLY
         if self._first < 0 and tag.element.closest(_AROUND) is not None:
-            return Turn.EARLY
-        return Turn.LATE
+            return Priority.EARLY
+        return Priority.LATE
 
     def _is_large(self, image: Element, page: Page, *, around: bool) -> bool:
         if image.closest(_ASIDE) is not None or (around and image.closest(_AROUND) is not None):
@@ -65,7 +65,7 @@ class Order:
 
 
 def _is_within(element: Element, main: Element) -> bool:
-    """Whether the closest main content around an element is this one."""
+    """Returns whether the closest main content around an element is this one."""
     found = element.closest(_MAIN)
     while found is not None and found is not main and found != main:
         parent = found.parent

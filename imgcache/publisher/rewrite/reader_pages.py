@@ -9,6 +9,7 @@ import msgspec
 
 from imgcache.core import (
     ImageError,
+    Kind,
     Limits,
     OutputFolder,
     ReaderPage,
@@ -19,18 +20,17 @@ from imgcache.core import (
     trace,
     unexpected_article_error,
 )
-from imgcache.core import Kind as Whose
 from imgcache.publisher.rewrite.files import find, kind_of, open_page
 from imgcache.publisher.rewrite.html import Page
 from imgcache.publisher.rewrite.reading import MAX_BYTES, Positions, path_below
 from imgcache.publisher.rewrite.records import FolderTask
 from imgcache.publisher.rewrite.tags import Tag
-from imgcache.publisher.rewrite.values import Form, Kind, Unreadable
+from imgcache.publisher.rewrite.values import FileKind, Form, Unreadable
 from imgcache.publisher.rewrite.walk import BuiltFolder
 from imgcache.scanner import Site
 
 _NAMED_ONLY = frozenset({Form.LINK, Form.SHARED})
-_LOADED_KINDS = frozenset({Kind.HTML, Kind.CSS})
+_LOADED_KINDS = frozenset({FileKind.HTML, FileKind.CSS})
 _TEXTS = frozenset({"alt", "aria-label", "aria-labelledby", "title"})
 _DECORATION = frozenset({"presentation", "none"})
 _NOT_SHOWN = "noscript,template"  # the image of a lazy loader stands there a second time
@@ -38,7 +38,7 @@ _HIDDEN = '[aria-hidden="true" i]'
 
 
 class ReaderPages:
-    """The pages, style sheets and feeds of one built folder.
+    """Reads the pages, style sheets and feeds of one built folder.
 
     Args:
         folder: the folder.
@@ -74,14 +74,14 @@ class ReaderPages:
             return ReaderPage(path, problem="it cannot be read")
         found = find(data, path, kind, self._options)
         if isinstance(found, Unreadable):
-            return ReaderPage(path, problem="" if kind is Kind.JSON else found.message)
+            return ReaderPage(path, problem="" if kind is FileKind.JSON else found.message)
         position = Positions(data)
         remote = tuple(
             RemoteUse(one.url, *position.of(one.start), kind in _LOADED_KINDS and one.form not in _NAMED_ONLY)
             for one in sorted(found, key=lambda one: one.start)
-            if self._site.kind(one.url) is Whose.REMOTE
+            if self._site.kind(one.url) is Kind.REMOTE
         )
-        shown = tuple(self._shown(data, path)) if kind is Kind.HTML else ()
+        shown = tuple(self._shown(data, path)) if kind is FileKind.HTML else ()
         return ReaderPage(path, remote, shown)
 
     def _shown(self, data: bytes, path: str) -> Iterator[ShownImage]:
@@ -94,7 +94,7 @@ class ReaderPages:
 
     def _image(self, page: Page, tag: Tag, line: int, column: int, path: str) -> ShownImage:
         address = tag.get("src").strip()
-        url = page.place.remote(address) or address
+        url = page.addresses.remote(address) or address
         shown = None if tag.has("srcset") else _declared(tag)
         actual = self._actual(path_below(url, path, self._options.site_url)) if shown else None
         return ShownImage(url, line, column, _has_text(tag), _has_size(tag), shown, actual)

@@ -13,8 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from imgcache.cache import ArticleStat
-from imgcache.core import Kind as Whose
-from imgcache.core import OutputFolder, log, trace, unexpected_article_error
+from imgcache.core import Kind, OutputFolder, log, trace, unexpected_article_error
 from imgcache.publisher.rewrite.files import find, kind_of, rewrite
 from imgcache.publisher.rewrite.offers import Held
 from imgcache.publisher.rewrite.records import (
@@ -25,7 +24,7 @@ from imgcache.publisher.rewrite.records import (
     PageJob,
     RewrittenPage,
 )
-from imgcache.publisher.rewrite.values import Form, Kind, Options, Unreadable
+from imgcache.publisher.rewrite.values import FileKind, Form, Options, Unreadable
 from imgcache.scanner import Site
 
 MAX_BYTES = 32_000_000  # of a file: its tree takes twenty times as much memory
@@ -59,7 +58,7 @@ class PageReader:
                 try:
                     found.append(self._find(root, file))
                 except Exception as error:  # noqa: BLE001 - no page ends the run
-                    found.append(FoundPage(file.path, 0, file.size, "", wrong=_unforeseen(file.path, error)))
+                    found.append(FoundPage(file.path, 0, file.size, "", error=_unforeseen(file.path, error)))
         return found
 
     def rewrite(self, jobs: Iterable[PageJob]) -> list[RewrittenPage]:
@@ -70,26 +69,26 @@ class PageReader:
                 try:
                     done.append(self._rewrite(root, job))
                 except Exception as error:  # noqa: BLE001 - no page ends the run
-                    done.append(RewrittenPage(job.path, wrong=_unforeseen(job.path, error)))
+                    done.append(RewrittenPage(job.path, error=_unforeseen(job.path, error)))
         return done
 
     def _find(self, root: OutputFolder, file: ArticleStat) -> FoundPage:
         began = time.time_ns()
         if file.size > MAX_BYTES:
-            return FoundPage(file.path, file.mtime_ns, file.size, "", wrong=_TOO_LARGE)
+            return FoundPage(file.path, file.mtime_ns, file.size, "", error=_TOO_LARGE)
         data = root.read(file.path)
         if data is None:
-            return FoundPage(file.path, 0, file.size, "", wrong=Unreadable(_UNREADABLE))
+            return FoundPage(file.path, 0, file.size, "", error=Unreadable(_UNREADABLE))
         mtime_ns = 0 if began - file.mtime_ns < _RACY_NS else file.mtime_ns
         return self._found(data, file.path, mtime_ns)
 
     def _found(self, data: bytes, path: str, mtime_ns: int) -> FoundPage:
-        kind = kind_of(path) or Kind.HTML
+        kind = kind_of(path) or FileKind.HTML
         digest = hashlib.sha256(data).hexdigest()
         references = find(data, path, kind, self._options)
         if isinstance(references, Unreadable):
-            wrong = references if kind is not Kind.JSON or _names_images(data, path) else None
-            return FoundPage(path, mtime_ns, len(data), digest, wrong=wrong)
+            error = references if kind is not FileKind.JSON or _names_images(data, path) else None
+            return FoundPage(path, mtime_ns, len(data), digest, error=error)
         position = Positions(data)
         has_far = bool(self._options.site_url or self._options.assets_url)
         images = [
@@ -97,13 +96,13 @@ class PageReader:
                 one.url,
                 "",
                 *position.of(one.start),
-                is_possible=has_far or not (one.form is Form.SHARED or kind is Kind.FEED),
+                is_possible=has_far or not (one.form is Form.SHARED or kind is FileKind.FEED),
             )
             for one in sorted(references, key=lambda one: one.start)
-            if self._site.kind(one.url) is Whose.REMOTE
+            if self._site.kind(one.url) is Kind.REMOTE
         ]
         local, files = _local(data)
-        integrity = tuple(_integrity(data, path, self._options)) if kind is Kind.HTML else ()
+        integrity = tuple(_integrity(data, path, self._options)) if kind is FileKind.HTML else ()
         return FoundPage(path, mtime_ns, len(data), digest, (*images, *local), files, integrity)
 
     def _rewrite(self, root: OutputFolder, job: PageJob) -> RewrittenPage:
@@ -111,15 +110,15 @@ class PageReader:
         data = root.read(job.path) if found is not None and stat.S_ISREG(found.st_mode) else None
         if found is None or data is None or hashlib.sha256(data).hexdigest() != job.digest:
             return RewrittenPage(job.path, is_stale=True)
-        done = rewrite(data, job.path, kind_of(job.path) or Kind.HTML, job.held, self._options)
-        if done.unread is not None or done.data == data:
-            return RewrittenPage(job.path, wrong=done.unread)
+        done = rewrite(data, job.path, kind_of(job.path) or FileKind.HTML, job.held, self._options)
+        if done.error is not None or done.data == data:
+            return RewrittenPage(job.path, error=done.error)
         identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
         after = self._after(done.data, job, has_more=done.left > 0)
         return RewrittenPage(job.path, done.data, identity, after)
 
     def _after(self, data: bytes, job: PageJob, *, has_more: bool) -> FoundPage:
-        """What is in the new bytes. Where the rewrite left nothing they need not be searched."""
+        """Returns what is in the new bytes. They are searched only if the rewrite left a remote image."""
         if has_more:
             after = self._found(data, job.path, 0)
             images, files, digest = after.images, after.files, after.digest
@@ -164,25 +163,30 @@ def _urls_by_digest(held: Mapping[str, Held]) -> dict[str, tuple[str, ...]]:
 
 
 def _names_images(data: bytes, path: str) -> bool:
-    """Whether a JSON file is of a kind that this program understands; any other may be in whatever form it likes."""
+    """Returns whether a JSON file is of a kind that can name images; others may have any form."""
     return _FOLDER_JSON.search(path) is not None or _JSON_FEED in data
 
 
 def _local(data: bytes) -> tuple[tuple[FoundImage, ...], tuple[str, ...]]:
-    """The images of the cache that a file asks for, each once a line, and the files of it, sorted."""
+    """Returns the cached images that a file refers to, each once a line, and their files, sorted."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         data = data.replace(b"\0", b"")  # UTF-16: ASCII with a NUL beside each character
     position = Positions(data)
     images: dict[tuple[str, int], FoundImage] = {}
     files = set()
+    last, end = b"", 0
     for match in _LOCAL.finditer(data):
-        digest, name = match[1].decode(), match[2].decode()
-        if not data[max(match.start() - 3, 0) : match.start()].removesuffix(b"\\").endswith(match[1][:2]):
+        start = match.start()
+        if not data[max(start - 3, 0) : start].removesuffix(b"\\").endswith(match[1][:2]):
             continue
-        line, column = position.of(match.start())
-        images.setdefault((digest, line), FoundImage("", digest, line, column))
-        files.add(f"{digest[:2]}/{digest}/{name}")
-    return tuple(images.values()), tuple(sorted(files))
+        files.add((match[1], match[2]))
+        if match[1] != last or data.find(b"\n", end, start) >= 0:  # else another file of the image before, in its line
+            digest = match[1].decode()
+            line, column = position.of(start)
+            images.setdefault((digest, line), FoundImage("", digest, line, column))
+        last, end = match[1], start
+    names = sorted((digest.decode(), name.decode()) for digest, name in files)
+    return tuple(images.values()), tuple(f"{digest[:2]}/{digest}/{name}" for digest, name in names)
 
 
 def _integrity(data: bytes, path: str, options: Options) -> Iterator[Integrity]:
@@ -197,7 +201,7 @@ def _integrity(data: bytes, path: str, options: Options) -> Iterator[Integrity]:
 
 
 def path_below(url: str, path: str, site_url: str) -> str:
-    """The path in the folder that an address of a page leads to; "" where it is another site's."""
+    """Returns the path in the folder that an address of a page leads to; "" if it is another site's."""
     url = unquote(url.partition("#")[0].partition("?")[0])
     base = site_url.partition("://")[2].partition("/")[2]
     if site_url and url.startswith(f"{site_url}/"):
@@ -210,7 +214,7 @@ def path_below(url: str, path: str, site_url: str) -> str:
 
 
 class Positions:
-    """Line and column, in characters, of positions that are given in rising order."""
+    """Gives line and column, in characters, of positions that are asked for in rising order."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -218,7 +222,7 @@ class Positions:
         self._line, self._column = 1, 1
 
     def of(self, position: int) -> tuple[int, int]:
-        """Of a byte of the file. Bytes that are not UTF-8 count one each."""
+        """Returns line and column of a byte of the file. Each byte that is not UTF-8 counts as one character."""
         feeds = self._data.count(b"\n", self._at, position)
         if feeds:
             self._line += feeds

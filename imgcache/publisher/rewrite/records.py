@@ -1,4 +1,4 @@
-"""What is found in a file of a built folder, and what became of it: values that processes send one another."""
+"""Values that processes send one another: what is found in a file of a built folder, and what became of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imgcache.publisher.rewrite.values import Options, Unreadable
 
 
 class FolderTask(msgspec.Struct, frozen=True):
-    """What a process has to know of the built folder. `site_url` tells the site's own images from remote ones."""
+    """What a process needs to know of the built folder. `site_url` tells the site's own images from remote ones."""
 
     root: str
     site_url: str | None
@@ -17,10 +17,14 @@ class FolderTask(msgspec.Struct, frozen=True):
 
 
 class FoundImage(msgspec.Struct, frozen=True, gc=False):
-    """A place in a file that loads an image, by the characters of its line, both counted from 1.
+    """A place in a file that loads an image.
 
-    `digest` is that of the local file which is loaded, "" where the image is loaded from its host. `is_possible`:
-    the address of a local file would do there.
+    Attributes:
+        url: the address of a remote image; "" for a local file.
+        digest: SHA-256 of the image whose local file is loaded, in hex; "" if it is loaded from its host.
+        line: counted from 1.
+        column: in characters, counted from 1.
+        is_possible: whether the address of a local file would work there.
     """
 
     url: str
@@ -39,10 +43,17 @@ class Integrity(msgspec.Struct, frozen=True, gc=False):
 
 
 class FoundPage(msgspec.Struct, frozen=True):
-    """One file as it was read. `files` are those of the assets' folder that it asks for.
+    """One file as it was read.
 
-    `mtime_ns` is 0 where the file was written so shortly before that its time proves nothing. `digest` is SHA-256 of
-    its bytes, in hex; "" where it could not be read.
+    Attributes:
+        path: relative to the built folder.
+        mtime_ns: when it was written; 0 if that was so shortly before that the time proves nothing.
+        size: in bytes.
+        digest: SHA-256 of its bytes, in hex; "" if it could not be read.
+        images: the places that load images.
+        files: the files of the assets' folder to which it refers.
+        integrity: the places that name a file with its checksum.
+        error: why it is left as it is.
     """
 
     path: str
@@ -52,7 +63,7 @@ class FoundPage(msgspec.Struct, frozen=True):
     images: tuple[FoundImage, ...] = ()
     files: tuple[str, ...] = ()
     integrity: tuple[Integrity, ...] = ()
-    wrong: Unreadable | None = None
+    error: Unreadable | None = None
 
 
 class PageJob(msgspec.Struct, frozen=True):
@@ -64,15 +75,20 @@ class PageJob(msgspec.Struct, frozen=True):
 
 
 class RewrittenPage(msgspec.Struct, frozen=True):
-    """A file after its rewrite, not yet written. `data` is None where nothing changes.
+    """A file after its rewrite, not yet written.
 
-    `identity` is device, inode, size and time in nanoseconds of the file that was read. `is_stale`: the file is no
-    longer the one that was searched.
+    Attributes:
+        path: relative to the built folder.
+        data: its new bytes; None if nothing changes.
+        identity: device, inode, size and time in nanoseconds of the file that was read.
+        found: what the new bytes load.
+        error: why it is left as it is.
+        is_stale: whether the file is no longer the one that was searched.
     """
 
     path: str
     data: bytes | None = None
     identity: tuple[int, int, int, int] = (0, 0, 0, 0)
     found: FoundPage | None = None
-    wrong: Unreadable | None = None
+    error: Unreadable | None = None
     is_stale: bool = False

@@ -1,4 +1,4 @@
-"""Reads the files of a built folder that changed: what they load goes into the catalogue."""
+"""Reads the files of a built folder that changed, and records what they load in the catalogue."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class BuiltScanner:
     def __init__(self, folder: BuiltFolder, pool: PagePool, index: Index) -> None:
         self._folder = folder
         self._pool = pool
+        self._index = index
         self._copies = CopyUrls(index)
         self._has_pages = False
         self.integrity: list[tuple[str, Integrity]] = []
@@ -61,10 +62,11 @@ class BuiltScanner:
             if (scan.read and not was_bare) or scan.dropped:
                 catalogue.drop_unused_images()
             catalogue.sites.mark_scanned()
+        self._share_copies(catalogue)
         return scan
 
     def require_articles(self, scan: ScanResult, catalogue: Catalogue) -> None:  # noqa: ARG002 (as of any scanner)
-        """Refuse to go on without a page.
+        """Check that there is a page.
 
         Raises:
             ConfigError: the folder has none.
@@ -73,7 +75,7 @@ class BuiltScanner:
             raise self._folder.without_pages()
 
     def problems(self) -> Iterator[Problem]:
-        """Links that lead out of the folder: what they lead to is not changed."""
+        """Yield the links that lead out of the folder: what they lead to is not changed."""
         for path in self._folder.outside:
             message = "is a link that leads out of the built folder; what it leads to is left as it is"
             place = Place(path, 1, 1, BUILT_FIELD)
@@ -92,22 +94,34 @@ class BuiltScanner:
                 on_article()
             yield from files if is_first else catalogue.articles.changed(files)
 
+    def _share_copies(self, catalogue: Catalogue) -> None:
+        """Record the copies of images under their URLs in pages too, where articles write these in another way.
+
+        Also for pages that were read before the copy was there.
+        """
+        with self._index.batch():
+            for image in catalogue.images.remote():
+                url = catalogue.images.url(image.image) if image.digest is None else ""
+                copy = self._index.copy(self._copies.recorded(url)) if url else None
+                if copy is not None:
+                    self._index.put_copy(url, copy)
+
     def _put(self, pages: Sequence[FoundPage], catalogue: Catalogue) -> None:
         self.integrity += [(page.path, one) for page in pages for one in page.integrity]
         record_pages(pages, catalogue, self._copies)
 
 
 def record_pages(pages: Iterable[FoundPage], catalogue: Catalogue, copies: CopyUrls) -> None:
-    """Record files as they are now. Belongs into a transaction."""
+    """Record files as they are now. Call it in a transaction."""
     pages = list(pages)
     catalogue.articles.put([_article(page, copies) for page in pages])
-    catalogue.built.put(BuiltPage(page.path, page.files, _wrong(page)) for page in pages)
+    catalogue.built.put(BuiltPage(page.path, page.files, _error(page)) for page in pages)
 
 
 def _article(page: FoundPage, copies: CopyUrls) -> ReadArticle:
-    named = [(copies.recorded(one.url) if one.url else copies.of_digest(one.digest), one) for one in page.images]
-    references = dict.fromkeys(_reference(url, image) for url, image in named if url)
-    return ReadArticle(ArticleStat(page.path, page.mtime_ns, page.size), page.digest, "", list(references))
+    named = ((one.url or copies.of_digest(one.digest), one) for one in page.images)
+    references = [_reference(url, image) for url, image in named if url]
+    return ReadArticle(ArticleStat(page.path, page.mtime_ns, page.size), page.digest, "", references)
 
 
 def _reference(url: str, image: FoundImage) -> ReferenceRow:
@@ -132,6 +146,6 @@ def _host(url: str) -> str:
     return host_if_any(url)
 
 
-def _wrong(page: FoundPage) -> ReadError | None:
-    wrong = page.wrong
-    return ReadError(UNREADABLE, wrong.message, wrong.line, wrong.column) if wrong else None
+def _error(page: FoundPage) -> ReadError | None:
+    error = page.error
+    return ReadError(UNREADABLE, error.message, error.line, error.column) if error else None

@@ -20,17 +20,26 @@ _LAST = re.compile(r"(?:^|[\s>+~])([^\s>+~]+)$")
 _OTHER_TYPE = re.compile(r"(?!img\b)[a-zA-Z]", re.IGNORECASE)
 _BESIDE_IMAGE = re.compile(r"\bimg\b[^,]*[+~]|:has\([^)]*\bimg\b", re.IGNORECASE)
 _STATE = re.compile(r":(?:hover|focus(?:-within|-visible)?|active|visited|link|any-link|target)\b", re.IGNORECASE)
+_IMPORT = re.compile(r"@import\s*(?:url\(\s*)?[\"']?([^\"')\s;]+)", re.IGNORECASE)
+_HOST = re.compile(r"(?:https?:)?//([^/?#]+)", re.IGNORECASE)
+_EVERY_IMAGE = "img"
 _LONGEST = 2_000  # characters of a selector; a longer one counts as matching nothing
 
 
-def structural(sheet: str) -> list[str]:
+def structural(sheet: str, site_url: str) -> list[str]:
     """Returns the selectors of a style sheet that depend on where in the tree an image is.
 
-    States such as `:hover` are taken out, for a rule may match later. Selectors of pseudo-elements are left out:
-    images have none.
+    States such as `:hover` are removed, for a rule may match later. Selectors of pseudo-elements are left out: images
+    have none. A sheet of another host that this one imports may have a rule for any image.
+
+    Args:
+        sheet: its text.
+        site_url: the address of the site, "" where it is not known.
     """
-    text = _STRING.sub('""', _COMMENT.sub(" ", sheet))
-    found: dict[str, None] = {}
+    plain = _COMMENT.sub(" ", sheet)
+    text = _STRING.sub('""', plain)
+    imports_foreign = any(is_foreign(found[1], site_url) for found in _IMPORT.finditer(plain))
+    found: dict[str, None] = {_EVERY_IMAGE: None} if imports_foreign else {}
     for prelude in _PRELUDE.findall(text):
         if prelude.lstrip().startswith("@"):
             continue
@@ -39,6 +48,13 @@ def structural(sheet: str) -> list[str]:
             if "::" not in plain and len(selector) <= _LONGEST and _RELATION.search(plain) and _may_be_image(plain):
                 found[_STATE.sub("", selector)] = None
     return list(found)
+
+
+def is_foreign(address: str, site_url: str) -> bool:
+    """Returns whether a style sheet cannot be read here: it is of another host, and not one that serves fonts."""
+    host = _HOST.match(address.strip())
+    own = _HOST.match(site_url)
+    return host is not None and (own is None or host[1] != own[1]) and not host[1].startswith("fonts.")
 
 
 def match(image: Element, selectors: Iterable[str]) -> bool:

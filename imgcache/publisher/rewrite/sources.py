@@ -1,4 +1,4 @@
-"""A text to search and the way from each position in it to the bytes of the file. Pure.
+"""Maps positions in decoded text to positions in the bytes of the file. Pure.
 
 Text can stand inside text: CSS in an attribute, HTML in a feed. Each level has its own escapes. A `Source` is one
 level: its text has the escapes undone, and it can say what a stretch of it is in the encoding of the file.
@@ -40,37 +40,37 @@ class Source(NamedTuple):
     escape: Escape = str
 
     def read(self, start: int, end: int) -> str:
-        """The characters from one position of `text` to another, in the file's encoding, without escapes."""
+        """Returns the characters from one position of `text` to another, in the file's encoding, without escapes."""
         if self.outer is None or self.places is None:
             return self.whole.text(start, end)
         return self.undo(self.outer.read(self.start + self.places[start], self.start + self.places[end]))
 
     def read_all(self) -> str:
-        """The whole text, in the file's encoding, without escapes."""
+        """Returns the whole text, in the file's encoding, without escapes."""
         return self.read(0, len(self.text))
 
     def splice(self, start: int, end: int, new: str) -> Splice:
-        """A change of this text as a change of the file's bytes."""
+        """Returns a change of this text as a change of the file's bytes."""
         if self.outer is None or self.places is None:
             return Splice(start, end, new)
         return self.outer.splice(self.start + self.places[start], self.start + self.places[end], self.escape(new))
 
     def inner(self, start: int, end: int) -> Source:
-        """A stretch of this text in which nothing is escaped: a style sheet in `<style>`."""
+        """Returns a part of this text in which nothing is escaped: a style sheet in `<style>`."""
         return Source(self.text[start:end], self.whole, self, start, range(end - start + 1))
 
     def attribute(self, start: int, end: int) -> Source:
-        """The value of an HTML attribute."""
+        """Returns the value of an HTML attribute as a source."""
         value, places = unescaped(self.text[start:end], in_attribute=True)
         return Source(value, self.whole, self, start, places, _attribute_text, _attribute_escape)
 
     def xml(self, start: int, end: int) -> Source:
-        """Character data or the value of an attribute in XML."""
+        """Returns character data, or the value of an attribute, of XML as a source."""
         value, places = unescaped(self.text[start:end])
         return Source(value, self.whole, self, start, places, html.unescape, html.escape)
 
     def json(self, start: int, end: int) -> Source:
-        """What stands between the quotes of a string in JSON."""
+        """Returns what stands between the quotes of a string of JSON as a source."""
         raw = self.text[start:end]
         pieces: list[str] = []
         places: list[int] = []
@@ -86,12 +86,12 @@ class Source(NamedTuple):
 
 
 def root(data: Bytes) -> Source:
-    """The file itself."""
+    """Returns the file itself as a source."""
     return Source(data.latin(), data)
 
 
 def unescaped(raw: str, *, in_attribute: bool = False) -> tuple[str, Sequence[int]]:
-    """Text with its character references decoded, and where each character, and the end, came from.
+    """Decodes the character references of a text; returns also where each character, and the end, came from.
 
     In an attribute a named reference without `;` stays as it is before `=`, a letter or a digit (HTML, section
     13.2.5.73), so that `?a=1&copy=2` is no copyright sign.

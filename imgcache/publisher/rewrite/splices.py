@@ -1,17 +1,17 @@
-"""Replacements at positions, and the way back from unescaped text to the text that it came from. Pure."""
+"""Replaces parts of a file at positions, and finds the same positions afterwards. Pure."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _LINE_FEED = re.compile(rb"\n")
 
 
 class Splice(NamedTuple):
-    """`new` in place of what stands from `start` to `end`; an insertion where both are the same."""
+    """A replacement of what stands from `start` to `end`; an insertion if both are the same."""
 
     start: int
     end: int
@@ -19,7 +19,7 @@ class Splice(NamedTuple):
 
 
 def apply(data: bytes, splices: Iterable[Splice]) -> bytes:
-    """`data` with every splice made. New text is ASCII.
+    """Returns `data` with every splice made. New text is ASCII.
 
     Raises:
         ValueError: two splices overlap, or one lies outside `data`.
@@ -35,20 +35,8 @@ def apply(data: bytes, splices: Iterable[Splice]) -> bytes:
     return b"".join(pieces)
 
 
-def lifted(splices: Iterable[Splice], places: Sequence[int], base: int, escape: Callable[[str], str]) -> list[Splice]:
-    """Splices of an unescaped text as splices of the text around it.
-
-    Args:
-        splices: in positions of the unescaped text.
-        places: where each of its characters, and its end, stood in the escaped text.
-        base: where the escaped text starts.
-        escape: writes new text as the outer text needs it.
-    """
-    return [Splice(base + places[one.start], base + places[one.end], escape(one.new)) for one in splices]
-
-
 def shifts(splices: Iterable[Splice]) -> Callable[[int], int]:
-    """A function from a position before the splices to the same position after them.
+    """Returns a function from a position before the splices to the same position after them.
 
     Text inserted at the position itself comes before it. Positions have to be asked in rising order.
     """
@@ -67,12 +55,12 @@ def shifts(splices: Iterable[Splice]) -> Callable[[int], int]:
 
 
 class Lines:
-    """Line and column of positions in the bytes of a file, both from 1."""
+    """Gives line and column of positions in the bytes of a file, both counted from 1."""
 
     def __init__(self, data: bytes) -> None:
         self._starts = [0, *(found.end() for found in _LINE_FEED.finditer(data))]
 
     def place(self, position: int) -> tuple[int, int]:
-        """Of a position."""
+        """Returns line and column of a position."""
         line = bisect_right(self._starts, position)
         return line, position - self._starts[line - 1] + 1

@@ -1,4 +1,4 @@
-"""The candidates of a `srcset` (HTML, section 4.8.4.2.2, "parsing a srcset attribute"). Pure."""
+"""Parses the candidates of a `srcset` (HTML, section 4.8.4.2.2, "parsing a srcset attribute"). Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Candidate(NamedTuple):
 
 
 def candidates(value: str) -> Iterator[Candidate]:
-    """Every candidate. A comma inside a URL belongs to it, one at its end does not."""
+    """Yields every candidate. A comma inside a URL belongs to it, one at its end does not."""
     position = 0
     while found := _CANDIDATE.match(value, position):
         url = found[1].rstrip(",")

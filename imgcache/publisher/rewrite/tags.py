@@ -1,4 +1,4 @@
-"""A start tag and its attributes, each with its place. Pure."""
+"""A start tag and its attributes, with their positions, and changes of them. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Tag:
 
     @property
     def _insert_at(self) -> int:
-        """Where a further attribute goes: after the last one, else after the name."""
+        """The position of a further attribute: after the last one, else after the name."""
         ends = [span.end_offset for span in self._location.attrs.values()]
         if ends:
             return self._base + max(ends)
@@ -51,20 +51,20 @@ class Tag:
         return (self.end, self._base + end.start_offset) if end else None
 
     def has(self, name: str) -> bool:
-        """Whether the attribute is there, with a value or without."""
+        """Returns whether the attribute is there, with a value or without."""
         return name in self._location.attrs
 
     def any_of(self, names: frozenset[str]) -> bool:
-        """Whether one of these attributes is there."""
+        """Returns whether one of these attributes is there."""
         return not names.isdisjoint(self._location.attrs)
 
     def get(self, name: str) -> str:
-        """The value of an attribute, decoded as if it were ASCII; empty if it is not there."""
+        """Returns the value of an attribute, decoded as if it were ASCII; "" if it is not there."""
         value = self.element.attr(name)
         return value or ""
 
     def value(self, name: str) -> tuple[int, int] | None:
-        """The positions of an attribute's value, without quotes; None if it has none."""
+        """Returns the positions of an attribute's value, without quotes; None if it has none."""
         span = self._location.attrs.get(name)
         if span is None:
             return None
@@ -75,7 +75,7 @@ class Tag:
         return found.span(found.lastgroup)
 
     def put(self, name: str, value: str) -> Splice:
-        """The change that gives the tag an attribute, or the attribute another value."""
+        """Returns the change that gives the tag an attribute, or the attribute another value."""
         span = self._location.attrs.get(name)
         if span is None:
             return self.add([(name, value)])
@@ -83,12 +83,12 @@ class Tag:
         return self.source.splice(start, end, _written(name, value))
 
     def add(self, attributes: list[tuple[str, str]]) -> Splice:
-        """The change that gives the tag attributes that it does not have."""
+        """Returns the change that gives the tag attributes that it does not have."""
         at = self._insert_at
         return self.source.splice(at, at, "".join([f" {_written(name, value)}" for name, value in attributes]))
 
     def append_style(self, declarations: str) -> list[Splice]:
-        """The changes that add declarations to a `style` that is there; none where they cannot be added."""
+        """Returns the changes that add declarations to a `style` that is there; none if they cannot be added."""
         value = self.value("style")
         text = self.source.text[slice(*value)] if value else ""
         if value is None or not text.strip():

@@ -1,4 +1,4 @@
-"""What goes into a rewrite and what comes out: frozen values that any process can be sent."""
+"""Values that go into a rewrite and come out of it; any process can be sent them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """How a file of a built site is read."""
 
     HTML = "html"
@@ -17,7 +17,7 @@ class Kind(StrEnum):
 
 
 class Form(StrEnum):
-    """What stands at a place: it decides which file of an image fits there."""
+    """What an image reference is for, which decides what may replace it."""
 
     IMAGE = "image"  # `<img src>`: the browser may be offered a choice
     CANDIDATE = "candidate"  # one URL of a srcset
@@ -79,9 +79,13 @@ class Unreadable(msgspec.Struct, frozen=True, gc=False):
 class Rewritten(msgspec.Struct, frozen=True):
     """A file after its rewrite.
 
-    `files` are the paths, below the assets' folder, that the new bytes ask for. `missing` are the addresses of what is
-    left, so that a file whose images are all held need not be searched first. `unread` is set where the file could not
-    be understood or not safely edited; `data` is then what was given.
+    Attributes:
+        data: its new bytes.
+        rewritten: the number of references that are local now.
+        left: the number of references that are still remote.
+        files: the paths, below the assets' folder, to which the new bytes refer.
+        missing: the addresses that are still remote.
+        error: why the file could not be read or safely edited; `data` is then what was given.
     """
 
     data: bytes
@@ -89,4 +93,4 @@ class Rewritten(msgspec.Struct, frozen=True):
     left: int = 0
     files: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    unread: Unreadable | None = None
+    error: Unreadable | None = None

@@ -70,7 +70,7 @@ class BuiltFolder:
                     yield (root.read(file.path) or b"").decode("utf-8", "replace")
 
     def files(self) -> Iterator[ArticleStat]:
-        """Every page, style sheet, feed and JSON file, folder by folder, sorted by name in each."""
+        """Yields every page, style sheet, feed and JSON file, folder by folder, sorted by name in each."""
         self.outside, self.service_workers, self.scripts, self.unfinished = [], [], [], []
         folders = [""]
         while folders:
@@ -98,8 +98,15 @@ class BuiltFolder:
                     self.scripts.append(path)
             folders.extend(reversed(below))
 
+    def remove_unfinished(self) -> None:
+        """Removes the files in `unfinished`."""
+        if self.unfinished:
+            with OutputFolder(self.root) as root:
+                for path in self.unfinished:
+                    root.remove(path)
+
     def _note_link(self, path: str, entry: os.DirEntry[str]) -> None:
-        """A link inside the folder leads to a file that is found by its own name."""
+        """Notes a link that leads out of the folder. Other links lead to files that are found by their own names."""
         target = Path(os.path.realpath(entry.path))
         if (kind_of(entry.name) is not None or target.is_dir()) and not target.is_relative_to(self.root):
             self.outside.append(path)

@@ -41,7 +41,7 @@ _answers: dict[str, msgspec.msgpack.Decoder[list[Any]]] = {
 
 
 class PagePool:
-    """The processes that work on one built folder; none is started for few files. Use it in a `with`."""
+    """The processes that work on one built folder, used in a `with` block. For few files none is started."""
 
     def __init__(self, task: FolderTask, jobs: int | None = None) -> None:
         """`jobs` is the number of processes; by default one for each core."""
@@ -49,7 +49,7 @@ class PagePool:
         self._number = jobs or len(os.sched_getaffinity(0))
         self._here = PageReader(task)
         self._stack = contextlib.ExitStack()
-        self._helpers: list[_Helper] = []
+        self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
@@ -65,42 +65,42 @@ class PagePool:
             while chunk := list(itertools.islice(files, CHUNK)):
                 yield getattr(self._here, step)(chunk)
             return
-        busy: dict[Connection, tuple[_Helper, list[Any]]] = {}
+        busy: dict[Connection, tuple[_Worker, list[Any]]] = {}
         idle = self._started()
         while True:
             while idle and (chunk := list(itertools.islice(files, CHUNK))):
-                helper = idle.pop()
-                helper.give(step, chunk)
-                busy[helper.line] = (helper, chunk)
+                worker = idle.pop()
+                worker.give(step, chunk)
+                busy[worker.connection] = (worker, chunk)
             if not busy:
                 if not (chunk := list(itertools.islice(files, CHUNK))):
                     return
                 yield getattr(self._here, step)(chunk)  # every process is gone
                 continue
-            for line in wait(list(busy)):
-                assert isinstance(line, Connection)  # noqa: S101
-                helper, chunk = busy.pop(line)
-                answer = helper.answer()
+            for connection in wait(list(busy)):
+                assert isinstance(connection, Connection)  # noqa: S101
+                worker, chunk = busy.pop(connection)
+                answer = worker.answer()
                 if answer is None:
-                    self._helpers.remove(helper)
+                    self._workers.remove(worker)
                     answer = getattr(self._here, step)(chunk)
                 else:
-                    idle.append(helper)
+                    idle.append(worker)
                 if idle and (more := list(itertools.islice(files, CHUNK))):
                     following = idle.pop()
                     following.give(step, more)
-                    busy[following.line] = (following, more)
+                    busy[following.connection] = (following, more)
                 yield answer
 
-    def _started(self) -> list[_Helper]:
-        if not self._helpers:
+    def _started(self) -> list[_Worker]:
+        if not self._workers:
             with contextlib.suppress(OSError):  # no memory, no more processes: it goes without
                 for _ in range(self._number):
-                    self._helpers.append(self._stack.enter_context(_Helper(self._task)))
-        return list(self._helpers)
+                    self._workers.append(self._stack.enter_context(_Worker(self._task)))
+        return list(self._workers)
 
 
-class _Helper:
+class _Worker:
     """One process."""
 
     def __init__(self, task: FolderTask) -> None:
@@ -112,7 +112,7 @@ class _Helper:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            self.line = Connection(ours.detach())
+            self.connection = Connection(ours.detach())
         self._step: Step = "find"
         self._send(msgspec.msgpack.encode(task))
 
@@ -120,24 +120,24 @@ class _Helper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.line.close()
+        self.connection.close()
         self._process.kill()
         self._process.wait()
 
     def give(self, step: Step, chunk: Sequence[object]) -> None:
-        """Have files done. It has nothing else in hand, so that neither side waits for the other to read."""
+        """Have files processed. Only give files to an idle process: then neither side waits for the other to read."""
         self._step = step
         self._send(step.encode())
         self._send(msgspec.msgpack.encode(chunk))
 
     def _send(self, message: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `answer` finds out
-            self.line.send_bytes(message)
+            self.connection.send_bytes(message)
 
     def answer(self) -> list[Any] | None:
-        """The results of what was given; None if the process is gone."""
+        """Return the results of what was given; None if the process is gone."""
         try:
-            return _answers[self._step].decode(self.line.recv_bytes())
+            return _answers[self._step].decode(self.connection.recv_bytes())
         except (EOFError, ConnectionResetError):
             return None
 
@@ -145,10 +145,10 @@ class _Helper:
 def serve() -> None:
     """Run one process: a task, then lists of files, each answered, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    line = Connection(os.dup(sys.stdin.fileno()))
+    connection = Connection(os.dup(sys.stdin.fileno()))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        reader = PageReader(_task.decode(line.recv_bytes()))
+        reader = PageReader(_task.decode(connection.recv_bytes()))
         while True:
-            step = line.recv_bytes().decode()
-            chunk = _given[step].decode(line.recv_bytes())
-            line.send_bytes(msgspec.msgpack.encode(getattr(reader, step)(chunk)))
+            step = connection.recv_bytes().decode()
+            chunk = _given[step].decode(connection.recv_bytes())
+            connection.send_bytes(msgspec.msgpack.encode(getattr(reader, step)(chunk)))

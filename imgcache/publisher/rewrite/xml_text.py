@@ -1,7 +1,7 @@
-"""XML as events with places: start and end of each element, its text and its attributes. Pure.
+"""Reads XML as events with positions: start and end of each element, its text and its attributes. Pure.
 
 A feed is often not well-formed, and every reader shows it all the same: an unknown entity, a bare `&`, a missing end
-tag. So this follows the tokens of XML 1.0 (sections 2.4 to 3.1) and asks for nothing more.
+tag. So this follows the tokens of XML 1.0 (sections 2.4 to 3.1) and requires nothing more.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Started(NamedTuple):
 
 
 class Text(NamedTuple):
-    """Character data, by its positions."""
+    """Character data, by its position."""
 
     start: int
     end: int
@@ -59,7 +59,7 @@ class Ended(NamedTuple):
 
 
 def events(text: str) -> Iterator[Started | Text | Ended]:
-    """All that a reader of the file would see."""
+    """Yields start tags, text and end tags, as a reader of the file sees them."""
     prefixes = {prefix: _PREFIXES[uri] for prefix, uri in _NAMESPACE.findall(text) if uri in _PREFIXES}
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from imgcache.publisher.rewrite import File, Held, Kind, Options, Rewritten, find, rewrite
+from imgcache.publisher.rewrite import File, FileKind, Held, Options, Rewritten, find, rewrite
 from imgcache.publisher.rewrite.values import BuiltReference
 
 HOST = "https://img.example"
@@ -61,34 +61,34 @@ def public(name: str, file: str) -> str:
 
 
 def references(
-    text: str | bytes, kind: Kind = Kind.HTML, path: str = "post/index.html", options: Options = SITE
+    text: str | bytes, kind: FileKind = FileKind.HTML, path: str = "post/index.html", options: Options = SITE
 ) -> tuple[BuiltReference, ...]:
     found = find(text.encode() if isinstance(text, str) else text, path, kind, options)
     assert isinstance(found, tuple), found
     return found
 
 
-def urls(text: str | bytes, kind: Kind = Kind.HTML, options: Options = SITE) -> list[str]:
+def urls(text: str | bytes, kind: FileKind = FileKind.HTML, options: Options = SITE) -> list[str]:
     return [reference.url for reference in references(text, kind, options=options)]
 
 
 def rewritten(
     text: str,
     images: Mapping[str, Held],
-    kind: Kind = Kind.HTML,
+    kind: FileKind = FileKind.HTML,
     path: str = "post/index.html",
     options: Options = SITE,
 ) -> str:
     """The file after its rewrite, which has to be whole and final."""
     done = run(text.encode(), images, kind, path, options)
-    assert done.unread is None, done.unread
+    assert done.error is None, done.error
     return done.data.decode()
 
 
 def run(
     data: bytes,
     images: Mapping[str, Held],
-    kind: Kind = Kind.HTML,
+    kind: FileKind = FileKind.HTML,
     path: str = "post/index.html",
     options: Options = SITE,
 ) -> Rewritten:

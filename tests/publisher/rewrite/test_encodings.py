@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from imgcache.publisher.rewrite import Kind, Unreadable, find
+from imgcache.publisher.rewrite import FileKind, Unreadable, find
 from tests.publisher.rewrite.support import HOST, SITE, held, local, references, run
 
 A = f"{HOST}/a.jpg"
@@ -38,7 +38,7 @@ def test_a_declared_encoding(name: str) -> None:
     codec = {"iso-8859-1": "latin-1", "big5": "big5hkscs"}.get(name, name)
     data = page.encode(codec)
     done = run(data, held("a.jpg"))
-    assert done.unread is None
+    assert done.error is None
     assert done.rewritten == 3
     exact = local("a.jpg", "original.jpeg")
     expected = page.replace(A, exact)
@@ -92,19 +92,19 @@ def test_a_declaration_of_utf_16_that_can_be_read_is_wrong() -> None:
     ],
 )
 def test_a_page_that_cannot_be_decoded_is_left_alone(data: bytes) -> None:
-    found = find(data, "index.html", Kind.HTML, SITE)
+    found = find(data, "index.html", FileKind.HTML, SITE)
     assert isinstance(found, Unreadable)
     assert "which the file declares" in found.message or "written back" in found.message
     done = run(data, held("a.jpg"))
-    assert (done.data, done.rewritten, done.unread) == (data, 0, found)
+    assert (done.data, done.rewritten, done.error) == (data, 0, found)
 
 
 def test_style_sheets_and_feeds_say_theirs_in_their_own_way() -> None:
     sheet = f'@charset "shift_jis"; p::before{{content:"表";background:url({A})}}'.encode("shift_jis")
-    assert run(sheet, held("a.jpg"), Kind.CSS).rewritten == 1
+    assert run(sheet, held("a.jpg"), FileKind.CSS).rewritten == 1
     feed = f'<?xml version="1.0" encoding="windows-1252"?><rss><channel><image><url>{A}</url>é</image></channel></rss>'
-    done = run(feed.encode("cp1252"), held("a.jpg"), Kind.FEED)
+    done = run(feed.encode("cp1252"), held("a.jpg"), FileKind.FEED)
     assert done.rewritten == 1
     assert "é".encode("cp1252") in done.data
     wide = feed.replace("windows-1252", "utf-16")
-    assert run(codecs.BOM_UTF16_BE + wide.encode("utf-16-be"), held("a.jpg"), Kind.FEED).rewritten == 1
+    assert run(codecs.BOM_UTF16_BE + wide.encode("utf-16-be"), held("a.jpg"), FileKind.FEED).rewritten == 1

@@ -90,7 +90,7 @@ def test_a_page_that_changes_while_it_is_rewritten_is_left(
     def save_and_refresh(*_: object) -> None:
         (built / "index.html").write_text(newer)
 
-    monkeypatch.setattr(writing, "refresh_twins", save_and_refresh)
+    monkeypatch.setattr(writing, "refresh_compressed_copies", save_and_refresh)
     ended = rewrite(built, "--json")
     assert (ended.code, codes(ended)) == (1, [(CHANGED, "_site/index.html")])
     assert (built / "index.html").read_text() == newer

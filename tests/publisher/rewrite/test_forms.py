@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from imgcache.publisher.rewrite import Form, Kind
+from imgcache.publisher.rewrite import FileKind, Form
 from tests.publisher.rewrite.support import HOST, SITE, held, local, public, references, rewritten, run, urls
 
 A = f"{HOST}/a.jpg"
@@ -215,10 +215,10 @@ def test_kinds_of_files() -> None:
     from imgcache.publisher.rewrite import kind_of
 
     assert [kind_of(name) for name in ("a/b.HTML", "x.css", "feed.xml", "site.webmanifest", "a.js", "html")] == [
-        Kind.HTML,
-        Kind.CSS,
-        Kind.FEED,
-        Kind.JSON,
+        FileKind.HTML,
+        FileKind.CSS,
+        FileKind.FEED,
+        FileKind.JSON,
         None,
         None,
     ]

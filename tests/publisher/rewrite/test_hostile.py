@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from imgcache.publisher.rewrite import Kind, checking, encodings, rewrite
-from imgcache.publisher.rewrite.addresses import Place
+from imgcache.publisher.rewrite import FileKind, checking, encodings, rewrite
+from imgcache.publisher.rewrite.addresses import Addresses
 from imgcache.publisher.rewrite.html import Page
 from imgcache.publisher.rewrite.sources import root
 from imgcache.publisher.rewrite.splices import Splice, apply
@@ -46,6 +46,8 @@ HTML: dict[str, Callable[[int], str]] = {
         f'<meta property="og:image" content="{A}"><meta property="og:image:width" content="1">' * (n // 20)
     ),
     "preloads": lambda n: f"<link rel=preload as=image href={A}>" * (n // 20) + f"<p><img src={A}>",
+    "pages in pages": lambda n: "<iframe/srcdoc=" * (n // 10) + f"<img/src={A}",
+    "a page in a page": lambda n: f"<iframe srcdoc='{f'<p><img src={A}>' * (n // 20)}'></iframe>",
     "lines": lambda n: f"\r\n<img src={A}>\r\n" * (n // 20),
 }
 FEEDS: dict[str, Callable[[int], str]] = {
@@ -72,14 +74,14 @@ JSON: dict[str, Callable[[int], str]] = {
     "members": lambda n: "{" + ",".join(f'"a{i}":"{A}"' for i in range(n // 4)) + "}",
 }
 CASES = [
-    *((Kind.HTML, name, make) for name, make in HTML.items()),
-    *((Kind.FEED, name, make) for name, make in FEEDS.items()),
-    *((Kind.CSS, name, make) for name, make in CSS.items()),
-    *((Kind.JSON, name, make) for name, make in JSON.items()),
+    *((FileKind.HTML, name, make) for name, make in HTML.items()),
+    *((FileKind.FEED, name, make) for name, make in FEEDS.items()),
+    *((FileKind.CSS, name, make) for name, make in CSS.items()),
+    *((FileKind.JSON, name, make) for name, make in JSON.items()),
 ]
 
 
-def cost(kind: Kind, data: bytes) -> float:
+def cost(kind: FileKind, data: bytes) -> float:
     """Processor seconds, the least of two runs."""
     taken = []
     for _ in range(2):
@@ -90,22 +92,22 @@ def cost(kind: Kind, data: bytes) -> float:
 
 
 @pytest.mark.parametrize(("kind", "name", "make"), CASES, ids=[f"{kind} {name}" for kind, name, _ in CASES])
-def test_time_grows_with_the_size(kind: Kind, name: str, make: Callable[[int], str]) -> None:
+def test_time_grows_with_the_size(kind: FileKind, name: str, make: Callable[[int], str]) -> None:
     small, large = make(2_000).encode(), make(8_000).encode()
     assert cost(kind, large) < 9 * cost(kind, small) + 0.005, "16 times would be quadratic"
 
 
 def test_a_million_attributes() -> None:
     data = ("<!doctype html><body><img " + " a=1" * 1_000_000 + f" src={A}>").encode()
-    assert rewrite(data, "a/index.html", Kind.HTML, IMAGES, SITE).rewritten == 1
+    assert rewrite(data, "a/index.html", FileKind.HTML, IMAGES, SITE).rewritten == 1
 
 
 def test_a_change_of_the_structure_is_seen() -> None:
     text = f"<!doctype html><p><b>x</b><img src={A}></p>"
 
     def same(*splices: Splice) -> bool:
-        page = Page(root(encodings.read_html(text.encode())), Place("index.html", SITE))
-        touched = {spot.tag.start: spot.tag for spot in page.spots() if spot.tag}
+        page = Page(root(encodings.read_html(text.encode())), Addresses("index.html", SITE))
+        touched = {reference.tag.start: reference.tag for reference in page.references() if reference.tag}
         return checking.same_tree(page, apply(text.encode(), splices).decode(), splices, touched)
 
     at = text.index(A)

@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 
-from imgcache.publisher.rewrite import File, Kind, Options
+from imgcache.publisher.rewrite import File, FileKind, Options
 from tests.publisher.rewrite.support import HOST, PLACEHOLDER, SITE, held, image, local, rewritten
 
 A = f"{HOST}/a.jpg"
@@ -217,7 +217,7 @@ def test_addresses_start_where_the_base_says(base: str, up: str) -> None:
 
 def test_files_that_are_published_elsewhere() -> None:
     options = Options(assets_url="https://cdn.example/i")
-    page = rewritten(f"p{{background:url({A})}}", held("a.jpg"), Kind.CSS, "x/y.css", options)
+    page = rewritten(f"p{{background:url({A})}}", held("a.jpg"), FileKind.CSS, "x/y.css", options)
     assert page == f"p{{background:url({local('a.jpg', 'original.jpeg', 'https://cdn.example/i/')})}}".replace(
         "i/assets/imgcache", "i"
     )
@@ -242,6 +242,10 @@ def test_what_has_to_be_absolute_waits_for_the_address_of_the_site() -> None:
         ("p:has(> img) { width: 5px }", False),
         ("[title='a > img'] { color: red } .x { content: 'p > img {' }", True),
         ("p > img:unknown-thing(2) { color: red }", False),
+        ("@import url(https://cdn.example/theme.css) screen; p { color: red }", False),
+        ("@import '//cdn.example/theme.css';", False),
+        ("@import \"/theme.css\"; @import url( 'https://site.example/blog/x.css' );", True),
+        ("@import url(https://fonts.example/css2?family=x); /* @import 'https://cdn.example/x.css'; */", True),
     ],
 )
 def test_no_picture_stands_around_an_image_that_a_rule_matches_by_its_place(sheet: str, is_wrapped: bool) -> None:

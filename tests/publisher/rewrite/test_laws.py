@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from imgcache.publisher.rewrite import Kind, Rewritten, find, rewrite
+from imgcache.publisher.rewrite import FileKind, Rewritten, find, rewrite
 from tests.publisher.rewrite.support import HOST, SITE, image
 
 A, B, OTHER = f"{HOST}/a.jpg", f"{HOST}/b.jpg", "https://other.example/x.jpg"
@@ -71,6 +71,7 @@ def image_tags(draw: st.DrawFn) -> str:
                     "<img srcset={0} src={0}>",
                 ),
                 *('<script type="application/ld+json">{{"image":"{2}"}}</script>', "<!-- <img src={0}> -->"),
+                *("<iframe srcdoc='<img src={2}>'>", '<iframe srcdoc="<p style=&quot;background:url({2})&quot;>">'),
                 *("<source srcset={0}>", "<base href={0}>", "<img src={0} src={0}", "<![CDATA[<img src={0}>]]>"),
             ]
         )
@@ -86,7 +87,7 @@ PAGES = st.lists(
 
 def run(page: str) -> tuple[bytes, Rewritten]:
     data = page.encode()
-    return data, rewrite(data, "post/index.html", Kind.HTML, IMAGES, SITE)
+    return data, rewrite(data, "post/index.html", FileKind.HTML, IMAGES, SITE)
 
 
 @given(PAGES.map("".join))
@@ -94,7 +95,7 @@ def run(page: str) -> tuple[bytes, Rewritten]:
 @example(f"<img src={A} style=x'y\"><img src='{B}' style=''>")
 def test_a_second_rewrite_changes_no_byte(page: str) -> None:
     _, done = run(page)
-    again = rewrite(done.data, "post/index.html", Kind.HTML, IMAGES, SITE)
+    again = rewrite(done.data, "post/index.html", FileKind.HTML, IMAGES, SITE)
     assert again.data == done.data
     assert again.rewritten == 0
 
@@ -103,7 +104,7 @@ def test_a_second_rewrite_changes_no_byte(page: str) -> None:
 def test_what_is_no_image_reference_stays(page: str) -> None:
     """The bytes of the result, in their order, hold those of the page but for the addresses that were replaced."""
     data, done = run(page)
-    found = find(data, "post/index.html", Kind.HTML, SITE)
+    found = find(data, "post/index.html", FileKind.HTML, SITE)
     assert isinstance(found, tuple)
     kept = bytearray()
     position = 0
@@ -126,8 +127,8 @@ def test_other_parsers_see_the_same_tree_but_for_the_images(page: str) -> None:
     assert _html5lib(data) == _html5lib(done.data)
 
 
-@given(st.binary(max_size=200), st.sampled_from(Kind))
-def test_no_bytes_are_too_odd(data: bytes, kind: Kind) -> None:
+@given(st.binary(max_size=200), st.sampled_from(FileKind))
+def test_no_bytes_are_too_odd(data: bytes, kind: FileKind) -> None:
     find(data, "x", kind, SITE)
     assert rewrite(data, "x", kind, IMAGES, SITE).rewritten in (0, 1)
 
@@ -135,14 +136,14 @@ def test_no_bytes_are_too_odd(data: bytes, kind: Kind) -> None:
 @given(st.lists(st.one_of(NOISE, st.sampled_from([A, "url(", ")", "image-set(", "{", "}", "@import ", "/*", "*/"]))))
 def test_style_sheets_keep_all_but_their_addresses(parts: list[str]) -> None:
     data = "".join(parts).encode()
-    done = rewrite(data, "x/y.css", Kind.CSS, IMAGES, SITE)
-    assert rewrite(done.data, "x/y.css", Kind.CSS, IMAGES, SITE).data == done.data
+    done = rewrite(data, "x/y.css", FileKind.CSS, IMAGES, SITE)
+    assert rewrite(done.data, "x/y.css", FileKind.CSS, IMAGES, SITE).data == done.data
     for file in done.files:
         done = Rewritten(done.data.replace(f"../assets/imgcache/{file}".encode(), A.encode()))
     assert done.data == data
 
 
-_CHANGING = ("img", "image", "input", "video", "table", "meta", "link", "p", "source", "script", "style")
+_CHANGING = ("img", "iframe", "image", "input", "video", "table", "meta", "link", "p", "source", "script", "style")
 
 
 def _lexbor(data: bytes) -> list[tuple[str, ...]]:

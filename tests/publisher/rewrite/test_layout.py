@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route
 
-from imgcache.publisher.rewrite import Held, Kind, Options, rewrite
+from imgcache.publisher.rewrite import FileKind, Held, Options, rewrite
 from tests.publisher.rewrite.support import HOST, image
 from tests.support.browsing import lent
 
@@ -91,7 +91,7 @@ def test_nothing_moves_and_nothing_grows_while_late_images_load(browser: Browser
         for number, sheet in enumerate(SHEETS):
             head = f"<!doctype html><html><head><style>{sheet}</style></head>"
             markup = f"{head}<body><main>{BODY}".encode()
-            done = rewrite(markup, "index.html", Kind.HTML, site.held, Options(picture=number % 2 == 0))
+            done = rewrite(markup, "index.html", FileKind.HTML, site.held, Options(picture=number % 2 == 0))
             assert done.rewritten == 8
             before = site.boxes(page, markup)
             site.foreign = 0

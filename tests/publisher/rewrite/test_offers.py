@@ -9,7 +9,7 @@ import pytest
 
 from imgcache.core import ConfigError
 from imgcache.manifest import ManifestEntry, ManifestVariant
-from imgcache.publisher.rewrite import Kind, held, offers, rewrite
+from imgcache.publisher.rewrite import FileKind, held, offers, rewrite
 from tests.publisher.rewrite.support import HOST, PLACEHOLDER, SITE, run
 
 A = f"{HOST}/a.jpg"
@@ -113,4 +113,4 @@ def test_everything_can_be_sent_to_another_process() -> None:
     done = run(page, images)
     assert done.rewritten == 1
     assert pickle.loads(pickle.dumps((images, SITE, done))) == (images, SITE, done)
-    assert rewrite(page, "post/index.html", Kind.HTML, pickle.loads(pickle.dumps(images)), SITE) == done
+    assert rewrite(page, "post/index.html", FileKind.HTML, pickle.loads(pickle.dumps(images)), SITE) == done

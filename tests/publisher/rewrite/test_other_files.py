@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from imgcache.publisher.rewrite import Kind, Unreadable, find
+from imgcache.publisher.rewrite import FileKind, Unreadable, find
 from tests.publisher.rewrite.support import HOST, SITE, held, local, public, rewritten, urls
 
 A = f"{HOST}/a.jpg"
@@ -30,8 +30,8 @@ PUBLIC = public("a.jpg", "original.jpeg")
     ],
 )
 def test_addresses_in_style_sheets(sheet: str) -> None:
-    assert urls(sheet.format(A), Kind.CSS) == [A]
-    assert rewritten(sheet.format(A), held("a.jpg", "b.jpg"), Kind.CSS) == sheet.format(EXACT)
+    assert urls(sheet.format(A), FileKind.CSS) == [A]
+    assert rewritten(sheet.format(A), held("a.jpg", "b.jpg"), FileKind.CSS) == sheet.format(EXACT)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_addresses_in_style_sheets(sheet: str) -> None:
     ],
 )
 def test_what_is_no_image_in_a_style_sheet(sheet: str) -> None:
-    assert urls(sheet, Kind.CSS) == []
+    assert urls(sheet, FileKind.CSS) == []
 
 
 def test_escapes_and_types_in_style_sheets() -> None:
-    assert urls("p{background:url(https\\3a //img.example/a\\.jpg)}", Kind.CSS) == [A]
+    assert urls("p{background:url(https\\3a //img.example/a\\.jpg)}", FileKind.CSS) == [A]
     sheet = f'p{{background:image-set(url("{A}") type("image/avif") 1x, "{B}" type(\'image/webp\'))}}'
-    assert rewritten(sheet, held("a.jpg", "b.jpg", formats=("webp",)), Kind.CSS) == sheet.replace(A, EXACT).replace(
+    assert rewritten(sheet, held("a.jpg", "b.jpg", formats=("webp",)), FileKind.CSS) == sheet.replace(A, EXACT).replace(
         B, local("b.jpg", "original.jpeg")
     ).replace("image/avif", "image/jpeg").replace("image/webp", "image/jpeg")
 
@@ -72,7 +72,7 @@ def test_rss() -> None:
     after = RSS.format(a=PUBLIC, length=1600 * 900, type="image/jpeg", width=1600, height=900)
     for kept in ("<link>{}</link>", "<guid>{}</guid>", '<enclosure url="{}" length="1"', "<!-- {} -->"):
         after = after.replace(kept.format(PUBLIC), kept.format(A))
-    assert rewritten(before, held("a.jpg"), Kind.FEED) == after
+    assert rewritten(before, held("a.jpg"), FileKind.FEED) == after
 
 
 def test_atom() -> None:
@@ -81,13 +81,13 @@ def test_atom() -> None:
 <content type="html">&lt;img src=&quot;{a}&quot;></content>
 <content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><img src="{a}" alt="x"/></div></content></entry>
 </feed>"""
-    assert rewritten(atom.format(a=A), held("a.jpg"), Kind.FEED) == atom.format(a=PUBLIC)
+    assert rewritten(atom.format(a=A), held("a.jpg"), FileKind.FEED) == atom.format(a=PUBLIC)
 
 
 def test_sitemaps() -> None:
     sitemap = """<urlset xmlns:i="http://www.google.com/schemas/sitemap-image/1.1"><url><loc>https://img.example/</loc>
 <i:image><i:loc>{a}</i:loc><i:caption>https://img.example/a.jpg</i:caption></i:image></url></urlset>"""
-    assert rewritten(sitemap.format(a=A), held("a.jpg"), Kind.FEED) == sitemap.format(a=PUBLIC)
+    assert rewritten(sitemap.format(a=A), held("a.jpg"), FileKind.FEED) == sitemap.format(a=PUBLIC)
 
 
 def test_json_feed() -> None:
@@ -107,7 +107,7 @@ def test_json_feed() -> None:
         ],
     }
     text = json.dumps(feed)
-    changed = json.loads(rewritten(text, held("a.jpg"), Kind.JSON))
+    changed = json.loads(rewritten(text, held("a.jpg"), FileKind.JSON))
     item = changed["items"][0]
     assert (changed["icon"], changed["authors"][0]["avatar"], item["banner_image"]) == (PUBLIC, PUBLIC, PUBLIC)
     assert item["content_html"] == f'<p>“x”</p>\n<img src="{PUBLIC}">'
@@ -119,7 +119,7 @@ def test_web_app_manifests() -> None:
     text = (
         f'{{"icons":[{{"src":"{A}","sizes":"192x192"}}],"shortcuts":[{{"icons":[{{"src":"{A}"}}]}}],"start_url":"{A}"}}'
     )
-    changed = rewritten(text, held("a.jpg"), Kind.JSON, "site.webmanifest")
+    changed = rewritten(text, held("a.jpg"), FileKind.JSON, "site.webmanifest")
     assert changed == text.replace(f'"src":"{A}', f'"src":"{local("a.jpg", "original.jpeg", "")}')
 
 
@@ -127,4 +127,4 @@ def test_web_app_manifests() -> None:
     "text", ["", "{", '{"a":}', "[1,]", '{"a" 1}', "[" * 100_000, '{"icons":[{"src":"https://img.example/a.jpg"}]} x']
 )
 def test_a_file_that_is_not_json_is_an_error(text: str) -> None:
-    assert isinstance(find(text.encode(), "x.json", Kind.JSON, SITE), Unreadable)
+    assert isinstance(find(text.encode(), "x.json", FileKind.JSON, SITE), Unreadable)

@@ -1,4 +1,4 @@
-"""Images of a page's head: what `<link>` and `<meta>` name. Pure."""
+"""Finds out which `<link>` and `<meta>` of a page's head name images. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BESIDE = {"og:image:width": "width", "og:image:height": "height", "og:image:typ
 
 
 def link_form(tag: Tag) -> Form | None:
-    """What a `<link>` is for, if it names an image."""
+    """Returns what the image of a `<link>` is for; None if it names none."""
     kinds = set(tag.get("rel").lower().split()) if tag.has("rel") else set()
     if kinds & _ICONS:
         return Form.ICON
@@ -31,7 +31,7 @@ def link_form(tag: Tag) -> Form | None:
 
 
 def meta_name(tag: Tag) -> str:
-    """The name of a property, in lower case, whichever attribute gives it."""
+    """Returns the name of a property, in lower case, whichever attribute gives it."""
     for name in ("property", "name", "itemprop"):
         value = tag.get(name).strip().lower()
         if value:
@@ -40,7 +40,7 @@ def meta_name(tag: Tag) -> str:
 
 
 def meta_form(tag: Tag) -> Form | None:
-    """What a `<meta>` is for, if it names an image."""
+    """Returns what the image of a `<meta>` is for; None if it names none."""
     name = meta_name(tag)
     if name in _SHARED:
         return Form.SHARED
@@ -48,7 +48,7 @@ def meta_form(tag: Tag) -> Form | None:
 
 
 def sizes_beside(tags: list[Tag]) -> dict[int, dict[str, Tag]]:
-    """The tags that say the size and type of each Open Graph image, by the position of its first tag.
+    """Returns the tags that say the size and type of each Open Graph image, by the position of its first tag.
 
     They count for the image before them (The Open Graph protocol, "Arrays").
     """

@@ -1,4 +1,4 @@
-"""Precompressed copies beside a page, as web servers send them in its place: made anew, or removed."""
+"""Brings precompressed copies beside a page, which web servers send in its place, in line with its new bytes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from importlib import import_module
 from imgcache.core import OutputFolder
 
 
-def refresh_twins(root: OutputFolder, path: str, data: bytes) -> None:
-    """Bring the compressed copies of a file, where there are any, in line with its new bytes.
+def refresh_compressed_copies(root: OutputFolder, path: str, data: bytes) -> None:
+    """Brings the compressed copies of a file, if there are any, in line with its new bytes.
 
     Gzip is made anew; Brotli too where a library for it is installed; any other copy is removed, so that servers send
     the file itself.
     """
     for ending in (".gz", ".br", ".zst"):
-        twin = path + ending
-        if root.stat(twin) is None:
+        copy = path + ending
+        if root.stat(copy) is None:
             continue
         packed = _packed(data, ending)
         if packed is None:
-            root.remove(twin)
+            root.remove(copy)
         else:
-            root.write(twin, packed)
+            root.write(copy, packed)
 
 
 def _packed(data: bytes, ending: str) -> bytes | None:
