@@ -92,10 +92,14 @@ def install(wheel: Path, output: Path) -> None:
             home = {"PIPX_HOME": str(work / "pipx"), "PIPX_BIN_DIR": str(work / "pipx-bin")}
             _run(pipx, "install", "--quiet", wheel, environment=home)
             try_out(work / "pipx-bin" / "imgcache")
+        else:
+            print("pipx is not on this machine: the wheel is not tried with it")
         if uv := shutil.which("uv"):
             home = {"UV_TOOL_DIR": str(work / "uv"), "UV_TOOL_BIN_DIR": str(work / "uv-bin")}
             _run(uv, "tool", "install", "--quiet", wheel, environment=home)
             try_out(work / "uv-bin" / "imgcache")
+        else:
+            print("uv is not on this machine: the wheel is not tried with it")
 
 
 def pythons() -> Iterator[str]:
