@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgcache.cache.index.tables import TableLayout
 
-VERSION = 6
+VERSION = 7
 # References are stored beside the others of their article, in the order of the text: so they are written and read.
 REFERENCE_IMAGE = "CREATE INDEX reference_image ON reference (image);"
 _SCHEMA = f"""
