@@ -29,7 +29,7 @@ _GREY = 128
 _BLUR = 2  # pixels: edges finer than this are texture
 _LEVELS = [value >> 3 for value in range(256)]  # 32 grey levels: finer ones depend on the scale of the source
 
-# Skin lies in a small part of the plane of Cb and Cr, whoever's it is: 77 to 127, 133 to 173 (Chai and Ngan, "Face
+# Skin of every colour lies in a small part of the plane of Cb and Cr: 77 to 127, 133 to 173 (Chai and Ngan, "Face
 # segmentation using skin-color map in videophone applications", IEEE Transactions on Circuits and Systems for Video
 # Technology 9, 1999). The score falls from the middle of that box to its sides. Bread and wood score too.
 _SKIN_CB = [max(0, 255 - 255 * abs(value - 102) // 25) for value in range(256)]
@@ -84,9 +84,9 @@ def _small(image: Image.Image) -> Image.Image:
     if small.mode != "RGBa":
         return small.convert("RGB")
     visible = small.convert("RGBA")
-    ground = Image.new("RGB", small.size, (_GREY, _GREY, _GREY))
-    ground.paste(visible, mask=visible)
-    return ground
+    background = Image.new("RGB", small.size, (_GREY, _GREY, _GREY))
+    background.paste(visible, mask=visible)
+    return background
 
 
 def _entropies(picture: Image.Image, window: int) -> list[float]:
