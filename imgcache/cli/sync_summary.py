@@ -11,6 +11,7 @@ from imgcache.core import Console, Severity, clean_text, format_bytes, format_se
 from imgcache.syncer import SlowHost, SyncReport
 
 _HOSTS_SHOWN = 3
+_OF_NETWORK = frozenset({"connect", "dns", "host-down", "timeout"})
 # Where the generators write their pages, if their settings do not say otherwise.
 _BUILT = {
     "jekyll": "_site",
@@ -114,6 +115,9 @@ def _first(report: SyncReport) -> Iterator[str]:
         (problem.code, problem.status or None) for problem in report.problems if problem.severity is Severity.ERROR
     )
     if not causes:
+        return
+    if not report.fetched + report.revalidated and {code for code, _ in causes} <= _OF_NETWORK:
+        yield "First: check the network, the proxy and the DNS of this machine, for no server answered."
         return
     from imgcache.auditor import remedy_of  # only where something is wrong
 

@@ -114,6 +114,16 @@ def test_the_last_lines_are_the_verdict_what_to_do_first_and_the_next_command(ru
     ]
 
 
+def test_where_no_server_answers_the_network_comes_first(run: Command, make_site: MakeSite) -> None:
+    site = make_site({"a.md": article((A, 40, 30))})
+    ended = run("sync", site, "--connect-to", "::127.0.0.1:9")
+    assert ended.out.splitlines()[-3:] == [
+        "1 error; the image is not cached.",
+        "First: check the network, the proxy and the DNS of this machine, for no server answered.",
+        "Next: `imgcache sync --only-failed` tries the failed images again.",
+    ]
+
+
 def test_where_all_is_well_the_next_command_has_the_folder_of_the_generator(
     run: Command, make_site: MakeSite, origin: Origin
 ) -> None:
