@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,23 @@ def _print(report: RewriteReport, console: Console, *, quiet: bool, verbose: boo
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print_line(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)
+    print_line()
+    for number, text in enumerate(_conclusion(report)):
+        color = "green" if not (number or report.left) else None
+        for line in console.wrap(text, hanging=2):
+            print_line(line, color=color, bold=not number)
+
+
+def _conclusion(report: RewriteReport) -> Iterator[str]:
+    """Yield the verdict, and the next command."""
+    if not report.left:
+        yield "The pages would load no remote image." if report.dry_run else "The pages load no remote image."
+    else:
+        places = plural(report.left, "place still loads its image", "places still load their images")
+        yield f"{places} from other hosts."
+    if report.dry_run:
+        yield "Next: the same command without --check or --dry-run does this."
+    elif report.failed:
+        yield "Next: `imgcache show URL` tells what is known of one image; the next run tries them again."
+    else:
+        yield "Next: publish the folder; `imgcache audit --built` finds what else readers load."

@@ -65,6 +65,25 @@ def test_pages_load_local_images(rewrite: Callable[..., Ended], built: Path) -> 
     assert (built.parent / "cache/manifest.json").is_file()
 
 
+def test_the_last_lines_are_the_verdict_and_what_comes_next(
+    rewrite: Callable[..., Ended], built: Path, origin: Origin
+) -> None:
+    (built / "bad.html").write_text(page(f'<img src="{GONE}" alt="">'))
+    assert rewrite(built, "--check").out.splitlines()[-2:] == [
+        "5 places still load their images from other hosts.",
+        "Next: the same command without --check or --dry-run does this.",
+    ]
+    assert rewrite(built).out.splitlines()[-2:] == [
+        "1 place still loads its image from other hosts.",
+        "Next: `imgcache show URL` tells what is known of one image; the next run tries them again.",
+    ]
+    (built / "bad.html").unlink()
+    assert rewrite(built).out.splitlines()[-2:] == [
+        "The pages load no remote image.",
+        "Next: publish the folder; `imgcache audit --built` finds what else readers load.",
+    ]
+
+
 def test_a_second_run_changes_no_byte_and_makes_no_request(
     rewrite: Callable[..., Ended], built: Path, origin: Origin
 ) -> None:
