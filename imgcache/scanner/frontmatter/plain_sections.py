@@ -101,7 +101,7 @@ def _guessed(lines: bytes, keys: list[bytes], known: list[tuple[int, int]]) -> l
                 found += _sections_with(_NESTED_KEY, lines, gap, start)
         gap = end
     if _has_name(tuple(keys)):
-        found += [_section_around(lines, lines.find(b"\n%b:" % key) + 1) for key in keys if _names(key)]
+        found += [_section_around(lines, key.start(1)) for key in _TOP_KEY.finditer(lines) if _names(key[1])]
     return found
 
 
