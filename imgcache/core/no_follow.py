@@ -68,9 +68,12 @@ class OutputFolder:
             FileNotFoundError: a folder is missing, and `make` is off.
             ValueError: the name is absolute or contains `..`.
         """
-        parts = PurePosixPath(name).parts
+        parts = [part for part in name.split("/") if part not in {"", "."}]
         if not parts or name.startswith("/") or ".." in parts:
             raise ValueError(f"{name!r} is not a name below the folder")
+        if len(parts) == 1:
+            yield self._number, parts[0]
+            return
         number = os.dup(self._number)
         try:
             for at, part in enumerate(parts[:-1], start=1):
@@ -80,6 +83,19 @@ class OutputFolder:
             yield number, parts[-1]
         finally:
             os.close(number)
+
+    @contextmanager
+    def parent_of(self, name: str) -> Iterator[tuple[OutputFolder, str]]:
+        """Open the folder of a file as a root of its own, for several operations in it; yields the file's name too.
+
+        Raises:
+            FileNotFoundError: a folder is missing.
+            ValueError: the name is absolute or contains `..`.
+        """
+        with self.folder_of(name) as (number, file):
+            parent = OutputFolder(self._path / PurePosixPath(name).parent)
+            parent._number = number
+            yield parent, file
 
     def _enter(self, folder: int, part: str, name: str, *, make: bool) -> int:
         if make:
@@ -128,7 +144,7 @@ class OutputFolder:
                 _discard(part, folder)
                 raise
 
-    def replace(self, name: str, data: bytes, found: os.stat_result) -> bool:
+    def replace(self, name: str, data: bytes, found: os.stat_result) -> os.stat_result | None:
         """Replaces a file in one step by another with the same permissions; other hard links keep the old bytes.
 
         Args:
@@ -137,7 +153,7 @@ class OutputFolder:
             found: what `stat` gave when the old bytes were read.
 
         Returns:
-            False where the file was changed since then; it is left as it is.
+            The status of the new file; None where the old one was changed since then, and is left as it is.
         """
         with self.folder_of(name) as (folder, file):
             part = temporary_name(file)
@@ -145,18 +161,20 @@ class OutputFolder:
             try:
                 with os.fdopen(open_new(part, folder=folder), "wb") as opened:
                     opened.write(data)
+                    opened.flush()
                     os.fchmod(opened.fileno(), stat.S_IMODE(found.st_mode))
+                    written = os.fstat(opened.fileno())
                 if not _is_unchanged(os.stat(file, dir_fd=folder, follow_symlinks=False), found):
                     _discard(part, folder)
-                    return False
+                    return None
                 os.replace(part, file, src_dir_fd=folder, dst_dir_fd=folder)
             except FileNotFoundError:  # it was removed
                 _discard(part, folder)
-                return False
+                return None
             except BaseException:
                 _discard(part, folder)
                 raise
-        return True
+        return written
 
     def append(self, name: str, data: bytes) -> None:
         """Adds bytes at the end of a file that is there. Raises OSError where it is a link."""

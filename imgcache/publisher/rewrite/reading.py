@@ -106,8 +106,7 @@ class PageReader:
         return FoundPage(path, mtime_ns, len(data), digest, (*images, *local), files, integrity)
 
     def _rewrite(self, root: OutputFolder, job: PageJob) -> RewrittenPage:
-        found = root.stat(job.path)
-        data = root.read(job.path) if found is not None and stat.S_ISREG(found.st_mode) else None
+        found, data = _status_and_bytes(root, job.path)
         if found is None or data is None or hashlib.sha256(data).hexdigest() != job.digest:
             return RewrittenPage(job.path, is_stale=True)
         done = rewrite(data, job.path, kind_of(job.path) or FileKind.HTML, job.held, self._options)
@@ -139,6 +138,17 @@ class PageReader:
             for one in named
         )
         return FoundPage(job.path, 0, len(data), digest, images, files)
+
+
+def _status_and_bytes(root: OutputFolder, path: str) -> tuple[os.stat_result | None, bytes | None]:
+    """Return the status of a file, from before it was read, and its bytes; None for what is not there."""
+    try:
+        with root.parent_of(path) as (folder, name):
+            found = folder.stat(name)
+            is_file = found is not None and stat.S_ISREG(found.st_mode)
+            return found, folder.read(name) if is_file else None
+    except FileNotFoundError:
+        return None, None
 
 
 def _unforeseen(path: str, error: Exception) -> Unreadable:

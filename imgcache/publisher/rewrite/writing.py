@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ _CHANGED = "article-changed"
 _CHANGED_MESSAGE = "was changed while it was rewritten; it is left as it is, run again"
 # Some file systems write a file out when it replaces another (ext4(5), auto_da_alloc): 4 ms a page, side by side.
 _THREADS = 8
+_MAX_WAITING = 64  # pages that are being written while further ones are computed; 2 MB
 _KNOWN_IMAGES = 2048
 _RECORDED_AT_ONCE = 8  # batches in one transaction
 
@@ -77,6 +79,7 @@ class PageWriter:
         self._copies = CopyUrls(index)
         self._held = functools.lru_cache(maxsize=_KNOWN_IMAGES)(self._offer)
         self._placed: set[str] = set()
+        self._waiting: deque[tuple[str, Future[FoundPage | None]]] = deque()
         self._written: list[FoundPage] = []
         self._remote: list[str] = []
         self.changed: set[str] = set()
@@ -102,7 +105,10 @@ class PageWriter:
                         self._record()
                     await asyncio.sleep(0)  # a signal may end the run here
             finally:
-                self._record()
+                try:
+                    self._collect()
+                finally:
+                    self._record()
         self._tidy()
 
     def _jobs(self) -> Iterator[PageJob]:
@@ -122,7 +128,6 @@ class PageWriter:
     def _write_batch(
         self, batch: Sequence[RewrittenPage], root: OutputFolder, assets: OutputFolder, threads: ThreadPoolExecutor
     ) -> None:
-        ready: list[RewrittenPage] = []
         asked = {file for page in batch if page.found is not None for file in page.found.files} - self._placed
         if asked:
             self._bring_files(asked)
@@ -134,10 +139,16 @@ class PageWriter:
             elif page.data is None or page.found is None:
                 self._remote.append(page.path)
             elif self._has_files(page, assets):
-                ready.append(page)
-        for page, found in zip(ready, threads.map(functools.partial(_write, root), ready), strict=True):
+                self._waiting.append((page.path, threads.submit(_write, root, page)))
+        self._collect(_MAX_WAITING)
+
+    def _collect(self, leave: int = 0) -> None:
+        """Wait until at most `leave` pages are still being written. Raises OSError if a page cannot be written."""
+        while len(self._waiting) > leave:
+            path, written = self._waiting.popleft()
+            found = written.result()
             if found is None:
-                self._leave(page.path, _CHANGED, _CHANGED_MESSAGE)
+                self._leave(path, _CHANGED, _CHANGED_MESSAGE)
             else:
                 self._written.append(found)
 
@@ -176,11 +187,15 @@ class PageWriter:
 
 def _write(root: OutputFolder, page: RewrittenPage) -> FoundPage | None:
     """Write a page and its compressed copies; return None if it was changed since it was read."""
-    before = root.stat(page.path)
-    if page.data is None or page.found is None or before is None or not same_file(before, page.identity):
+    if page.data is None or page.found is None:
         return None
-    refresh_compressed_copies(root, page.path, page.data)
-    if not root.replace(page.path, page.data, before):
+    try:
+        with root.parent_of(page.path) as (folder, name):
+            before = folder.stat(name)
+            if before is None or not same_file(before, page.identity):
+                return None
+            refresh_compressed_copies(folder, name, page.data)
+            after = folder.replace(name, page.data, before)
+    except FileNotFoundError:  # its folder was removed
         return None
-    after = root.stat(page.path)
-    return page.found if after is None else msgspec.structs.replace(page.found, mtime_ns=after.st_mtime_ns)
+    return None if after is None else msgspec.structs.replace(page.found, mtime_ns=after.st_mtime_ns)
