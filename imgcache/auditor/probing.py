@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -75,7 +76,7 @@ async def probe_image(prober: ImageProber, url: str) -> ProbeResult:
     """Probe one image by the URL in the article, with a few requests one after the other."""
     spent = HostStatistics()
     try:
-        result = await contain_image_errors(lambda: _probe(prober, url, spent), url)
+        result = await contain_image_errors(lambda: _probe(prober, url, spent), url, sleep=asyncio.sleep)
     except ImageError as error:
         result = ProbeResult(failure=ProbeFailure.from_error(error))
     delay = Delay.of(spent)

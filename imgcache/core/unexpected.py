@@ -6,7 +6,6 @@ meantime.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import traceback
@@ -24,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 async def contain_image_errors(
-    work: Callable[[], Awaitable[T]], url: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    work: Callable[[], Awaitable[T]], url: str, *, sleep: Callable[[float], Awaitable[None]]
 ) -> T:
     """Return what `work` returns; call it again, a few times, where no more files can be opened.
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 
-import pathspec
-
 from imgcache.scanner.generators import NEVER_ENTERED
 
 _ENDINGS = (".yml", ".yaml", ".json", ".toml")
@@ -30,6 +28,8 @@ class DataFiles:
             exclude: globs of files that are left out.
             cache: the real path of a folder that is never entered.
         """
+        import pathspec  # 10 ms of the start of a helper process, which reads articles and finds none
+
         self._root = root
         self._folders = {"auto": _FOLDERS, "none": ()}.get(setting, ("",)) if isinstance(setting, str) else ("",)
         self._globs = None if isinstance(setting, str) else pathspec.GitIgnoreSpec.from_lines(setting)

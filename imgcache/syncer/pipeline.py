@@ -88,7 +88,7 @@ class Pipeline:
         """Bring one URL up to date; skip it where that needs a network and the run is offline."""
         spent = HostStatistics()
         try:
-            outcome = await contain_image_errors(lambda: self._run(job, spent), job.url)
+            outcome = await contain_image_errors(lambda: self._run(job, spent), job.url, sleep=asyncio.sleep)
         except ImageError as error:
             outcome = await self._outcome_after_error(job, error)
         notes = self._notes.get(outcome.asset.digest, ()) if outcome.asset else ()
