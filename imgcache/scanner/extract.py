@@ -21,8 +21,9 @@ from imgcache.core import (
     trace,
     unexpected_article_error,
 )
-from imgcache.scanner import frontmatter, markup
+from imgcache.scanner import markup
 from imgcache.scanner.data_files import is_data_file
+from imgcache.scanner.frontmatter import FrontMatter, MarkupValue, Outline, check_utf8, outline, parse, read, read_file
 from imgcache.scanner.rules import USUAL, ReadingRules
 from imgcache.scanner.site import Site
 
@@ -146,16 +147,16 @@ class ArticleReader:
 
     def _find_front(self, draft: _Draft) -> None:
         if not (draft.file.is_template or draft.file.is_data):
-            draft.outline = frontmatter.outline(draft.data, self._fields)
+            draft.outline = outline(draft.data, self._fields)
 
     def _read_front(self, draft: _Draft) -> None:
         if draft.file.is_template:
             draft.front = _NO_FRONT_MATTER
             return
         if draft.file.is_data:
-            draft.front = frontmatter.read_file(draft.data, draft.file.path, self._fields)
+            draft.front = read_file(draft.data, draft.file.path, self._fields)
             return
-        draft.front = frontmatter.read(draft.outline, draft.file.path, self._fields)
+        draft.front = read(draft.outline, draft.file.path, self._fields)
 
     @staticmethod
     def _is_rooted(url: str, kind: str) -> bool:
@@ -176,7 +177,7 @@ class _Draft:
 
     __slots__ = ("body", "data", "digest", "error", "file", "front", "newest", "outline", "syntax", "trace")
 
-    outline: frontmatter.Outline
+    outline: Outline
 
     def __init__(self, file: ArticleStat, syntax: markup.Syntax) -> None:
         self.file = file
@@ -209,7 +210,7 @@ def _unread(draft: _Draft, found: Collection[Reference]) -> tuple[UnreadRow, ...
     return tuple(UnreadRow(one.url, one.line, one.column) for one in places if not one.is_comment)
 
 
-_NO_FRONT_MATTER = frontmatter.FrontMatter((), 0, 1)
+_NO_FRONT_MATTER = FrontMatter((), 0, 1)
 
 
 def _read_body(draft: _Draft) -> None:
@@ -226,7 +227,7 @@ def _body_without_front_matter(draft: _Draft) -> tuple[Reference, ...]:
     """Return the references of the body of an article whose front matter cannot be read but ends somewhere."""
     if not (fences := _FENCES.match(draft.data)):
         return ()
-    front = frontmatter.FrontMatter((), fences.end(), 1 + draft.data.count(b"\n", 0, fences.end()))
+    front = FrontMatter((), fences.end(), 1 + draft.data.count(b"\n", 0, fences.end()))
     try:
         return _body_references(draft.data, front, draft.file.path, draft.syntax)
     except Exception:  # noqa: BLE001 - the article has its error
@@ -249,7 +250,7 @@ def _read_error(error: ArticleError) -> ReadError:
     return ReadError(error.code, error.message, error.line, error.column)
 
 
-def _in_texts(texts: Iterable[frontmatter.MarkupValue], article: str) -> Iterator[Reference]:
+def _in_texts(texts: Iterable[MarkupValue], article: str) -> Iterator[Reference]:
     """Yield the images of values of front matter that are Markdown or HTML, each where its URL is in the file."""
     for value in texts:
         after = 0
@@ -276,20 +277,18 @@ def extract_references(data: bytes, article: str, rules: ReadingRules = USUAL) -
     """
     with contain_article_errors(article):
         if is_data_file(article):
-            front = frontmatter.read_file(data, article, rules.fields)
+            front = read_file(data, article, rules.fields)
             return front.references + tuple(_in_texts(front.texts, article))
-        front = frontmatter.parse(data, article, rules.fields)
+        front = parse(data, article, rules.fields)
         body = _body_references(data, front, article, rules.syntax)
         return front.references + body + tuple(_in_texts(front.texts, article))
 
 
-def _body_references(
-    data: bytes, front: frontmatter.FrontMatter, article: str, syntax: markup.Syntax
-) -> tuple[Reference, ...]:
+def _body_references(data: bytes, front: FrontMatter, article: str, syntax: markup.Syntax) -> tuple[Reference, ...]:
     try:
         body = data[front.body_offset :].decode()
     except UnicodeDecodeError:
-        frontmatter.check_utf8(data)  # raises an error with the line
+        check_utf8(data)  # raises an error with the line
         raise
     html = markup.is_html(article)
     return markup.references(body.removeprefix(_BOM), article, first_line=front.body_line, html=html, syntax=syntax)

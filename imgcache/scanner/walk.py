@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pathspec
@@ -17,10 +19,11 @@ import pathspec
 from imgcache.cache import ArticleStat, Catalogue, ReadArticle
 from imgcache.core import ConfigError, Kind, log
 from imgcache.scanner.data_files import DataFiles, is_data_file
-from imgcache.scanner.extract import ArticleReader
 from imgcache.scanner.generators import SIGNATURE, TEMPLATE_ENDINGS, Role
-from imgcache.scanner.pool import read_all
 from imgcache.scanner.site import Site
+
+if TYPE_CHECKING:
+    from imgcache.scanner.extract import ArticleReader
 
 # Globs that only test the end of a name, like the usual ones. They need no matcher, which takes 10 µs a file.
 _BY_ENDING = re.compile(r"\*\*/\*(\.[A-Za-z0-9.]+)")
@@ -70,12 +73,19 @@ class Scanner:
         self._endings = tuple(ending[1] for ending in endings if ending) if all(endings) else None
         self._articles = pathspec.GitIgnoreSpec.from_lines(articles)
         self._exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
-        self._reader = ArticleReader(site, flag)
+        self._flag = tuple(flag)
         self._globs = tuple(articles)
         self._layout = site.layout
         self._cache = os.path.realpath(cache)
         self._only: str | None = None
         self._data = DataFiles(site.root, data, exclude=exclude, cache=self._cache)
+
+    @functools.cached_property
+    def _reader(self) -> ArticleReader:
+        # Loaded for the first article that changed: it takes a twentieth of a run that has nothing to do.
+        from imgcache.scanner.extract import ArticleReader
+
+        return ArticleReader(self._site, self._flag)
 
     def only(self, article: str) -> Scanner:
         """Return a scanner that finds this article only."""
@@ -211,7 +221,13 @@ class Scanner:
 
     def read_changed(self, catalogue: Catalogue, scan: ScanResult, on_article: Callable[[], None]) -> None:
         """Read what changed in its own site into the catalogue; one step of `scan`."""
-        with contextlib.closing(read_all(self._reader, self._changed(catalogue, scan, on_article))) as batches:
+        changed = self._changed(catalogue, scan, on_article)
+        first = next(changed, None)
+        if first is None:
+            return
+        from imgcache.scanner.pool import read_all
+
+        with contextlib.closing(read_all(self._reader, itertools.chain([first], changed))) as batches:
             for batch in batches:
                 self._put(batch, catalogue)
                 scan.read += len(batch)

@@ -4,26 +4,6 @@
 nodes. YAML is never serialised.
 """
 
-from imgcache.scanner.frontmatter.edits import apply
-from imgcache.scanner.frontmatter.fields import DEFAULT, Fields
-from imgcache.scanner.frontmatter.fields import EXTENSIONS as IMAGE_EXTENSIONS
-from imgcache.scanner.frontmatter.reading import FrontMatter, Outline, outline, parse, read
-from imgcache.scanner.frontmatter.texts import MarkupValue
-from imgcache.scanner.frontmatter.whole_files import apply_to_file, read_file
-from imgcache.scanner.frontmatter.yaml_marks import check_utf8
+import lazy_loader
 
-__all__ = [
-    "DEFAULT",
-    "IMAGE_EXTENSIONS",
-    "Fields",
-    "FrontMatter",
-    "MarkupValue",
-    "Outline",
-    "apply",
-    "apply_to_file",
-    "check_utf8",
-    "outline",
-    "parse",
-    "read",
-    "read_file",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,14 +15,16 @@ from typing import NamedTuple
 
 AUTO, NONE = "auto", "none"
 
-EXTENSIONS = "apng|avif|bmp|gif|ico|jfif|jpe?g|jxl|png|svg|tiff?|webp"
+IMAGE_EXTENSIONS = "apng|avif|bmp|gif|ico|jfif|jpe?g|jxl|png|svg|tiff?|webp"
 # RFC 3986, section 3: an authority, then a path. Spaces are accepted before the extension, since browsers encode them.
 _ADDRESS = re.compile(r"(?:https?:)?//[^\s/?#\\<>\"'{}]+(?:[/?#][^\s<>\"{}]*+)?", re.IGNORECASE)
 _ADDRESS_WITH_SPACES = re.compile(
-    rf"(?:https?:)?//[^\s/?#\\<>\"'{{}}]+/(?:[^\r\n\t<>\"{{}}?#:]|:(?!//))*\.(?:{EXTENSIONS})", re.IGNORECASE
+    rf"(?:https?:)?//[^\s/?#\\<>\"'{{}}]+/(?:[^\r\n\t<>\"{{}}?#:]|:(?!//))*\.(?:{IMAGE_EXTENSIONS})", re.IGNORECASE
 )
-_IMAGE_PATH = re.compile(rf"(?>[^?#]*?[^/?#]/)[^?#]*?\.(?:{EXTENSIONS})(?![\w.-])", re.IGNORECASE)
-_OWN_PATH = re.compile(rf"(?![a-z][a-z0-9+.-]*:|//)[^\r\n\t<>\"{{}}|?#]+\.(?:{EXTENSIONS})(?:[?#]\S*)?", re.IGNORECASE)
+_IMAGE_PATH = re.compile(rf"(?>[^?#]*?[^/?#]/)[^?#]*?\.(?:{IMAGE_EXTENSIONS})(?![\w.-])", re.IGNORECASE)
+_OWN_PATH = re.compile(
+    rf"(?![a-z][a-z0-9+.-]*:|//)[^\r\n\t<>\"{{}}|?#]+\.(?:{IMAGE_EXTENSIONS})(?:[?#]\S*)?", re.IGNORECASE
+)
 _INLINE = re.compile(r"data:image/", re.IGNORECASE)
 _MARKUP = re.compile(r"!\[|<(?:img|source|picture|video)[\s/]", re.IGNORECASE)
 

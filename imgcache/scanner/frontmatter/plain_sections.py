@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from imgcache.scanner.frontmatter.fields import DEFAULT, EXTENSIONS, Fields, names_image
+from imgcache.scanner.frontmatter.fields import DEFAULT, IMAGE_EXTENSIONS, Fields, names_image
 
 # The first form matches nearly all strings in half the time of the second: it only searches for a quote.
 _SCALAR = (
@@ -31,7 +31,7 @@ _TOP_KEY = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_-]*+):")  # in a plain block
 _FEW_KEYS = 100
 _IMAGES = b"images"  # a section without this word has no list of images
 # What may be an image outside of such a list: an extension, a key that names one, Markdown or HTML.
-EXTENSION = re.compile(rb"\.(?:%b)(?![\w.-])" % EXTENSIONS.encode(), re.IGNORECASE)
+EXTENSION = re.compile(rb"\.(?:%b)(?![\w.-])" % IMAGE_EXTENSIONS.encode(), re.IGNORECASE)
 _NESTED_KEY = re.compile(rb"\n[ -]++([A-Za-z_][A-Za-z0-9_-]*+):[ \r\n]")
 _MARKUP = re.compile(rb"!\[|<(?:img|source|picture|video)[\s/]", re.IGNORECASE)
 
