@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,7 +18,6 @@ from imgcache.scanner.markup.names import BACKGROUNDS
 
 _Position = tuple[int, int]
 _END = (1 << 62, 0)
-_LINE_FEED = re.compile(r"\n")
 _CHANGED = frozenset(
     {
         *("src", "srcset", "sizes", "width", "height", "style", "type", "decoding", "loading", "fetchpriority"),
@@ -43,9 +42,10 @@ def same_tree(page: Page, text: str, splices: Sequence[Splice], touched: Mapping
     """
     new = parsed(text, attributes=False)
     moved = shifts(splices)
-    lines = _Lines(text)
-    starts = {lines.place(moved(start)) for start in sorted(touched)}
-    inserted = [(lines.place(start), lines.place(end)) for start, end in _inserted(splices)]
+    changed, added = [moved(start) for start in sorted(touched)], _inserted(splices)
+    places = _places(text, [*changed, *itertools.chain.from_iterable(added)])
+    starts = {places[start] for start in changed}
+    inserted = [(places[start], places[end]) for start, end in added]
     names = {tag.element.tag for tag in touched.values()} | (set(_OURS) if inserted else set())
     _remove_added(new, ",".join(sorted(names)), starts, inserted)
     for tag in touched.values():
@@ -69,15 +69,15 @@ def same_xml(before: str, after: str) -> bool:
     return _outline(before) == _outline(after)
 
 
-class _Lines:
-    """Gives line and column of positions in a text, as the parser counts them."""
-
-    def __init__(self, text: str) -> None:
-        self._starts = [0, *(found.end() for found in _LINE_FEED.finditer(text))]
-
-    def place(self, position: int) -> _Position:
-        line = bisect_right(self._starts, position)
-        return line, position - self._starts[line - 1]
+def _places(text: str, positions: Iterable[int]) -> dict[int, _Position]:
+    """Returns line and column of positions in a text, as the parser counts them."""
+    places: dict[int, _Position] = {}
+    at, line = 0, 1
+    for position in sorted(positions):
+        line += text.count("\n", at, position)
+        at = position
+        places[position] = line, position - text.rfind("\n", 0, position) - 1
+    return places
 
 
 def _remove_added(

@@ -55,13 +55,11 @@ def find(data: bytes, path: str, kind: FileKind, options: Options) -> tuple[Buil
         found = list(_references(source, _addresses(path, kind, options), kind))
     except (Undecodable, NotJson) as error:
         return Unreadable(str(error))
-    lines = splices.Lines(data)
     references = []
     for reference in found:
         start, end, _ = reference.source.splice(reference.start, reference.end, "")
         first, last = source.whole.origin(start), source.whole.origin(end)
-        line, column = lines.place(first)
-        references.append(BuiltReference(reference.url, reference.form, first, last, line, column))
+        references.append(BuiltReference(reference.url, reference.form, first, last))
     return tuple(references)
 
 

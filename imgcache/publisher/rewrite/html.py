@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import msgspec
 import turbohtml
 from turbohtml import Document, Element
 
@@ -31,9 +32,8 @@ _NAMES = (
     "iframe[srcdoc]",
     *("amp-img", "amp-anim", "amp-video", 'script[type="application/ld+json" i]'),
 )
-SELECTOR = ",".join((*_NAMES, *(f"[{name}]" for name in _ANYWHERE)))
-_BASE = re.compile("<[bB][aA][sS][eE]")
 _KEEP = '[data-imgcache="keep"]'
+SELECTOR = ",".join((*_NAMES, "base[href]", _KEEP, *(f"[{name}]" for name in _ANYWHERE)))
 _IN_CSS = re.compile(r"url\(|image-set\(", re.IGNORECASE)
 _BACKGROUND_URL = re.compile(r"\s*url\(", re.IGNORECASE)
 _MAY_LEAD_AWAY = re.compile(r"//|\\|&")  # an entity can be a slash
@@ -53,11 +53,12 @@ class Page:
     def __init__(self, source: Source, addresses: Addresses) -> None:
         self.source = source
         self.tree = parsed(source.text)
-        base = self.tree.select_one("base[href]") if _BASE.search(source.text) else None
-        self.addresses = replace(addresses, base=(base.attr("href") or "").strip()) if base else addresses
-        self._kept = "keep" in source.text and self.tree.select_one(_KEEP) is not None
         links = ",a[href]" if addresses.options.links else ""
-        self.elements = [one for one in self.tree.select(f"{SELECTOR}{links}") if one.position is not None]
+        found = self.tree.select(f"{SELECTOR}{links}")
+        base = next((one for one in found if one.tag == "base"), None)
+        self.addresses = replace(addresses, base=(base.attr("href") or "").strip()) if base else addresses
+        self._kept = any(one.attr("data-imgcache") == "keep" for one in found)
+        self.elements = [one for one in found if one.position is not None]
 
     def of(self, *names: str) -> list[Element]:
         """Returns the elements of these names in the order of the tree. Only names in `SELECTOR` are found."""
@@ -218,7 +219,7 @@ def _inner_page(page: Page, tag: Tag) -> Iterator[ImageReference]:
         return
     for reference in Page(page.source.attribute(*span), page.addresses).references():
         form = Form.EXACT if reference.form in _CHOICES else reference.form
-        yield replace(reference, form=form, tag=tag, attribute="srcdoc", declared="")
+        yield msgspec.structs.replace(reference, form=form, tag=tag, attribute="srcdoc", declared="")
 
 
 def _anchor(page: Page, tag: Tag) -> Iterator[ImageReference]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from imgcache.publisher.rewrite.addresses import Addresses
 from imgcache.publisher.rewrite.sources import Source
@@ -10,8 +10,7 @@ from imgcache.publisher.rewrite.tags import Tag
 from imgcache.publisher.rewrite.values import Form
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataSpans:
+class MetadataSpans(msgspec.Struct, frozen=True):
     """The positions of values beside an address that describe the image, and change with it."""
 
     width: tuple[int, int] | None = None
@@ -20,8 +19,7 @@ class MetadataSpans:
     bytes: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReference:
+class ImageReference(msgspec.Struct, frozen=True):
     """A reference to a remote image.
 
     Attributes:
@@ -46,4 +44,4 @@ class ImageReference:
     tag: Tag | None = None
     attribute: str = ""
     declared: str = ""
-    metadata: MetadataSpans = field(default_factory=MetadataSpans)
+    metadata: MetadataSpans = MetadataSpans()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
-
-_LINE_FEED = re.compile(rb"\n")
 
 
 class Splice(NamedTuple):
@@ -52,15 +48,3 @@ def shifts(splices: Iterable[Splice]) -> Callable[[int], int]:
         return position + moved
 
     return shifted
-
-
-class Lines:
-    """Gives line and column of positions in the bytes of a file, both counted from 1."""
-
-    def __init__(self, data: bytes) -> None:
-        self._starts = [0, *(found.end() for found in _LINE_FEED.finditer(data))]
-
-    def place(self, position: int) -> tuple[int, int]:
-        """Returns line and column of a position."""
-        line = bisect_right(self._starts, position)
-        return line, position - self._starts[line - 1] + 1

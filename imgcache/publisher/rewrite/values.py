@@ -56,16 +56,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class BuiltReference(msgspec.Struct, frozen=True, gc=False):
     """One remote image that a built file names.
 
-    `url` is absolute, with entities and escapes undone. `start` and `end` are byte positions in the file; line and
-    column count from 1, a column counts bytes.
+    `url` is absolute, with entities and escapes undone. `start` and `end` are byte positions in the file.
     """
 
     url: str
     form: Form
     start: int
     end: int
-    line: int
-    column: int
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False):
