@@ -52,6 +52,7 @@ __all__ = [
     "Focus",
     "Generator",
     "Header",
+    "HelperProcess",
     "Hop",
     "HostDown",
     "HostLine",
@@ -105,6 +106,7 @@ __all__ = [
     "browser_url",
     "can_open_files",
     "clean_text",
+    "connection_to_parent",
     "contain_article_errors",
     "contain_image_errors",
     "ctrl_c_blocked",
@@ -222,6 +224,7 @@ from .formats import (
     VariantFormat,
     sniff,
 )
+from .helper_process import HelperProcess, connection_to_parent
 from .jobs import Action, Delay, Doubtful, Job, Outcome, failed_outcome, rested_outcome, with_action
 from .log_safety import safe_text
 from .models import (

@@ -1,9 +1,7 @@
 """Reads many articles on all cores: in this process and in a few helper processes.
 
-A helper receives lists of files through a socket, its standard input, and answers through it, in MessagePack. It
-imports only what reading needs, so it starts faster than a worker of `multiprocessing`. While no helper has an answer
-ready, this process reads articles itself. If a helper dies, this process reads the files that it had. A terminal's
-Ctrl-C does not reach a helper; it exits when its input ends.
+A helper receives lists of files and answers each, in MessagePack. While no helper has an answer ready, this process
+reads articles itself. If a helper dies, this process reads the files that it had.
 """
 
 from __future__ import annotations
@@ -12,9 +10,6 @@ import contextlib
 import gc
 import itertools
 import os
-import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection, wait
@@ -24,6 +19,7 @@ from typing import NamedTuple, Self
 import msgspec
 
 from imgcache.cache import ArticleStat, ReadArticle
+from imgcache.core import HelperProcess, connection_to_parent
 from imgcache.scanner.extract import ArticleReader
 from imgcache.scanner.generators import Layout
 from imgcache.scanner.site import Site
@@ -109,30 +105,26 @@ class _Chunk(NamedTuple):
 
 
 class _Helper:
-    """One helper process."""
+    """One helper process, and what it was sent."""
 
     def __init__(self, task: ReaderTask, program: str) -> None:
         self._pending: deque[_Chunk] = deque()
         self._is_ready = False
         self._decoder = msgspec.msgpack.Decoder(list[ReadArticle])
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - the running Python
-                [sys.executable, "-P", "-c", program, *sys.path],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            self.connection = Connection(ours.detach())
-        self._write(msgspec.msgpack.encode(task))
+        self._process = HelperProcess(program)
+        self._process.send(msgspec.msgpack.encode(task))
 
     def __enter__(self) -> Self:
+        self._process.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
-        self._process.kill()
-        self._process.wait()
+    def __exit__(self, *error: object) -> None:
+        self._process.__exit__(*error)
+
+    @property
+    def connection(self) -> Connection:
+        """Becomes readable when an answer is there."""
+        return self._process.connection
 
     @property
     def has_room(self) -> bool:
@@ -152,17 +144,12 @@ class _Helper:
         """Send articles to be read."""
         message = msgspec.msgpack.encode(files)
         self._pending.append(_Chunk(files, len(message)))
-        self._write(message)
-
-    def _write(self, message: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` reports it
-            self.connection.send_bytes(message)
+        self._process.send(message)
 
     def receive(self) -> list[ReadArticle] | None:
         """Return the oldest answer, empty when the helper reports that it has started; None if it has ended."""
-        try:
-            message = self.connection.recv_bytes()
-        except (EOFError, ConnectionResetError):
+        message = self._process.receive()
+        if message is None:
             return None
         if self._is_ready:
             self._pending.popleft()
@@ -172,13 +159,13 @@ class _Helper:
 
 def helper_program() -> str:
     """Return the Python source that a helper runs."""
-    return f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import {run_reader.__name__} as run; run()"
+    return f"from {__name__} import {run_reader.__name__} as run; run()"
 
 
 def run_reader() -> None:
     """Run as a helper: receive a task, then lists of files, and answer each, until the connection closes."""
     gc.set_threshold(50_000)  # reading leaves almost no cycles, and collecting takes 6 % of the time
-    connection = Connection(os.dup(sys.stdin.fileno()))
+    connection = connection_to_parent()
     decoder = msgspec.msgpack.Decoder(list[ArticleStat])
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         task = msgspec.msgpack.decode(connection.recv_bytes(), type=ReaderTask)

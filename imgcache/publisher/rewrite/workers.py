@@ -1,8 +1,7 @@
 """Spreads the reading and rewriting of pages over processes, each a Python of its own.
 
-A process gets a list of files at a time through its standard input, and answers through it, in MessagePack. It ends
-with that input: when this process is killed, none is left. One that dies costs nothing but time: what it had in hand
-is done here.
+A process gets a list of files at a time and answers, in MessagePack. One that dies costs nothing but time: what it had
+in hand is done here.
 """
 
 from __future__ import annotations
@@ -11,9 +10,6 @@ import contextlib
 import itertools
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, Self
@@ -21,12 +17,13 @@ from typing import Any, Literal, Self
 import msgspec
 
 from imgcache.cache import ArticleStat
+from imgcache.core import HelperProcess, connection_to_parent
 from imgcache.publisher.rewrite.reading import PageReader
 from imgcache.publisher.rewrite.records import FolderTask, FoundPage, PageJob, RewrittenPage
 
 FEW = 64  # files that are done before a process is up
 CHUNK = 16  # files that a process is given at once
-_COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from imgcache.publisher.rewrite.workers import serve; serve()"
+_PROGRAM = "from imgcache.publisher.rewrite.workers import serve; serve()"
 
 Step = Literal["find", "rewrite"]
 _task = msgspec.msgpack.Decoder(FolderTask)
@@ -101,51 +98,41 @@ class PagePool:
 
 
 class _Worker:
-    """One process."""
+    """One process, and what it was given."""
 
     def __init__(self, task: FolderTask) -> None:
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - this very Python
-                [sys.executable, "-P", "-c", _COMMAND, *sys.path],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            self.connection = Connection(ours.detach())
+        self._process = HelperProcess(_PROGRAM)
         self._step: Step = "find"
-        self._send(msgspec.msgpack.encode(task))
+        self._process.send(msgspec.msgpack.encode(task))
 
     def __enter__(self) -> Self:
+        self._process.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
-        self._process.kill()
-        self._process.wait()
+    def __exit__(self, *error: object) -> None:
+        self._process.__exit__(*error)
+
+    @property
+    def connection(self) -> Connection:
+        """Becomes readable when an answer is there."""
+        return self._process.connection
 
     def give(self, step: Step, chunk: Sequence[object]) -> None:
         """Have files processed. Only give files to an idle process: then neither side waits for the other to read."""
         self._step = step
-        self._send(step.encode())
-        self._send(msgspec.msgpack.encode(chunk))
-
-    def _send(self, message: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `answer` finds out
-            self.connection.send_bytes(message)
+        self._process.send(step.encode())
+        self._process.send(msgspec.msgpack.encode(chunk))
 
     def answer(self) -> list[Any] | None:
         """Return the results of what was given; None if the process is gone."""
-        try:
-            return _answers[self._step].decode(self.connection.recv_bytes())
-        except (EOFError, ConnectionResetError):
-            return None
+        message = self._process.receive()
+        return None if message is None else _answers[self._step].decode(message)
 
 
 def serve() -> None:
     """Run one process: a task, then lists of files, each answered, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = Connection(os.dup(sys.stdin.fileno()))
+    connection = connection_to_parent()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         reader = PageReader(_task.decode(connection.recv_bytes()))
         while True:
