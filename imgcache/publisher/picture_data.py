@@ -7,30 +7,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from imgcache.core import (
-    BROWSER_MEDIA_TYPES,
-    MEDIA_TYPES,
-    MODERN_FORMATS,
-    OPAQUE_MEDIA_TYPES,
-    UNIVERSAL_FORMATS,
-    VARIANT_FORMATS,
-    ConfigError,
-    clean_text,
-)
+from imgcache.core import BROWSER_MEDIA_TYPES, MEDIA_TYPES, MODERN_FORMATS, ConfigError, clean_text
 from imgcache.manifest import ManifestEntry, ManifestVariant
+from imgcache.publisher import entries
 from imgcache.publisher.signature import with_signature
 
 DEFAULT_ASSETS_URL = "/assets/imgcache"
 
 # Best first: a browser takes the first <source> whose type it knows (HTML, section 4.8.4.3.5).
 _SOURCES = MODERN_FORMATS
-_EVERYWHERE = tuple(name for name in UNIVERSAL_FORMATS if name in VARIANT_FORMATS)
-_SAFE_ORIGINALS = BROWSER_MEDIA_TYPES
-_OPAQUE_ORIGINALS = OPAQUE_MEDIA_TYPES
-
-FILE = re.compile(r"assets/([0-9a-f]{2}/[0-9a-f]{64})/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
-_COLOR = re.compile(r"#[0-9a-f]{6}")
-_PLACEHOLDER = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
 # No comma and no space: both mean something in srcset. No quote or bracket: it stands in attributes and in CSS.
 _ASSETS_URL = re.compile(r"(https?://[A-Za-z0-9.:\[\]_-]+|/[A-Za-z0-9._~-])[A-Za-z0-9._~:/@!$&*+;=%-]*")
 # Jekyll reads JSON as YAML, which takes these for line ends or refuses them unescaped (YAML 1.1, sections 5.1 and 5.4).
@@ -124,16 +109,16 @@ def check_assets_url(text: str) -> str:
 
 
 def _held(url: str, entry: ManifestEntry, automatic: Collection[str]) -> HeldImage | None:
-    at, original = _file(url, entry.original)
-    variants = [variant for variant in entry.variants if _has_shape(variant, entry)]
-    if any(_file(url, variant.path)[0] != at for variant in variants):
-        raise _damaged(url, "has files in two folders")
+    at, original = entries.file_of(url, entry.original)
+    variants = [variant for variant in entry.variants if entries.is_whole(variant, entry)]
+    if any(entries.file_of(url, variant.path)[0] != at for variant in variants):
+        raise entries.damaged(url, "has files in two folders")
     sources = [_source(name, variants) for name in _SOURCES]
     offered = [source for source in sources if source.files]
-    fallback = list(_source_files(_EVERYWHERE, variants))
+    fallback = list(_source_files(entries.EVERYWHERE, variants))
     widest = max((variant.width for variant in variants), default=0)
-    may_serve = entry.media_type in _SAFE_ORIGINALS
-    if may_serve and _moves(entry, variants):
+    may_serve = entry.media_type in BROWSER_MEDIA_TYPES
+    if may_serve and entries.moves(entry, variants):
         fallback = [ImageFile(original, entry.width)]
     elif may_serve and (not variants or not fallback or fallback[-1].width < widest):
         fallback = [file for file in fallback if file.width < entry.width]
@@ -142,9 +127,8 @@ def _held(url: str, entry: ManifestEntry, automatic: Collection[str]) -> HeldIma
         if not offered:
             return None
         fallback = list(offered.pop().files)
-    if not _COLOR.fullmatch(entry.color) or not _PLACEHOLDER.fullmatch(entry.placeholder):
-        raise _damaged(url, "has an invalid colour or placeholder")
-    covered = _is_opaque(entry, automatic)
+    entries.check_background(url, entry)
+    covered = entry.frames == 1 and entries.is_opaque(entry, automatic)  # an `auto` variant shows one frame alone
     return HeldImage(
         at=at,
         width=entry.width,
@@ -156,26 +140,6 @@ def _held(url: str, entry: ManifestEntry, automatic: Collection[str]) -> HeldIma
     )
 
 
-def _moves(entry: ManifestEntry, variants: Iterable[ManifestVariant]) -> bool:
-    """Whether a page shows an animation. Its WebP and AVIF are stills only with `animation: first`."""
-    return entry.frames > 1 and not any(one.frames == 1 and one.format in _SOURCES for one in variants)
-
-
-def _file(url: str, path: str) -> tuple[str, str]:
-    match = FILE.fullmatch(path)
-    if match is None:
-        raise _damaged(url, f"names a file that is not in the cache: {clean_text(path)}")
-    return match[1], match[2]
-
-
-def _has_shape(variant: ManifestVariant, entry: ManifestEntry) -> bool:
-    """Whether a variant shows the whole picture: a srcset may only offer the same one (HTML, section 4.8.4.2.2).
-
-    Sides are whole pixels, so that one of them is off by up to one.
-    """
-    return abs(variant.width * entry.height - variant.height * entry.width) <= max(entry.width, entry.height)
-
-
 def _source(name: str, variants: Collection[ManifestVariant]) -> PictureSource:
     """Returns the files of one format, and wider files of later formats, which `format: best` can lead to.
 
@@ -183,7 +147,7 @@ def _source(name: str, variants: Collection[ManifestVariant]) -> PictureSource:
     well: `type` only tells browsers what to skip (HTML, section 4.8.2).
     """
     files = _source_files((name,), variants)
-    later = (*_SOURCES[_SOURCES.index(name) + 1 :], *_EVERYWHERE)
+    later = (*_SOURCES[_SOURCES.index(name) + 1 :], *entries.EVERYWHERE)
     if files and all(variant.frames == 1 for variant in variants):
         files += tuple(file for file in _source_files(later, variants) if file.width > files[-1].width)
     return PictureSource(MEDIA_TYPES[name], files)
@@ -202,18 +166,3 @@ def _source_files(formats: Collection[str], variants: Iterable[ManifestVariant])
 
 def _rank(variant: ManifestVariant) -> tuple[int, str]:
     return variant.bytes, variant.path
-
-
-def _is_opaque(entry: ManifestEntry, automatic: Collection[str]) -> bool:
-    """Whether the picture is known to be opaque. manifest.json does not say so, but an `auto` variant does.
-
-    It is not known of an animation, because the variant shows one frame alone.
-    """
-    if entry.frames > 1:
-        return False
-    chosen = [variant.format for variant in entry.variants if variant.name in automatic]
-    return "png" not in chosen if chosen else entry.media_type in _OPAQUE_ORIGINALS
-
-
-def _damaged(url: str, what: str) -> ConfigError:
-    return ConfigError(f"{clean_text(url)} {what}; `imgcache verify --repair` writes it anew", where="manifest.json")

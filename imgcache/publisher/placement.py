@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from imgcache.core import ConfigError, OutputFolder, disk_errors, display_path
-from imgcache.publisher.picture_data import FILE
+from imgcache.publisher.entries import FILE
 from imgcache.publisher.signature import SIGNATURE
 
 # The files that an earlier run put into a folder, which a later one may remove. Where a

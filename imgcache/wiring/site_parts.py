@@ -41,19 +41,24 @@ def site_parts(workspaces: Sequence[Workspace], store: Store, scratch: Path) -> 
     """Build the parts of each site. The prefix is "" where there is only one site."""
     parts = []
     for workspace in workspaces:
-        config, site = workspace.config, workspace.site
+        site = workspace.site
         prefix = path_prefix(site) if len(workspaces) > 1 else ""
-        scanner = Scanner(
-            site,
-            articles=config.articles,
-            exclude=config.exclude,
-            flag=config.flag,
-            data=config.data,
-            cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
-            prefix=prefix,
-        )
-        parts.append(SiteParts(site, scanner, manifest_of(workspace, store, scratch), config.dimensions, prefix))
+        manifest = manifest_of(workspace, store, scratch)
+        parts.append(SiteParts(site, _scanner(workspace, prefix), manifest, workspace.config.dimensions, prefix))
     return tuple(parts)
+
+
+def _scanner(workspace: Workspace, prefix: str = "") -> Scanner:
+    config = workspace.config
+    return Scanner(
+        workspace.site,
+        articles=config.articles,
+        exclude=config.exclude,
+        flag=config.flag,
+        data=config.data,
+        cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
+        prefix=prefix,
+    )
 
 
 def combine_sites(parts: Sequence[SiteParts]) -> tuple[Site, Scanner]:
@@ -229,15 +234,7 @@ def scan_site(workspace: Workspace) -> ScanReport:
     Raises:
         ConfigError: a folder of the site cannot be read, or it has no article.
     """
-    config, site = workspace.config, workspace.site
-    scanner = Scanner(
-        site,
-        articles=config.articles,
-        exclude=config.exclude,
-        flag=config.flag,
-        data=config.data,
-        cache=workspace.own_cache if workspace.bucket_url else workspace.cache,
-    )
+    site, scanner = workspace.site, _scanner(workspace)
     report = ScanReport()
     for article in scanner.read_all():
         report.add(site, article)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from imgcache.core import ConfigError, clean_text
-from imgcache.publisher.picture_data import FILE
+from imgcache.publisher.entries import FILE
 
 DEFAULT_UPSTREAM = "http://127.0.0.1:8080"
 

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import msgspec
 
-from imgcache.core import (
-    BROWSER_FORMATS,
-    MEDIA_TYPES,
-    MODERN_FORMATS,
-    OPAQUE_MEDIA_TYPES,
-    UNIVERSAL_FORMATS,
-    VARIANT_FORMATS,
-    ConfigError,
-    clean_text,
-)
-from imgcache.manifest import ManifestEntry, ManifestVariant
+from imgcache.core import BROWSER_FORMATS, MEDIA_TYPES, MODERN_FORMATS, UNIVERSAL_FORMATS
+from imgcache.manifest import ManifestEntry
+from imgcache.publisher import entries
 
 _MODERN = MODERN_FORMATS  # best first: a browser takes the first type it knows (HTML, section 4.8.4.3.5)
-_EVERYWHERE = tuple(name for name in UNIVERSAL_FORMATS if name in VARIANT_FORMATS)
 _SAFE = {MEDIA_TYPES[name]: name for name in BROWSER_FORMATS}
 _ICONS = {**_SAFE, "image/vnd.microsoft.icon": "ico"}
-_OPAQUE = OPAQUE_MEDIA_TYPES
 _SHARED_WIDTH = 1200  # pixels: what Open Graph and structured data recommend
-_FILE = re.compile(r"assets/([0-9a-f]{2}/[0-9a-f]{64}/[A-Za-z0-9_][A-Za-z0-9_.-]*)")
-_COLOR = re.compile(r"#[0-9a-f]{6}")
-_PLACEHOLDER = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
 
 
 class File(msgspec.Struct, frozen=True, gc=False):
@@ -73,13 +59,12 @@ def held(url: str, entry: ManifestEntry, automatic: Collection[str] = ()) -> Hel
     Raises:
         ConfigError: the entry names a file outside `assets/`, or a colour or placeholder that is none.
     """
-    if not _COLOR.fullmatch(entry.color) or not _PLACEHOLDER.fullmatch(entry.placeholder):
-        raise _damaged(url, "has a colour or a placeholder that is none")
-    moves = entry.frames > 1 and not any(one.frames == 1 and one.format in _MODERN for one in entry.variants)
+    entries.check_background(url, entry)
+    moves = entries.moves(entry, entry.variants)
     variants = [
         File(_path(url, one.path), one.width, one.height, one.format, one.bytes, one.frames > 1)
         for one in entry.variants
-        if _whole(one, entry) and (one.frames > 1 or not moves) and one.format in MEDIA_TYPES
+        if entries.is_whole(one, entry) and (one.frames > 1 or not moves) and one.format in MEDIA_TYPES
     ]
     kind = _ICONS.get(entry.media_type)
     original = (
@@ -89,7 +74,7 @@ def held(url: str, entry: ManifestEntry, automatic: Collection[str] = ()) -> Hel
     )
     if not variants and original is None:
         return None
-    covers = not moves and _covers(entry, automatic)
+    covers = not moves and entries.is_opaque(entry, automatic)
     return Held(
         width=entry.width,
         height=entry.height,
@@ -108,7 +93,7 @@ def choices(image: Held) -> list[tuple[File, ...]]:
     wider files of the formats after it.
     """
     found = [files for name in _MODERN if (files := _of(image, (name,)))]
-    wider = _of(image, _EVERYWHERE)
+    wider = _of(image, entries.EVERYWHERE)
     if found:
         found[-1] += tuple(file for file in wider if file.width > found[-1][-1].width)
     elif image.original and (not wider or wider[-1].width < image.width) and image.original.format != "ico":
@@ -139,7 +124,7 @@ def icon(image: Held) -> File:
 
 def shared(image: Held) -> File:
     """Returns the file for other programs: JPEG, PNG or GIF, the narrowest from 1,200 pixels on, else the widest."""
-    known = [file for file in image.files if file.format in _EVERYWHERE and file.moves == image.moves]
+    known = [file for file in image.files if file.format in entries.EVERYWHERE and file.moves == image.moves]
     if image.original and image.original.format in UNIVERSAL_FORMATS:
         known.append(image.original)
     if not known:
@@ -161,22 +146,5 @@ def _of(image: Held, formats: Collection[str]) -> tuple[File, ...]:
     return tuple(best.values())
 
 
-def _whole(variant: ManifestVariant, entry: ManifestEntry) -> bool:
-    """Returns whether a variant shows the whole picture. Sides are whole pixels: one may differ by one pixel."""
-    return abs(variant.width * entry.height - variant.height * entry.width) <= max(entry.width, entry.height)
-
-
-def _covers(entry: ManifestEntry, automatic: Iterable[str]) -> bool:
-    chosen = [variant.format for variant in entry.variants if variant.name in automatic]
-    return "png" not in chosen if chosen else entry.media_type in _OPAQUE
-
-
 def _path(url: str, path: str) -> str:
-    match = _FILE.fullmatch(path)
-    if match is None:
-        raise _damaged(url, f"names a file that is none of the cache: {clean_text(path)}")
-    return match[1]
-
-
-def _damaged(url: str, what: str) -> ConfigError:
-    return ConfigError(f"{clean_text(url)} {what}; `imgcache verify --repair` writes it anew", where="manifest.json")
+    return "/".join(entries.file_of(url, path))
