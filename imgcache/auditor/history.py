@@ -81,7 +81,8 @@ class AuditHistory:
                 if failure is not None:
                     self._index.put_failure(url, failure)
                 elif (old := self._index.failure(url)) is not None:
-                    self._index.put_health(url, health.recovered(old, self._index.health(url), now))
+                    if record := health.recovered(old, self._index.health(url), now):
+                        self._index.put_health(url, record)
                     self._index.drop_failure(url)
         self._changes.clear()
 

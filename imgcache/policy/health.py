@@ -80,8 +80,10 @@ def failed(
     return failure
 
 
-def recovered(failure: Failure, health: Health | None, now: float) -> Health:
-    """Return the record of a URL that answers again."""
+def recovered(failure: Failure, health: Health | None, now: float) -> Health | None:
+    """Return the record of a URL that answers again; `health` as it was if the failure does not count against it."""
+    if blame_for(failure.code) in NOT_COUNTED:
+        return health
     if health is None or failure.first_at - health.last_failure > MEMORY:
         return Health(failure.first_at, failure.last_at, failure.count, now)
     return Health(health.first_failure, failure.last_at, health.failures + failure.count, now)

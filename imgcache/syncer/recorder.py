@@ -286,7 +286,8 @@ class Recorder:
     def _recover(self, url: str) -> None:
         failure = self._index.failure(url)
         if failure is not None:
-            self._index.put_health(url, health.recovered(failure, self._index.health(url), self._clock()))
+            if record := health.recovered(failure, self._index.health(url), self._clock()):
+                self._index.put_health(url, record)
             self._index.drop_failure(url)
 
 

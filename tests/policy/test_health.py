@@ -93,6 +93,14 @@ def test_a_url_that_failed_and_answered_within_thirty_days_is_flaky() -> None:
     assert health.recovered(late, past, 51 * DAY) == Health(50 * DAY, 50 * DAY, 1, 51 * DAY)
 
 
+@pytest.mark.parametrize("code", ["blocked-address", "robots", "disk-full"])
+def test_a_failure_whose_cause_is_not_the_url_leaves_no_trace(code: str) -> None:
+    failure = health.failed(None, msgspec.structs.replace(NOT_FOUND, code=code, status=msgspec.UNSET), DAY)
+    assert health.recovered(failure, None, 2 * DAY) is None
+    before = Health(0.0, 0.0, 1, 0.5 * DAY)
+    assert health.recovered(failure, before, 2 * DAY) == before
+
+
 def asked_on(problem: Problem, days: int) -> list[int]:
     """The days on which a URL that always fails is asked, with one sync a day."""
     failure, asked = None, []
