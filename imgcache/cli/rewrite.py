@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.console import console_for
 from imgcache.cli.job import run_job
 from imgcache.cli.options import common, examples, logger, now, open_workspace
-from imgcache.cli.output import print_json, print_line
-from imgcache.cli.problems import print_problems
+from imgcache.cli.output import print_json
 from imgcache.cli.progress import progress_for
 from imgcache.cli.quantities import max_bytes_option, max_time_option
-from imgcache.core import Console, format_seconds, plural
+from imgcache.cli.rewrite_summary import RewriteCommand, print_report
 from imgcache.downloader import ConnectTo
 from imgcache.publisher.picture_data import check_assets_url
-from imgcache.publisher.rewrite import RewriteReport
 from imgcache.wiring import SyncRequest, rewrite_site
 from imgcache.wiring.rewrite import prepare_rewrite
 from imgcache.wiring.rewrite_job import RewriteRequest
@@ -85,50 +82,10 @@ def rewrite(built: Path, site: Path | None, connect_to: tuple[str, ...], *, as_j
     if as_json:
         print_json(job.report)
     else:
-        _print(job.report, console_for(workspace.root), quiet=options["quiet"], verbose=options["verbose"])
+        command = RewriteCommand(built, site, workspace.root, is_check=options["check"])
+        console = console_for(workspace.root)
+        print_report(job.report, command, console, quiet=options["quiet"], verbose=options["verbose"])
     if was_cut_short:
         logger.error("interrupted; what was finished is kept")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0 if job.report.is_well else EXIT_PROBLEMS)
-
-
-def _print(report: RewriteReport, console: Console, *, quiet: bool, verbose: bool) -> None:
-    """Print the report of a rewrite for people."""
-    print_problems(report.problems, console, verbose=verbose)
-    if quiet:
-        return
-    if report.problems:
-        print_line()
-    would = "would be " if report.dry_run else ""
-    rows = (
-        ("pages", f"{report.pages:,}, {report.changed:,} of them {would}changed"),
-        ("references", f"{report.references:,} to {plural(report.images, 'remote image')}"),
-        (f"{would}rewritten", f"{report.rewritten:,}"),
-        ("left", f"{report.left:,}"),
-        (f"{would}fetched", f"{report.fetched:,}"),
-        ("failed", f"{report.failed:,}"),
-        ("time", format_seconds(report.seconds)),
-    )
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print_line(f"{name:>{width}}  {value}", color="red" if name == "failed" and report.failed else None)
-    print_line()
-    for number, text in enumerate(_conclusion(report)):
-        color = "green" if not (number or report.left) else None
-        for line in console.wrap(text, hanging=2):
-            print_line(line, color=color, bold=not number)
-
-
-def _conclusion(report: RewriteReport) -> Iterator[str]:
-    """Yield the verdict, and the next command."""
-    if not report.left:
-        yield "The pages would load no remote image." if report.dry_run else "The pages load no remote image."
-    else:
-        places = plural(report.left, "place still loads its image", "places still load their images")
-        yield f"{places} from other hosts."
-    if report.dry_run:
-        yield "Next: the same command without --check or --dry-run does this."
-    elif report.failed:
-        yield "Next: `imgcache show URL` tells what is known of one image; the next run tries them again."
-    else:
-        yield "Next: publish the folder; `imgcache audit --built` finds what else readers load."

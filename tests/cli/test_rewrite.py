@@ -66,22 +66,34 @@ def test_pages_load_local_images(rewrite: Callable[..., Ended], built: Path) -> 
 
 
 def test_the_last_lines_are_the_verdict_and_what_comes_next(
-    rewrite: Callable[..., Ended], built: Path, origin: Origin
+    rewrite: Callable[..., Ended], built: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(built.parent)
     (built / "bad.html").write_text(page(f'<img src="{GONE}" alt="">'))
-    assert rewrite(built, "--check").out.splitlines()[-2:] == [
-        "5 places still load their images from other hosts.",
-        "Next: the same command without --check or --dry-run does this.",
-    ]
-    assert rewrite(built).out.splitlines()[-2:] == [
+
+    def last(*options: str) -> list[str]:
+        return rewrite("_site", *options).out.splitlines()[-2:]
+
+    remote = "5 places still load their images from other hosts."
+    assert last("--check") == [remote, "Next: `imgcache rewrite _site` makes 3 images local."]
+    assert last("--dry-run")[1] == "Next: `imgcache rewrite _site` does this."
+    held = "Next: `imgcache rewrite _site`, without --offline, fetches 3 images and makes these places local."
+    assert last("--offline") == [remote, held]
+    assert last() == [
         "1 place still loads its image from other hosts.",
         "Next: `imgcache show URL` tells what is known of one image; the next run tries them again.",
     ]
+    assert last("--check")[1].startswith("Next: `imgcache show URL`")
     (built / "bad.html").unlink()
-    assert rewrite(built).out.splitlines()[-2:] == [
-        "The pages load no remote image.",
-        "Next: publish the folder; `imgcache audit --built` finds what else readers load.",
+    done = "The pages load no remote image."
+    assert last() == [
+        done,
+        "Next: publish the folder; `imgcache audit --built _site` finds what else readers load.",
     ]
+    assert last("--check")[1] == last("--dry-run")[1] == done
+    monkeypatch.chdir(built.parent.parent)
+    ended = rewrite("site/_site", "site")
+    assert "`imgcache audit site --built site/_site`" in ended.out.splitlines()[-1]
 
 
 def test_a_second_run_changes_no_byte_and_makes_no_request(
