@@ -42,13 +42,16 @@ NO_CACHE = "run `imgcache sync`, or restore the cache; if this folder needs no c
 FLAG = "run `imgcache sync`: it sets the flag"
 VARIANTS = "run `imgcache sync`: it makes them"
 TRACKER = "remove it: it shows nothing, and lets another host see who reads the article"
-INSECURE = "link a copy that is served over https, or let `imgcache sync` cache it"
+INSECURE = (
+    "link a copy that is served over https, or run `imgcache rewrite` after the build: pages then load a local copy"
+)
 PLACEHOLDER = "the host sends this image in place of many others: " + _REPLACE
 NETWORK = "check the network, the proxy and the DNS of this machine, and audit again"
 CERTIFICATE = "tell the owner of the host; once the certificate has expired, browsers do not show the images"
 QUARANTINE = "decide with `imgcache quarantine accept URL` or `imgcache quarantine reject URL`"
-HOSTS = "let `imgcache sync` cache the images, or raise budget.hosts in imgcache.yml"
-BYTES = "let `imgcache sync` cache the images, serve their variants, or raise budget.bytes_per_article in imgcache.yml"
+_LOCAL = "run `imgcache rewrite` after the build, and audit the pages with --built FOLDER"
+HOSTS = f"{_LOCAL}; or raise budget.hosts in imgcache.yml"
+BYTES = f"{_LOCAL}; or raise budget.bytes_per_article in imgcache.yml"
 ARTICLE = _BY_CODE["article-unreadable"]
 BUILT = "build the site again; its bytes must be in the encoding that the page declares"
 REWRITE = "run `imgcache rewrite` after the build: the page then loads a local copy"

@@ -33,7 +33,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
                 "--cache", metavar="DIR|URL", help="Default: SITE/cache. Or s3://BUCKET/PREFIX, gs://, az://."
             ),
             click.option("-v", "--verbose", is_flag=True, help="List all places, and print more on standard error."),
-            click.option("-q", "--quiet", is_flag=True, help="Print nothing but results and errors."),
+            click.option("-q", "--quiet", is_flag=True, help="Print results and problems only."),
             click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
         )
     ):

@@ -208,4 +208,4 @@ def test_the_error_of_a_blocked_address_says_how_to_allow_it(tmp_path: pathlib.P
 
     message = asyncio.run(scene())
     assert "in.org has the address 10.0.0.8" in message
-    assert "allow_networks" in message
+    assert 'write `allow_networks: ["10.0.0.8/32"]` into imgcache.yml' in message

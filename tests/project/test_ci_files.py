@@ -214,12 +214,13 @@ def test_the_hook_audits_the_changes_of_a_commit(repository: Path, run: Command)
 def test_documented_workflows_are_valid_yaml_with_existing_commands() -> None:
     text = (ROOT / "docs/ci.md").read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     workflow = yaml.safe_load(blocks[0])
     assert workflow["permissions"] == {"contents": "read", "security-events": "write"}
     (ours,) = (step["with"] for step in workflow["jobs"]["audit"]["steps"] if "imgcache@" in step["uses"])
     assert ours.keys() <= ACTION["inputs"].keys()
-    (repository,) = yaml.safe_load(blocks[2])["repos"]
+    assert yaml.safe_load(blocks[2]) == {"budget": {"hosts": 0}}
+    (repository,) = yaml.safe_load(blocks[3])["repos"]
     assert [hook["id"] for hook in repository["hooks"]] == [hook["id"] for hook in HOOKS]
     commands = re.findall(r"imgcache (audit|watch)((?: --?[\w-]+(?: [\w./\"$-]+)?)*)", text)
     assert {command for command, _ in commands} == {"audit", "watch"}
@@ -235,6 +236,9 @@ def test_the_shell_lines_of_the_document_run(repository: Path) -> None:
     lines = re.findall(r"^(?: +- |\$ )(imgcache audit .*)$", text, re.MULTILINE)
     lines += re.findall(r"sh '(imgcache audit [^']*)'", text)
     git(repository, "update-ref", "refs/remotes/origin/main", "HEAD")
+    built = repository / "my site" / "_site"
+    built.mkdir()
+    (built / "index.html").write_text("<p>no image")
     names = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     statuses = []
     for line in lines:
@@ -243,4 +247,4 @@ def test_the_shell_lines_of_the_document_run(repository: Path) -> None:
         )
         statuses.append(ended.returncode)
         assert ended.stderr == "", line
-    assert statuses == [1, 1, 1, 0, 1]  # with the baseline that the line before it wrote, nothing is new
+    assert statuses == [1, 1, 1, 1, 0, 1]  # with the baseline that the line before it wrote, nothing is new

@@ -27,6 +27,7 @@ def described() -> Iterator[str]:
 
 
 _RETRY = "It may be temporary: every audit tries again, and reports since when the image has failed."
+_LOCAL = "Run `imgcache rewrite` after the build and audit with `--built`"
 _REPLACE = "Readers see a broken image. Write another address in the article, or remove the image."
 _OTHER_FILE = "Readers see a broken image. Link an image in a common format."
 _HEAVY = "It is not fetched, because decoding it could exhaust memory. Link a smaller version, or raise the limit."
@@ -46,8 +47,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "blocked-address": (
         "An image is on a private address.",
         (
-            "Readers outside that network do not see it. Move the image to a public server or into the site. Networks"
-            " of your own can be listed in `allow_networks`."
+            "Readers outside that network do not see it. Move the image to a public server or into the site. If the"
+            ' network is yours, name it in imgcache.yml: `allow_networks: ["10.1.0.0/16"]`.'
         ),
     ),
     "dns": ("The host name of an image does not resolve.", f"{_REPLACE} {_RETRY}"),
@@ -137,7 +138,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "copy-without-flag": (
         "The cache has a copy, but the article does not say isCached.",
-        "Readers still load the image from the other server. `imgcache sync` sets the flag.",
+        "A template that reads the flag still loads the image from the other server. `imgcache sync` sets the flag.",
     ),
     "variant-missing": (
         "A cached image lacks variants.",
@@ -153,11 +154,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "budget-hosts": (
         "An article sends its readers to more external hosts than the budget allows.",
-        "Each host sees who reads it. Cache the images, or raise `budget.hosts`.",
+        f"Each host sees who reads it. {_LOCAL}, or raise `budget.hosts`.",
     ),
     "budget-bytes": (
         "An article makes its readers load more bytes than the budget allows.",
-        "It loads slowly on slow networks. Cache the images, or raise `budget.bytes_per_article`.",
+        f"It loads slowly on slow networks. {_LOCAL}, or raise `budget.bytes_per_article`.",
     ),
     "remote-image": (
         "A built page loads an image from another host.",

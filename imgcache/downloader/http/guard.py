@@ -116,9 +116,11 @@ class Guard:
 def blocked(host: str, address: str) -> BlockedAddress:
     """Return the error that names what was refused and how the operator can allow it."""
     found = "" if host == address else f" has the address {clean_text(address, 60)}, which"
-    return BlockedAddress(
-        f"{clean_text(host, 80)}{found} is not public; if it is yours, name its network in allow_networks",
-    )
+    try:
+        how = f'write `allow_networks: ["{ipaddress.ip_network(address)}"]` into imgcache.yml'
+    except ValueError:  # with a zone, or no address
+        how = "name its network in allow_networks"
+    return BlockedAddress(f"{clean_text(host, 80)}{found} is not public; if it is yours, {how}")
 
 
 def _network(block: str | IPNetwork) -> IPNetwork:
