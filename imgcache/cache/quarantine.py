@@ -10,7 +10,7 @@ from imgcache.cache.catalogue.catalogue import Catalogue
 from imgcache.cache.index.index import Index
 from imgcache.cache.store.protocol import Store
 from imgcache.core import Copy, ImgcacheError, Place, Problem, Severity, clean_text, redact
-from imgcache.policy import QuarantineRecord, replacement
+from imgcache.policy import QuarantineRecord, quarantine_rules
 
 CODE = "quarantined"
 
@@ -98,7 +98,7 @@ class Quarantine:
     def reject(self, url: str) -> None:
         """Drops the candidate; from now on its bytes count as "not modified". Raises NotQuarantined."""
         candidate, doubt = self._find(url)
-        self._index.put_quarantine_record(url, replacement.with_rejected_digest(doubt, candidate.digest))
+        self._index.put_quarantine_record(url, quarantine_rules.with_rejected_digest(doubt, candidate.digest))
         remove_unused_assets({candidate.digest}, self._index, self._store)
 
     def _find(self, url: str) -> tuple[Copy, QuarantineRecord]:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from imgcache.cli.exit_codes import EXIT_BUSY, EXIT_INTERRUPTED, EXIT_PROBLEMS, EXIT_USAGE
 from imgcache.core import CacheBusy, ImgcacheError
 from imgcache.core.version import __version__
 
@@ -35,11 +36,6 @@ COMMANDS = {
     "init": "Write a commented imgcache.yml.",
     "completion": "Print the script that completes commands in a shell.",
 }
-
-EXIT_PROBLEMS = 1
-EXIT_USAGE = 2
-EXIT_BUSY = 3
-EXIT_INTERRUPTED = 130
 
 _LOG_FORMAT = "imgcache.log_format"  # in click's `meta`
 

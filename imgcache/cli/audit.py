@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from imgcache.auditor import Baseline, git_prefix, git_revision, reports
-from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.console import console_for
+from imgcache.cli.exit_codes import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.job import run_job
 from imgcache.cli.options import NO_PREFIX, common, examples, logger, now, open_workspace, site_argument
 from imgcache.cli.output import print_bytes, print_note

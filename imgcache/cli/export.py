@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from imgcache.cli import EXIT_PROBLEMS
+from imgcache.cli.exit_codes import EXIT_PROBLEMS
 from imgcache.cli.options import common, examples, logger, open_workspace, site_argument
 from imgcache.cli.output import print_line
 from imgcache.core import ConfigError, plural

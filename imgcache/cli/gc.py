@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgcache.cache import OtherSites, built_name, forget_site, is_built
-from imgcache.cli import EXIT_PROBLEMS
+from imgcache.cli.exit_codes import EXIT_PROBLEMS
 from imgcache.cli.options import NO_PREFIX, common, examples, logger, now
 from imgcache.cli.output import print_json, print_line
 from imgcache.cli.sites import open_workspaces, sites_argument

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.console import console_for
+from imgcache.cli.exit_codes import EXIT_PROBLEMS
 from imgcache.cli.options import common, examples, open_workspace, site_argument
 from imgcache.cli.output import print_generators, print_json, print_line
 from imgcache.cli.problems import print_problems

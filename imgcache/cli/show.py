@@ -12,8 +12,8 @@ import click
 import msgspec
 
 from imgcache.cache import is_built
-from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.console import console_for
+from imgcache.cli.exit_codes import EXIT_PROBLEMS
 from imgcache.cli.nearest_url import nearest_url, unknown_url
 from imgcache.cli.options import common, examples, logger, now, open_workspace, url_and_site
 from imgcache.cli.output import print_json, print_line

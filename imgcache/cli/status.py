@@ -12,8 +12,8 @@ import click
 import msgspec
 
 from imgcache.cache import RecordedImage, quarantine
-from imgcache.cli import EXIT_PROBLEMS
 from imgcache.cli.console import console_for
+from imgcache.cli.exit_codes import EXIT_PROBLEMS
 from imgcache.cli.options import common, examples, now, open_workspace, site_argument
 from imgcache.cli.output import print_json, print_line
 from imgcache.cli.problems import print_problems

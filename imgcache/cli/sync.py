@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.console import console_for
+from imgcache.cli.exit_codes import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.job import run_job
 from imgcache.cli.options import common, examples, logger, now
 from imgcache.cli.output import print_generators, print_json

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from imgcache.cli import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.console import console_for
+from imgcache.cli.exit_codes import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from imgcache.cli.job import run_job
 from imgcache.cli.options import common, examples, logger, now, open_workspace, site_argument
 from imgcache.cli.output import print_json, print_line

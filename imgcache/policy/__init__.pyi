@@ -2,4 +2,4 @@ __all__ = ["FlagDecision", "Health", "QuarantineRecord", "SizeMatch", "Step", "S
 
 from .health import Health, format_day
 from .plan import FlagDecision, SizeMatch, Step, SyncPolicy
-from .replacement import QuarantineRecord
+from .quarantine_rules import QuarantineRecord

@@ -19,7 +19,7 @@ from imgcache.processor.decoded_image import DecodePlan, decode
 from imgcache.processor.encoder import Encoded, settings
 from imgcache.processor.geometry import Target
 from imgcache.processor.header import OpenedImage, decoder_errors, open_image
-from imgcache.processor.palette import thumbnail
+from imgcache.processor.placeholder import thumbnail
 from imgcache.processor.scaling import scaled
 from imgcache.processor.strip import original_without_metadata
 

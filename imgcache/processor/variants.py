@@ -17,7 +17,7 @@ from PIL import Image
 
 from imgcache.core import EXTENSIONS, DiskFull, Limits, Motion, Recipe, Rendered, Size, Variant, VariantFormat
 from imgcache.processor import animation as motion
-from imgcache.processor import palette
+from imgcache.processor import placeholder as preview
 from imgcache.processor.crops import crop_center
 from imgcache.processor.decoded_image import DecodedImage, DecodePlan, decode
 from imgcache.processor.encoder import Encoded, settings
@@ -102,9 +102,9 @@ def make(
             made = _render_group(shown, members, decoding, limits)
             files, notes = files | {file.plan.recipe: file for file in made.files}, made.notes
             if smallest is None:
-                smallest = made.thumbnail if shown is opened else palette.thumbnail(decode(opened, (), decoding).image)
+                smallest = made.thumbnail if shown is opened else preview.thumbnail(decode(opened, (), decoding).image)
         assert smallest is not None  # noqa: S101 (there is at least one group)
-        color, placeholder = palette.dominant(smallest), palette.placeholder(smallest)
+        color, placeholder = preview.dominant(smallest), preview.placeholder(smallest)
     variants = tuple(_write(files[recipe], write) for recipe in recipes if recipe in files)
     fingerprints = tuple(dict.fromkeys(recipe.fingerprint for recipe in recipes))
     return Rendered(opened.header, color, placeholder, variants, fingerprints, notes)
@@ -127,7 +127,7 @@ def _render_group(opened: OpenedImage, recipes: Sequence[Recipe], decoding: Deco
     smallest = min((source.image, *whole), key=lambda image: image.width * image.height)
     made = [_still(opened, source, plan, pictures[plan.target]) for plan in plans]
     made += [_File(_Plan(recipe, one.target, "webp"), one.encoded, one.frames) for recipe, one in animations.items()]
-    return _Group(made, palette.thumbnail(smallest), source.notes)
+    return _Group(made, preview.thumbnail(smallest), source.notes)
 
 
 def _distinct_plans(wanted: dict[Recipe, Target], image: Image.Image) -> list[_Plan]:

@@ -36,7 +36,7 @@ from imgcache.core import (
     with_action,
 )
 from imgcache.downloader import Downloader, HostStatistics
-from imgcache.policy import Step, SyncPolicy, plan, replacement
+from imgcache.policy import Step, SyncPolicy, plan, quarantine_rules
 from imgcache.processor import RenderPool
 from imgcache.syncer.group_commit import GroupCommit
 from imgcache.syncer.steps import choose_step, unchanged
@@ -167,15 +167,15 @@ class Pipeline:
 
     async def _replacement_doubt(self, old: Asset, new: Asset, job: Job) -> str | None:
         """Returns why a picture may not replace the one held; None where it may."""
-        if replacement.is_declared(old.size, new.size, job.declared):
+        if quarantine_rules.is_declared(old.size, new.size, job.declared):
             return None
-        if reason := replacement.size_mismatch(old.size, new.size):
+        if reason := quarantine_rules.size_mismatch(old.size, new.size):
             return reason
         try:
             old_hash = await self._image_hash(old)
         except ImageError:  # the copy is damaged: the new picture can only be better
             return None
-        return replacement.looks_different(old_hash, await self._image_hash(new), (old.size, new.size))
+        return quarantine_rules.looks_different(old_hash, await self._image_hash(new), (old.size, new.size))
 
     async def _image_hash(self, asset: Asset) -> int:
         # The picture passed the configured limits when it was fetched. These limits are just large enough for it.

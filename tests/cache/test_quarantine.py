@@ -14,7 +14,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from examples.origin import Answer, Origin
 from imgcache.core import Copy, Declared, Limits, Size
 from imgcache.policy import QuarantineRecord
-from imgcache.policy import replacement as likeness
+from imgcache.policy import quarantine_rules as likeness
 from imgcache.processor.image_hash import perceptual_hash as look
 from tests.conftest import Command, MakeSite, article
 from tests.support.site_files import articles, manifest, tree

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from turbohtml import Document, Element
 
 from imgcache.publisher.rewrite import json_text, layout, xml_text
-from imgcache.publisher.rewrite.html import LAZY, Page, parsed
+from imgcache.publisher.rewrite.find_in_html import LAZY, Page, parsed
 from imgcache.publisher.rewrite.json_text import Items, Members, Value
 from imgcache.publisher.rewrite.splices import Splice, shifts
 from imgcache.publisher.rewrite.tags import Tag

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imgcache.publisher.rewrite.addresses import Addresses, looks_like_image
-from imgcache.publisher.rewrite.html import Page
+from imgcache.publisher.rewrite.find_in_html import Page
 from imgcache.publisher.rewrite.references import ImageReference, MetadataSpans
 from imgcache.publisher.rewrite.sources import Source
 from imgcache.publisher.rewrite.srcset import candidates

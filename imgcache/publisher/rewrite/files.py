@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from imgcache.publisher.rewrite import checking, encodings, feeds, html, json_ld, layout, replace_address, splices
+from imgcache.publisher.rewrite import (
+    checking,
+    encodings,
+    feeds,
+    find_in_html,
+    json_ld,
+    layout,
+    replace_address,
+    splices,
+)
 from imgcache.publisher.rewrite.addresses import Addresses
+from imgcache.publisher.rewrite.change_html import Changes, Writer
 from imgcache.publisher.rewrite.encodings import Bytes, Undecodable
-from imgcache.publisher.rewrite.html import Page
+from imgcache.publisher.rewrite.find_in_html import Page
 from imgcache.publisher.rewrite.json_text import NotJson
 from imgcache.publisher.rewrite.offers import Held
-from imgcache.publisher.rewrite.pages import Changes, Writer
 from imgcache.publisher.rewrite.references import ImageReference
 from imgcache.publisher.rewrite.sources import Source, root
 from imgcache.publisher.rewrite.values import BuiltReference, FileKind, Options, Rewritten, Unreadable
@@ -95,7 +104,7 @@ def _references(source: Source, addresses: Addresses, kind: FileKind) -> Iterato
     if kind is FileKind.HTML:
         yield from Page(source, addresses).references()
     elif kind is FileKind.CSS:
-        yield from html.sheet(source, addresses)
+        yield from find_in_html.sheet(source, addresses)
     elif kind is FileKind.FEED:
         yield from feeds.references(source, addresses)
     else:

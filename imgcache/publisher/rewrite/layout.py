@@ -20,7 +20,7 @@ import re
 
 from turbohtml import Element
 
-from imgcache.publisher.rewrite.html import Page
+from imgcache.publisher.rewrite.find_in_html import Page
 from imgcache.publisher.rewrite.offers import Held
 from imgcache.publisher.rewrite.splices import Splice
 from imgcache.publisher.rewrite.tags import Tag

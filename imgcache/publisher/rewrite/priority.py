@@ -7,7 +7,7 @@ from enum import Enum
 
 from turbohtml import Element
 
-from imgcache.publisher.rewrite.html import Page
+from imgcache.publisher.rewrite.find_in_html import Page
 from imgcache.publisher.rewrite.layout import declared_size
 from imgcache.publisher.rewrite.tags import Tag
 

@@ -21,7 +21,7 @@ from imgcache.core import (
     unexpected_article_error,
 )
 from imgcache.publisher.rewrite.files import find, kind_of, open_page
-from imgcache.publisher.rewrite.html import Page
+from imgcache.publisher.rewrite.find_in_html import Page
 from imgcache.publisher.rewrite.reading import MAX_BYTES, Positions, path_below
 from imgcache.publisher.rewrite.records import FolderTask
 from imgcache.publisher.rewrite.tags import Tag

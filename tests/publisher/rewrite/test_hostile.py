@@ -9,7 +9,7 @@ import pytest
 
 from imgcache.publisher.rewrite import FileKind, checking, encodings, rewrite
 from imgcache.publisher.rewrite.addresses import Addresses
-from imgcache.publisher.rewrite.html import Page
+from imgcache.publisher.rewrite.find_in_html import Page
 from imgcache.publisher.rewrite.sources import root
 from imgcache.publisher.rewrite.splices import Splice, apply
 from tests.publisher.rewrite.support import HOST, SITE, held

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from turbohtml import Element
 
 from imgcache.publisher.rewrite import head_elements, images, layout, offers, replace_address, selectors
-from imgcache.publisher.rewrite.html import LAZY, Page
+from imgcache.publisher.rewrite.find_in_html import LAZY, Page
 from imgcache.publisher.rewrite.offers import File, Held
 from imgcache.publisher.rewrite.priority import LoadOrder, Priority
 from imgcache.publisher.rewrite.references import ImageReference
