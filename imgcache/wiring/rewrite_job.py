@@ -22,6 +22,7 @@ from imgcache.publisher.rewrite import (
     broken_checksums,
     images_in_scripts,
     no_address,
+    published_copies,
     stale_precaches,
 )
 from imgcache.runners import Progress
@@ -190,6 +191,7 @@ class RewriteJob:
         catalogue = self._cache.catalogue
         yield from self._scanner.problems()
         yield from catalogue.built.notes()
+        yield from published_copies(self._folder, self._site.root, self._site.own_cache)
         yield from images_in_scripts(self._folder, lambda url: catalogue.images.number(url) is not None)
         if not self._task.options.site_url and not self._task.options.assets_url:
             places = (place for _, place in catalogue.built.remote_places(is_local_possible=False))

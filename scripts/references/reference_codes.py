@@ -72,6 +72,11 @@ _OTHERS = {
         "A service worker lists changed files with the versions of their old bytes.",
         "Run the step that writes this list after `imgcache rewrite`.",
     ),
+    "published-cache": (
+        "The generator copied the cache, or imgcache.yml, into the built folder.",
+        "All of it is published, and each build takes longer. Leave both out of the build; with Jekyll by"
+        " `exclude: [cache, imgcache.yml]` in `_config.yml`.",
+    ),
     "quarantined": (
         "The server sends a picture that is doubtful in place of the one that is held.",
         "The earlier copy stays. Look at both, in the gallery or with `imgcache quarantine list`, and decide with"

@@ -374,3 +374,23 @@ def test_settings_and_cache_that_the_build_copied_do_not_make_the_built_folder_a
     (built / "imgcache.yml").write_text("site_url: https://other.example\n")
     assert run("rewrite", built, *origin.connect_to).code == 0
     assert (built / "cache/manifest.json").is_file()
+
+
+def test_a_cache_that_the_generator_published_is_a_warning(rewrite: Callable[..., Ended], built: Path) -> None:
+    assert rewrite(built, "--json").json()["problems"] == []
+    shutil.copytree(built.parent / "cache", built / "cache")
+    shutil.copy(built.parent / "imgcache.yml", built)
+    ended = rewrite(built, "--json")
+    found = [(one["code"], one["severity"], one["references"][0]["article"]) for one in ended.json()["problems"]]
+    assert found == [
+        ("published-cache", "warning", "_site/cache/manifest.json"),
+        ("published-cache", "warning", "_site/imgcache.yml"),
+    ]
+    assert ended.code == 0
+
+
+def test_the_cache_of_pages_that_are_their_own_site_is_no_copy(rewrite: Callable[..., Ended], tmp_path: Path) -> None:
+    (tmp_path / "imgcache.yml").write_text("")
+    (tmp_path / "index.html").write_text(page(f'<img src="{A}" alt="">'))
+    for _ in range(2):
+        assert rewrite(tmp_path, tmp_path, "--json").json()["problems"] == []

@@ -10,6 +10,7 @@ from imgcache.publisher.rewrite.consequences import (
     broken_checksums,
     images_in_scripts,
     no_address,
+    published_copies,
     stale_precaches,
 )
 from imgcache.publisher.rewrite.files import find, kind_of, rewrite
@@ -46,6 +47,7 @@ __all__ = [
     "images_in_scripts",
     "kind_of",
     "no_address",
+    "published_copies",
     "rewrite",
     "stale_precaches",
     "structural",

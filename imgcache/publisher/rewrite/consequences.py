@@ -6,6 +6,7 @@ import html
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 
 from imgcache.cache import BUILT_FIELD
 from imgcache.core import OutputFolder, Place, Problem, Severity, clean_text, plural, redact
@@ -51,6 +52,28 @@ def stale_precaches(folder: BuiltFolder, changed: Collection[str]) -> Iterator[P
                 )
                 place = Place(script, 1, 1, BUILT_FIELD)
                 yield Problem("precache", None, message, severity=Severity.WARNING, references=(place,))
+
+
+def published_copies(folder: BuiltFolder, site: Path, cache: Path) -> Iterator[Problem]:
+    """Yields the files of imgcache that the generator copied into the built folder: the whole cache with Jekyll.
+
+    Args:
+        folder: the built folder.
+        site: the folder of the site.
+        cache: its cache, in the site or elsewhere.
+    """
+    for file in (cache / "manifest.json", site / "imgcache.yml"):
+        if not file.is_relative_to(site):
+            continue
+        name = file.relative_to(site).as_posix()
+        copy = folder.root / name
+        if copy.is_file() and not (file.is_file() and copy.samefile(file)):
+            message = (
+                "the generator copied files of imgcache into the site, where they are published: leave"
+                f" {name.removesuffix('/manifest.json')} out, with Jekyll by `exclude:` in _config.yml"
+            )
+            place = Place(name, 1, 1, BUILT_FIELD)
+            yield Problem("published-cache", None, message, severity=Severity.WARNING, references=(place,))
 
 
 def images_in_scripts(folder: BuiltFolder, is_known: Callable[[str], bool]) -> Iterator[Problem]:
