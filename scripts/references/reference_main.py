@@ -11,6 +11,7 @@ import reference_codes
 import reference_commands
 import reference_endpoint
 import reference_environment
+import reference_manual
 import reference_python
 import reference_settings
 
@@ -21,7 +22,8 @@ DOCS = ROOT / "docs"
 def pages() -> dict[Path, str]:
     """Returns the text of every file that is generated."""
     reference, schema = DOCS / "reference", DOCS / "schema"
-    return {
+    manual = {DOCS / "man" / name: text for name, text in reference_manual.pages().items()}
+    return manual | {
         reference / "commands.md": reference_commands.page(),
         reference / "configuration.md": reference_settings.page(),
         reference / "environment.md": reference_environment.page(),

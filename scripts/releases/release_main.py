@@ -63,7 +63,8 @@ def build(output: Path) -> Path:
     for name, found in ((wheel.name, set(in_wheel)), (archive.name, set(in_archive))):
         if missing := (sources | set(NEEDED)) - found:
             raise ReleaseFailed(f"{name} lacks {', '.join(sorted(missing)[:5])}")
-        if unwanted := [entry for entry in found if entry.startswith(_UNWANTED) or "__pycache__" in entry]:
+        others = (entry for entry in found if not entry.startswith("docs/man/"))
+        if unwanted := [entry for entry in others if entry.startswith(_UNWANTED) or "__pycache__" in entry]:
             raise ReleaseFailed(f"{name} has {', '.join(sorted(unwanted)[:5])}")
     lines = [wheel.name, *(f"  {entry}" for entry in in_wheel), archive.name, *(f"  {entry}" for entry in in_archive)]
     (output / "contents.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

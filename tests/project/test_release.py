@@ -30,6 +30,10 @@ def test_a_release_is_built_and_has_what_a_user_needs(tmp_path: Path) -> None:
         entry_points.read_string(opened.read(f"{info}/entry_points.txt").decode())
     assert {name for name in names if name.startswith("imgcache/publisher/export/templates/")}
     assert {f"imgcache/publisher/plugins/{name}.py" for name in ("mkdocs", "sphinx", "pelican")} <= names
+    assert {name.rpartition("/")[2] for name in names if "/share/man/man1/" in name} >= {
+        "imgcache.1",
+        "imgcache-sync.1",
+    }
     assert dict(entry_points["mkdocs.plugins"]) == {"imgcache": "imgcache.mkdocs:ImgcachePlugin"}
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
     assert {line.partition(", ")[0] for line in metadata.get_all("Project-URL", [])} == urls.keys()
