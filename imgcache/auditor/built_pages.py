@@ -34,11 +34,12 @@ class BuiltPages:
     Args:
         pages: its files, with paths relative to the site.
         catalogue: has what is known of remote images, and the articles that use them.
-        index: has the digests of cached copies.
+        index: has the digests of cached copies, and what failed.
     """
 
     def __init__(self, pages: Iterable[ReaderPage], catalogue: Catalogue, index: Index) -> None:
         self._catalogue = catalogue
+        self._index = index
         self._copies = CopyUrls(index)
         self._pages = list(pages)
 
@@ -74,7 +75,13 @@ class BuiltPages:
         for url, found in places.items():
             pages = len({place.article for place in found})
             message = f"{plural(pages, 'built page loads', 'built pages load')} it from {host_if_any(url)}"
-            yield self._finding(url, "remote-image", message, remedies.REWRITE, found)
+            recorded = self._copies.recorded(url)
+            failure = None if self._index.copy(recorded) else self._index.failure(recorded)
+            if failure is None:
+                yield self._finding(url, "remote-image", message, remedies.REWRITE, found)
+            else:
+                remedy = remedies.failing(failure, alternative=None, is_held=False)
+                yield self._finding(url, "remote-image", f"{message}; last try: {failure.message}", remedy, found)
 
     def _shown(self) -> Iterator[Finding]:
         texts: dict[str, list[Place]] = defaultdict(list)

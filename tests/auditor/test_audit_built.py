@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import imgcache
-from examples.origin import Origin
+from examples.origin import Answer, Origin
 from imgcache.auditor import reports
 from tests.conftest import A, B, Command, Ended, MakeSite, article, picture
 from tests.support.pictures import noise, saved
@@ -56,6 +56,23 @@ def test_an_article_is_found_by_an_address_that_it_writes_for_html(
     found = by_rule(report, "remote-image")["remote-image", url]
     assert [place["article"] for place in found["references"]] == ["_site/index.html", "a.md"]
     assert report["exposure"]["now"] > 0
+
+
+def test_an_image_that_cannot_be_had_says_so_and_not_to_rewrite_again(
+    audit: Audit, run: Command, tmp_path: Path, origin: Origin
+) -> None:
+    (tmp_path / "imgcache.yml").write_text("")
+    (tmp_path / "_site").mkdir()
+    (tmp_path / "_site/index.html").write_text(f'<img src="{A}" alt=""><img src="{TRACKED}" alt="">')
+    origin.answers.set(A, Answer(status=404))
+    origin.answers.set(TRACKED, picture(10, 10))
+    (tmp_path / "a.md").write_text("no image")
+    assert run("rewrite", tmp_path / "_site", tmp_path, *origin.connect_to).code == 1
+    (tmp_path / "_site/new.html").write_text(f'<img src="{TRACKED}" alt="">')
+    found = by_rule(audit(tmp_path, "--built", tmp_path / "_site", "--json").json(), "remote-image")
+    assert "404" in found["remote-image", A]["message"]
+    assert "imgcache rewrite" not in found["remote-image", A]["remedy"]
+    assert "imgcache rewrite" in found["remote-image", TRACKED]["remedy"]
 
 
 def test_pages_decide_what_readers_load_and_see(audit: Audit, synced: Path, built: Path) -> None:
