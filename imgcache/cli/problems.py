@@ -27,26 +27,33 @@ def problem_lines(problems: Iterable[Problem], console: Console, *, verbose: boo
     for (severity, code), group in groupby(ordered, key=lambda problem: (problem.severity, problem.code)):
         same = list(group)
         yield console.paint(f"{severity.value}: {code} ({len(same):,})", _COLORS[severity], bold=True)
+        shared = _shared_message(same) if _host(same[0]) != _host(same[-1]) else ""
+        if shared:
+            yield from _message(shared, 2, console)
         for host, found in groupby(same, key=_host):
-            yield from _of_host(host, list(found), console, verbose=verbose)
+            yield from _of_host(host, list(found), console, has_message=not shared, verbose=verbose)
 
 
-def _of_host(host: str, found: list[Problem], console: Console, *, verbose: bool) -> Iterator[str]:
-    """Yield the problems of one host and cause; a message that they share is said once."""
+def _of_host(host: str, found: list[Problem], console: Console, *, has_message: bool, verbose: bool) -> Iterator[str]:
+    """Yield the problems of one host and cause; with messages, one that they share is said once."""
     indent = 2
     if host:
         count = f": {plural(len(found), 'image')}" if len(found) > 1 else ""
         yield console.paint(f"  {host}{count}", bold=True)
         indent = 4
-    shared = found[0].message if len(found) > 1 and len({problem.message for problem in found}) == 1 else ""
+    shared = _shared_message(found) if has_message else ""
     if shared:
         yield from _message(shared, indent, console)
     shown = found if verbose else found[:_IMAGES_SHOWN]
     for problem in shown:
-        yield from _problem(problem, indent, console, has_message=not shared, verbose=verbose)
+        yield from _problem(problem, indent, console, has_message=has_message and not shared, verbose=verbose)
     if len(found) > len(shown):
         more = f"and {len(found) - len(shown):,} more; -v lists all"
         yield console.paint(" " * indent + more, dim=True)
+
+
+def _shared_message(problems: Sequence[Problem]) -> str:
+    return problems[0].message if len(problems) > 1 and len({one.message for one in problems}) == 1 else ""
 
 
 def _problem(problem: Problem, indent: int, console: Console, *, has_message: bool, verbose: bool) -> Iterator[str]:

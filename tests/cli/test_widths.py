@@ -106,6 +106,21 @@ def test_problems_are_grouped_by_cause_and_host_with_the_first_images(run: Comma
     assert "-v lists all" not in every
 
 
+def test_a_message_that_several_hosts_share_is_said_once(run: Command, make_site: MakeSite, origin: Origin) -> None:
+    urls = [f"https://{host}.example/{number}.jpg" for host in "ab" for number in range(2)]
+    for url in urls:
+        origin.answers.set(url, Answer(status=404))
+    site = make_site({"a.md": article(*((url, 40, 30) for url in urls))})
+    lines = run("sync", site, *origin.connect_to).out.splitlines()
+    at = lines.index("error: http-status (4)")
+    assert lines[at + 1 : at + 4] == [
+        "  the server answered 404 Not Found",
+        "  a.example: 2 images",
+        "    https://a.example/0.jpg",
+    ]
+    assert sum("404" in line for line in lines) == 1
+
+
 def test_the_last_lines_are_the_verdict_what_to_do_first_and_the_next_command(run: Command, unwell: Path) -> None:
     assert run("sync", unwell).out.splitlines()[-3:] == [
         "8 errors; 1 of 9 images are cached.",
