@@ -15,7 +15,6 @@ import bench_crash
 import bench_pace
 import bench_page
 import bench_quality
-import bench_rewrite
 import bench_scan
 import bench_serve
 import bench_tiny
@@ -34,7 +33,6 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "overhead": (bench_tiny.overhead, "time and memory an image besides decoding, scaling and encoding"),
     "pace": (bench_pace.run, "800 images of one host that is busy now and then, beside one that never is"),
     "page": (bench_page.run, "what a browser loads for one page, before and after imgcache rewrite"),
-    "rewrite": (bench_rewrite.run, "built pages made local: pages alone, nothing to do, memory, and beside jampack"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),
     "audit": (bench_audit.run, "an audit of 5,000 images on 50 hosts, beside linkinator"),
     "cluster": (bench_cluster.run, "two workers of a Dask cluster beside one machine, and what commanding costs"),

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -30,50 +29,32 @@ _INTERVAL = 0.25  # seconds between two samples of memory, which cost millisecon
 
 @dataclass(frozen=True)
 class Ran:
-    """One run of a process: wall time in seconds, the peak of its own resident memory in bytes, what it printed.
-
-    `was_stopped`: it did not end within the time that it had, which `seconds` then is.
-    """
+    """One run of a process: wall time in seconds, the peak of its own resident memory in bytes, what it printed."""
 
     seconds: float
     peak: int
     output: str
-    was_stopped: bool = False
 
 
-def measure(
-    command: Sequence[str], *, expect: Sequence[int] = (0,), cwd: Path = ROOT, within: float | None = None
-) -> Ran:
-    """Run a command. After `within` seconds it is stopped, with the processes that it started.
+def measure(command: Sequence[str], *, expect: Sequence[int] = (0,), cwd: Path = ROOT) -> Ran:
+    """Run a command.
 
     Raises:
         Skipped: it does not end as expected; the message has the end of its error output.
     """
     environment = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
     begin = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=within is not None,
-    ) as process:
-        peaks, was_stopped = [0], False
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=cwd, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        peaks = [0]
         watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
         watcher.start()
-        try:
-            output, complaint = process.communicate(timeout=within)
-        except subprocess.TimeoutExpired:
-            was_stopped = True
-            os.killpg(process.pid, signal.SIGKILL)
-            output, complaint = process.communicate()
+        output, complaint = process.communicate()
         seconds = time.perf_counter() - begin
         watcher.join()
-    if process.returncode not in expect and not was_stopped:
+    if process.returncode not in expect:
         raise Skipped(f"{' '.join(command[:4])} … ended with {process.returncode}: {complaint[-800:]}")
-    return Ran(seconds, peaks[0], output, was_stopped)
+    return Ran(seconds, peaks[0], output)
 
 
 def _watch(pid: int, peaks: list[int]) -> None:
