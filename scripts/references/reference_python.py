@@ -13,33 +13,13 @@ import imgcache
 
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$")
 _ENTRY = re.compile(r"^    (\S[^:]*): (.*)$")
-_INTRODUCTION = """\
-# Python
-
-```python
-import imgcache
-
-report = imgcache.sync("path/to/site", max_time="10m")
-for problem in report.problems:
-    print(problem.code, problem.url, problem.message)
-
-imgcache.rewrite("path/to/site/_site")
-
-manifest = imgcache.Manifest.open("path/to/site/cache")
-html = manifest.picture("https://images.example.com/2026/01/tide-clock.jpg", alt="A tide clock")
-```
-
-The functions print nothing, never end the program, and leave logging as it is. They can be called from a script, a
-notebook, and within a running event loop. Reports are values with the fields that `--json` prints; `to_json()` gives the
-same text where it exists. Errors are subclasses of `imgcache.Error`. The package is typed.
-"""
 
 
 def page() -> str:
     """Returns the page: functions first, then classes, then errors."""
     names = [name for name in sorted(imgcache.__all__) if not name.startswith("_")]
     values = {name: getattr(imgcache, name) for name in names}
-    lines = [_INTRODUCTION]
+    lines = list[str]()
     for title, wanted in (("Functions", _is_function), ("Values", _is_value), ("Errors", _is_error)):
         lines += [f"## {title}", ""]
         for name, value in values.items():

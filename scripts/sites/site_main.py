@@ -49,7 +49,7 @@ def main() -> int:
 def prepare(source: Path) -> None:
     """Copy docs/ to `source`, with links and navigation as the site needs them, and the account of `[project.urls]`."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    shutil.copytree(DOCS, source / "docs")
+    shutil.copytree(DOCS, source / "docs", ignore=shutil.ignore_patterns("*.yml"))
     for page in (source / "docs").rglob("*.md"):
         text = page.read_text(encoding="utf-8").replace("OWNER/imgcache", urlsplit(urls["Source"]).path.strip("/"))
         page.write_text(linked(text, page.relative_to(source), urls["Source"]), "utf-8")
