@@ -1,21 +1,15 @@
-"""Pictures of what users see, for docs/images: the gallery, a report, a terminal. Started by scripts/screenshots.
-
-The site of docs/ is pictured into build/, for people who change it.
-"""
+"""Pictures of what users see, for docs/images: the gallery, a report, a terminal. Started by scripts/screenshots."""
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
 import re
+import shlex
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,14 +51,11 @@ GALLERY = [
 ]
 REPORT = Shot("report", "light", 1280, 860)
 TERMINAL = Shot("terminal", "dark", 720, 620)
-DOCS = Shot("docs", "light", 1280, 860)
 
 
 def main() -> int:
     """Write every picture; 1 where a picture is too large."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    built = ROOT / "build/docs"
-    subprocess.run([ROOT / "scripts/docs"], check=True)
     with tempfile.TemporaryDirectory() as folder, launched() as browser:
         site = Path(folder) / "daily-example"
         shutil.copytree(ROOT / "examples/site", site, ignore=shutil.ignore_patterns("cache"))
@@ -79,11 +70,10 @@ def main() -> int:
             sizes = [shoot(browser, f"{address}/?q={shot.search}", shot) for shot in GALLERY]
         sizes.append(shoot(browser, report.as_uri(), REPORT))
         sizes.append(shoot(browser, screen.as_uri(), TERMINAL))
-        sizes.append(shoot(browser, (built / "index.html").as_uri(), DOCS, ROOT / "build"))
     return int(max(sizes) > LARGEST)
 
 
-def shoot(browser: Browser, address: str, shot: Shot, folder: Path = IMAGES) -> int:
+def shoot(browser: Browser, address: str, shot: Shot) -> int:
     """Write one picture, and say how many bytes it has."""
     page = browser.new_page(color_scheme=shot.scheme, viewport={"width": shot.width, "height": shot.height})
     page.goto(address)
@@ -91,7 +81,7 @@ def shoot(browser: Browser, address: str, shot: Shot, folder: Path = IMAGES) -> 
         page.locator(".card").first.click()
         page.wait_for_url("**/gallery/image**")
     page.wait_for_load_state("networkidle")
-    file = folder / f"{shot.name}.png"
+    file = IMAGES / f"{shot.name}.png"
     with Image.open(io.BytesIO(page.screenshot())) as taken:  # a palette is a third of the size
         full = taken.convert("RGB")
         full.quantize(palette=full.quantize(256), dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
@@ -108,20 +98,11 @@ def imgcache(environ: dict[str, str], *words: str) -> None:
 
 def on_terminal(environ: dict[str, str], *words: str) -> str:
     """Run a command on a terminal of 80 columns. Returns what standard output shows there."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
-    command = [sys.executable, "-m", "imgcache", *words]
-    with subprocess.Popen(command, env=environ, cwd=ROOT, stdout=theirs, stderr=subprocess.DEVNULL):
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                data = os.read(ours, 65_536)
-            except OSError:  # EIO: the other end is closed
-                break
-            written += data
-    os.close(ours)
-    return _LINK.sub("", written.decode()).replace("\r\n", "\n")
+    command = shlex.join([sys.executable, "-m", "imgcache", *words]) + " 2>/dev/null"
+    script = ["script", "--quiet", "--command", command, "/dev/null"]  # util-linux
+    width = {"COLUMNS": str(COLUMNS)}
+    ended = subprocess.run(script, env=environ | width, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True)
+    return _LINK.sub("", ended.stdout)
 
 
 def as_page(text: str) -> str:

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from bench_report import Skipped
@@ -22,7 +22,7 @@ from bench_report import Skipped
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent.parent
 WORK = ROOT / ".bench"
-PER_ARTICLE, HOSTS = 5, 20  # of a site of tiny images
+_Result = TypeVar("_Result")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 _INTERVAL = 0.25  # seconds between two samples of memory, which cost milliseconds each: a shorter peak may be missed
 
@@ -34,6 +34,9 @@ class Ran:
     seconds: float
     peak: int
     output: str
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, {self.peak / 1e6:.0f} MB"
 
 
 def measure(command: Sequence[str], *, expect: Sequence[int] = (0,), cwd: Path = ROOT) -> Ran:
@@ -106,6 +109,16 @@ def watched() -> Iterator[Memory]:
         watcher.join()
 
 
+def in_turn(ways: Mapping[str, Callable[[], _Result]], rounds: int) -> dict[str, list[_Result]]:
+    """Each way once a round: what slows the machine for a while slows all of them."""
+    runs: dict[str, list[_Result]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            runs[name].append(way())
+            print(f"  {name}: {runs[name][-1]}", flush=True)
+    return runs
+
+
 # -- peers, each optional ----------------------------------------------------------------------------------------------
 
 
@@ -120,15 +133,17 @@ def python_with(name: str, *requirements: str) -> str:
     return str(python)
 
 
-def node_with(package: str, version: str) -> Path:
-    """A folder whose `node_modules` have this version of a package from npm. Raises Skipped where that cannot be."""
+def node_with(package: str, version: str, notes: list[str]) -> Path | None:
+    """A folder whose `node_modules` have this version of a package from npm. None where that fails: a note says why."""
     folder = WORK / package.rpartition("/")[2]
-    if not shutil.which("npm"):
-        raise Skipped("npm is not here")
     if not (folder / "node_modules" / package).is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "package.json").write_text('{"private": true, "type": "module"}\n', encoding="utf-8")
-        _install(["npm", "install", "--no-audit", "--no-fund", "--save-exact", f"{package}@{version}"], folder)
+        try:
+            _install(["npm", "install", "--no-audit", "--no-fund", "--save-exact", f"{package}@{version}"], folder)
+        except (Skipped, OSError) as reason:
+            notes.append(f"{package} took no part: {reason}")
+            return None
     return folder
 
 
@@ -169,24 +184,30 @@ def sync(
 
 
 @contextlib.contextmanager
-def origin(*arguments: str) -> Iterator[dict[str, Any]]:
-    """An origin in a process of its own, and what it says of itself: `http`, `https`, `connect_to` and more."""
-    command = [sys.executable, "-m", "examples.origin", "--max-time", "7200", "--parent", str(os.getpid()), *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+def started(*command: str, core: str = "", **pipes: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that is ended with the block, on one core if `core` names it."""
+    pinned = ["taskset", "-c", core] if core else []
+    with subprocess.Popen([*pinned, *command], cwd=ROOT, text=True, **pipes) as process:
         try:
-            said: dict[str, Any] = json.loads(process.stdout.readline())
-            yield said
+            yield process
         finally:
             process.terminate()
 
 
 @contextlib.contextmanager
+def origin(*arguments: str) -> Iterator[dict[str, Any]]:
+    """An origin in a process of its own, and what it says of itself: `http`, `https`, `connect_to` and more."""
+    command = [sys.executable, "-m", "examples.origin", "--max-time", "7200", "--parent", str(os.getpid()), *arguments]
+    with started(*command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+
+
+@contextlib.contextmanager
 def lean_origin(kind: str, *options: str, core: str = "") -> Iterator[int]:
     """Starts an origin of bench_origin.py in a process of its own, on one core if `core` names it. Yields its port."""
-    pinned = ["taskset", "-c", core] if core else []
-    command = [*pinned, sys.executable, str(SCRIPTS / "bench_origin.py"), kind, *options]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, str(SCRIPTS / "bench_origin.py"), kind, *options]
+    with started(*command, core=core, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield int(process.stdout.readline())
 
@@ -222,12 +243,9 @@ def article(images: Sequence[tuple[str, int, int]]) -> str:
     return "\n".join(["---", "title: Measured", "images:", *first, *related, "---", "Text.", ""])
 
 
-def write_tiny_site(site: Path, order: Sequence[int]) -> None:
-    """Articles of five tiny images each, which `lean_origin("tiny")` answers for; `order` has their numbers."""
-    site.mkdir(parents=True, exist_ok=True)
-    configure(site, [4])
-    for first in range(0, len(order), PER_ARTICLE):
-        images = [(f"http://h{one % HOSTS}.example/{one}.jpg", 8, 8) for one in order[first : first + PER_ARTICLE]]
-        path = site / f"{first // 2500:04}" / f"2026-01-01-{first:07}.md"
+def write_articles(site: Path, images: Sequence[tuple[str, int, int]], per_article: int = 1) -> None:
+    """Articles that declare these images, in folders of at most 500 articles."""
+    for number, first in enumerate(range(0, len(images), per_article)):
+        path = site / f"{number // 500:04}" / f"2026-01-01-{first:07}.md"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(article(images), encoding="utf-8")
+        path.write_text(article(images[first : first + per_article]), encoding="utf-8")

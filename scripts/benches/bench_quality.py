@@ -12,15 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench_pictures import Job, Made, Picture, cores, make, own, pictures, some
-from bench_process import (
-    fresh,
-    measure,
-    node_script,
-    node_versions,
-    node_with,
-    python_versions,
-    python_with,
-)
+from bench_process import fresh, measure, node_script, node_versions, node_with, python_versions, python_with
 from bench_report import Limit, Section, Skipped, spread
 from PIL import Image
 
@@ -85,11 +77,7 @@ def run(options: argparse.Namespace) -> Section:
     scorer, job, notes, versions = _Scorer(photographs, python), Job(photographs, [WIDTH]), [], []
     found = {OURS: scorer(make("imgcache", own("imgcache"), job))}
     fixed = found[OURS]
-    try:
-        folder = node_with(*SHARP)
-    except (Skipped, OSError) as reason:
-        notes.append(f"sharp took no part: {reason}")
-    else:
+    if folder := node_with(*SHARP, notes):
         found["sharp, quality 80"] = scorer(make("sharp", node_script(folder, "contend_sharp.mjs"), job))
         versions += node_versions(folder, SHARP[0])
     for form in ("webp", "best"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import os
 import random
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from bench_process import fresh, peak_of
+from bench_process import fresh, in_turn, peak_of, started
 from bench_report import Limit, Section, Skipped, spread
 
 from imgcache.core import Asset, Variant
@@ -83,10 +84,8 @@ def _rates(port: int, other: int | None, paths: Mapping[str, str], rounds: int) 
         targets = {"nginx": f"http://127.0.0.1:{other}/{paths[name]}"} if other else {}
         targets["`/assets/…`"] = f"http://127.0.0.1:{port}/{paths[name]}"
         targets["`/image?url=…`"] = f"http://127.0.0.1:{port}/image?w=100&url={asked(name)}"
-        rates: dict[str, list[float]] = {key: [] for key in targets}
-        for _ in range(rounds):  # in turn: what slows the machine for a while slows all of them
-            for key, target in targets.items():
-                rates[key].append(wrk(target)[0])
+        found = in_turn({key: functools.partial(wrk, target) for key, target in targets.items()}, rounds)
+        rates = {key: [rate for rate, _ in these] for key, these in found.items()}
         rows += [[key, name, spread(values, 0), ""] for key, values in rates.items()]
         middle = {key: statistics.median(values) for key, values in rates.items()}
         if base := middle.pop("nginx", 0.0):
@@ -122,16 +121,13 @@ def _asset(digest: str, path: str, size: int) -> Asset:
 @contextlib.contextmanager
 def serving(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """`imgcache serve` on the first core: its port and its process."""
-    command = ["taskset", "-c", "0", sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            said = re.search(r":(\d+)$", process.stderr.readline())
-            if said is None:
-                raise Skipped("imgcache serve did not start: pip install 'imgcache[serve]'")
+    command = [sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
+    with started(*command, core="0", stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        if said := re.search(r":(\d+)$", process.stderr.readline()):
             yield int(said[1]), process
-        finally:
-            process.terminate()
+        else:
+            raise Skipped("imgcache serve did not start")
 
 
 @contextlib.contextmanager
@@ -143,13 +139,9 @@ def _nginx(cache: Path) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, cache=cache, port=port), encoding="utf-8")
-    command = ["taskset", "-c", "0", "nginx", "-c", str(folder / "nginx.conf")]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            process.terminate()
+    with started("nginx", "-c", str(folder / "nginx.conf"), core="0", stderr=subprocess.DEVNULL):
+        wait_for(port)
+        yield port
 
 
 def wait_for(port: int) -> None:

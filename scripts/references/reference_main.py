@@ -1,4 +1,4 @@
-"""`scripts/reference`: docs/schema/ and parts of docs/reference/, written from the code. `--check` only compares.
+"""`scripts/reference`: docs/schema/ and parts of pages of docs/, written from the code. `--check` only compares.
 
 What stands above the line _WRITTEN on a page is written by hand.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 import reference_codes
 import reference_commands
 import reference_manifest
+import reference_modules
 import reference_python
 import reference_settings
 
@@ -24,16 +25,17 @@ def pages() -> dict[Path, str]:
     reference, schema = ROOT / "docs" / "reference", ROOT / "docs" / "schema"
     texts = reference_settings.Texts.of(reference / "configuration.yml")
     parts = {
-        "commands": reference_commands.page(),
-        "configuration": reference_settings.page(texts),
-        "problems": reference_codes.page(reference / "problems.yml"),
-        "python": reference_python.page(),
+        reference / "commands.md": reference_commands.page(),
+        reference / "configuration.md": reference_settings.page(texts),
+        reference / "problems.md": reference_codes.page(reference / "problems.yml"),
+        reference / "python.md": reference_python.page(),
+        ROOT / "docs" / "modules.md": reference_modules.page(ROOT / "imgcache"),
     }
     schemas = {
         "imgcache": reference_settings.schema(texts),
         "manifest": reference_manifest.schema(reference / "cache.md"),
     }
-    found = {reference / f"{name}.md": _filled(reference / f"{name}.md", text) for name, text in parts.items()}
+    found = {path: _filled(path, text) for path, text in parts.items()}
     for name, value in schemas.items():
         found[schema / f"{name}.schema.json"] = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     return found

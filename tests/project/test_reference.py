@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,8 @@ def test_what_the_page_calls_the_default_is_the_default() -> None:
     for key, default_text in known:
         variable = "IMGCACHE_" + key.upper().replace(".", "__")
         assert load_config(None, {variable: default_text}, {}) == default, key
+    others = SETTINGS.keys() - dict(known).keys()
+    assert {key for key in others if attrgetter(key)(default)} == {"variants"}, "the page has to show these defaults"
 
 
 @pytest.mark.parametrize(
