@@ -83,7 +83,7 @@ def _rate(connect_to: Sequence[str], found: Sequence[Picture], hosts: Sequence[s
         images.append((f"http://{host}/{quote(one.path.name)}", one.width, one.height))
     write_articles(site, images)
     _, summary = sync(site, connect_to, *words, expect=(0, 1))
-    return float(summary["fetched"] / summary["seconds"])
+    return round(summary["fetched"] / summary["seconds"], 2)
 
 
 # -- a large site whose images nobody fetches --------------------------------------------------------------------------
@@ -110,9 +110,8 @@ def _outcome(url: str) -> Outcome:
 def _large(size: int) -> dict[str, Any]:
     """What the commanding process needs, with a scheduler in it and two workers beside it."""
     site, hosts = fresh("cluster/large"), max(1, size // 100)
-    images = [(f"https://h{(one * one) % hosts}.example/{one}.jpg", 8, 8) for one in range(size)]
+    images = ((f"https://h{(one * one) % hosts}.example/{one}.jpg", 8, 8) for one in range(size))
     write_articles(site, images, PER_ARTICLE)
-    del images  # the memory of this process is measured
     import bench_cluster  # by its name, as workers import it
 
     from imgcache.runners.dask_group import connect_workers
@@ -121,7 +120,7 @@ def _large(size: int) -> dict[str, Any]:
     workspace = Workspace(site, site / "cache", Config())
     contract = RunSpec(bench_cluster.open_made_up, b"large")
     with (
-        connect_workers("local:2", contract, results=Outcome, room=64) as workers,
+        connect_workers("local:2", contract, results=Outcome, capacity=64) as workers,
         open_for_writing(workspace, "sync", time.time) as cache,
     ):
         job = build_sync(cache, workspace.config, SyncRequest(), NoProgress(), time.time, workers=workers)

@@ -26,7 +26,6 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "whole": (bench_whole.run, "a first sync of real photographs, beside eleventy-img"),
     "codecs": (bench_whole.codecs, "how near that comes to the limit that decoding and encoding set"),
     "quality": (bench_quality.run, "how much the variants look like their originals, beside sharp; quality: auto"),
-    "nothing": (bench_tiny.nothing, "a sync of 100,000 references that has nothing to do"),
     "growth": (bench_tiny.growth, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
     "overhead": (bench_tiny.overhead, "time and memory an image besides decoding, scaling and encoding"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -243,9 +244,12 @@ def article(images: Sequence[tuple[str, int, int]]) -> str:
     return "\n".join(["---", "title: Measured", "images:", *first, *related, "---", "Text.", ""])
 
 
-def write_articles(site: Path, images: Sequence[tuple[str, int, int]], per_article: int = 1) -> None:
-    """Articles that declare these images, in folders of at most 500 articles."""
-    for number, first in enumerate(range(0, len(images), per_article)):
-        path = site / f"{number // 500:04}" / f"2026-01-01-{first:07}.md"
+def write_articles(site: Path, images: Iterable[tuple[str, int, int]], per_article: int = 1) -> None:
+    """Articles that declare these images, in folders of at most 500 articles. The images are not all held at once."""
+    waiting = iter(images)
+    for number in itertools.count():
+        path = site / f"{number // 500:04}" / f"2026-01-01-{number:07}.md"
+        if not (own := list(itertools.islice(waiting, per_article))):
+            break
         path.parent.mkdir(exist_ok=True)
-        path.write_text(article(images[first : first + per_article]), encoding="utf-8")
+        path.write_text(article(own), encoding="utf-8")

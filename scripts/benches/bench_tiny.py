@@ -1,11 +1,10 @@
-"""Jobs of tiny images, where what is not pixels counts: `nothing`, `growth`, `overhead`, `pace`; and `startup`."""
+"""Jobs of tiny images, where what is not pixels counts: `growth`, `overhead`, `pace`; and `startup`."""
 
 from __future__ import annotations
 
 import argparse
 import functools
 import os
-import random
 import statistics
 import sys
 import time
@@ -21,7 +20,6 @@ from examples.origin.drawing import draw
 from imgcache import processor
 from imgcache.core import Limits, Recipe
 
-REFERENCES, IMAGES = 100_000, 20_000  # of `nothing`
 SIZES, FULL_SIZES = (1_000, 10_000, 100_000), (1_000_000,)  # references of `growth`
 GROWN_IMAGES = 1_000  # the same for all sizes: what an image costs is measured by `overhead`
 SMALL, LARGE, FULL = 1_000, 10_000, 100_000  # images of `overhead`
@@ -37,23 +35,6 @@ _BUSY = {
     "429, Retry-After: 1": ("--status", "429", "--retry-after", "1"),
 }
 _ASKED = "429, Retry-After: 1"  # each of these asks the client to make no request at all for a second
-
-
-def nothing(options: argparse.Namespace) -> Section:
-    """Build one large site, sync it once, and then again."""
-    draw, site = random.Random(1), fresh("nothing") / "site"
-    order = list(range(IMAGES)) + [draw.randrange(IMAGES) for _ in range(REFERENCES - IMAGES)]
-    draw.shuffle(order)
-    print("  building the site; this takes minutes", flush=True)
-    first = _first(site, order)
-    runs = _again(site, REFERENCES, options.rounds)
-    seconds, peaks = [ran.seconds for ran in runs], [ran.peak / 1e6 for ran in runs]
-    return Section(
-        columns=["", "seconds", "MB"],
-        rows=[["imgcache sync", spread(seconds), spread(peaks, 0)]],
-        limits=[Limit("wall time", statistics.median(seconds), 3, "s"), Limit("memory", max(peaks), 300, "MB")],
-        notes=[f"the first sync: {IMAGES:,} images in {first.seconds:.0f} s, {first.peak / 1e6:.0f} MB"],
-    )
 
 
 def _first(site: Path, order: Sequence[int], *busy: str, hosts: int = HOSTS) -> Ran:

@@ -10,21 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench_pictures import (
-    EFFORTS,
-    WIDTHS,
-    Job,
-    Made,
-    Picture,
-    cells,
-    copies,
-    made,
-    make,
-    own,
-    pictures,
-    rate,
-    size,
-)
+from bench_pictures import EFFORTS, WIDTHS, Job, Made, Picture, cells, copies, made, make, own, pictures, rate, size
 from bench_process import (
     configure,
     fresh,

@@ -20,13 +20,13 @@ def page() -> str:
     names = [name for name in sorted(imgcache.__all__) if not name.startswith("_")]
     values = {name: getattr(imgcache, name) for name in names}
     lines = list[str]()
-    for title, wanted in (("Functions", _is_function), ("Values", _is_value), ("Errors", _is_error)):
+    for title in ("Functions", "Values", "Errors"):
         lines += [f"## {title}", ""]
         for name, value in values.items():
-            if wanted(value):
+            if _title(value) == title:
                 lines += _described(name, value)
     lines += ["## Parts of values", ""]
-    for part in _parts([value for value in values.values() if _is_value(value)]):
+    for part in _parts([value for value in values.values() if _title(value) == "Values"]):
         lines += [f"### {part.__name__}", "", *_docstring(part), *_fields(part)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -53,16 +53,11 @@ def _structs_in(hint: object) -> Iterator[type]:
         yield from _structs_in(part)
 
 
-def _is_function(value: object) -> bool:
-    return inspect.isfunction(value)
-
-
-def _is_error(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Exception)
-
-
-def _is_value(value: object) -> bool:
-    return isinstance(value, type) and not _is_error(value)
+def _title(value: object) -> str:
+    """The title of the section that a public name belongs to."""
+    if not isinstance(value, type):
+        return "Functions"
+    return "Errors" if issubclass(value, Exception) else "Values"
 
 
 def _described(name: str, value: object) -> Iterator[str]:
