@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 from examples.origin import Origin, answers_for, in_thread  # noqa: E402 (the repository's own, found by the line above)
 from tests.support.browsing import launched  # noqa: E402
+from tests.support.served import serving_process  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 LARGEST = 200_000  # bytes
@@ -66,8 +65,8 @@ def main() -> int:
             imgcache(environ, "sync", "-q", *words)
             screen.write_text(as_page(on_terminal(environ, "sync", *words)), encoding="utf-8")
             imgcache(environ, "audit", "-q", "--format", "html", "--output", str(report), *words)
-        with serving(site) as address:
-            sizes = [shoot(browser, f"{address}/?q={shot.search}", shot) for shot in GALLERY]
+        with serving_process(site) as (_, port):
+            sizes = [shoot(browser, f"http://127.0.0.1:{port}/?q={shot.search}", shot) for shot in GALLERY]
         sizes.append(shoot(browser, report.as_uri(), REPORT))
         sizes.append(shoot(browser, screen.as_uri(), TERMINAL))
     return int(max(sizes) > LARGEST)
@@ -112,18 +111,6 @@ def as_page(text: str) -> str:
     return _PAGE.format(code="font: 14px/1.4 monospace") + console.export_html(
         inline_styles=True, theme=DIMMED_MONOKAI, code_format="<pre>{code}</pre>"
     )
-
-
-@contextmanager
-def serving(site: Path) -> Iterator[str]:
-    """The address of `imgcache serve` for the time of the block."""
-    command = [sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        found = re.search(r"http://\S+", server.stderr.readline())
-        assert found is not None
-        yield found[0]
-        server.terminate()
 
 
 if __name__ == "__main__":
