@@ -17,18 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 from bench_pictures import WIDTHS, Picture, copies, pictures
-from bench_process import (
-    ROOT,
-    SCRIPTS,
-    configure,
-    fresh,
-    in_turn,
-    measure,
-    origin,
-    python_versions,
-    sync,
-    write_articles,
-)
+from bench_process import configure, fresh, in_turn, measure, origin, python_versions, sync, write_articles
 from bench_report import Limit, Section, Skipped, spread
 
 from imgcache.cli.progress import NoProgress
@@ -129,5 +118,4 @@ def _large(size: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(SCRIPTS)]
     print(json.dumps(_large(int(sys.argv[1]))))

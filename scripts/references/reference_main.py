@@ -1,4 +1,4 @@
-"""`scripts/reference`: docs/schema/ and parts of pages of docs/, written from the code. `--check` only compares.
+"""`scripts/reference`: docs/schema/ and parts of pages of docs/, written from the code.
 
 What stands above the line _WRITTEN on a page is written by hand.
 """
@@ -6,7 +6,6 @@ What stands above the line _WRITTEN on a page is written by hand.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import reference_codes
@@ -46,19 +45,13 @@ def _filled(page: Path, text: str) -> str:
     return f"{above}{line}\n{text}"
 
 
-def main() -> int:
-    """Write the files, or with `--check` name those that are old."""
-    found = pages()
-    old = [path for path, text in found.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if "--check" in sys.argv:
-        for path in old:
-            print(f"{path.relative_to(ROOT)} is old: run scripts/reference", file=sys.stderr)
-        return 1 if old else 0
-    for path in old:
-        path.write_text(found[path], encoding="utf-8")
-        print(path.relative_to(ROOT))
-    return 0
+def main() -> None:
+    """Write the files that are old."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(ROOT))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
