@@ -5,19 +5,14 @@ The site of docs/ is pictured into build/, for people who change it.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
 import re
+import shlex
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -31,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 from examples.origin import Origin, answers_for, in_thread  # noqa: E402 (the repository's own, found by the line above)
 from tests.support.browsing import launched  # noqa: E402
+from tests.support.served import serving_process  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 LARGEST = 200_000  # bytes
@@ -63,7 +59,6 @@ DOCS = Shot("docs", "light", 1280, 860)
 def main() -> int:
     """Write every picture; 1 where a picture is too large."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    built = ROOT / "build/docs"
     subprocess.run([ROOT / "scripts/docs"], check=True)
     with tempfile.TemporaryDirectory() as folder, launched() as browser:
         site = Path(folder) / "daily-example"
@@ -75,11 +70,11 @@ def main() -> int:
             imgcache(environ, "sync", "-q", *words)
             screen.write_text(as_page(on_terminal(environ, "sync", *words)), encoding="utf-8")
             imgcache(environ, "audit", "-q", "--format", "html", "--output", str(report), *words)
-        with serving(site) as address:
-            sizes = [shoot(browser, f"{address}/?q={shot.search}", shot) for shot in GALLERY]
+        with serving_process(site) as (_, port):
+            sizes = [shoot(browser, f"http://127.0.0.1:{port}/?q={shot.search}", shot) for shot in GALLERY]
         sizes.append(shoot(browser, report.as_uri(), REPORT))
         sizes.append(shoot(browser, screen.as_uri(), TERMINAL))
-        sizes.append(shoot(browser, (built / "index.html").as_uri(), DOCS, ROOT / "build"))
+        sizes.append(shoot(browser, (ROOT / "build/docs/index.html").as_uri(), DOCS, ROOT / "build"))
     return int(max(sizes) > LARGEST)
 
 
@@ -108,20 +103,11 @@ def imgcache(environ: dict[str, str], *words: str) -> None:
 
 def on_terminal(environ: dict[str, str], *words: str) -> str:
     """Run a command on a terminal of 80 columns. Returns what standard output shows there."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
-    command = [sys.executable, "-m", "imgcache", *words]
-    with subprocess.Popen(command, env=environ, cwd=ROOT, stdout=theirs, stderr=subprocess.DEVNULL):
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                data = os.read(ours, 65_536)
-            except OSError:  # EIO: the other end is closed
-                break
-            written += data
-    os.close(ours)
-    return _LINK.sub("", written.decode()).replace("\r\n", "\n")
+    command = shlex.join([sys.executable, "-m", "imgcache", *words]) + " 2>/dev/null"
+    script = ["script", "--quiet", "--command", command, "/dev/null"]  # util-linux
+    width = {"COLUMNS": str(COLUMNS)}
+    ended = subprocess.run(script, env=environ | width, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True)
+    return _LINK.sub("", ended.stdout)
 
 
 def as_page(text: str) -> str:
@@ -131,18 +117,6 @@ def as_page(text: str) -> str:
     return _PAGE.format(code="font: 14px/1.4 monospace") + console.export_html(
         inline_styles=True, theme=DIMMED_MONOKAI, code_format="<pre>{code}</pre>"
     )
-
-
-@contextmanager
-def serving(site: Path) -> Iterator[str]:
-    """The address of `imgcache serve` for the time of the block."""
-    command = [sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        found = re.search(r"http://\S+", server.stderr.readline())
-        assert found is not None
-        yield found[0]
-        server.terminate()
 
 
 if __name__ == "__main__":

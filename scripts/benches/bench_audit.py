@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -10,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 from bench_origin import IMAGES, photo_urls
-from bench_process import Ran, article, fresh, lean_origin, measure, node_versions, node_with
+from bench_process import Ran, fresh, in_turn, lean_origin, measure, node_versions, node_with, write_articles
 from bench_report import Limit, Section, Skipped, spread
 
 PER_ARTICLE = 10
@@ -21,23 +22,16 @@ AT_ONCE = 100  # requests under way, of either
 
 def run(options: argparse.Namespace) -> Section:
     """Run both `--rounds` times in turn, on one core, the origin on the other."""
-    runs: dict[str, list[Ran]] = {"imgcache audit": [], PEER: []}
     most: list[float] = []
     notes: list[str] = []
-    try:
-        folder = node_with(PEER, PEER_VERSION)
-    except Skipped as reason:
-        folder, notes = None, [f"{PEER} took no part: {reason}"]
+    folder = node_with(PEER, PEER_VERSION, notes)
     with lean_origin("photos", core=SERVER) as port:
-        for _ in range(options.rounds):
-            runs["imgcache audit"].append(_audit(port))
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/most") as answer:
-                most.append(float(answer.read()))
-            if folder:
-                runs[PEER].append(_linkinator(port, folder))
-            print({name: round(IMAGES / these[-1].seconds) for name, these in runs.items() if these}, flush=True)
-    rates = {name: [IMAGES / ran.seconds for ran in these] for name, these in runs.items() if these}
-    memory = {name: spread([ran.peak / 1e6 for ran in these], 0) for name, these in runs.items() if these}
+        ways = {"imgcache audit": functools.partial(_audit, port, most)}
+        if folder:
+            ways[PEER] = functools.partial(_linkinator, port, folder)
+        runs = in_turn(ways, options.rounds)
+    rates = {name: [IMAGES / ran.seconds for ran in these] for name, these in runs.items()}
+    memory = {name: spread([ran.peak / 1e6 for ran in these], 0) for name, these in runs.items()}
     ours = statistics.median(rates["imgcache audit"])
     limits = [Limit("images/s", ours, 1_200, at_least=True), Limit("bytes read of any image", max(most), 40_960)]
     if PEER in rates:
@@ -54,19 +48,19 @@ def run(options: argparse.Namespace) -> Section:
     )
 
 
-def _audit(port: int) -> Ran:
+def _audit(port: int, most: list[float]) -> Ran:
+    """Adds the most bytes that were sent of an image to `most`."""
     site = fresh("audit/site")
     fetch = {"concurrency": AT_ONCE, "per_host": AT_ONCE}
     settings = {"allow_networks": ["127.0.0.0/8"], "fetch": fetch}
     (site / "imgcache.yml").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
-    urls = photo_urls(port)
-    for number in range(0, IMAGES, PER_ARTICLE):
-        path = site / f"2026-01-01-{number:05}.md"
-        path.write_text(article(urls[number : number + PER_ARTICLE]), encoding="utf-8")
+    write_articles(site, photo_urls(port), PER_ARTICLE)
     ran = measure(_pinned(sys.executable, "-m", "imgcache", "audit", str(site), "--json", "-q"), expect=(0, 1))
     summary = json.loads(ran.output)["summary"]
     if (summary["images"], summary["ok"]) != (IMAGES, IMAGES):
         raise Skipped(f"the audit does not find all images well: {summary}")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/most") as answer:
+        most.append(float(answer.read()))
     return ran
 
 

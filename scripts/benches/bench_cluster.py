@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import statistics
 import sys
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 from bench_pictures import WIDTHS, Picture, copies, pictures
-from bench_process import ROOT, SCRIPTS, article, configure, fresh, measure, origin, python_versions, sync
+from bench_process import configure, fresh, in_turn, measure, origin, python_versions, sync, write_articles
 from bench_report import Limit, Section, Skipped, spread
 
 from imgcache.cli.progress import NoProgress
@@ -34,13 +35,11 @@ MANY, FULL = 100_000, 1_000_000
 def run(options: argparse.Namespace) -> Section:
     """Sync real photographs with and without workers in turn; then a large site whose images nobody fetches."""
     found = list(copies(pictures(options), COPIES, fresh("cluster/pictures")))
-    rates: dict[str, list[float]] = {"one process": [], "two workers": []}
+    words = {"one process": (), "two workers": ("--dask", "local:2")}
     hosts = [f"h{number}.example" for number in range(HOSTS)]
     with origin("--folder", str(found[0].path.parent), *(word for host in hosts for word in ("--host", host))) as said:
-        for _ in range(options.rounds):
-            for name, words in (("one process", []), ("two workers", ["--dask", "local:2"])):
-                rates[name].append(_rate(said["connect_to"], found, hosts, words))
-                print(f"  {name}: {rates[name][-1]:.1f} images/s", flush=True)
+        ways = {name: functools.partial(_rate, said["connect_to"], found, hosts, more) for name, more in words.items()}
+        rates = in_turn(ways, options.rounds)
     size = FULL if options.full else MANY
     large = measure([sys.executable, str(Path(__file__)), str(size)])
     said = json.loads(large.output)
@@ -67,11 +66,13 @@ def run(options: argparse.Namespace) -> Section:
 def _rate(connect_to: Sequence[str], found: Sequence[Picture], hosts: Sequence[str], words: Sequence[str]) -> float:
     site = fresh("cluster/site")
     configure(site, WIDTHS)
+    images = []
     for number, one in enumerate(found):
-        url = f"http://{hosts[(number + number * COPIES // len(found)) % len(hosts)]}/{quote(one.path.name)}"
-        (site / f"{number:03}.md").write_text(article([(url, one.width, one.height)]), encoding="utf-8")
+        host = hosts[(number + number * COPIES // len(found)) % len(hosts)]
+        images.append((f"http://{host}/{quote(one.path.name)}", one.width, one.height))
+    write_articles(site, images)
     _, summary = sync(site, connect_to, *words, expect=(0, 1))
-    return float(summary["fetched"] / summary["seconds"])
+    return round(summary["fetched"] / summary["seconds"], 2)
 
 
 # -- a large site whose images nobody fetches --------------------------------------------------------------------------
@@ -98,12 +99,8 @@ def _outcome(url: str) -> Outcome:
 def _large(size: int) -> dict[str, Any]:
     """What the commanding process needs, with a scheduler in it and two workers beside it."""
     site, hosts = fresh("cluster/large"), max(1, size // 100)
-    for number in range(size // PER_ARTICLE):
-        folder = site / f"{number // 1000:03}"
-        folder.mkdir(exist_ok=True)
-        numbers = range(number * PER_ARTICLE, (number + 1) * PER_ARTICLE)
-        images = [(f"https://h{(one * one) % hosts}.example/{one}.jpg", 8, 8) for one in numbers]
-        (folder / f"{number}.md").write_text(article(images), encoding="utf-8")
+    images = ((f"https://h{(one * one) % hosts}.example/{one}.jpg", 8, 8) for one in range(size))
+    write_articles(site, images, PER_ARTICLE)
     import bench_cluster  # by its name, as workers import it
 
     from imgcache.runners.dask_group import connect_workers
@@ -112,7 +109,7 @@ def _large(size: int) -> dict[str, Any]:
     workspace = Workspace(site, site / "cache", Config())
     contract = RunSpec(bench_cluster.open_made_up, b"large")
     with (
-        connect_workers("local:2", contract, results=Outcome, room=64) as workers,
+        connect_workers("local:2", contract, results=Outcome, capacity=64) as workers,
         open_for_writing(workspace, "sync", time.time) as cache,
     ):
         job = build_sync(cache, workspace.config, SyncRequest(), NoProgress(), time.time, workers=workers)
@@ -121,5 +118,4 @@ def _large(size: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(SCRIPTS)]
     print(json.dumps(_large(int(sys.argv[1]))))

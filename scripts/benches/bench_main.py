@@ -12,7 +12,6 @@ from pathlib import Path
 import bench_audit
 import bench_cluster
 import bench_crash
-import bench_pace
 import bench_page
 import bench_quality
 import bench_rewrite
@@ -32,7 +31,7 @@ JOBS: dict[str, tuple[Callable[[argparse.Namespace], Section], str]] = {
     "growth": (bench_tiny.growth, "a sync with nothing to do, from 1,000 references to 100,000 or a million"),
     "scan": (bench_scan.run, "reading real articles with nothing remembered"),
     "overhead": (bench_tiny.overhead, "time and memory an image besides decoding, scaling and encoding"),
-    "pace": (bench_pace.run, "800 images of one host that is busy now and then, beside one that never is"),
+    "pace": (bench_tiny.pace, "800 images of one host that is busy now and then, beside one that never is"),
     "page": (bench_page.run, "what a browser loads for one page, before and after imgcache rewrite"),
     "rewrite": (bench_rewrite.run, "built pages made local: pages alone, nothing to do, memory, and beside jampack"),
     "serve": (bench_serve.run, "the endpoint beside nginx, with connections held, and its start"),

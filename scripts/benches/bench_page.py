@@ -7,22 +7,18 @@ phone and as a desktop, with an empty cache, and scrolls to its end. The other h
 from __future__ import annotations
 
 import argparse
-import functools
-import http.server
-import os
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from bench_pictures import Picture, pictures
 from bench_process import ROOT, fresh, measure, origin
 from bench_report import Limit, Section, Skipped
-from playwright.sync_api import Browser, Error, Request, sync_playwright
+from playwright.sync_api import Browser, Error, Request
+
+from tests.support.browsing import folder_served, launched
 
 PHOTOS, HOSTS, WIDE = 10, 5, 1400
 SCREENS = {"phone": (390, 844, 3.0), "desktop": (1280, 900, 1.0)}  # width, height, device pixels for each CSS pixel
@@ -108,7 +104,8 @@ def _page(chosen: Sequence[Picture]) -> str:
 def _open_all(built: Path, port: int) -> tuple[dict[str, Loaded], str]:
     """Returns what each screen loads, and the version of Chromium."""
     try:
-        with _served(built) as address, _browser(port) as browser:
+        rule = f"--host-resolver-rules=MAP *.photos.example 127.0.0.1:{port}"
+        with folder_served(built) as address, launched(rule) as browser:
             return {name: _open(browser, address, screen) for name, screen in SCREENS.items()}, browser.version
     except Error as error:
         raise Skipped(f"Chromium does not start: {str(error).splitlines()[0]}") from error
@@ -138,33 +135,6 @@ def _open(browser: Browser, address: str, screen: tuple[int, int, float]) -> Loa
     )
     page.context.close()
     return loaded
-
-
-@contextmanager
-def _browser(port: int) -> Iterator[Browser]:
-    """Chromium, for which every host of the photographs is the origin at `port`."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu", f"--host-resolver-rules=MAP *.photos.example 127.0.0.1:{port}"],
-        )
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _draw(before: dict[str, Loaded], after: dict[str, Loaded]) -> None:

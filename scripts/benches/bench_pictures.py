@@ -17,7 +17,7 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,16 +133,6 @@ def made(seconds: float, images: int, files: Iterable[Path], memory: int) -> Mad
     """A run, with the bytes that its files have now."""
     found = tuple(sorted(files))
     return Made(seconds, images, found, sum(path.stat().st_size for path in found), memory)
-
-
-def in_turn(ways: Mapping[str, Callable[[], Made]], rounds: int) -> dict[str, list[Made]]:
-    """Each way once a round: what slows the machine for a while slows all of them."""
-    runs: dict[str, list[Made]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            runs[name].append(way())
-            print(f"  {name}: {runs[name][-1]}", flush=True)
-    return runs
 
 
 def rate(runs: Sequence[Made]) -> float:

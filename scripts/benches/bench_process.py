@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from bench_report import Skipped
@@ -23,57 +23,42 @@ from bench_report import Skipped
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent.parent
 WORK = ROOT / ".bench"
-PER_ARTICLE, HOSTS = 5, 20  # of a site of tiny images
+_Result = TypeVar("_Result")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 _INTERVAL = 0.25  # seconds between two samples of memory, which cost milliseconds each: a shorter peak may be missed
 
 
 @dataclass(frozen=True)
 class Ran:
-    """One run of a process: wall time in seconds, the peak of its own resident memory in bytes, what it printed.
-
-    `was_stopped`: it did not end within the time that it had, which `seconds` then is.
-    """
+    """One run of a process: wall time in seconds, the peak of its own resident memory in bytes, what it printed."""
 
     seconds: float
     peak: int
     output: str
-    was_stopped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, {self.peak / 1e6:.0f} MB"
 
 
-def measure(
-    command: Sequence[str], *, expect: Sequence[int] = (0,), cwd: Path = ROOT, within: float | None = None
-) -> Ran:
-    """Run a command. After `within` seconds it is stopped, with the processes that it started.
+def measure(command: Sequence[str], *, expect: Sequence[int] = (0,), cwd: Path = ROOT) -> Ran:
+    """Run a command.
 
     Raises:
         Skipped: it does not end as expected; the message has the end of its error output.
     """
     environment = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
     begin = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=within is not None,
-    ) as process:
-        peaks, was_stopped = [0], False
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=cwd, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        peaks = [0]
         watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
         watcher.start()
-        try:
-            output, complaint = process.communicate(timeout=within)
-        except subprocess.TimeoutExpired:
-            was_stopped = True
-            os.killpg(process.pid, signal.SIGKILL)
-            output, complaint = process.communicate()
+        output, complaint = process.communicate()
         seconds = time.perf_counter() - begin
         watcher.join()
-    if process.returncode not in expect and not was_stopped:
+    if process.returncode not in expect:
         raise Skipped(f"{' '.join(command[:4])} … ended with {process.returncode}: {complaint[-800:]}")
-    return Ran(seconds, peaks[0], output, was_stopped)
+    return Ran(seconds, peaks[0], output)
 
 
 def _watch(pid: int, peaks: list[int]) -> None:
@@ -125,6 +110,16 @@ def watched() -> Iterator[Memory]:
         watcher.join()
 
 
+def in_turn(ways: Mapping[str, Callable[[], _Result]], rounds: int) -> dict[str, list[_Result]]:
+    """Each way once a round: what slows the machine for a while slows all of them."""
+    runs: dict[str, list[_Result]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            runs[name].append(way())
+            print(f"  {name}: {runs[name][-1]}", flush=True)
+    return runs
+
+
 # -- peers, each optional ----------------------------------------------------------------------------------------------
 
 
@@ -139,15 +134,17 @@ def python_with(name: str, *requirements: str) -> str:
     return str(python)
 
 
-def node_with(package: str, version: str) -> Path:
-    """A folder whose `node_modules` have this version of a package from npm. Raises Skipped where that cannot be."""
+def node_with(package: str, version: str, notes: list[str]) -> Path | None:
+    """A folder whose `node_modules` have this version of a package from npm. None where that fails: a note says why."""
     folder = WORK / package.rpartition("/")[2]
-    if not shutil.which("npm"):
-        raise Skipped("npm is not here")
     if not (folder / "node_modules" / package).is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "package.json").write_text('{"private": true, "type": "module"}\n', encoding="utf-8")
-        _install(["npm", "install", "--no-audit", "--no-fund", "--save-exact", f"{package}@{version}"], folder)
+        try:
+            _install(["npm", "install", "--no-audit", "--no-fund", "--save-exact", f"{package}@{version}"], folder)
+        except (Skipped, OSError) as reason:
+            notes.append(f"{package} took no part: {reason}")
+            return None
     return folder
 
 
@@ -188,24 +185,30 @@ def sync(
 
 
 @contextlib.contextmanager
-def origin(*arguments: str) -> Iterator[dict[str, Any]]:
-    """An origin in a process of its own, and what it says of itself: `http`, `https`, `connect_to` and more."""
-    command = [sys.executable, "-m", "examples.origin", "--max-time", "7200", "--parent", str(os.getpid()), *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+def started(*command: str, core: str = "", **pipes: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that is ended with the block, on one core if `core` names it."""
+    pinned = ["taskset", "-c", core] if core else []
+    with subprocess.Popen([*pinned, *command], cwd=ROOT, text=True, **pipes) as process:
         try:
-            said: dict[str, Any] = json.loads(process.stdout.readline())
-            yield said
+            yield process
         finally:
             process.terminate()
 
 
 @contextlib.contextmanager
+def origin(*arguments: str) -> Iterator[dict[str, Any]]:
+    """An origin in a process of its own, and what it says of itself: `http`, `https`, `connect_to` and more."""
+    command = [sys.executable, "-m", "examples.origin", "--max-time", "7200", "--parent", str(os.getpid()), *arguments]
+    with started(*command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+
+
+@contextlib.contextmanager
 def lean_origin(kind: str, *options: str, core: str = "") -> Iterator[int]:
     """Starts an origin of bench_origin.py in a process of its own, on one core if `core` names it. Yields its port."""
-    pinned = ["taskset", "-c", core] if core else []
-    command = [*pinned, sys.executable, str(SCRIPTS / "bench_origin.py"), kind, *options]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, str(SCRIPTS / "bench_origin.py"), kind, *options]
+    with started(*command, core=core, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield int(process.stdout.readline())
 
@@ -241,12 +244,12 @@ def article(images: Sequence[tuple[str, int, int]]) -> str:
     return "\n".join(["---", "title: Measured", "images:", *first, *related, "---", "Text.", ""])
 
 
-def write_tiny_site(site: Path, order: Sequence[int]) -> None:
-    """Articles of five tiny images each, which `lean_origin("tiny")` answers for; `order` has their numbers."""
-    site.mkdir(parents=True, exist_ok=True)
-    configure(site, [4])
-    for first in range(0, len(order), PER_ARTICLE):
-        images = [(f"http://h{one % HOSTS}.example/{one}.jpg", 8, 8) for one in order[first : first + PER_ARTICLE]]
-        path = site / f"{first // 2500:04}" / f"2026-01-01-{first:07}.md"
+def write_articles(site: Path, images: Iterable[tuple[str, int, int]], per_article: int = 1) -> None:
+    """Articles that declare these images, in folders of at most 500 articles. The images are not all held at once."""
+    waiting = iter(images)
+    for number in itertools.count():
+        path = site / f"{number // 500:04}" / f"2026-01-01-{number:07}.md"
+        if not (own := list(itertools.islice(waiting, per_article))):
+            break
         path.parent.mkdir(exist_ok=True)
-        path.write_text(article(images), encoding="utf-8")
+        path.write_text(article(own), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import statistics
@@ -12,15 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench_pictures import Job, Made, Picture, cores, make, own, pictures, some
-from bench_process import (
-    fresh,
-    measure,
-    node_script,
-    node_versions,
-    node_with,
-    python_versions,
-    python_with,
-)
+from bench_process import fresh, measure, node_script, node_versions, node_with, python_versions, python_with
 from bench_report import Limit, Section, Skipped, spread
 from PIL import Image
 
@@ -55,47 +48,34 @@ class Scored:
         return [f"{self.bytes / 1e6:.3f}", f"{self.mean:.2f}", f"{min(self.scores):.2f}", spread(self.scores)]
 
 
-class _Scorer:
-    """Scores variants against references, which are made when they are first asked for."""
-
-    def __init__(self, photographs: Sequence[Picture], python: str) -> None:
-        self._photographs = photographs
-        self._python = python
-        self._folder = fresh("quality")
-
-    def __call__(self, run: Made) -> Scored:
-        """One variant of each photograph, in their order."""
-        sizes = [_size(path) for path in run.files]
-        names = [self._folder / f"{number:04}-{size[0]}x{size[1]}.png" for number, size in enumerate(sizes)]
-        made = zip([picture.path for picture in self._photographs], sizes, names, strict=True)
-        missing = [one for one in made if not one[2].is_file()]
-        with ProcessPoolExecutor(cores()) as pool:
-            list(pool.map(_reference, *zip(*missing, strict=True))) if missing else None
-        pairs = self._folder / "pairs.json"
-        asked = [[str(name), str(path)] for name, path in zip(names, run.files, strict=True)]
-        pairs.write_text(json.dumps(asked), encoding="utf-8")
-        said = measure([self._python, "-c", _SCORE, str(pairs)])
-        return Scored(run.bytes, json.loads(said.output))
+def _score(python: str, photographs: Sequence[Picture], run: Made) -> Scored:
+    """Scores one variant of each photograph, in their order, against references of their sizes."""
+    sizes = [_size(path) for path in run.files]
+    folder = fresh("quality")
+    names = [folder / f"{number:04}.png" for number in range(len(sizes))]
+    with ProcessPoolExecutor(cores()) as pool:
+        list(pool.map(_reference, [picture.path for picture in photographs], sizes, names))
+    pairs = folder / "pairs.json"
+    asked = [[str(name), str(path)] for name, path in zip(names, run.files, strict=True)]
+    pairs.write_text(json.dumps(asked), encoding="utf-8")
+    said = measure([python, "-c", _SCORE, str(pairs)])
+    return Scored(run.bytes, json.loads(said.output))
 
 
 def run(options: argparse.Namespace) -> Section:
     """Each way once: the files and the scores are the same every time."""
     photographs = some(_photographs(options), min(COUNT, options.pictures or COUNT))
     python = python_with("ssimulacra2", SCORER)
-    scorer, job, notes, versions = _Scorer(photographs, python), Job(photographs, [WIDTH]), [], []
-    found = {OURS: scorer(make("imgcache", own("imgcache"), job))}
+    score, job, notes, versions = functools.partial(_score, python, photographs), Job(photographs, [WIDTH]), [], []
+    found = {OURS: score(make("imgcache", own("imgcache"), job))}
     fixed = found[OURS]
-    try:
-        folder = node_with(*SHARP)
-    except (Skipped, OSError) as reason:
-        notes.append(f"sharp took no part: {reason}")
-    else:
-        found["sharp, quality 80"] = scorer(make("sharp", node_script(folder, "contend_sharp.mjs"), job))
+    if folder := node_with(*SHARP, notes):
+        found["sharp, quality 80"] = score(make("sharp", node_script(folder, "contend_sharp.mjs"), job))
         versions += node_versions(folder, SHARP[0])
     for form in ("webp", "best"):
         target = math.ceil(fixed.mean)
         job = Job(photographs, [WIDTH], format=form, quality="auto", more={"target": target})
-        auto = scorer(make("imgcache", own("imgcache"), job))
+        auto = score(make("imgcache", own("imgcache"), job))
         found[f"imgcache, format {form}, quality auto, target {target}"] = auto
     limits = [
         Limit("format best, quality auto: bytes against quality 80", auto.bytes / fixed.bytes, 0.9, "times"),

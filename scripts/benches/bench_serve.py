@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import os
 import random
@@ -12,7 +13,6 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,28 +20,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from bench_process import fresh, peak_of
+import pytest
+from bench_process import fresh, in_turn, peak_of
 from bench_report import Limit, Section, Skipped, spread
 
 from imgcache.core import Asset, Variant
+from tests.publisher.test_export_fronts import free_port, nginx
 from tests.support.cache_samples import unreal_asset
-from tests.support.served import write_manifest
+from tests.support.served import serving_process, write_manifest
 
 URL = "https://pictures.example/{name}.jpg"
 SIZES = {"8 KB": (8_000, 0.5), "200 KB": (200_000, 0.8)}  # the share of nginx's rate that is promised
 IMAGES = 100_000
 HELD = 1_000
 SECONDS = 4
-_NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;
-  types {{ image/jpeg jpg; }}
-  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
-  server {{ listen 127.0.0.1:{port}; root {cache}; }}
-}}
+FIRST_CORE = ("taskset", "-c", "0")
+_SERVER = """
+sendfile on; tcp_nopush on; keepalive_requests 100000000;
+types {{ image/jpeg jpg; }}
+server {{ listen 127.0.0.1:{port}; root {cache}; }}
 """
 
 
@@ -52,7 +49,7 @@ def run(options: argparse.Namespace) -> Section:
             raise Skipped(f"{tool} is not installed: apt-get install wrk util-linux")
     site = fresh("serve/site")
     paths = _cache(site / "cache")
-    with serving(site) as (port, _), contextlib.ExitStack() as stack:
+    with serving_process(site, under=FIRST_CORE) as (_, port), contextlib.ExitStack() as stack:
         try:
             other, notes = stack.enter_context(_nginx(site / "cache")), []
         except Skipped as reason:
@@ -83,10 +80,8 @@ def _rates(port: int, other: int | None, paths: Mapping[str, str], rounds: int) 
         targets = {"nginx": f"http://127.0.0.1:{other}/{paths[name]}"} if other else {}
         targets["`/assets/…`"] = f"http://127.0.0.1:{port}/{paths[name]}"
         targets["`/image?url=…`"] = f"http://127.0.0.1:{port}/image?w=100&url={asked(name)}"
-        rates: dict[str, list[float]] = {key: [] for key in targets}
-        for _ in range(rounds):  # in turn: what slows the machine for a while slows all of them
-            for key, target in targets.items():
-                rates[key].append(wrk(target)[0])
+        found = in_turn({key: functools.partial(wrk, target) for key, target in targets.items()}, rounds)
+        rates = {key: [rate for rate, _ in these] for key, these in found.items()}
         rows += [[key, name, spread(values, 0), ""] for key, values in rates.items()]
         middle = {key: statistics.median(values) for key, values in rates.items()}
         if base := middle.pop("nginx", 0.0):
@@ -120,45 +115,16 @@ def _asset(digest: str, path: str, size: int) -> Asset:
 
 
 @contextlib.contextmanager
-def serving(site: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """`imgcache serve` on the first core: its port and its process."""
-    command = ["taskset", "-c", "0", sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            said = re.search(r":(\d+)$", process.stderr.readline())
-            if said is None:
-                raise Skipped("imgcache serve did not start: pip install 'imgcache[serve]'")
-            yield int(said[1]), process
-        finally:
-            process.terminate()
-
-
-@contextlib.contextmanager
 def _nginx(cache: Path) -> Iterator[int]:
-    """Its port. Raises Skipped where it is not there, or does not start."""
-    if shutil.which("nginx") is None:
-        raise Skipped("it is not installed: apt-get install nginx")
-    folder = fresh("serve/nginx")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, cache=cache, port=port), encoding="utf-8")
-    command = ["taskset", "-c", "0", "nginx", "-c", str(folder / "nginx.conf")]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    """Its port; it has the first core. Raises Skipped where it is not there."""
+    folder, port = fresh("serve/nginx"), free_port()
+    (folder / "server.conf").write_text(_SERVER.format(cache=cache, port=port), encoding="utf-8")
+    with contextlib.ExitStack() as stack:
         try:
-            wait_for(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def wait_for(port: int) -> None:
-    """Return when something listens there."""
-    for _ in range(200):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.02)
-    raise Skipped("the server did not start")
+            stack.enter_context(nginx(folder / "server.conf", folder, port, "worker_cpu_affinity 01; "))
+        except pytest.skip.Exception as reason:
+            raise Skipped(str(reason)) from reason
+        yield port
 
 
 def wrk(target: str, connections: int = 32, seconds: int = SECONDS) -> tuple[float, float]:
@@ -197,7 +163,7 @@ def _starts(rounds: int) -> tuple[Sequence[float], Sequence[float]]:
     seconds, memory = [], []
     for _ in range(rounds):
         began = time.perf_counter()
-        with serving(site) as (port, process):
+        with serving_process(site, under=FIRST_CORE) as (process, port):
             name = "2026/01/the-title-of-an-article/00000007"
             with contextlib.suppress(urllib.error.HTTPError):  # the file is not there; the answer is
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/image?w=320&url={asked(name)}")

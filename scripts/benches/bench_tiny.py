@@ -1,18 +1,19 @@
-"""Jobs of tiny images, where what is not pixels counts: `nothing`, `growth`, `overhead`; and `startup`."""
+"""Jobs of tiny images, where what is not pixels counts: `nothing`, `growth`, `overhead`, `pace`; and `startup`."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
-import random
 import statistics
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import truediv
 from pathlib import Path
 
-from bench_process import Ran, fresh, lean_origin, measure, sync, write_tiny_site
+from bench_process import Ran, configure, fresh, in_turn, lean_origin, measure, sync, write_articles
 from bench_report import Limit, Section, Skipped, spread
 
 from examples.origin.drawing import draw
@@ -23,29 +24,26 @@ REFERENCES, IMAGES = 100_000, 20_000  # of `nothing`
 SIZES, FULL_SIZES = (1_000, 10_000, 100_000), (1_000_000,)  # references of `growth`
 GROWN_IMAGES = 1_000  # the same for all sizes: what an image costs is measured by `overhead`
 SMALL, LARGE, FULL = 1_000, 10_000, 100_000  # images of `overhead`
+PACED, SHARE = 800, 0.015  # images of `pace`, and of their URLs those that are refused once
+MOST = 1.5  # times the time without refusals
+PER_ARTICLE, HOSTS = 5, 20
+_QUIET = "never busy"
+_BUSY = {
+    _QUIET: (),
+    "503, no Retry-After": (),
+    "503, Retry-After: 1": ("--retry-after", "1"),
+    "429, no Retry-After": ("--status", "429"),
+    "429, Retry-After: 1": ("--status", "429", "--retry-after", "1"),
+}
+_ASKED = "429, Retry-After: 1"  # each of these asks the client to make no request at all for a second
 
 
-def nothing(options: argparse.Namespace) -> Section:
-    """Build one large site, sync it once, and then again."""
-    draw, site = random.Random(1), fresh("nothing") / "site"
-    order = list(range(IMAGES)) + [draw.randrange(IMAGES) for _ in range(REFERENCES - IMAGES)]
-    draw.shuffle(order)
-    print("  building the site; this takes minutes", flush=True)
-    first = _first(site, order)
-    runs = _again(site, REFERENCES, options.rounds)
-    seconds, peaks = [ran.seconds for ran in runs], [ran.peak / 1e6 for ran in runs]
-    return Section(
-        columns=["", "seconds", "MB"],
-        rows=[["imgcache sync", spread(seconds), spread(peaks, 0)]],
-        limits=[Limit("wall time", statistics.median(seconds), 3, "s"), Limit("memory", max(peaks), 300, "MB")],
-        notes=[f"the first sync: {IMAGES:,} images in {first.seconds:.0f} s, {first.peak / 1e6:.0f} MB"],
-    )
-
-
-def _first(site: Path, order: Sequence[int]) -> Ran:
-    """The first sync of a new site of these images."""
-    write_tiny_site(site, order)
-    with lean_origin("tiny") as port:
+def _first(site: Path, order: Sequence[int], *busy: str, hosts: int = HOSTS) -> Ran:
+    """The first sync of a new site of these images, by their numbers; `busy` goes to the origin."""
+    site.mkdir(parents=True)
+    configure(site, [4])
+    write_articles(site, [(f"http://h{one % hosts}.example/{one}.jpg", 8, 8) for one in order], PER_ARTICLE)
+    with lean_origin("tiny", *busy) as port:
         ran, summary = sync(site, ["--connect-to", f"::127.0.0.1:{port}"])
     if summary["fetched"] != len(set(order)):
         raise Skipped(f"{summary['fetched']:,} of {len(set(order)):,} images were fetched")
@@ -61,6 +59,21 @@ def _again(site: Path, references: int, rounds: int) -> list[Ran]:
             raise Skipped(f"the site was synced just now, and a sync still finds something to do: {summary}")
         runs.append(ran)
     return runs[1:]  # the first one warms the file system's cache
+
+
+def nothing(options: argparse.Namespace) -> Section:
+    """Build one large site, sync it once, and then again."""
+    site = fresh("nothing") / "site"
+    print("  building the site; this takes minutes", flush=True)
+    first = _first(site, [number % IMAGES for number in range(REFERENCES)])
+    runs = _again(site, REFERENCES, options.rounds)
+    seconds, peaks = [ran.seconds for ran in runs], [ran.peak / 1e6 for ran in runs]
+    return Section(
+        columns=["", "seconds", "MB"],
+        rows=[["imgcache sync", spread(seconds), spread(peaks, 0)]],
+        limits=[Limit("wall time", statistics.median(seconds), 3, "s"), Limit("memory", max(peaks), 300, "MB")],
+        notes=[f"the first sync: {IMAGES:,} images in {first.seconds:.0f} s, {first.peak / 1e6:.0f} MB"],
+    )
 
 
 def growth(options: argparse.Namespace) -> Section:
@@ -140,14 +153,36 @@ def _processor_alone(folder: Path) -> float:
     return statistics.median(taken)
 
 
+def pace(options: argparse.Namespace) -> Section:
+    """A first sync each way in turn, from a cold cache and a server that remembers nothing."""
+
+    def first(name: str) -> Ran:
+        share = 0 if name == _QUIET else SHARE
+        return _first(fresh("pace") / "site", range(PACED), "--busy", str(share), *_BUSY[name], hosts=1)
+
+    runs = in_turn({name: functools.partial(first, name) for name in _BUSY}, options.rounds)
+    seconds = {name: [ran.seconds for ran in these] for name, these in runs.items()}
+    ratios = {name: list(map(truediv, these, seconds[_QUIET])) for name, these in seconds.items()}
+    return Section(
+        columns=["", "seconds", "times"],
+        rows=[[name, spread(seconds[name], 1), spread(ratios[name], 2)] for name in runs],
+        limits=[
+            Limit(f"{name}: the time without", statistics.median(these), MOST, "times")
+            for name, these in ratios.items()
+            if name not in (_QUIET, _ASKED)
+        ],
+        notes=[
+            f"{_ASKED} has no limit: each of these responses asks for a second without any request, and imgcache waits."
+        ],
+    )
+
+
 def startup(options: argparse.Namespace) -> Section:
     """`imgcache --help` beside a Python that does nothing, in turn, five times a round."""
     ours = [str(Path(sys.executable).parent / "imgcache"), "--help"]
     commands = {"`imgcache --help`": ours, "`python -c pass`": [sys.executable, "-c", "pass"]}
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(5 * options.rounds):
-        for name, command in commands.items():
-            seconds[name].append(measure(command).seconds)
+    runs = in_turn({name: functools.partial(measure, one) for name, one in commands.items()}, 5 * options.rounds)
+    seconds = {name: [ran.seconds for ran in these] for name, these in runs.items()}
     rows = [[name, spread(values, 3)] for name, values in seconds.items()]
     limit = Limit("`imgcache --help`", statistics.median(seconds["`imgcache --help`"]), 0.2, "s")
     return Section(["", "seconds"], rows, [limit])

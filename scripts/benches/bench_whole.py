@@ -10,26 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench_pictures import (
-    EFFORTS,
-    WIDTHS,
-    Job,
-    Made,
-    Picture,
-    cells,
-    copies,
-    in_turn,
-    made,
-    make,
-    own,
-    pictures,
-    rate,
-    size,
-)
+from bench_pictures import EFFORTS, WIDTHS, Job, Made, Picture, cells, copies, made, make, own, pictures, rate, size
 from bench_process import (
-    article,
     configure,
     fresh,
+    in_turn,
     measure,
     node_script,
     node_versions,
@@ -37,8 +22,9 @@ from bench_process import (
     origin,
     sync,
     watched,
+    write_articles,
 )
-from bench_report import Limit, Section, Skipped
+from bench_report import Limit, Section
 
 ELEVENTY = ("@11ty/eleventy-img", "7.0.0")
 HOST = "photos.example"
@@ -54,13 +40,10 @@ def run(options: argparse.Namespace) -> Section:
         ways: dict[str, Callable[[], Made]] = {
             name: functools.partial(first_sync, said, found, effort) for effort, name in _OURS.items()
         }
-        urls = [f"http://127.0.0.1:{said['http']}/{quote(picture.path.name)}" for picture in found]
-        try:
-            folder = node_with(*ELEVENTY)
-        except (Skipped, OSError) as reason:
-            notes, versions = [f"{ELEVENTY[0]} took no part: {reason}"], []
-        else:
-            notes, versions = [], node_versions(folder, ELEVENTY[0], "sharp")
+        notes, versions = list[str](), list[str]()
+        if folder := node_with(*ELEVENTY, notes):
+            versions = node_versions(folder, ELEVENTY[0], "sharp")
+            urls = [f"http://127.0.0.1:{said['http']}/{quote(picture.path.name)}" for picture in found]
             _add_eleventy(ways, folder, urls)
         runs = in_turn(ways, options.rounds)
     return Section(
@@ -76,9 +59,7 @@ def first_sync(said: Mapping[str, Any], found: Sequence[Picture], effort: int) -
     """`imgcache sync` of a new site, one article a picture, from the origin that said this of itself."""
     site = fresh("whole/site")
     configure(site, WIDTHS, effort)
-    for number, one in enumerate(found):
-        text = article([(f"http://{HOST}/{quote(one.path.name)}", one.width, one.height)])
-        (site / f"{number:03}.md").write_text(text, encoding="utf-8")
+    write_articles(site, [(f"http://{HOST}/{quote(one.path.name)}", one.width, one.height) for one in found])
     with watched() as memory:
         ran, summary = sync(site, said["connect_to"], expect=(0, 1))
     for problem in summary["problems"]:

@@ -10,49 +10,19 @@ import click
 
 from imgcache import cli
 
-_INTRODUCTION = """\
-# Commands
-
-`imgcache COMMAND [SITE]`, or `python -m imgcache COMMAND [SITE]`. SITE is a folder, the working directory by default.
-`imgcache COMMAND --help` prints what stands here.
-
-Results go to standard output, everything else to standard error. Progress is shown on a terminal only, and `NO_COLOR` is
-obeyed. Paths in the output are relative to SITE, with `/`. Lines and columns count from 1; a column counts characters.
-
-## Exit statuses
-
-| status | meaning |
-|---|---|
-"""
-_STATUSES = {
-    "0": "All is well.",
-    "EXIT_PROBLEMS": "The command ran, and some images or articles have problems. Each is listed.",
-    "EXIT_USAGE": "The command could not start: its words or the configuration are wrong.",
-    "EXIT_BUSY": "Another run holds this cache. Nothing was changed.",
-    "EXIT_INTERRUPTED": "It was interrupted. What was finished is kept.",
-}
 _PARAGRAPHS = re.compile(r"\n\s*\n")
 
 
 def page() -> str:
-    """Returns the page: exit statuses, options of all commands, and each command."""
-    lines = [_INTRODUCTION + "\n".join(f"| {status} | {text} |" for status, text in statuses().items()), ""]
+    """Returns the page: the options of all commands, and each command."""
     context = click.Context(cli.imgcache, info_name="imgcache")
     common = _common_options()
-    lines += ["## Options of all commands", "", *_table(common.values()), ""]
+    lines = ["## Options of all commands", "", *_table(common.values()), ""]
     for name in cli.COMMANDS:
         command = cli.imgcache.get_command(context, name)
         assert command is not None
         lines += _command(command, click.Context(command, info_name=name, parent=context), common)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def statuses() -> dict[int, str]:
-    """Returns what each exit status means."""
-    known = {name for name in vars(cli) if name.startswith("EXIT_")}
-    if missing := known - _STATUSES.keys():
-        raise SystemExit(f"say what {missing} means in {__file__}")
-    return {0 if name == "0" else getattr(cli, name): text for name, text in _STATUSES.items()}
 
 
 def _common_options() -> dict[str, click.Option]:

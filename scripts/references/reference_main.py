@@ -1,55 +1,59 @@
-"""`scripts/reference`: docs/reference/ and docs/schema/, written from the code. `--check` only compares."""
+"""`scripts/reference`: docs/schema/ and parts of pages of docs/, written from the code.
+
+What stands above the line _WRITTEN on a page is written by hand.
+"""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-import reference_cache
 import reference_codes
 import reference_commands
-import reference_endpoint
-import reference_environment
+import reference_manifest
 import reference_manual
+import reference_modules
 import reference_python
 import reference_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
+_WRITTEN = "<!-- What follows is written by scripts/reference. -->\n"
 
 
 def pages() -> dict[Path, str]:
-    """Returns the text of every file that is generated."""
-    reference, schema = DOCS / "reference", DOCS / "schema"
-    manual = {DOCS / "man" / name: text for name, text in reference_manual.pages().items()}
-    return manual | {
+    """Returns the text of every file that is generated, or a part of which is."""
+    reference, schema = ROOT / "docs" / "reference", ROOT / "docs" / "schema"
+    texts = reference_settings.Texts.of(reference / "configuration.yml")
+    parts = {
         reference / "commands.md": reference_commands.page(),
-        reference / "configuration.md": reference_settings.page(),
-        reference / "environment.md": reference_environment.page(),
-        reference / "problems.md": reference_codes.page(),
-        reference / "http.md": reference_endpoint.page(),
-        reference / "cache.md": reference_cache.page(),
+        reference / "configuration.md": reference_settings.page(texts),
+        reference / "problems.md": reference_codes.page(reference / "problems.yml"),
         reference / "python.md": reference_python.page(),
-        schema / "imgcache.schema.json": json.dumps(reference_settings.schema(), indent=2, ensure_ascii=False) + "\n",
-        schema / "manifest.schema.json": json.dumps(reference_cache.schema(), indent=2, ensure_ascii=False) + "\n",
+        ROOT / "docs" / "modules.md": reference_modules.page(ROOT / "imgcache"),
     }
+    schemas = {
+        "imgcache": reference_settings.schema(texts),
+        "manifest": reference_manifest.schema(reference / "cache.md"),
+    }
+    found = {path: _filled(path, text) for path, text in parts.items()}
+    found |= {ROOT / "docs" / "man" / name: text for name, text in reference_manual.pages().items()}
+    for name, value in schemas.items():
+        found[schema / f"{name}.schema.json"] = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return found
 
 
-def main() -> int:
-    """Write the files, or with `--check` name those that are old."""
-    found = pages()
-    old = [path for path, text in found.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if "--check" in sys.argv:
-        for path in old:
-            print(f"{path.relative_to(ROOT)} is old: run scripts/reference", file=sys.stderr)
-        return 1 if old else 0
-    for path in old:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(found[path], encoding="utf-8")
-        print(path.relative_to(ROOT))
-    return 0
+def _filled(page: Path, text: str) -> str:
+    above, line, _ = page.read_text(encoding="utf-8").partition(_WRITTEN)
+    return f"{above}{line}\n{text}"
+
+
+def main() -> None:
+    """Write the files that are old."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(ROOT))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

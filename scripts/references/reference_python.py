@@ -13,40 +13,20 @@ import imgcache
 
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$")
 _ENTRY = re.compile(r"^    (\S[^:]*): (.*)$")
-_INTRODUCTION = """\
-# Python
-
-```python
-import imgcache
-
-report = imgcache.sync("path/to/site", max_time="10m")
-for problem in report.problems:
-    print(problem.code, problem.url, problem.message)
-
-imgcache.rewrite("path/to/site/_site")
-
-manifest = imgcache.Manifest.open("path/to/site/cache")
-html = manifest.picture("https://images.example.com/2026/01/tide-clock.jpg", alt="A tide clock")
-```
-
-The functions print nothing, never end the program, and leave logging as it is. They can be called from a script, a
-notebook, and within a running event loop. Reports are values with the fields that `--json` prints; `to_json()` gives the
-same text where it exists. Errors are subclasses of `imgcache.Error`. The package is typed.
-"""
 
 
 def page() -> str:
     """Returns the page: functions first, then classes, then errors."""
     names = [name for name in sorted(imgcache.__all__) if not name.startswith("_")]
     values = {name: getattr(imgcache, name) for name in names}
-    lines = [_INTRODUCTION]
-    for title, wanted in (("Functions", _is_function), ("Values", _is_value), ("Errors", _is_error)):
+    lines = list[str]()
+    for title in ("Functions", "Values", "Errors"):
         lines += [f"## {title}", ""]
         for name, value in values.items():
-            if wanted(value):
+            if _title(value) == title:
                 lines += _described(name, value)
     lines += ["## Parts of values", ""]
-    for part in _parts([value for value in values.values() if _is_value(value)]):
+    for part in _parts([value for value in values.values() if _title(value) == "Values"]):
         lines += [f"### {part.__name__}", "", *_docstring(part), *_fields(part)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -73,16 +53,11 @@ def _structs_in(hint: object) -> Iterator[type]:
         yield from _structs_in(part)
 
 
-def _is_function(value: object) -> bool:
-    return inspect.isfunction(value)
-
-
-def _is_error(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Exception)
-
-
-def _is_value(value: object) -> bool:
-    return isinstance(value, type) and not _is_error(value)
+def _title(value: object) -> str:
+    """The title of the section that a public name belongs to."""
+    if not isinstance(value, type):
+        return "Functions"
+    return "Errors" if issubclass(value, Exception) else "Values"
 
 
 def _described(name: str, value: object) -> Iterator[str]:

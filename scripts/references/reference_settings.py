@@ -1,105 +1,80 @@
-"""docs/reference/configuration.md and the JSON Schema of imgcache.yml, from the schema of the configuration."""
+"""docs/reference/configuration.md and the JSON Schema of imgcache.yml, from the program and configuration.yml."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
-from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
-from setting_texts import GROUPS, TEXTS, VARIANT_TEXTS, SettingText
 
-from imgcache.config import Config
 from imgcache.config.schema import COMMON, SETTINGS, VARIANT, Setting, json_schema
 from imgcache.core import Recipe
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {"integer": "whole number", "boolean": "true or false", "array": "list", "string": "text"}
-_STEPS = {
-    "size": (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)),
-    "pixels": (("MP", 10**6),),
-    "time": (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)),
-}
-_INTRODUCTION = """\
-# Configuration
-
-Every key of `imgcache.yml` is optional. `imgcache init` writes the file with all keys and comments. A value comes from a
-flag of the command line, else from the environment, else from `imgcache.yml` (in SITE, or where `--config` says), else
-it is the default. An unknown key or an invalid value is an error that names file, line and key, and what would be right.
-
-In the environment a key has the prefix `IMGCACHE_` and capitals, with `__` between levels; the value is YAML:
-`IMGCACHE_FETCH__RETRIES=0`. Further variables: [environment](environment.md).
-
-Editors that use [yaml-language-server](https://github.com/redhat-developer/yaml-language-server) complete and check the
-file with [imgcache.schema.json](../schema/imgcache.schema.json), if its first line names a copy of it:
-`# yaml-language-server: $schema=imgcache.schema.json`.
-
-Sizes are written as `500KB`, `50MB` or `1GB`, times as `500ms`, `5s`, `10m`, `24h` or `30d`.
-"""
+_UNITS = {"size": "size in bytes", "pixels": "number of pixels", "time": "time"}
 
 
-def page() -> str:
+class SettingText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The meaning of a key in Markdown, an example and the default in YAML, and in words what else holds by default."""
+
+    meaning: str
+    example: str = ""
+    default: str = ""
+    unset: str = ""
+
+
+class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """docs/reference/configuration.yml: the titles of groups, and what each key means."""
+
+    groups: dict[str, str]
+    settings: dict[str, SettingText]
+    variant: dict[str, str]
+
+    @classmethod
+    def of(cls, file: Path) -> Texts:
+        """Returns the texts of the file."""
+        return msgspec.yaml.decode(file.read_bytes(), type=cls)
+
+
+def page(texts: Texts) -> str:
     """Returns the page: the keys at the top, then each group, then the keys of a variant."""
-    lines = [_INTRODUCTION]
-    tops = [key for key in SETTINGS if "." not in key]
-    lines += ["## Keys at the top", ""]
-    for key in tops:
-        lines += _section(key, SETTINGS[key], TEXTS.get(key))
+    lines = ["## Keys at the top", ""]
+    for key in SETTINGS:
+        if "." not in key:
+            lines += _section(key, SETTINGS[key], texts.settings[key])
     for group in dict.fromkeys(key.partition(".")[0] for key in SETTINGS if "." in key):
-        lines += [f"## {GROUPS.get(group, group)}", ""]
+        lines += [f"## {texts.groups[group]}", ""]
         for key in SETTINGS:
             if key.startswith(f"{group}."):
-                lines += _section(key, SETTINGS[key], TEXTS.get(key))
-    lines += [
-        "## The keys of a variant",
-        "",
-        "Each entry of `variants` is a mapping. It has a `name`, and a `width` or a `height` or",
-    ]
+                lines += _section(key, SETTINGS[key], texts.settings[key])
+    lines += ["## The keys of a variant", ""]
+    lines += ["Each entry of `variants` is a mapping. It has a `name`, and a `width` or a `height` or"]
     lines += ["both. " + ", ".join(f"[`{key}`](#{key})" for key in COMMON) + " can be set here as well; at the top of"]
     lines += ["`imgcache.yml` they hold for all variants that do not set them.", ""]
     lines += ["| key | valid | default | meaning |", "|---|---|---|---|"]
     defaults = msgspec.structs.asdict(Recipe(""))
     for key, setting in VARIANT.items():
         if key not in COMMON:
-            default = f"`{_plain(defaults[key])}`" if defaults[key] else "none"
-            text = VARIANT_TEXTS.get(key, SettingText(""))
-            lines.append(f"| `{key}` | {setting.valid} | {default} | {text.meaning} |")
+            default = f"`{getattr(defaults[key], 'value', defaults[key])}`" if defaults[key] else "none"
+            lines.append(f"| `{key}` | {setting.valid} | {default} | {texts.variant[key]} |")
     return "\n".join(lines) + "\n"
 
 
-def _section(key: str, setting: Setting, text: SettingText | None) -> Iterator[str]:
-    text = text or SettingText("")
-    yield from (f"### {key}", "")
-    if text.meaning:
-        yield from (text.meaning, "")
-    if kind := type_of(setting):
+def _section(key: str, setting: Setting, text: SettingText) -> Iterator[str]:
+    yield from (f"### {key}", "", text.meaning, "")
+    if kind := _kind(json_schema(setting)):
         yield f"- Type: {kind}"
-    yield f"- Default: {text.default or _code(default_text(key))}"
+    yield f"- Default: {f'`{text.default}`' if text.default else text.unset or 'none'}"
     yield f"- Valid: {setting.valid}"
-    yield from (f"- Environment: `{variable(key)}`", "")
-    example = text.example or default_text(key)
-    if example:
-        group, _, name = key.rpartition(".")
-        yield from ("```yaml", *([f"{group}:", f"  {name}: {example}"] if group else [_pair(name, example)]), "```", "")
-
-
-def _pair(name: str, example: str) -> str:
-    return f"{name}:{example}" if example.startswith("\n") else f"{name}: {example}"
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if text else "none"
-
-
-def variable(key: str) -> str:
-    """Returns the variable of the environment that sets a key."""
-    return "IMGCACHE_" + key.upper().replace(".", "__")
-
-
-def type_of(setting: Setting) -> str:
-    """Returns the kind of value in words; "" where the schema does not tell it."""
-    return _kind(json_schema(setting))
+    yield from (f"- Environment: `IMGCACHE_{key.upper().replace('.', '__')}`", "")
+    group, _, name = key.rpartition(".")
+    example = text.example or text.default
+    pair = f"{name}:\n{textwrap.indent(example, '  ')}" if "\n" in example else f"{name}: {example}"
+    yield from ("```yaml", *([f"{group}:", f"  {pair}"] if group else [pair]), "```", "")
 
 
 def _kind(shape: Mapping[str, Any]) -> str:
@@ -109,61 +84,27 @@ def _kind(shape: Mapping[str, Any]) -> str:
         return f"`{shape['const']}`"
     if "enum" in shape:
         return "choice"
-    if shape.get("format") in _STEPS:
-        return {"size": "size in bytes", "pixels": "number of pixels", "time": "time"}[shape["format"]]
+    if shape.get("format") in _UNITS:
+        return _UNITS[shape["format"]]
     items = shape.get("items")
     if isinstance(items, Mapping):
         return "list of mappings" if items.get("type") == "object" else "list of texts"
     return _TYPES.get(str(shape.get("type")), "")
 
 
-def default_text(key: str) -> str:
-    """Returns the default as YAML has it; "" where there is none."""
-    if key in COMMON:
-        value: object = getattr(Recipe(""), key)
-    elif key == "profile":
-        value = "classic"
-    else:
-        value = Config()
-        for part in key.split("."):
-            value = getattr(value, part)
-    if value is None or value == "" or key == "variants":
-        return ""
-    unit = json_schema(SETTINGS[key]).get("format")
-    if unit in _STEPS and isinstance(value, int | float):
-        return _quantity(value, str(unit))
-    return _plain(value)
-
-
-def _quantity(value: float, unit: str) -> str:
-    for suffix, step in _STEPS[unit]:
-        if value and value % step == 0 and (suffix not in {"d", "h", "m"} or value >= 2 * step):
-            return f"{value / step:.0f}{suffix}"
-    return f"{value:.0f}{'s' if unit == 'time' else ''}"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, tuple):
-        value = list(value)
-    text = yaml.safe_dump(value, default_flow_style=True, width=1000, default_style=None).strip()
-    return text.removesuffix("...").strip().replace("'", '"')
-
-
-def schema() -> dict[str, Any]:
+def schema(texts: Texts) -> dict[str, Any]:
     """Returns the JSON Schema of imgcache.yml."""
     properties: dict[str, Any] = {}
     for key, setting in SETTINGS.items():
         group, _, name = key.rpartition(".")
         into = properties
         if group:
-            entry = {"type": "object", "description": GROUPS.get(group, group), "properties": {}}
+            entry = {"type": "object", "description": texts.groups[group], "properties": {}}
             into = properties.setdefault(group, {**entry, "additionalProperties": False})["properties"]
-        into[name] = _property(key, setting, TEXTS.get(key))
+        into[name] = _property(setting, texts.settings[key])
     items = properties["variants"]["items"]["properties"]
-    for key, text in VARIANT_TEXTS.items():
-        items[key] = {"description": text.meaning, **items[key]}
+    for key, meaning in texts.variant.items():
+        items[key] = {"description": meaning, **items[key]}
     return {
         "$schema": _DIALECT,
         "title": "imgcache.yml",
@@ -174,11 +115,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _property(key: str, setting: Setting, text: SettingText | None) -> dict[str, Any]:
-    default = yaml.safe_load(default_text(key) or "null")
-    found = {"description": _described(setting, text), **msgspec.to_builtins(dict(json_schema(setting)))}
-    return found if default is None else {**found, "default": default}
-
-
-def _described(setting: Setting, text: SettingText | None) -> str:
-    return " ".join(filter(None, (text.meaning if text else "", f"Valid: {setting.valid}.")))
+def _property(setting: Setting, text: SettingText) -> dict[str, Any]:
+    described = f"{text.meaning} Valid: {setting.valid}."
+    found = {"description": described, **msgspec.to_builtins(dict(json_schema(setting)))}
+    return {**found, "default": yaml.safe_load(text.default)} if text.default else found

@@ -12,12 +12,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
-
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -47,48 +43,14 @@ def main() -> int:
 
 
 def prepare(source: Path) -> None:
-    """Copy docs/ to `source`, with links and navigation as the site needs them, and the account of `[project.urls]`."""
+    """Copy docs/ to `source`, with links as the site needs them, and the account of `[project.urls]`."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    shutil.copytree(DOCS, source / "docs")
+    shutil.copytree(DOCS, source / "docs", ignore=shutil.ignore_patterns("*.yml"))
     for page in (source / "docs").rglob("*.md"):
         text = page.read_text(encoding="utf-8").replace("OWNER/imgcache", urlsplit(urls["Source"]).path.strip("/"))
         page.write_text(linked(text, page.relative_to(source), urls["Source"]), "utf-8")
-    parts = {  # no repo_url: with it every page asks GitHub's API
-        "docs_dir": "docs",
-        "site_dir": "site",
-        "site_url": urls["Documentation"],
-        "nav": navigation(),
-    }
-    (source / "mkdocs.yml").write_text((ROOT / "mkdocs.yml").read_text(encoding="utf-8") + yaml.safe_dump(parts))
-
-
-def navigation() -> list[Any]:
-    """Returns the navigation with its patterns expanded. Every page of docs/ has to be in it."""
-    entries = yaml.safe_load((DOCS / "navigation.yml").read_text(encoding="utf-8"))
-    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    named = {leaf for leaf in _leaves(entries) if "*" not in leaf}
-    expanded = list(_expanded(entries, pages - named))
-    if missing := pages - set(_leaves(expanded)):
-        raise SystemExit(f"docs/navigation.yml lacks {', '.join(sorted(missing))}")
-    return expanded
-
-
-def _leaves(entry: Any) -> Iterator[str]:
-    if isinstance(entry, str):
-        yield entry
-    for part in entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else ():
-        yield from _leaves(part)
-
-
-def _expanded(entries: list[Any], pages: set[str]) -> Iterator[Any]:
-    for entry in entries:
-        if isinstance(entry, dict):
-            ((title, part),) = entry.items()
-            yield {title: list(_expanded(part, pages)) if isinstance(part, list) else part}
-        elif "*" in entry:
-            yield from sorted(path for path in pages if Path(path).match(entry) and path.count("/") == entry.count("/"))
-        else:
-            yield entry
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")  # no repo_url: with it every page asks GitHub's API
+    (source / "mkdocs.yml").write_text(f"{settings}site_url: {urls['Documentation']}\n", encoding="utf-8")
 
 
 def linked(markdown: str, page: Path, repository: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-import subprocess
-import sys
 import tomllib
 from functools import cache
 from importlib import metadata
@@ -89,10 +87,6 @@ def test_every_link_has_a_target(document: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             astray.append(link)
     assert astray == []
-
-
-def test_the_page_of_modules_is_up_to_date() -> None:
-    subprocess.run([sys.executable, ROOT / "scripts" / "modules", "--check"], check=True)
 
 
 def test_the_layers_are_those_of_the_import_contract() -> None:

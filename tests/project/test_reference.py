@@ -7,13 +7,16 @@ import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import click
 import jsonschema
+import msgspec
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 import imgcache
 from examples.origin import Origin
@@ -21,7 +24,10 @@ from imgcache import cli
 from imgcache.config import load_config
 from imgcache.config.schema import SETTINGS, VARIANT
 from imgcache.core import errors
-from imgcache.server import admission
+from imgcache.manifest import ManifestEntry
+from imgcache.manifest.document import VERSION, ManifestVariant
+from imgcache.server import admission, query
+from imgcache.server.negotiation import FORMATS
 from tests.conftest import ROOT, Command, article, picture
 from tests.project.test_docs import anchors, rows
 from tests.support.served import ask, serving, write_manifest
@@ -108,7 +114,7 @@ def test_every_key_has_a_section_with_what_it_means_and_no_other_has_one() -> No
         *(key for key in SETTINGS if "." in key),
     ]
     bare = re.findall(r"^### (\S+)\n\n- ", text("configuration.md"), re.MULTILINE)
-    assert bare == [], "scripts/references/setting_texts.py says what these mean"
+    assert bare == [], "docs/reference/configuration.yml says what these mean"
     named = {row[0].strip("`") for row in rows(REFERENCE / "configuration.md")} - {"key"}
     assert named == VARIANT.keys() - SETTINGS.keys()
 
@@ -155,6 +161,8 @@ def test_what_the_page_calls_the_default_is_the_default() -> None:
     for key, default_text in known:
         variable = "IMGCACHE_" + key.upper().replace(".", "__")
         assert load_config(None, {variable: default_text}, {}) == default, key
+    others = SETTINGS.keys() - dict(known).keys()
+    assert {key for key in others if attrgetter(key)(default)} == {"variants"}, "the page has to show these defaults"
 
 
 @pytest.mark.parametrize(
@@ -208,10 +216,17 @@ def test_every_route_and_metric_is_there(tmp_path: Path) -> None:
     with serving(tmp_path) as port:
         ask(port, "/healthz")
         exposed = ask(port, "/metrics").body.decode()
-    families = set(re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE))
-    assert families
-    named = {row[0].strip("`") for row in rows(REFERENCE / "http.md") if row[0].startswith("`imgcache_")}
-    assert families <= named
+    shown = {name.strip("`"): cells for name, *cells in rows(REFERENCE / "http.md") if name.startswith("`imgcache_")}
+    families = {family.name: family for family in text_string_to_metric_families(exposed)}
+    assert shown.keys() == {name + "_total" * (family.type == "counter") for name, family in families.items()}
+    for name, (kind, labels, meaning) in shown.items():
+        family = families[name.removesuffix("_total")]
+        assert (kind, meaning) == (family.type, family.documentation)
+        if family.samples:  # there are no failures, so these have none
+            named = {label for sample in family.samples for label in sample.labels} - {"le"}
+            assert labels == ", ".join(f"`{label}`" for label in sorted(named))
+    limits = (f"from 1 to {query.MAX_WIDTH}.", f"{admission.MAX_TARGET:,} bytes", *(f"`{one}`" for one in FORMATS))
+    assert [limit for limit in limits if limit not in text("http.md")] == []
 
 
 def test_every_variable_that_the_source_reads_is_there() -> None:
@@ -243,6 +258,13 @@ def test_a_real_manifest_matches_its_schema(run: Command, origin: Origin, tmp_pa
     image["digest"] = "short"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, MANIFEST_SCHEMA)
+
+
+def test_every_key_of_a_manifest_is_there_and_whether_it_always_is() -> None:
+    shown = [(row[0], row[1]) for row in rows(REFERENCE / "cache.md") if row[1] in {"yes", "no"}]
+    fields = [*msgspec.structs.fields(ManifestEntry), *msgspec.structs.fields(ManifestVariant)]
+    assert shown == [(f"`{field.encode_name}`", "yes" if field.required else "no") for field in fields]
+    assert f'{{"version": {VERSION}, ' in text("cache.md")
 
 
 def test_every_public_name_is_there_and_no_other() -> None:

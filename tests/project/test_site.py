@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.conftest import ROOT
-from tests.support.browsing import axe_violations, watched
+from tests.support.browsing import axe_violations, folder_served, watched
 
 _PAGES = ("", "tutorial/", "reference/configuration/", "reference/commands/")
 
@@ -33,28 +28,17 @@ def test_the_site_builds_strictly_and_loads_nothing_from_other_hosts(tmp_path: P
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "No issues found" in ended.stdout + ended.stderr
     assert len(list((tmp_path / "site").rglob("*.html"))) > 40
-    with in_thread(tmp_path / "site") as base, watched(browser, lambda url: url.startswith(base)) as watch:
+    with folder_served(tmp_path / "site") as base, watched(browser, lambda url: url.startswith(base)) as watch:
         page = watch.page()
         for path in _PAGES:
             page.goto(base + path)
             assert axe_violations(page) == [], path
 
 
-@contextmanager
-def in_thread(folder: Path) -> Iterator[str]:
-    """The address of a web server for a folder."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
-        pass
+def test_every_page_is_in_the_navigation_once() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    named = re.findall(r"^ *- (?:\w+: )?(\S+\.md)$", navigation, re.MULTILINE)
+    assert sorted(named) == sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
 
 
 def console_lines(text: str) -> list[str]:

@@ -135,7 +135,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def nginx(configuration: Path, prefix: Path, port: int) -> Iterator[None]:
+def nginx(configuration: Path, prefix: Path, port: int, main_settings: str = "") -> Iterator[None]:
     """Debian's nginx in the foreground, with all that it writes below `prefix`."""
     program = system_program("nginx")
     (prefix / "logs").mkdir(parents=True)
@@ -144,7 +144,7 @@ def nginx(configuration: Path, prefix: Path, port: int) -> Iterator[None]:
     user = "user root; " if os.geteuid() == 0 else ""  # pytest's folders are its owner's alone
     main = prefix / "nginx.conf"
     main.write_text(
-        f"{user}worker_processes 1; daemon off; pid {prefix}/pid; error_log {prefix}/logs/error.log;\n"
+        f"{user}{main_settings}worker_processes 1; daemon off; pid {prefix}/pid; error_log {prefix}/logs/error.log;\n"
         f"events {{ }}\nhttp {{ access_log off; {temporary}\ninclude {configuration}; }}\n"
     )
     command = [program, "-p", str(prefix), "-c", str(main), "-e", str(prefix / "logs/error.log")]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +17,7 @@ import pytest
 from imgcache.config import load_config
 from imgcache.core import ConfigError
 from tests.conftest import Command
-from tests.support.served import ask, held, write_manifest
+from tests.support.served import ask, held, serving_process, write_manifest
 
 A = "https://pictures.example/a.jpg"
 
@@ -34,23 +30,8 @@ def site(tmp_path: Path) -> Path:
     return cache.parent
 
 
-@contextmanager
-def serve(site: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Runs the command in a process; yields it with the port that it prints."""
-    command = [sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0", *options]
-    environment = {key: text for key, text in os.environ.items() if not key.startswith("IMGCACHE_")}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stderr is not None
-            said = re.fullmatch(r"imgcache: serving \S+ on http://127\.0\.0\.1:(\d+)\n", process.stderr.readline())
-            assert said
-            yield process, int(said[1])
-        finally:
-            process.kill()
-
-
 def test_it_serves_logs_and_stops(site: Path) -> None:
-    with serve(site, "--access-log", "json") as (process, port):
+    with serving_process(site, "--access-log", "json") as (process, port):
         assert ask(port, f"/image?url={A}&w=1", accept="image/webp").headers["content-type"] == "image/webp"
         with socket.create_connection(("127.0.0.1", port)):  # a silent connection delays nothing
             began = time.monotonic()
@@ -69,7 +50,7 @@ def test_a_response_in_progress_is_completed_at_shutdown(site: Path) -> None:
     write_manifest(site / "cache", {A: asset})
     data = (site / "cache" / asset.original).read_bytes() + b"\0" * 8_000_000
     (site / "cache" / asset.original).write_bytes(data)
-    with serve(site) as (process, port), socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+    with serving_process(site) as (process, port), socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
         slow.sendall(f"GET /{asset.original} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         found = slow.recv(1000)
         process.send_signal(signal.SIGINT)
@@ -81,7 +62,7 @@ def test_a_response_in_progress_is_completed_at_shutdown(site: Path) -> None:
 
 
 def test_workers_share_the_port_and_add_their_counts(site: Path) -> None:
-    with serve(site, "--workers", "2") as (process, port):
+    with serving_process(site, "--workers", "2") as (process, port):
         for _ in range(20):
             assert ask(port, f"/image?url={A}&w=1&format=webp").status == 200
         time.sleep(0.5)  # workers publish their counts every tenth of a second

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgcache.server.protocol import MAX_HEAD
-from tests.server.test_serve_command import serve
 from tests.server.test_serve_security import A
-from tests.support.served import ask, held, write_manifest
+from tests.support.served import ask, held, serving_process, write_manifest
 
 CHUNKED = (
     b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nRange: bytes=0-1\r\n\r\n"
@@ -120,7 +119,7 @@ def run(folder: Path, seconds: float, seed: int) -> tuple[Tally, str]:
     asset = held(cache)
     write_manifest(cache, {A: asset})
     path = asset.variants[1].path
-    with serve(folder / "site") as (process, port):
+    with serving_process(folder / "site") as (process, port):
         tally = fuzz(port, f"/{path}".encode(), seconds, random.Random(seed))
         if ask(port, f"/{path}").body != (cache / path).read_bytes() or ask(port, "/healthz").status != 200:
             tally.wrong.append(b"the endpoint does not go on")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
@@ -34,14 +38,33 @@ _idle: dict[tuple[object, ...], list[Page]] = {}
 
 
 @contextmanager
-def launched() -> Iterator[Browser]:
-    """The browser."""
+def launched(*flags: str) -> Iterator[Browser]:
+    """The browser. Where one of the flags is of the same name as one of _FLAGS, it holds."""
     program = os.environ.get("CHROMIUM") or system_program("chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        started = playwright.chromium.launch(executable_path=program, args=[*_FLAGS, *flags])
         yield started
         _idle.clear()
         started.close()
+
+
+@contextmanager
+def folder_served(folder: Path) -> Iterator[str]:
+    """The address of a web server for a folder."""
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
+        pass
 
 
 @contextmanager

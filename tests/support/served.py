@@ -6,10 +6,14 @@ import asyncio
 import hashlib
 import http.client
 import io
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -134,3 +138,20 @@ def raw(port: int, data: bytes) -> bytes:
         except (TimeoutError, ConnectionResetError):
             pass
     return bytes(found)
+
+
+@contextmanager
+def serving_process(
+    site: Path, *options: str, under: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`imgcache serve` in a process, perhaps `under` another program; yields it with the port that it prints."""
+    command = [*under, sys.executable, "-m", "imgcache", "serve", str(site), "--port", "0", *options]
+    environment = {key: text for key, text in os.environ.items() if not key.startswith("IMGCACHE_")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stderr is not None
+            said = re.fullmatch(r"imgcache: serving \S+ on http://127\.0\.0\.1:(\d+)\n", process.stderr.readline())
+            assert said
+            yield process, int(said[1])
+        finally:
+            process.kill()
